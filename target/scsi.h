@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The seam between the iSCSI transport (target/) and the SCSI device server
+ * (SPC-4, SBC-3): logical units, I_T nexuses and tasks.
+ *
+ * Threads: tasks run on the lane of their connection. A logical unit is shared
+ * by lanes: what the hot path reads is atomic or an immutable snapshot; what
+ * changes rarely (reservations, unit attentions, mode pages) is behind the
+ * unit's lock, never held across I/O.
+ */
+#ifndef ISTM_TARGET_SCSI_H
+#define ISTM_TARGET_SCSI_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/uio.h>
+#include <talloc.h>
+
+#include "vhd/vhd.h"
+
+#define SCSI_CDB_MAX   64
+#define SCSI_SENSE_MAX 96
+
+struct scsi_lu;
+struct scsi_nexus;
+struct scsi_opcode;
+
+/* Identity and geometry of a logical unit; copied by scsi_lu_create(). */
+struct scsi_lu_config {
+	uint8_t guid[16];      /* stable identity, NAA and serial come from it */
+	char serial[33];       /* VPD 80h, ASCII */
+	char vendor[9];	       /* INQUIRY, blank padded by the code */
+	char product[17];
+	char revision[5];
+	uint32_t index;	       /* ISTM disk index, for logs */
+	bool enabled;	       /* disabled: NOT READY */
+	struct vhd_disk *disk; /* stays the caller's; outlives the unit */
+};
+
+/* Main thread. The unit is reference-counted across lanes by the target. */
+struct scsi_lu *scsi_lu_create(const struct scsi_lu_config *config);
+void scsi_lu_free(struct scsi_lu *lu);
+
+/* The NAA designator (8 or 16 bytes) that VPD 83h answers. Any thread. */
+size_t scsi_lu_naa(const struct scsi_lu *lu, uint8_t naa[16]);
+
+/* Main thread: the capacity or the enabled state has changed; raises the
+ * unit attentions (CAPACITY DATA HAS CHANGED, …) that go with it. */
+void scsi_lu_capacity_changed(struct scsi_lu *lu);
+void scsi_lu_set_enabled(struct scsi_lu *lu, bool enabled);
+
+/* LUN map of a target, an immutable snapshot shared by its sessions. */
+#define SCSI_MAX_LUN 16383
+struct scsi_lun_map {
+	uint32_t count;
+	struct {
+		uint16_t lun;
+		struct scsi_lu *lu;
+	} entry[]; /* ascending by lun */
+};
+
+/* One I_T nexus: made by the transport at login, used on the session's
+ * lane(s) only, except for unit attentions, which anyone may raise. */
+struct scsi_nexus_config {
+	const char *initiator_name; /* iqn… */
+	uint8_t isid[6];
+	const char *target_name;
+	uint16_t portal_group; /* relative target port identifier */
+};
+
+struct scsi_nexus *scsi_nexus_create(const struct scsi_nexus_config *config,
+				     const struct scsi_lun_map *map);
+/* Takes effect for the next command; raises REPORTED LUNS DATA HAS CHANGED
+ * on this nexus. On the session's lane. */
+void scsi_nexus_set_map(struct scsi_nexus *nexus,
+			const struct scsi_lun_map *map);
+void scsi_nexus_free(struct scsi_nexus *nexus);
+
+/* Raise a unit attention (SAM-5 5.14) on this nexus for one unit, or for all
+ * its units when @lu is NULL. */
+void scsi_nexus_unit_attention(struct scsi_nexus *nexus, struct scsi_lu *lu,
+			       uint16_t asc_ascq);
+
+enum scsi_dir {
+	SCSI_DIR_NONE,
+	SCSI_DIR_OUT, /* initiator to target */
+	SCSI_DIR_IN,  /* target to initiator */
+};
+
+/* SAM-5 5.3 status codes */
+#define SCSI_GOOD		  0x00
+#define SCSI_CHECK_CONDITION	  0x02
+#define SCSI_BUSY		  0x08
+#define SCSI_RESERVATION_CONFLICT 0x18
+#define SCSI_TASK_SET_FULL	  0x28
+#define SCSI_TASK_ABORTED	  0x40
+
+struct scsi_task {
+	/* Set by the transport before scsi_task_prepare(). */
+	uint8_t cdb[SCSI_CDB_MAX];
+	uint8_t cdb_len;
+	uint8_t attr;	/* RFC 7143 11.3.1 ATTR */
+	uint8_t lun[8]; /* as in the PDU */
+	struct scsi_nexus *nexus;
+	struct vhd_io *io;
+	void (*done)(struct scsi_task *task); /* on the lane */
+	void *private_data;
+
+	/* Set by scsi_task_prepare(). */
+	enum scsi_dir dir;
+	uint32_t length; /* bytes the CDB transfers in that direction; for
+			  * IN without a fixed length: allocation length */
+	struct scsi_lu *lu;
+	const struct scsi_opcode *op;
+
+	/* Data, provided by the transport between prepare and execute: room for
+	 * length bytes (or fewer, when the initiator expects fewer: the
+	 * device server then moves min(length, data_len) bytes). */
+	struct iovec *iov;
+	int iovcnt;
+	uint32_t data_len;
+
+	/* Result. */
+	uint8_t status;
+	uint8_t sense_len;
+	uint8_t sense[SCSI_SENSE_MAX];
+	uint32_t data_in_len; /* IN: bytes produced into iov */
+
+	/* The device server's own. */
+	struct vhd_req req;
+	uint64_t scratch[16];
+};
+
+/*
+ * Look the LUN up, check the CDB whole, find direction and length, deliver
+ * pending unit attentions and reservation conflicts.
+ * @return true: go on (get data or buffers, then scsi_task_execute());
+ *         false: status and sense are set, nothing will be transferred
+ */
+bool scsi_task_prepare(struct scsi_task *task);
+
+/*
+ * Run the command.
+ * @return true when finished at once (done() is not called), false when
+ *         done() will be called later on this lane
+ */
+bool scsi_task_execute(struct scsi_task *task);
+
+/* Task management that concerns the unit (SAM-5 7): the transport aborts its
+ * own tasks; these raise the unit attentions for other nexuses. */
+void scsi_lu_reset(struct scsi_lu *lu, struct scsi_nexus *by);
+void scsi_nexus_lost(struct scsi_nexus *nexus);
+
+/* Is the LUN (8 bytes, as in the PDU) mapped? NULL if not. */
+struct scsi_lu *scsi_nexus_lookup(struct scsi_nexus *nexus,
+				  const uint8_t lun[8]);
+
+#endif /* ISTM_TARGET_SCSI_H */

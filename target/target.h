@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The iSCSI target: the one public header of target/.
+ *
+ * Everything here is called on the main thread. The target runs its lanes
+ * (one thread per core, each with its own tevent context, io_uring and epoll)
+ * and publishes configuration to them as immutable snapshots; nothing here
+ * waits for a lane. What lanes report (sessions, logins) arrives on the main
+ * thread as callbacks.
+ */
+#ifndef ISTM_TARGET_H
+#define ISTM_TARGET_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+#include <talloc.h>
+#include <tevent.h>
+
+#include "vhd/vhd.h"
+
+struct iscsi_server;
+struct iscsi_tgt;
+struct iscsi_lu;
+
+#define ISCSI_NAME_MAX 223 /* RFC 7143 4.2.7.1 */
+
+/* ---- the server ------------------------------------------------------ */
+
+struct iscsi_login_event {
+	const char *initiator_name;
+	const char *target_name; /* "" for discovery */
+	struct sockaddr_storage peer;
+	bool discovery;
+	bool accepted;
+	uint8_t status_class, status_detail; /* RFC 7143 11.13.5 */
+};
+
+struct iscsi_server_ops {
+	/* Every login attempt that got as far as an initiator name. */
+	void (*login)(const struct iscsi_login_event *event, void *private_data);
+	/* A session has begun or ended; @tgt NULL for discovery. Counters
+	 * and lists are up to date when it is called. */
+	void (*session_changed)(struct iscsi_tgt *tgt, void *private_data);
+};
+
+struct iscsi_server_config {
+	unsigned lanes; /* 0: one per core */
+	const struct iscsi_server_ops *ops;
+	void *private_data;
+	int debug_level;
+	/* Log sink, any thread: level 0 (error) … 10 (every PDU) as Samba's. */
+	void (*log)(int level, const char *message);
+};
+
+/* @return NULL with errno set. talloc_free() stops lanes and closes all. */
+struct iscsi_server *iscsi_server_create(TALLOC_CTX *mem_ctx,
+					 struct tevent_context *ev,
+					 const struct iscsi_server_config *cfg);
+
+/* Listen on / stop listening on an address and port. Connections already
+ * accepted stay. @return 0 or errno */
+int iscsi_portal_add(struct iscsi_server *server,
+		     const struct sockaddr *addr, socklen_t len,
+		     uint16_t portal_group_tag);
+int iscsi_portal_remove(struct iscsi_server *server,
+			const struct sockaddr *addr, socklen_t len);
+
+/* ---- logical units ---------------------------------------------------- */
+
+struct iscsi_lu_config {
+	uint8_t guid[16];
+	char serial[33];
+	char vendor[9], product[17], revision[5];
+	uint32_t index; /* ISTM disk index */
+	bool enabled;
+	struct vhd_disk *disk; /* the caller's, until lu_remove is done */
+};
+
+struct iscsi_lu *iscsi_lu_add(struct iscsi_server *server,
+			      const struct iscsi_lu_config *config);
+void iscsi_lu_set_enabled(struct iscsi_lu *lu, bool enabled);
+void iscsi_lu_capacity_changed(struct iscsi_lu *lu);
+/* Unmaps from all targets, waits for I/O under way on every lane. When the
+ * request is done no lane touches the disk any more. */
+struct tevent_req *iscsi_lu_remove_send(TALLOC_CTX *mem_ctx,
+					struct tevent_context *ev,
+					struct iscsi_lu *lu);
+int iscsi_lu_remove_recv(struct tevent_req *req);
+/* NAA designator as VPD 83h answers it; returns its length. */
+size_t iscsi_lu_naa(const struct iscsi_lu *lu, uint8_t naa[16]);
+
+/* ---- targets ---------------------------------------------------------- */
+
+/* MS-ISTM 2.2.4.7 */
+enum iscsi_id_method {
+	ISCSI_ID_NETBIOS = 0,
+	ISCSI_ID_DNS = 1,
+	ISCSI_ID_IPV4 = 2,
+	ISCSI_ID_MAC = 3,
+	ISCSI_ID_IQN = 4,
+	ISCSI_ID_IPV6 = 5,
+};
+
+struct iscsi_id {
+	enum iscsi_id_method method;
+	const char *value;
+};
+
+/* The whole configuration of a target; copied. An update replaces it all at
+ * once for later logins and commands. */
+struct iscsi_tgt_config {
+	const char *name; /* the target's IQN */
+	const char *alias;
+	bool enabled;
+	bool chap, reverse_chap;
+	/* secrets are UTF-8; never logged */
+	const char *chap_user, *chap_secret;
+	const char *reverse_chap_user, *reverse_chap_secret;
+	uint32_t max_recv_data_segment_length;
+	uint32_t first_burst_length, max_burst_length;
+	bool enforce_idle_timeout;
+	const struct iscsi_id *ids; /* who may log in; none: nobody */
+	size_t num_ids;
+	const struct iscsi_lun {
+		uint16_t lun;
+		struct iscsi_lu *lu;
+	} *luns; /* any order */
+	size_t num_luns;
+};
+
+struct iscsi_tgt *iscsi_tgt_add(struct iscsi_server *server,
+				const struct iscsi_tgt_config *config,
+				void *private_data);
+/* Sessions see a changed LUN map as unit attention; sessions admitted by an
+ * id that is no longer in the list are disconnected, and all of them when
+ * enabled goes false. @return 0 or errno (EEXIST: name in use) */
+int iscsi_tgt_update(struct iscsi_tgt *tgt,
+		     const struct iscsi_tgt_config *config);
+/* Disconnects all sessions; @tgt is gone on return. */
+void iscsi_tgt_remove(struct iscsi_tgt *tgt);
+void *iscsi_tgt_private(const struct iscsi_tgt *tgt);
+
+/* ---- sessions, as the main thread last heard of them ------------------- */
+
+struct iscsi_connection_info {
+	uint16_t cid;
+	struct sockaddr_storage initiator, target;
+	bool header_digest, data_digest;
+};
+
+struct iscsi_session_info {
+	char initiator_name[ISCSI_NAME_MAX + 1];
+	char target_name[ISCSI_NAME_MAX + 1]; /* "" for discovery */
+	struct iscsi_tgt *tgt;		      /* NULL for discovery */
+	uint16_t tsih;
+	uint8_t isid[6];
+	bool discovery, chap_used;
+	struct iscsi_connection_info *connections; /* child of the array */
+	size_t num_connections;
+};
+
+/* A copy on @mem_ctx, all sessions or one target's. */
+int iscsi_sessions(struct iscsi_server *server, struct iscsi_tgt *only,
+		   TALLOC_CTX *mem_ctx, struct iscsi_session_info **sessions,
+		   size_t *num);
+/* O(1): sessions of a target, and whether any session sees this unit. */
+size_t iscsi_tgt_num_sessions(const struct iscsi_tgt *tgt);
+bool iscsi_lu_in_use(const struct iscsi_lu *lu);
+
+#endif /* ISTM_TARGET_H */

@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The virtual-disk engine: VHD files and RAM disks behind one asynchronous
+ * block API.
+ *
+ * Two kinds of caller:
+ *  - the main thread opens, creates, grows and closes disks: the *_send/_recv
+ *    pairs. Their file I/O runs on worker threads, the main loop never waits.
+ *  - I/O lanes read and write: vhd_submit() from any lane, with completion on
+ *    that lane. Nothing there allocates, locks or blocks on an allocated
+ *    range of a fixed disk.
+ *
+ * The engine knows nothing of paths' policy: callers hand it descriptors that
+ * they opened beneath their volume. Errors are errno values.
+ */
+#ifndef ISTM_VHD_H
+#define ISTM_VHD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/uio.h>
+#include <talloc.h>
+#include <tevent.h>
+
+/* Every format addresses in 512-byte logical blocks (VHD specification). */
+#define VHD_SECTOR 512u
+
+/* The smallest disk that ISTM accepts, 8 MiB (MS-ISTM 3.30.4.8). */
+#define VHD_MIN_SIZE (8ull << 20)
+
+/* The largest that the VHD format allows, 2040 GiB. */
+#define VHD_MAX_SIZE (2040ull << 30)
+
+enum vhd_type {
+	VHD_TYPE_NONE = 0,
+	VHD_TYPE_FIXED = 2,	   /* VHD specification, Disk Type */
+	VHD_TYPE_DYNAMIC = 3,
+	VHD_TYPE_DIFFERENCING = 4,
+	VHD_TYPE_RAM = 100,	   /* not a file */
+};
+
+/* One opened disk. Shared by all lanes; owned by the main thread. */
+struct vhd_disk;
+
+/* One lane's I/O context: an io_uring and its completions. */
+struct vhd_io;
+
+/* What a disk is; filled by vhd_disk_info() and vhd_probe_recv(). */
+struct vhd_info {
+	enum vhd_type type;
+	uint64_t size;		/* virtual size, bytes */
+	uint64_t allocated;	/* bytes of data the file holds */
+	uint8_t unique_id[16];	/* footer's Unique Id, as on disk */
+	uint32_t block_size;	/* dynamic and differencing, else 0 */
+	char parent[1024];	/* differencing: parent's path, else "" */
+};
+
+/* ---- lanes ---------------------------------------------------------- */
+
+/*
+ * Create the I/O context of the calling lane. Completions are delivered from
+ * @ev's loop (an eventfd of the ring is watched there).
+ * @param mem_ctx talloc parent; belongs to the lane's thread
+ * @param depth   how many requests may be under way in the kernel at once;
+ *                more are queued
+ * @return NULL with errno set when io_uring cannot be set up
+ */
+struct vhd_io *vhd_io_create(TALLOC_CTX *mem_ctx, struct tevent_context *ev,
+			     unsigned depth);
+
+enum vhd_op {
+	VHD_READ,
+	VHD_WRITE,
+	VHD_ZERO,	       /* reads as zeroes afterwards; may deallocate */
+	VHD_DISCARD,	       /* contents no longer needed; reads as zeroes */
+	VHD_FLUSH,	       /* all completed writes are on stable storage */
+	VHD_COMPARE_AND_WRITE, /* iov: compare half, then write half; atomic */
+};
+
+/* Data is on stable storage before the request completes. */
+#define VHD_FUA 0x1u
+
+/*
+ * One request. The caller allocates it (from its pool), keeps it and the iovec
+ * alive until done, and may reuse it from within done().
+ */
+struct vhd_req {
+	enum vhd_op op;
+	uint32_t flags;	 /* VHD_FUA */
+	uint64_t offset; /* bytes, a multiple of VHD_SECTOR */
+	uint64_t length; /* bytes, a multiple of VHD_SECTOR */
+	struct iovec *iov;
+	int iovcnt;
+	/* Called on the submitting lane, never from within vhd_submit(). */
+	void (*done)(struct vhd_req *req);
+	void *private_data;
+
+	/* Result: 0, or an errno: EIO, ENOSPC, EINVAL (out of range),
+	 * EILSEQ (comparison failed), ENODEV (disk is closing). */
+	int error;
+	/* EILSEQ: offset of the first differing byte within the request. */
+	uint64_t miscompare;
+
+	/* The engine's own while the request is under way. */
+	uint64_t engine[24];
+};
+
+/*
+ * Start a request against a disk, on the lane that owns @io.
+ * @return true when it finished at once (req->error is set and done() will
+ *         not be called), false when done() will be called later
+ */
+bool vhd_submit(struct vhd_io *io, struct vhd_disk *disk,
+		struct vhd_req *req);
+
+/*
+ * Hand all requests queued since the last call to the kernel in one
+ * io_uring_enter. A lane calls it once at the end of each pass of its loop.
+ */
+void vhd_io_kick(struct vhd_io *io);
+
+/* ---- disks: main thread --------------------------------------------- */
+
+#define VHD_OPEN_READONLY 0x1u /* as a parent, or for a check */
+
+/*
+ * Open the VHD in @fd. Takes ownership of @fd in every case (closes it on
+ * failure). Takes an OFD lock: exclusive, shared with VHD_OPEN_READONLY.
+ * @param name  for messages only
+ * errors: EWOULDBLOCK (locked by someone else), EINVAL (not a VHD, damaged or
+ *         an unsupported kind; the reason is in vhd_open_recv's message)
+ */
+struct tevent_req *vhd_open_send(TALLOC_CTX *mem_ctx,
+				 struct tevent_context *ev, int fd,
+				 const char *name, uint32_t flags);
+/* @param message talloc'ed on mem_ctx, what was wrong; may be NULL */
+int vhd_open_recv(struct tevent_req *req, TALLOC_CTX *mem_ctx,
+		  struct vhd_disk **disk, char **message);
+
+/* A RAM disk of @size bytes, zero-filled; its content is gone when closed. */
+struct vhd_disk *vhd_open_ram(TALLOC_CTX *mem_ctx, uint64_t size);
+
+/*
+ * Close. The caller has made sure that no lane submits any more (the target
+ * has let go of the disk). talloc_free() of an opened disk does the same.
+ */
+void vhd_close(struct vhd_disk *disk);
+
+/* Size and kind. Any thread. */
+void vhd_disk_info(const struct vhd_disk *disk, struct vhd_info *info);
+uint64_t vhd_disk_size(const struct vhd_disk *disk);
+
+/* Read what a file is without opening it for service and without a lock. */
+struct tevent_req *vhd_probe_send(TALLOC_CTX *mem_ctx,
+				  struct tevent_context *ev, int fd,
+				  const char *name);
+int vhd_probe_recv(struct tevent_req *req, TALLOC_CTX *mem_ctx,
+		   struct vhd_info *info, char **message);
+
+struct vhd_create_params {
+	enum vhd_type type; /* FIXED; DYNAMIC and DIFFERENCING later */
+	uint64_t size;	    /* bytes, rounded up to a sector by the caller */
+	bool sparse;	    /* leave holes instead of writing out zeroes */
+	uint32_t block_size;
+	/* main thread; percent 0..100 */
+	void (*progress)(unsigned percent, void *private_data);
+	void *private_data;
+};
+
+/*
+ * Write a new VHD into the empty file @fd (takes ownership). Freeing the
+ * request cancels: the worker stops soon and the file is left as it is for
+ * the caller to unlink.
+ */
+struct tevent_req *vhd_create_send(TALLOC_CTX *mem_ctx,
+				   struct tevent_context *ev, int fd,
+				   const char *name,
+				   const struct vhd_create_params *params);
+int vhd_create_recv(struct tevent_req *req, TALLOC_CTX *mem_ctx,
+		    char **message);
+
+/* Grow an opened disk by @additional bytes; lanes may be using it. */
+struct tevent_req *vhd_grow_send(TALLOC_CTX *mem_ctx,
+				 struct tevent_context *ev,
+				 struct vhd_disk *disk, uint64_t additional);
+int vhd_grow_recv(struct tevent_req *req, TALLOC_CTX *mem_ctx,
+		  char **message);
+
+#endif /* ISTM_VHD_H */
