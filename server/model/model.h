@@ -1,0 +1,362 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The model: targets, disks, mappings, portals, volumes, and the rules between
+ * them. The one source of truth; the COM layer, start-up and later failover
+ * all go through it. It drives target/ and vhd/, persists through store/, and
+ * tells subscribers of changes.
+ *
+ * Main thread only. Errors are HRESULTs as MS-ISTM documents them for the
+ * method that asks; each refusal has been logged with its reason.
+ * Objects are the model's; callers keep GUIDs or indices and look them up per
+ * call (O(1)), since an object may be deleted between two calls.
+ */
+#ifndef ISTM_MODEL_H
+#define ISTM_MODEL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <time.h>
+#include <sys/socket.h>
+#include <talloc.h>
+#include <tevent.h>
+#include <core/hresult.h>
+#include <gen_ndr/misc.h> /* struct GUID */
+
+#include "target/target.h"
+
+struct model;
+struct tevent_req;
+
+#define MODEL_MAX_LUN_DEFAULT 128u /* disks per target, Appendix B <35> */
+
+/* MS-ISTM 2.2.3.10, 2.2.3.3, 2.2.3.9 */
+enum model_disk_type { MODEL_DISK_VOLUME = 0, MODEL_DISK_FILE, MODEL_DISK_RAM };
+enum model_disk_status { MODEL_DISK_IDLE = 0, MODEL_DISK_INUSE,
+			 MODEL_DISK_REVERTING };
+
+struct model_id {
+	enum iscsi_id_method method;
+	const char *value; /* UTF-8 */
+};
+
+struct model_mapping {
+	uint32_t lun;
+	uint32_t disk; /* index */
+};
+
+/* Read freely, change only through the functions below. */
+struct model_target {
+	struct GUID guid;
+	const char *name;
+	const char *description;
+	const char *iqn;
+	const char *resource_name;
+	bool enabled;
+	bool chap, reverse_chap;
+	const char *chap_user, *chap_secret;		     /* secret! */
+	const char *reverse_chap_user, *reverse_chap_secret; /* secret! */
+	uint32_t max_recv_data_segment_length;
+	uint32_t first_burst_length, max_burst_length;
+	uint32_t num_recv_buffers;
+	bool enforce_idle_timeout;
+	uint64_t last_login; /* FILETIME, 0: never */
+	struct model_id *ids;
+	size_t num_ids;
+	struct model_mapping *mappings; /* ascending by lun */
+	size_t num_mappings;
+	bool persistent; /* false: NewHostNonPersistent */
+	bool saved;	 /* a record is in the store */
+};
+
+struct model_disk {
+	struct GUID guid;
+	uint32_t index; /* WTDIndex */
+	enum model_disk_type type;
+	const char *path;	 /* as clients see it: X:\dir\a.vhd */
+	const char *serial;
+	const char *description;
+	const char *resource_name;
+	bool enabled;
+	bool cache_parent;
+	uint32_t flags;	  /* 1 mapping allowed, 2 shadow */
+	uint64_t size;	  /* bytes; 0 when it could not be opened */
+	bool usable;	  /* opened and served */
+	enum vhd_type vhd_type;
+	const char *parent_path; /* differencing, else NULL */
+	const char *snapshot_storage_path;
+	int64_t snapshot_storage_size; /* bytes, -1: unlimited */
+	bool persistent;
+	bool saved;
+	bool deleting;
+};
+
+/* ---- life ------------------------------------------------------------- */
+
+struct model_options {
+	const char *store_path; /* istm.tdb */
+	unsigned lanes;
+	struct model_volume_config {
+		char letter;	  /* 'C' */
+		const char *path; /* directory */
+	} *volumes;
+	size_t num_volumes;
+	/* "ADDRESS[:PORT]"…; empty: all global-scope addresses, port 3260 */
+	const char **portals;
+	int debug_level;
+};
+
+/* Opens the store, loads, opens disks, starts the target. Fails with a logged
+ * reason. Asynchronous because disks are opened on worker threads. */
+struct tevent_req *model_start_send(TALLOC_CTX *mem_ctx,
+				    struct tevent_context *ev,
+				    const struct model_options *options);
+HRESULT model_start_recv(struct tevent_req *req, TALLOC_CTX *mem_ctx,
+			 struct model **model);
+
+/* ---- events ----------------------------------------------------------- */
+
+enum model_event_type {
+	MODEL_EVENT_LUN_LIST,	/* spec/notes 7: LunListChanged */
+	MODEL_EVENT_LUN_STATUS, /* LunStatusUpdate */
+	MODEL_EVENT_TARGET_ADDED,
+	MODEL_EVENT_TARGET_CHANGED,
+	MODEL_EVENT_TARGET_REMOVED,
+	MODEL_EVENT_DISK_ADDED,
+	MODEL_EVENT_DISK_CHANGED,
+	MODEL_EVENT_DISK_REMOVED,
+	MODEL_EVENT_PORTALS,
+	MODEL_EVENT_SESSIONS,
+};
+
+struct model_event {
+	enum model_event_type type;
+	const struct GUID *guid;
+	uint32_t disk;			/* index, LUN_STATUS and DISK_* */
+	uint32_t percent, completion;	/* LUN_STATUS */
+};
+
+typedef void (*model_event_fn)(const struct model_event *event,
+			       void *private_data);
+/* talloc_free() of the result unsubscribes. */
+struct model_subscription *model_subscribe(TALLOC_CTX *mem_ctx,
+					   struct model *model,
+					   model_event_fn fn,
+					   void *private_data);
+
+/* ---- targets ----------------------------------------------------------- */
+
+/* GUIDs of all, on @mem_ctx: enumerators are populated at creation. */
+size_t model_targets(struct model *model, TALLOC_CTX *mem_ctx,
+		     struct GUID **guids);
+struct model_target *model_target_by_guid(struct model *, const struct GUID *);
+struct model_target *model_target_by_name(struct model *, const char *name);
+struct model_target *model_target_by_iqn(struct model *, const char *iqn);
+
+HRESULT model_target_new(struct model *, const char *name, bool persistent,
+			 const char *resource_name,
+			 struct model_target **target);
+/* Answers when the deletion is durable. */
+struct tevent_req *model_target_delete_send(TALLOC_CTX *, struct model *,
+					    struct model_target *);
+HRESULT model_target_delete_recv(struct tevent_req *);
+/* CloseHost: out of memory only, the saved copy stays. */
+HRESULT model_target_close(struct model *, struct model_target *);
+/* Answers when the record is durable. */
+struct tevent_req *model_target_save_send(TALLOC_CTX *, struct model *,
+					  struct model_target *);
+HRESULT model_target_save_recv(struct tevent_req *);
+
+/* Each acts at once on the shared object and on the target engine. */
+HRESULT model_target_set_name(struct model *, struct model_target *,
+			      const char *);
+HRESULT model_target_set_description(struct model *, struct model_target *,
+				     const char *);
+HRESULT model_target_set_iqn(struct model *, struct model_target *,
+			     const char *);
+HRESULT model_target_set_resource_name(struct model *, struct model_target *,
+				       const char *);
+HRESULT model_target_set_enabled(struct model *, struct model_target *, bool);
+HRESULT model_target_set_chap(struct model *, struct model_target *, bool);
+HRESULT model_target_set_chap_user(struct model *, struct model_target *,
+				   const char *);
+HRESULT model_target_set_chap_secret(struct model *, struct model_target *,
+				     const char *);
+HRESULT model_target_set_reverse_chap(struct model *, struct model_target *,
+				      bool);
+HRESULT model_target_set_reverse_chap_user(struct model *,
+					   struct model_target *,
+					   const char *);
+HRESULT model_target_set_reverse_chap_secret(struct model *,
+					     struct model_target *,
+					     const char *);
+HRESULT model_target_set_max_recv_data_segment_length(struct model *,
+						      struct model_target *,
+						      uint32_t);
+HRESULT model_target_set_first_burst_length(struct model *,
+					    struct model_target *, uint32_t);
+HRESULT model_target_set_max_burst_length(struct model *,
+					  struct model_target *, uint32_t);
+HRESULT model_target_set_num_recv_buffers(struct model *,
+					  struct model_target *, uint32_t);
+HRESULT model_target_set_enforce_idle_timeout(struct model *,
+					      struct model_target *, bool);
+/* 12 to 16 characters, different from the target's other secret
+ * (3.21.4.55/.56); nothing is stored. */
+HRESULT model_target_validate_secret(struct model *, struct model_target *,
+				     bool reverse, const char *secret);
+
+HRESULT model_target_add_id(struct model *, struct model_target *,
+			    const struct model_id *);
+HRESULT model_target_remove_id(struct model *, struct model_target *,
+			       const struct model_id *);
+HRESULT model_target_remove_all_ids(struct model *, struct model_target *);
+
+HRESULT model_target_add_disk(struct model *, struct model_target *,
+			      uint32_t disk);
+HRESULT model_target_remove_disk(struct model *, struct model_target *,
+				 uint32_t disk);
+HRESULT model_target_remove_all_disks(struct model *, struct model_target *);
+HRESULT model_target_set_lun(struct model *, struct model_target *,
+			     uint32_t disk, uint32_t lun);
+size_t model_target_num_sessions(struct model *, struct model_target *);
+
+/* ---- disks ------------------------------------------------------------- */
+
+size_t model_disks(struct model *, TALLOC_CTX *, uint32_t **indices);
+struct model_disk *model_disk_by_index(struct model *, uint32_t index);
+struct model_disk *model_disk_by_guid(struct model *, const struct GUID *);
+struct model_disk *model_disk_by_path(struct model *, const char *path);
+/* Disks whose files are on the same volume as @disk, itself included. */
+size_t model_disks_same_volume(struct model *, const struct model_disk *disk,
+			       TALLOC_CTX *, uint32_t **indices);
+
+struct model_disk_create {
+	enum model_disk_type type;
+	const char *path; /* FILE: the VHD, must exist; RAM: size in bytes as
+			   * the spec's device path says */
+	const char *description;
+	const char *resource_name;
+	bool clear_partition_table;
+	bool persistent;
+	int64_t index; /* -1: next free */
+	struct GUID guid; /* zero: generate */
+};
+/* CreateWTDisk (3.46.4.1) and its relatives; durable when it answers. */
+struct tevent_req *model_disk_create_send(TALLOC_CTX *, struct model *,
+					  const struct model_disk_create *);
+HRESULT model_disk_create_recv(struct tevent_req *, uint32_t *index);
+/* DeleteWTDisk (3.46.4.5): unmapped from all targets; the file stays. */
+struct tevent_req *model_disk_delete_send(TALLOC_CTX *, struct model *,
+					  uint32_t index);
+HRESULT model_disk_delete_recv(struct tevent_req *);
+/* CloseWTDisk: out of memory only. */
+struct tevent_req *model_disk_close_send(TALLOC_CTX *, struct model *,
+					 uint32_t index);
+HRESULT model_disk_close_recv(struct tevent_req *);
+struct tevent_req *model_disk_save_send(TALLOC_CTX *, struct model *,
+					struct model_disk *);
+HRESULT model_disk_save_recv(struct tevent_req *);
+
+enum model_disk_status model_disk_status(struct model *,
+					 const struct model_disk *);
+HRESULT model_disk_set_description(struct model *, struct model_disk *,
+				   const char *);
+HRESULT model_disk_set_path(struct model *, struct model_disk *, const char *);
+HRESULT model_disk_set_resource_name(struct model *, struct model_disk *,
+				     const char *);
+HRESULT model_disk_set_enabled(struct model *, struct model_disk *, bool);
+HRESULT model_disk_set_cache_parent(struct model *, struct model_disk *, bool);
+HRESULT model_disk_set_snapshot_storage_path(struct model *,
+					     struct model_disk *,
+					     const char *);
+HRESULT model_disk_set_snapshot_storage_size(struct model *,
+					     struct model_disk *, int64_t);
+uint64_t model_disk_allocated(struct model *, const struct model_disk *);
+size_t model_disk_naa(struct model *, const struct model_disk *,
+		      uint8_t naa[16]);
+
+/* ---- files and volumes (design.md section 4) ---------------------------- */
+
+struct model_volume {
+	char letter;
+	struct GUID guid; /* stable across restarts */
+	const char *path; /* directory on this machine */
+	const char *label;
+	uint64_t size, free; /* as of the call */
+	bool sparse;	     /* holes are supported */
+	uint64_t max_file_size;
+	uint32_t device_index;
+};
+size_t model_volumes(struct model *, TALLOC_CTX *, struct model_volume **);
+/* Volume of a client's path; NULL when malformed or on none. */
+HRESULT model_volume_of_path(struct model *, TALLOC_CTX *, const char *path,
+			     struct model_volume **);
+
+/* 3.30.4.11: S_OK when a disk could be created there. */
+HRESULT model_path_valid(struct model *, const char *path);
+HRESULT model_file_exists(struct model *, const char *path);
+/* 3.30.4.6: is it a VHD that can be served? */
+struct tevent_req *model_file_probe_send(TALLOC_CTX *, struct model *,
+					 const char *path);
+HRESULT model_file_probe_recv(struct tevent_req *, struct vhd_info *info);
+struct tevent_req *model_file_create_send(TALLOC_CTX *, struct model *,
+					  const char *path, uint64_t size,
+					  bool sparse);
+HRESULT model_file_create_recv(struct tevent_req *);
+struct tevent_req *model_file_grow_send(TALLOC_CTX *, struct model *,
+					const char *path, uint64_t additional);
+HRESULT model_file_grow_recv(struct tevent_req *);
+HRESULT model_file_delete(struct model *, const char *path);
+
+struct model_dirent {
+	const char *name, *full_path; /* as clients see them */
+	bool is_directory;
+};
+/* The whole directory, sorted; a pattern in the last component ("*.vhd") is
+ * honoured. */
+HRESULT model_directory(struct model *, TALLOC_CTX *, const char *path,
+			struct model_dirent **entries, size_t *num);
+
+/* ---- portals ------------------------------------------------------------ */
+
+struct model_portal {
+	struct GUID guid;
+	struct sockaddr_storage addr; /* with port */
+	const char *text;	      /* MS-ISTM's form of the address */
+	bool listen, valid;
+};
+size_t model_portals(struct model *, TALLOC_CTX *, struct model_portal **);
+HRESULT model_portal_by_address(struct model *, TALLOC_CTX *, const char *text,
+				struct model_portal **);
+struct tevent_req *model_portal_set_send(TALLOC_CTX *, struct model *,
+					 const char *text, uint16_t port,
+					 bool listen);
+HRESULT model_portal_set_recv(struct tevent_req *);
+
+/* ---- sessions, initiators, iSNS, service --------------------------------- */
+
+int model_sessions(struct model *, const struct model_target *only,
+		   TALLOC_CTX *, struct iscsi_session_info **, size_t *num);
+
+struct model_cached_initiator {
+	const char *iqn;
+	uint64_t last_login; /* FILETIME of the last attempt */
+};
+size_t model_cached_initiators(struct model *, TALLOC_CTX *,
+			       struct model_cached_initiator **);
+
+size_t model_sns_servers(struct model *, TALLOC_CTX *, const char ***names);
+struct tevent_req *model_sns_server_add_send(TALLOC_CTX *, struct model *,
+					     const char *name);
+HRESULT model_sns_server_add_recv(struct tevent_req *);
+struct tevent_req *model_sns_server_remove_send(TALLOC_CTX *, struct model *,
+						const char *name);
+HRESULT model_sns_server_remove_recv(struct tevent_req *);
+
+void model_service_guid(struct model *, struct GUID *);
+const char *model_service_name(struct model *);
+struct tevent_req *model_service_set_name_send(TALLOC_CTX *, struct model *,
+					       const char *name);
+HRESULT model_service_set_name_recv(struct tevent_req *);
+
+#endif /* ISTM_MODEL_H */
