@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Build of istmd. Run by buildtools/waf, or through make.
+
+import os
+
+from waflib import Configure
+
+APPNAME = "istmd"
+VERSION = "0.1"
+
+top = "."
+out = "build/" + os.environ.get("ISTM_FLAVOUR", "default")
+
+FOLDERS = "librpc vhd target isns server client tests"
+
+# Configure anew by itself when a wscript has changed.
+Configure.autoconfig = "clobber"
+
+
+def folders(ctx):
+    return [f for f in FOLDERS.split()
+            if os.path.exists(os.path.join(ctx.path.abspath(), f, "wscript"))]
+
+
+def options(opt):
+    opt.load("gnu_dirs")
+    opt.load("istm", tooldir="buildtools/waftools")
+
+
+def configure(conf):
+    conf.load("gnu_dirs")
+    conf.load("istm", tooldir="buildtools/waftools")
+    for folder in folders(conf):
+        conf.recurse(folder, mandatory=False)
+
+
+def build(bld):
+    bld.load("istm", tooldir="buildtools/waftools")
+    for folder in folders(bld):
+        bld.recurse(folder)
