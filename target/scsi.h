@@ -66,6 +66,12 @@ struct scsi_nexus_config {
 	uint8_t isid[6];
 	const char *target_name;
 	uint16_t portal_group; /* relative target port identifier */
+	/* PREEMPT AND ABORT (SPC-4 5.12.11.2.6): abort this nexus's tasks on
+	 * @lu. Called on another nexus's lane with the unit's lock held: post
+	 * to the nexus's own lane and return. May be NULL. */
+	void (*abort_tasks)(struct scsi_nexus *nexus, struct scsi_lu *lu,
+			    void *private_data);
+	void *private_data;
 };
 
 struct scsi_nexus *scsi_nexus_create(const struct scsi_nexus_config *config,
@@ -101,6 +107,7 @@ struct scsi_task {
 	uint8_t cdb_len;
 	uint8_t attr;	/* RFC 7143 11.3.1 ATTR */
 	uint8_t lun[8]; /* as in the PDU */
+	uint32_t edtl;	/* RFC 7143 11.3.4 Expected Data Transfer Length */
 	struct scsi_nexus *nexus;
 	struct vhd_io *io;
 	void (*done)(struct scsi_task *task); /* on the lane */
@@ -125,6 +132,10 @@ struct scsi_task {
 	uint8_t sense_len;
 	uint8_t sense[SCSI_SENSE_MAX];
 	uint32_t data_in_len; /* IN: bytes produced into iov */
+	/* Bytes the command would have moved with room for all of them: what
+	 * the transport counts its residual from (RFC 7143 11.4.5.2). Valid
+	 * with any status. */
+	uint32_t transfer_len;
 
 	/* The device server's own. */
 	struct vhd_req req;
