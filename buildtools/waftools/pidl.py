@@ -65,10 +65,10 @@ class objidl(Task.Task):
         return "Flattening"
 
     def run(self):
-        outdir = self.outputs[0].parent.abspath()
-        return self.exec_command(self.env.PYTHON + [
-            self.inputs[1].abspath(), "--outdir", outdir,
-            self.inputs[0].abspath()])
+        command = self.env.PYTHON + ["-B", self.inputs[1].abspath()]
+        for option, node in zip(self.options, self.outputs):
+            command += [option, node.abspath()]
+        return self.exec_command(command + [self.inputs[0].abspath()])
 
 
 @conf
@@ -100,8 +100,10 @@ def istm_objidl(bld, source):
     librpc = bld.bldnode.find_or_declare("librpc/gen_ndr/x").parent.parent
     outputs = [librpc.find_or_declare(o % name) for o in
                ("idl/%s.idl", "gen_ndr/com_%s.h", "gen_ndr/com_%s.c",
-                "%s.py")]
-    tool = bld.srcnode.find_node("buildtools/objidl.py")
+                "%s_methods.txt", "%s.py")]
+    tools = [bld.srcnode.find_node("buildtools/" + tool)
+             for tool in ("objidl.py", "objidl_impacket.py")]
     tgen = bld(name="objidl_" + name)
-    tgen.create_task("objidl", [source, tool], outputs)
+    task = tgen.create_task("objidl", [source] + tools, outputs)
+    task.options = ["--pidl", "--header", "--source", "--list", "--python"]
     return outputs[0], [outputs[2]]
