@@ -232,7 +232,9 @@ def emit(idl, source):
     out = [PRELUDE % {'source': source}]
     for name, items in idl.enums.items():
         out.append('')
-        out += ['%s = %d' % (i, v & 0xffff) for i, v in items]
+        # One of the enumerators is called None.
+        out += ['%s = %d' % (i + '_' * (i == 'None'), v & 0xffff)
+                for i, v in items]
     for name, fields in idl.structs.items():
         out += ['', '', 'class %s(NDRSTRUCT):' % name]
         out += structure([(p.name, member(p)) for p in fields])
