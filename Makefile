@@ -1,32 +1,50 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-# Everything is done by waf (wscript) and the scripts called here; this file
-# only gives them the customary names.
+# waf (wscript) and the scripts called here do everything; this file gives them
+# the customary names.
 
 JOBS ?= $(shell nproc)
 
 all: build
 
+# What is missing on this Debian system; nothing happens when all is there.
 deps:
 	@buildtools/deps build run
 
 build: deps
 	@buildtools/build default -j$(JOBS)
 
-asan tsan clang: deps
+# Other flavours: sanitizers, and the other compiler. They go to build/FLAVOUR.
+asan tsan clang fuzz: deps
 	@buildtools/deps test
 	@buildtools/build $@ -j$(JOBS)
 
+# An istmd to try things with; see README.md.
 run: build
-	@buildtools/run
+	@buildtools/run $(ARGS)
 
+# One part only: make check ARGS='vhd dcom', of what is built by make.
+check: build
+	@buildtools/deps test
+	@tests/run $(ARGS)
+
+# Everything, as CI does it.
 test:
 	@buildtools/deps build run test
-	@tests/all
+	@JOBS=$(JOBS) tests/all $(ARGS)
+
+bench: build
+	@buildtools/deps test bench
+	@tests/bench/run $(ARGS)
+
+format:
+	git ls-files -z -co --exclude-standard -- '*.c' '*.h' | \
+		xargs -0 clang-format -i
 
 install: build
 	@buildtools/waf install --destdir="$(DESTDIR)"
 
 clean:
-	rm -rf build .lock-waf-*
+	rm -rf build .lock-waf-* compile_commands.json
 
-.PHONY: all deps build asan tsan clang run test install clean
+.PHONY: all deps build asan tsan clang fuzz run check test bench format \
+	install clean

@@ -3,8 +3,6 @@
 
 import os
 
-from waflib import Configure
-
 APPNAME = "istmd"
 VERSION = "0.1"
 
@@ -12,9 +10,6 @@ top = "."
 out = "build/" + os.environ.get("ISTM_FLAVOUR", "default")
 
 FOLDERS = "librpc vhd target isns server client tests"
-
-# Configure anew by itself when a wscript has changed.
-Configure.autoconfig = "clobber"
 
 
 def folders(ctx):
@@ -30,8 +25,6 @@ def options(opt):
 def configure(conf):
     conf.load("gnu_dirs")
     conf.load("istm", tooldir="buildtools/waftools")
-    for folder in folders(conf):
-        conf.recurse(folder, mandatory=False)
 
 
 def build(bld):

@@ -4,7 +4,6 @@
 import os
 import subprocess
 
-from waflib import Utils
 from waflib.Configure import conf
 
 # -Wunused-parameter is left out: callbacks of tevent, talloc and dcesrv have
@@ -34,14 +33,12 @@ def options(opt):
                      " behaviour")
     group.add_option("--enable-tsan", action="store_true", default=False,
                      help="ThreadSanitizer")
+    group.add_option("--enable-fuzzing", action="store_true", default=False,
+                     help="libFuzzer in tests/fuzz, needs clang; with"
+                     " AddressSanitizer")
 
 
 def configure(conf):
-    # Configure anew when this file changes, as for the wscripts.
-    me = conf.srcnode.find_node("buildtools/waftools/istm.py")
-    conf.hash = Utils.h_list((conf.hash, me.read("rb")))
-    conf.files.append(me.abspath())
-
     conf.env.CC = [conf.options.cc]
     conf.options.check_c_compiler = \
         "clang" if "clang" in conf.options.cc else "gcc"
@@ -57,13 +54,16 @@ def configure(conf):
         -fstack-protector-strong -pthread -D_FILE_OFFSET_BITS=64".split()
     conf.env.LINKFLAGS = ["-pthread", "-Wl,-z,relro,-z,now"]
     sanitize = []
-    if conf.options.enable_asan:
+    if conf.options.enable_asan or conf.options.enable_fuzzing:
         sanitize = ["-fsanitize=address,undefined",
                     "-fno-sanitize-recover=undefined"]
     if conf.options.enable_tsan:
         if sanitize:
             conf.fatal("--enable-asan and --enable-tsan exclude each other")
         sanitize = ["-fsanitize=thread"]
+    if conf.options.enable_fuzzing:
+        conf.env.append_value("CFLAGS", "-fsanitize=fuzzer-no-link")
+        conf.env.FUZZING = ["-fsanitize=fuzzer"]
     conf.env.append_value("CFLAGS", sanitize)
     conf.env.append_value("LINKFLAGS", sanitize)
 
@@ -172,3 +172,20 @@ def istm_glob(bld, pattern, **kw):
 
 def build(bld):
     bld.load("pidl", tooldir="buildtools/waftools")
+    bld.add_post_fun(link_compile_commands)
+
+
+def link_compile_commands(bld):
+    """Editors look for it at the top; it is the last built flavour's."""
+    link = os.path.join(bld.srcnode.abspath(), "compile_commands.json")
+    target = os.path.join(bld.bldnode.path_from(bld.srcnode),
+                          "compile_commands.json")
+    if not os.path.exists(os.path.join(bld.srcnode.abspath(), target)):
+        return
+    if os.path.islink(link):
+        if os.readlink(link) == target:
+            return
+        os.unlink(link)
+    elif os.path.exists(link):
+        return
+    os.symlink(target, link)
