@@ -274,6 +274,12 @@ HRESULT model_disk_set_snapshot_storage_size(struct model *,
 uint64_t model_disk_allocated(struct model *, const struct model_disk *);
 size_t model_disk_naa(struct model *, const struct model_disk *,
 		      uint8_t naa[16]);
+/* What the unit answers to INQUIRY, without trailing blanks. */
+struct model_inquiry {
+	char vendor[9], product[17], revision[5];
+};
+void model_disk_inquiry(struct model *, const struct model_disk *,
+			struct model_inquiry *);
 
 /* ---- files and volumes (design.md section 4) ---------------------------- */
 
