@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * UTF-8, strictly (RFC 3629), and the case folding of names: Samba's table,
+ * so that what is one file or target here is one for smbd too.
+ */
+#ifndef ISTM_CORE_UTF8_H
+#define ISTM_CORE_UTF8_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <talloc.h>
+
+#define UTF8_INVALID UINT32_MAX
+
+/* The next code point and how many bytes it takes; @len at least 1.
+ * UTF8_INVALID (one byte) for what is no UTF-8. */
+uint32_t utf8_next(const char *s, size_t len, size_t *taken);
+
+/* Write @c (valid) to @out (at least 4 bytes). @return bytes written */
+size_t utf8_put(uint32_t c, char *out);
+
+bool utf8_valid(const char *s);
+/* Length in UTF-16 code units; @s must be valid. */
+size_t utf8_utf16_units(const char *s);
+
+/* Lower case, as far as single code points map; invalid bytes stay. */
+char *utf8_lower(TALLOC_CTX *mem_ctx, const char *s);
+/* Fold for comparing: upper case, Samba's and NTFS's way. */
+char *utf8_fold(TALLOC_CTX *mem_ctx, const char *s);
+bool utf8_equal_fold(const char *a, const char *b);
+
+#endif /* ISTM_CORE_UTF8_H */
