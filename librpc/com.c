@@ -4,9 +4,8 @@
 
 #include "librpc/com.h"
 
-const struct com_interface *
-com_interface_by_iid(const struct com_interface *const *list,
-		     const struct GUID *iid)
+const struct com_interface *com_interface_by_iid(
+	const struct com_interface *const *list, const struct GUID *iid)
 {
 	for (; *list != NULL; list++) {
 		if (GUID_equal(&(*list)->iid, iid)) {
@@ -16,8 +15,8 @@ com_interface_by_iid(const struct com_interface *const *list,
 	return NULL;
 }
 
-const struct com_interface *
-com_interface_by_name(const struct com_interface *const *list, const char *name)
+const struct com_interface *com_interface_by_name(
+	const struct com_interface *const *list, const char *name)
 {
 	for (; *list != NULL; list++) {
 		if (strcmp((*list)->name, name) == 0) {

@@ -47,10 +47,10 @@ typedef HRESULT (*com_thunk_fn)(const void *vtbl, struct dcom_call *call,
 struct com_method {
 	const char *name;			 /* "get_Name" */
 	const struct com_interface *declared_by; /* com_IHost */
-	size_t size;	 /* of the call structure */
-	size_t orpcthis; /* struct ORPCTHIS */
-	size_t orpcthat; /* struct ORPCTHAT * */
-	size_t result;	 /* HRESULT */
+	size_t size;				 /* of the call structure */
+	size_t orpcthis;			 /* struct ORPCTHIS */
+	size_t orpcthat;			 /* struct ORPCTHAT * */
+	size_t result;				 /* HRESULT */
 	com_thunk_fn thunk;
 	/* Whether a function table has the method (does not answer
 	 * E_NOTIMPL for want of it). */
@@ -83,20 +83,17 @@ struct com_class {
 	const char *name;
 	struct GUID clsid;
 	/* base first, all of one family; ended by NULL */
-	const struct com_interface
-		*const interfaces[COM_CLASS_MAX_INTERFACES];
+	const struct com_interface *const interfaces[COM_CLASS_MAX_INTERFACES];
 };
 
 /*
  * Look an interface up in a NULL-terminated list, such as
  * com_istm_interfaces. Returns NULL when it is not there.
  */
-const struct com_interface *
-com_interface_by_iid(const struct com_interface *const *list,
-		     const struct GUID *iid);
-const struct com_interface *
-com_interface_by_name(const struct com_interface *const *list,
-		      const char *name);
+const struct com_interface *com_interface_by_iid(
+	const struct com_interface *const *list, const struct GUID *iid);
+const struct com_interface *com_interface_by_name(
+	const struct com_interface *const *list, const char *name);
 
 const struct com_class *com_class_by_clsid(const struct com_class *const *list,
 					   const struct GUID *clsid);

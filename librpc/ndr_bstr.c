@@ -16,8 +16,6 @@
 #include <stdint.h>
 #include <string.h>
 
-
-
 #include "gen_ndr/ndr_oaut.h"
 #include "librpc/utf16.h"
 

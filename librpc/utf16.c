@@ -76,7 +76,8 @@ static uint32_t get_utf8(const char **s)
 		}
 		c = c << 6 | (p[i] & 0x3f);
 	}
-	if (c < smallest[more] || c > 0x10ffff || (c >= 0xd800 && c <= 0xdfff)) {
+	if (c < smallest[more] || c > 0x10ffff ||
+	    (c >= 0xd800 && c <= 0xdfff)) {
 		return REPLACEMENT;
 	}
 	*s += more;

@@ -44,9 +44,9 @@ char *wchar_get(TALLOC_CTX *mem_ctx, const uint16_t *array, size_t n);
  */
 bool wchar_set(uint16_t *array, size_t n, const char *s);
 
-#define WCHAR_GET(mem_ctx, array) \
+#define WCHAR_GET(mem_ctx, array)                                              \
 	wchar_get((mem_ctx), (array), sizeof(array) / sizeof((array)[0]))
-#define WCHAR_SET(array, s) \
+#define WCHAR_SET(array, s)                                                    \
 	wchar_set((array), sizeof(array) / sizeof((array)[0]), (s))
 
 #endif /* _LIBRPC_UTF16_H_ */
