@@ -61,6 +61,9 @@ class objidl(Task.Task):
     ext_out = [".h", ".idl"]
     before = ["c", "pidl"]
 
+    def __str__(self):
+        return self.inputs[0].name
+
     def keyword(self):
         return "Flattening"
 
