@@ -31,3 +31,6 @@ def build(bld):
     bld.load("istm", tooldir="buildtools/waftools")
     for folder in folders(bld):
         bld.recurse(folder)
+    bld(features="subst", source="packaging/istmd.service.in",
+        target="packaging/istmd.service", SBINDIR=bld.env.SBINDIR,
+        install_path="${PREFIX}/lib/systemd/system")
