@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* IWTGeneral, IWTGeneral2: the service as a whole (MS-ISTM 3.52, 3.54). */
+#include "server/istm/private.h"
+
+/* The program that can be scheduled to make snapshots (3.52.4.5). */
+#define CLI_PATH "/usr/bin/istmctl"
+
+static HRESULT general_get_Guid(struct dcom_call *call, void *self,
+				struct IWTGeneral_get_Guid *r)
+{
+	model_service_guid(model_of(self), r->out.pGuid);
+	return ISTM_S_OK;
+}
+
+static HRESULT general_get_Name(struct dcom_call *call, void *self,
+				struct IWTGeneral_get_Name *r)
+{
+	return istm_return_string(call, model_service_name(model_of(self)),
+				  r->out.pName);
+}
+
+static HRESULT general_named(struct tevent_req *req, struct dcom_call *call,
+			     void *r)
+{
+	return model_service_set_name_recv(req);
+}
+
+static HRESULT general_put_Name(struct dcom_call *call, void *self,
+				struct IWTGeneral_put_Name *r)
+{
+	const char *name = bstr_or_empty(&r->in.Name);
+
+	return istm_defer(call,
+			  model_service_set_name_send(dcom_call_mem(call),
+						      model_of(self), name),
+			  general_named, r, "service: name \"%s\"", name);
+}
+
+/*
+ * Windows answers E_NOTIMPL (<125>). There is nothing to license: no
+ * demonstration, no end, as many users as there are.
+ */
+static HRESULT general_get_License(struct dcom_call *call, void *self,
+				   struct IWTGeneral_get_License *r)
+{
+	*r->out.pLicense = (struct LICENSE){
+		.nNumSeats = UINT32_MAX,
+		.nFeatures = UINT32_MAX,
+	};
+	return ISTM_S_OK;
+}
+
+static HRESULT general_get_WTCliPath(struct dcom_call *call, void *self,
+				     struct IWTGeneral_get_WTCliPath *r)
+{
+	return istm_return_string(call, CLI_PATH, r->out.pWtCliPath);
+}
+
+/* The runtime has checked what 3.1.4.2.1 demands of every call: whoever gets
+ * here has access. */
+static HRESULT general_CheckAccess(struct dcom_call *call, void *self,
+				   struct IWTGeneral_CheckAccess *r)
+{
+	return ISTM_S_OK;
+}
+
+static HRESULT general_IsSnapshotsSupported(
+	struct dcom_call *call, void *self,
+	struct IWTGeneral_IsSnapshotsSupported *r)
+{
+	return ISTM_S_FALSE;
+}
+
+static HRESULT general_IsClustered(struct dcom_call *call, void *self,
+				   struct IWTGeneral2_IsClustered *r)
+{
+	return ISTM_S_FALSE;
+}
+
+#define NOTIMPL(X)                                                             \
+	X(IWTGeneral, AddLicense, "there are no licences to add (<127>)")      \
+	X(IWTGeneral, DVGetSnapshotSchedule,                                   \
+	  "the collection of schedules is write-only (3.1.1.1, <128>)")
+
+NOTIMPL(ISTM_NOTIMPL_FUNCTION)
+
+static const struct IWTGeneral_vtbl general_methods = {
+	.get_Guid = general_get_Guid,
+	.get_Name = general_get_Name,
+	.put_Name = general_put_Name,
+	.get_License = general_get_License,
+	.get_WTCliPath = general_get_WTCliPath,
+	.CheckAccess = general_CheckAccess,
+	.IsSnapshotsSupported = general_IsSnapshotsSupported,
+	.IsClustered = general_IsClustered,
+	NOTIMPL(ISTM_NOTIMPL_MEMBER)};
+
+static const struct com_interface *const general_interfaces[] = {
+	&com_IWTGeneral, &com_IWTGeneral2, NULL};
+
+const struct dcom_object_type istm_general_type = {
+	.name = "service",
+	.interfaces = general_interfaces,
+	.vtbl = &general_methods,
+};
+
+static const struct istm_decision general_decisions[] = {
+	NOTIMPL(ISTM_NOTIMPL_ROW)};
+
+const struct istm_type istm_general_entry = {
+	.type = &istm_general_type,
+	.decisions = general_decisions,
+	.num_decisions =
+		sizeof(general_decisions) / sizeof(general_decisions[0]),
+};
