@@ -33,11 +33,21 @@
 
 enum vhd_type {
 	VHD_TYPE_NONE = 0,
-	VHD_TYPE_FIXED = 2,	   /* VHD specification, Disk Type */
+	VHD_TYPE_FIXED = 2, /* VHD specification, Disk Type */
 	VHD_TYPE_DYNAMIC = 3,
 	VHD_TYPE_DIFFERENCING = 4,
-	VHD_TYPE_RAM = 100,	   /* not a file */
+	VHD_TYPE_RAM = 100, /* not a file */
 };
+
+/* The longest COMPARE_AND_WRITE, bytes: the SCSI command counts its blocks
+ * in one byte. */
+#define VHD_CAW_MAX (128u << 10)
+
+/*
+ * Where the engine's messages go: level 0 (error) to 10, as Samba's. Called
+ * on any thread. NULL, the default: nowhere.
+ */
+void vhd_set_log(void (*log)(int level, const char *message));
 
 /* One opened disk. Shared by all lanes; owned by the main thread. */
 struct vhd_disk;
@@ -48,11 +58,11 @@ struct vhd_io;
 /* What a disk is; filled by vhd_disk_info() and vhd_probe_recv(). */
 struct vhd_info {
 	enum vhd_type type;
-	uint64_t size;		/* virtual size, bytes */
-	uint64_t allocated;	/* bytes of data the file holds */
-	uint8_t unique_id[16];	/* footer's Unique Id, as on disk */
-	uint32_t block_size;	/* dynamic and differencing, else 0 */
-	char parent[1024];	/* differencing: parent's path, else "" */
+	uint64_t size;	       /* virtual size, bytes */
+	uint64_t allocated;    /* bytes of data the file holds */
+	uint8_t unique_id[16]; /* footer's Unique Id, as on disk */
+	uint32_t block_size;   /* dynamic and differencing, else 0 */
+	char parent[1024];     /* differencing: parent's path, else "" */
 };
 
 /* ---- lanes ---------------------------------------------------------- */
@@ -71,10 +81,14 @@ struct vhd_io *vhd_io_create(TALLOC_CTX *mem_ctx, struct tevent_context *ev,
 enum vhd_op {
 	VHD_READ,
 	VHD_WRITE,
-	VHD_ZERO,	       /* reads as zeroes afterwards; may deallocate */
-	VHD_DISCARD,	       /* contents no longer needed; reads as zeroes */
-	VHD_FLUSH,	       /* all completed writes are on stable storage */
-	VHD_COMPARE_AND_WRITE, /* iov: compare half, then write half; atomic */
+	VHD_ZERO,    /* reads as zeroes afterwards; may deallocate */
+	VHD_DISCARD, /* contents no longer needed; reads as zeroes */
+	VHD_FLUSH,   /* all completed writes are on stable storage */
+	/*
+	 * The iovec holds length bytes to compare with, then length bytes to
+	 * write; atomic with respect to all other requests that overlap.
+	 */
+	VHD_COMPARE_AND_WRITE,
 };
 
 /* Data is on stable storage before the request completes. */
@@ -82,7 +96,9 @@ enum vhd_op {
 
 /*
  * One request. The caller allocates it (from its pool), keeps it and the iovec
- * alive until done, and may reuse it from within done().
+ * alive until done, and may reuse it from within done(). The iovec may hold
+ * more than length needs; what is beyond is not touched. VHD_FLUSH takes no
+ * range.
  */
 struct vhd_req {
 	enum vhd_op op;
@@ -95,27 +111,29 @@ struct vhd_req {
 	void (*done)(struct vhd_req *req);
 	void *private_data;
 
-	/* Result: 0, or an errno: EIO, ENOSPC, EINVAL (out of range),
-	 * EILSEQ (comparison failed), ENODEV (disk is closing). */
+	/* Result: 0, or an errno: EIO, ENOSPC, EINVAL (out of range, too few
+	 * bytes in the iovec), EROFS, EILSEQ (comparison failed). */
 	int error;
 	/* EILSEQ: offset of the first differing byte within the request. */
 	uint64_t miscompare;
 
 	/* The engine's own while the request is under way. */
-	uint64_t engine[24];
+	uint64_t engine[32];
 };
 
 /*
- * Start a request against a disk, on the lane that owns @io.
+ * Start a request against a disk, on the lane that owns @io. What cannot
+ * finish at once is queued until vhd_io_kick().
  * @return true when it finished at once (req->error is set and done() will
  *         not be called), false when done() will be called later
  */
-bool vhd_submit(struct vhd_io *io, struct vhd_disk *disk,
-		struct vhd_req *req);
+bool vhd_submit(struct vhd_io *io, struct vhd_disk *disk, struct vhd_req *req);
 
 /*
  * Hand all requests queued since the last call to the kernel in one
  * io_uring_enter. A lane calls it once at the end of each pass of its loop.
+ * Completions are not delivered from here but from the lane's loop; what
+ * these submit is kicked by the engine.
  */
 void vhd_io_kick(struct vhd_io *io);
 
@@ -128,11 +146,11 @@ void vhd_io_kick(struct vhd_io *io);
  * failure). Takes an OFD lock: exclusive, shared with VHD_OPEN_READONLY.
  * @param name  for messages only
  * errors: EWOULDBLOCK (locked by someone else), EINVAL (not a VHD, damaged or
- *         an unsupported kind; the reason is in vhd_open_recv's message)
+ *         an unsupported kind; the reason is in vhd_open_recv's message),
+ *         EBADF (@fd's access mode does not fit)
  */
-struct tevent_req *vhd_open_send(TALLOC_CTX *mem_ctx,
-				 struct tevent_context *ev, int fd,
-				 const char *name, uint32_t flags);
+struct tevent_req *vhd_open_send(TALLOC_CTX *mem_ctx, struct tevent_context *ev,
+				 int fd, const char *name, uint32_t flags);
 /* @param message talloc'ed on mem_ctx, what was wrong; may be NULL */
 int vhd_open_recv(struct tevent_req *req, TALLOC_CTX *mem_ctx,
 		  struct vhd_disk **disk, char **message);
@@ -168,9 +186,12 @@ struct vhd_create_params {
 };
 
 /*
- * Write a new VHD into the empty file @fd (takes ownership). Freeing the
- * request cancels: the worker stops soon and the file is left as it is for
- * the caller to unlink.
+ * Write a new VHD into the empty file @fd (takes ownership, locks it). When
+ * the request is done, the file is on stable storage; its name is not, the
+ * caller syncs the directory. Until then it does not open as a VHD. Freeing
+ * the request cancels: the worker stops soon and the file is left as it is
+ * for the caller to unlink.
+ * errors: EINVAL, EEXIST (@fd is not empty), ENOSPC and others with a message
  */
 struct tevent_req *vhd_create_send(TALLOC_CTX *mem_ctx,
 				   struct tevent_context *ev, int fd,
@@ -179,11 +200,15 @@ struct tevent_req *vhd_create_send(TALLOC_CTX *mem_ctx,
 int vhd_create_recv(struct tevent_req *req, TALLOC_CTX *mem_ctx,
 		    char **message);
 
-/* Grow an opened disk by @additional bytes; lanes may be using it. */
-struct tevent_req *vhd_grow_send(TALLOC_CTX *mem_ctx,
-				 struct tevent_context *ev,
+/*
+ * Grow an opened disk by @additional bytes; lanes may be using it. Crash-safe:
+ * the file has the old or the new size. Once started it runs to its end, also
+ * when the request or the disk is freed meanwhile.
+ * errors: EINVAL (beyond the format's limit, not a multiple of VHD_SECTOR),
+ *         EROFS, EBUSY (grows already), ENOSPC and others with a message
+ */
+struct tevent_req *vhd_grow_send(TALLOC_CTX *mem_ctx, struct tevent_context *ev,
 				 struct vhd_disk *disk, uint64_t additional);
-int vhd_grow_recv(struct tevent_req *req, TALLOC_CTX *mem_ctx,
-		  char **message);
+int vhd_grow_recv(struct tevent_req *req, TALLOC_CTX *mem_ctx, char **message);
 
 #endif /* ISTM_VHD_H */

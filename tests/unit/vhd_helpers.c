@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "vhd_helpers.h"
+
+int vt_setup(void **state)
+{
+	struct vt *vt = talloc_zero(NULL, struct vt);
+	const char *tmp = getenv("TMPDIR");
+
+	vt->mem = vt;
+	vt->ev = tevent_context_init(vt);
+	vt->io = vhd_io_create(vt, vt->ev, 32);
+	assert_non_null(vt->io);
+	snprintf(vt->dir, sizeof(vt->dir), "%s/vhd-XXXXXX",
+		 tmp != NULL ? tmp : "/var/tmp");
+	assert_non_null(mkdtemp(vt->dir));
+	*state = vt;
+	return 0;
+}
+
+static int remove_one(const char *path, const struct stat *st, int flag,
+		      struct FTW *ftw)
+{
+	return remove(path);
+}
+
+int vt_teardown(void **state)
+{
+	struct vt *vt = *state;
+
+	nftw(vt->dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+	/* Lanes hold on to the loop. */
+	TALLOC_FREE(vt->io);
+	talloc_free(vt);
+	return 0;
+}
+
+char *vt_path(struct vt *vt, const char *name)
+{
+	return talloc_asprintf(vt->mem, "%s/%s", vt->dir, name);
+}
+
+int vt_open_fd(struct vt *vt, const char *name, int flags)
+{
+	int fd = open(vt_path(vt, name), flags | O_CLOEXEC, 0600);
+
+	assert_true(fd >= 0);
+	return fd;
+}
+
+uint64_t vt_file_size(struct vt *vt, const char *name)
+{
+	struct stat st;
+
+	assert_int_equal(stat(vt_path(vt, name), &st), 0);
+	return (uint64_t)st.st_size;
+}
+
+uint64_t vt_file_allocated(struct vt *vt, const char *name)
+{
+	struct stat st;
+
+	assert_int_equal(stat(vt_path(vt, name), &st), 0);
+	return (uint64_t)st.st_blocks * 512;
+}
+
+void vt_file_write(struct vt *vt, const char *name, uint64_t offset,
+		   const void *data, size_t len)
+{
+	int fd = vt_open_fd(vt, name, O_RDWR | O_CREAT);
+
+	assert_int_equal(pwrite(fd, data, len, (off_t)offset), len);
+	close(fd);
+}
+
+void vt_file_read(struct vt *vt, const char *name, uint64_t offset, void *data,
+		  size_t len)
+{
+	int fd = vt_open_fd(vt, name, O_RDONLY);
+
+	assert_int_equal(pread(fd, data, len, (off_t)offset), len);
+	close(fd);
+}
+
+int vt_create_params(struct vt *vt, const char *name,
+		     const struct vhd_create_params *params)
+{
+	int fd = vt_open_fd(vt, name, O_RDWR | O_CREAT);
+	struct tevent_req *req =
+		vhd_create_send(vt->mem, vt->ev, fd, name, params);
+	int ret;
+
+	assert_non_null(req);
+	assert_true(tevent_req_poll(req, vt->ev));
+	ret = vhd_create_recv(req, vt->mem, &vt->message);
+	talloc_free(req);
+	return ret;
+}
+
+int vt_create(struct vt *vt, const char *name, uint64_t size, bool sparse)
+{
+	struct vhd_create_params params = {
+		.type = VHD_TYPE_FIXED,
+		.size = size,
+		.sparse = sparse,
+	};
+
+	return vt_create_params(vt, name, &params);
+}
+
+int vt_open(struct vt *vt, const char *name, uint32_t flags,
+	    struct vhd_disk **disk)
+{
+	bool readonly = flags & VHD_OPEN_READONLY;
+	int fd = vt_open_fd(vt, name, readonly ? O_RDONLY : O_RDWR);
+	struct tevent_req *req =
+		vhd_open_send(vt->mem, vt->ev, fd, name, flags);
+	int ret;
+
+	assert_non_null(req);
+	assert_true(tevent_req_poll(req, vt->ev));
+	ret = vhd_open_recv(req, vt->mem, disk, &vt->message);
+	talloc_free(req);
+	return ret;
+}
+
+int vt_probe(struct vt *vt, const char *name, struct vhd_info *info)
+{
+	int fd = vt_open_fd(vt, name, O_RDONLY);
+	struct tevent_req *req = vhd_probe_send(vt->mem, vt->ev, fd, name);
+	int ret;
+
+	assert_non_null(req);
+	assert_true(tevent_req_poll(req, vt->ev));
+	ret = vhd_probe_recv(req, vt->mem, info, &vt->message);
+	talloc_free(req);
+	return ret;
+}
+
+int vt_grow(struct vt *vt, struct vhd_disk *disk, uint64_t additional)
+{
+	struct tevent_req *req =
+		vhd_grow_send(vt->mem, vt->ev, disk, additional);
+	int ret;
+
+	assert_non_null(req);
+	assert_true(tevent_req_poll(req, vt->ev));
+	ret = vhd_grow_recv(req, vt->mem, &vt->message);
+	talloc_free(req);
+	return ret;
+}
+
+struct vhd_disk *vt_disk(struct vt *vt, const char *name, uint64_t size,
+			 bool sparse)
+{
+	struct vhd_disk *disk = NULL;
+
+	assert_int_equal(vt_create(vt, name, size, sparse), 0);
+	assert_int_equal(vt_open(vt, name, 0, &disk), 0);
+	assert_non_null(disk);
+	return disk;
+}
+
+static void run_done(struct vhd_req *req)
+{
+	*(bool *)req->private_data = true;
+}
+
+int vt_run(struct vhd_io *io, struct tevent_context *ev, struct vhd_disk *disk,
+	   struct vhd_req *req)
+{
+	bool done = false;
+
+	req->done = run_done;
+	req->private_data = &done;
+	if (vhd_submit(io, disk, req)) {
+		assert_false(done);
+		return req->error;
+	}
+	assert_false(done);
+	vhd_io_kick(io);
+	while (!done) {
+		assert_int_equal(tevent_loop_once(ev), 0);
+	}
+	return req->error;
+}
+
+int vt_rw(struct vt *vt, struct vhd_disk *disk, enum vhd_op op, uint32_t flags,
+	  uint64_t offset, void *buf, uint64_t length)
+{
+	struct iovec iov = {
+		.iov_base = buf,
+		.iov_len = op == VHD_COMPARE_AND_WRITE ? 2 * length : length,
+	};
+	struct vhd_req req = {
+		.op = op,
+		.flags = flags,
+		.offset = offset,
+		.length = length,
+		.iov = buf != NULL ? &iov : NULL,
+		.iovcnt = buf != NULL ? 1 : 0,
+	};
+
+	return vt_run(vt->io, vt->ev, disk, &req);
+}
+
+void vt_pattern(void *buf, size_t len, uint32_t seed)
+{
+	uint8_t *p = buf;
+	uint32_t x = seed * 2654435761u + 1;
+	size_t i;
+
+	for (i = 0; i < len; i++) {
+		x = x * 1664525u + 1013904223u;
+		p[i] = (uint8_t)(x >> 24);
+	}
+}
+
+bool vt_is_zero(const void *buf, size_t len)
+{
+	const uint8_t *p = buf;
+	size_t i;
+
+	for (i = 0; i < len; i++) {
+		if (p[i] != 0) {
+			return false;
+		}
+	}
+	return true;
+}

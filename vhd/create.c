@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Creating disks, on a worker thread. */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "vhd/job.h"
+#include "vhd/private.h"
+
+/* Zeroes are written in such pieces; between them cancellation is noticed. */
+#define CHUNK (4u << 20)
+
+struct create_work {
+	int fd;
+	char *name;
+	struct vhd_create_params params;
+	const char *what; /* being done, for the message */
+	int ret;
+	char why[VHD_WHY_MAX];
+};
+
+static void create_work_free(void *data)
+{
+	struct create_work *work = data;
+
+	if (work->fd >= 0) {
+		close(work->fd);
+	}
+	free(work->name);
+	free(work);
+}
+
+static int set_direct(int fd, bool on)
+{
+	int flags = fcntl(fd, F_GETFL);
+
+	if (flags < 0) {
+		return errno;
+	}
+	flags = on ? flags | O_DIRECT : flags & ~O_DIRECT;
+	return fcntl(fd, F_SETFL, flags) == 0 ? 0 : errno;
+}
+
+/* Keep dirty data of a buffered writer bounded, and out of others' way. */
+static void write_behind(int fd, uint64_t offset, uint64_t length)
+{
+	sync_file_range(fd, (off_t)offset, (off_t)length,
+			SYNC_FILE_RANGE_WRITE);
+	if (offset >= length) {
+		offset -= length;
+		sync_file_range(fd, (off_t)offset, (off_t)length,
+				SYNC_FILE_RANGE_WAIT_BEFORE |
+					SYNC_FILE_RANGE_WRITE |
+					SYNC_FILE_RANGE_WAIT_AFTER);
+		posix_fadvise(fd, (off_t)offset, (off_t)length,
+			      POSIX_FADV_DONTNEED);
+	}
+}
+
+static int write_chunks(struct vhd_job *job, struct create_work *work,
+			struct vhd_file *file, const void *zero)
+{
+	uint64_t size = work->params.size, at = 0;
+	/* Around the page cache: what initiators keep there shall stay. */
+	bool direct = set_direct(file->fd, true) == 0;
+	int ret = 0;
+
+	while (at < size) {
+		uint64_t n = size - at < CHUNK ? size - at : CHUNK;
+
+		if (vhd_job_cancelled(job)) {
+			ret = ECANCELED;
+			break;
+		}
+		if (direct && n < CHUNK) {
+			direct = false; /* may be shorter than a block */
+			ret = set_direct(file->fd, false);
+			if (ret != 0) {
+				break;
+			}
+		}
+		ret = vhd_file_pwrite(file, zero, n, at);
+		if (ret == EINVAL && direct) {
+			direct = false;
+			ret = set_direct(file->fd, false);
+			if (ret == 0) {
+				continue;
+			}
+		}
+		if (ret != 0) {
+			break;
+		}
+		if (!direct) {
+			write_behind(file->fd, at, n);
+		}
+		at += n;
+		vhd_job_progress(job, (unsigned)(at * 100 / size));
+	}
+	if (direct) {
+		set_direct(file->fd, false);
+	}
+	return ret;
+}
+
+/*
+ * Reserve first, so that a full volume is noticed at once and not after an
+ * hour; then write, so that no later write has to convert an extent and so
+ * that space is had where reservations do not exist or mean nothing.
+ */
+static int write_out(struct vhd_job *job, struct create_work *work,
+		     struct vhd_file *file)
+{
+	uint64_t end = work->params.size + VHD_FOOTER_SIZE;
+	void *zero;
+	int ret;
+
+	work->what = "reserving space";
+	ret = fallocate(file->fd, 0, 0, (off_t)end) == 0 ? 0 : errno;
+	if (ret != 0 && ret != EOPNOTSUPP) {
+		return ret;
+	}
+	work->what = "writing out zeroes";
+	zero = mmap(NULL, CHUNK, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (zero == MAP_FAILED) {
+		return ENOMEM;
+	}
+	ret = write_chunks(job, work, file, zero);
+	munmap(zero, CHUNK);
+	return ret;
+}
+
+/*
+ * The footer is written last and makes the file a VHD: before it the last 512
+ * bytes are zeroes or not there.
+ */
+static int create_fixed(struct vhd_job *job, struct create_work *work,
+			struct vhd_file *file)
+{
+	uint8_t buf[VHD_FOOTER_SIZE];
+	struct vhd_footer footer;
+	int ret;
+
+	if (!work->params.sparse) {
+		ret = write_out(job, work, file);
+		if (ret != 0) {
+			return ret;
+		}
+		work->what = "flushing";
+		ret = vhd_file_sync(file);
+		if (ret != 0) {
+			return ret;
+		}
+	}
+	work->what = "writing the footer";
+	vhd_footer_init(&footer, VHD_TYPE_FIXED, work->params.size);
+	vhd_footer_push(&footer, buf);
+	ret = vhd_file_pwrite(file, buf, sizeof(buf), work->params.size);
+	return ret != 0 ? ret : vhd_file_sync(file);
+}
+
+static int create_params_check(struct create_work *work)
+{
+	const struct vhd_create_params *params = &work->params;
+
+	if (params->type != VHD_TYPE_FIXED) {
+		snprintf(work->why, sizeof(work->why),
+			 "disks of type %d cannot be created", params->type);
+		return EINVAL;
+	}
+	if (params->size == 0 || params->size % VHD_SECTOR != 0 ||
+	    params->size > VHD_MAX_SIZE) {
+		snprintf(work->why, sizeof(work->why),
+			 "size %" PRIu64
+			 " is not a positive multiple of %u up to %llu",
+			 params->size, VHD_SECTOR, VHD_MAX_SIZE);
+		return EINVAL;
+	}
+	return 0;
+}
+
+static int create_in_file(struct vhd_job *job, struct create_work *work,
+			  struct vhd_file *file)
+{
+	uint64_t size;
+	int ret;
+
+	ret = vhd_file_lock(file, work->why, sizeof(work->why));
+	if (ret != 0) {
+		return ret;
+	}
+	work->what = "fstat";
+	ret = vhd_file_size(file, &size, NULL);
+	if (ret == 0 && size != 0) {
+		snprintf(work->why, sizeof(work->why),
+			 "the file is not empty: %" PRIu64 " bytes", size);
+		return EEXIST;
+	}
+	if (ret == 0) {
+		ret = create_fixed(job, work, file);
+	}
+	if (ret != 0) {
+		snprintf(work->why, sizeof(work->why), "%s: %s", work->what,
+			 strerror(ret));
+	}
+	return ret;
+}
+
+static void create_work(struct vhd_job *job, void *data)
+{
+	struct create_work *work = data;
+	struct vhd_file *file;
+
+	work->ret = create_params_check(work);
+	if (work->ret != 0) {
+		return;
+	}
+	file = vhd_file_open(work->fd, work->name, false, work->why,
+			     sizeof(work->why));
+	work->fd = -1;
+	if (file == NULL) {
+		work->ret = errno;
+		return;
+	}
+	work->ret = create_in_file(job, work, file);
+	vhd_file_unref(file);
+}
+
+static const struct vhd_job_ops create_ops = {
+	.work = create_work,
+	.free = create_work_free,
+};
+
+static const struct vhd_job_ops create_slow_ops = {
+	.work = create_work,
+	.free = create_work_free,
+	.slow = true,
+};
+
+/* ---- the request
+ * --------------------------------------------------------------- */
+
+struct create_state {
+	char why[VHD_WHY_MAX];
+};
+
+static void create_done(struct tevent_req *subreq)
+{
+	struct tevent_req *req =
+		tevent_req_callback_data(subreq, struct tevent_req);
+	struct create_state *state = tevent_req_data(req, struct create_state);
+	struct create_work *work = vhd_job_recv(subreq);
+
+	if (work == NULL) {
+		tevent_req_error(req, (uint64_t)errno);
+		return;
+	}
+	if (work->ret != 0) {
+		memcpy(state->why, work->why, sizeof(state->why));
+		tevent_req_error(req, (uint64_t)work->ret);
+		return;
+	}
+	tevent_req_done(req);
+}
+
+struct tevent_req *vhd_create_send(TALLOC_CTX *mem_ctx,
+				   struct tevent_context *ev, int fd,
+				   const char *name,
+				   const struct vhd_create_params *params)
+{
+	struct tevent_req *req, *subreq;
+	struct create_state *state;
+	struct create_work *work;
+
+	req = tevent_req_create(mem_ctx, &state, struct create_state);
+	work = calloc(1, sizeof(*work));
+	if (req == NULL || work == NULL) {
+		close(fd);
+		free(work);
+		talloc_free(req);
+		return NULL;
+	}
+	work->fd = fd;
+	work->params = *params;
+	work->name = strdup(name);
+	if (tevent_req_nomem(work->name, req)) {
+		create_work_free(work);
+		return tevent_req_post(req, ev);
+	}
+	subreq = vhd_job_send(state, ev,
+			      params->sparse ? &create_ops : &create_slow_ops,
+			      work);
+	if (tevent_req_nomem(subreq, req)) {
+		return tevent_req_post(req, ev);
+	}
+	vhd_job_set_progress(subreq, params->progress, params->private_data);
+	tevent_req_set_callback(subreq, create_done, req);
+	return req;
+}
+
+int vhd_create_recv(struct tevent_req *req, TALLOC_CTX *mem_ctx, char **message)
+{
+	struct create_state *state = tevent_req_data(req, struct create_state);
+	int ret = vhd_recv_result(req, state->why, mem_ctx, message);
+
+	tevent_req_received(req);
+	return ret;
+}

@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Fixed disks: the data at offset 0 of the file, the footer behind them. */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <linux/falloc.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "vhd/private.h"
+
+/* Zeroing up to this much by writing is cheaper than a worker's fallocate. */
+#define ZERO_BY_WRITING 65536u
+
+enum {
+	FIXED_START = 0,
+	FIXED_TRANSFER, /* read or write of the data */
+	FIXED_PUNCH,
+	FIXED_ZERO_RANGE,
+	FIXED_SYNC, /* FUA of what fallocate did */
+};
+
+static int fixed_write_zeroes(struct vhd_req *req)
+{
+	struct vhd_state *st = vhd_state(req);
+
+	st->phase = FIXED_TRANSFER;
+	st->cursor = (struct vhd_cursor){.iov = NULL};
+	return vhd_transfer(req, st->disk->file, true, st->offset, st->length);
+}
+
+static int fixed_fallocate(struct vhd_req *req, uint8_t phase, int mode)
+{
+	struct vhd_state *st = vhd_state(req);
+
+	st->phase = phase;
+	return vhd_transfer_fallocate(req, st->disk->file,
+				      mode | FALLOC_FL_KEEP_SIZE, st->offset,
+				      st->length);
+}
+
+static int fixed_start(struct vhd_req *req)
+{
+	struct vhd_state *st = vhd_state(req);
+
+	switch (st->op) {
+	case VHD_READ:
+	case VHD_WRITE:
+		st->phase = FIXED_TRANSFER;
+		return vhd_transfer(req, st->disk->file, st->op == VHD_WRITE,
+				    st->offset, st->length);
+	case VHD_ZERO:
+		if (st->length <= ZERO_BY_WRITING) {
+			return fixed_write_zeroes(req);
+		}
+		return fixed_fallocate(req, FIXED_ZERO_RANGE,
+				       FALLOC_FL_ZERO_RANGE);
+	case VHD_DISCARD:
+		return fixed_fallocate(req, FIXED_PUNCH, FALLOC_FL_PUNCH_HOLE);
+	default: /* VHD_FLUSH */
+		st->phase = FIXED_TRANSFER;
+		return vhd_transfer_sync(req, st->disk->file);
+	}
+}
+
+static int fixed_run(struct vhd_req *req, int result)
+{
+	struct vhd_state *st = vhd_state(req);
+
+	switch (st->phase) {
+	case FIXED_START:
+		return fixed_start(req);
+	case FIXED_PUNCH:
+		if (result == EOPNOTSUPP) {
+			return fixed_fallocate(req, FIXED_ZERO_RANGE,
+					       FALLOC_FL_ZERO_RANGE);
+		}
+		break;
+	case FIXED_ZERO_RANGE:
+		if (result == EOPNOTSUPP) {
+			return fixed_write_zeroes(req);
+		}
+		break;
+	default:
+		return result;
+	}
+	if (result == 0 && st->fua) {
+		st->phase = FIXED_SYNC;
+		return vhd_transfer_sync(req, st->disk->file);
+	}
+	return result;
+}
+
+static void fixed_info(const struct vhd_disk *disk, struct vhd_info *info)
+{
+	uint64_t size;
+
+	memcpy(info->unique_id, disk->footer.unique_id, 16);
+	if (vhd_file_size(disk->file, &size, &info->allocated) != 0) {
+		info->allocated = 0;
+	}
+	if (info->allocated > info->size) {
+		info->allocated = info->size;
+	}
+}
+
+static void fixed_close(struct vhd_disk *disk)
+{
+	vhd_file_unref(disk->file);
+}
+
+/* ---- growth ----------------------------------------------------------------
+ */
+
+static int write_zeroes(struct vhd_file *file, uint64_t from, uint64_t to)
+{
+	static const uint8_t zero[65536];
+
+	while (from < to) {
+		size_t n = to - from < sizeof(zero) ? to - from : sizeof(zero);
+		int ret = vhd_file_pwrite(file, zero, n, from);
+
+		if (ret != 0) {
+			return ret;
+		}
+		from += n;
+	}
+	return 0;
+}
+
+struct fixed_growth {
+	uint64_t old_eof;
+	uint64_t old_size, new_size;
+	bool written_out; /* no part of the disk may run out of space later */
+	uint8_t old_footer[VHD_FOOTER_SIZE], new_footer[VHD_FOOTER_SIZE];
+	const char *what; /* being done, for the message */
+};
+
+static int grow_reserve(struct vhd_file *file, struct fixed_growth *g)
+{
+	g->what = "reserving space";
+	if (fallocate(file->fd, FALLOC_FL_KEEP_SIZE, (off_t)g->old_size,
+		      (off_t)(g->new_size + VHD_FOOTER_SIZE - g->old_size)) !=
+	    0) {
+		return errno;
+	}
+	return 0;
+}
+
+static int grow_write_footer(struct vhd_file *file, struct fixed_growth *g)
+{
+	int ret;
+
+	g->what = "writing the new footer";
+	ret = vhd_file_pwrite(file, g->new_footer, VHD_FOOTER_SIZE,
+			      g->new_size);
+	return ret != 0 ? ret : vhd_file_sync(file);
+}
+
+static int grow_clear_old_footer(struct vhd_file *file, struct fixed_growth *g)
+{
+	uint64_t end = g->old_eof < g->new_size ? g->old_eof : g->new_size;
+	int ret;
+
+	g->what = "clearing the old footer";
+	ret = write_zeroes(file, g->old_size, end);
+	return ret != 0 ? ret : vhd_file_sync(file);
+}
+
+/* Back to the old size, with the old footer at the end. */
+static void grow_undo(struct vhd_file *file, struct fixed_growth *g,
+		      size_t old_len)
+{
+	int ret = vhd_file_pwrite(file, g->old_footer, old_len,
+				  g->old_eof - old_len);
+
+	if (ret == 0) {
+		ret = vhd_file_sync(file);
+	}
+	if (ret == 0 && ftruncate(file->fd, (off_t)g->old_eof) != 0) {
+		ret = errno;
+	}
+	if (ret != 0) {
+		vhd_log(0, "vhd: %s: cannot undo a failed growth: %s",
+			file->name, strerror(ret));
+	}
+}
+
+/*
+ * The order, such that the file opens after a crash at any point:
+ *  1. reserve space behind the end of the file, whose size stays: the old
+ *     footer is still the last thing in it;
+ *  2. write the new footer at its place, which extends the file in the same
+ *     step; flush. Both footers are there, the last one counts;
+ *  3. the old footer has become data: zero it; flush.
+ * Lanes see the new size only after that.
+ */
+static int grow_file(struct vhd_file *file, struct fixed_growth *g)
+{
+	bool reserved = false;
+	int ret;
+
+	if (g->written_out) {
+		ret = grow_reserve(file, g);
+		reserved = ret == 0;
+		if (ret != 0 && ret != EOPNOTSUPP) {
+			return ret;
+		}
+	}
+	ret = grow_write_footer(file, g);
+	if (ret == 0 && g->written_out && !reserved) {
+		g->what = "writing out zeroes";
+		ret = write_zeroes(file, g->old_eof, g->new_size);
+	}
+	if (ret == 0) {
+		ret = grow_clear_old_footer(file, g);
+	}
+	return ret;
+}
+
+static int fixed_grow(struct vhd_disk *disk, uint64_t new_size,
+		      struct vhd_footer *footer, char *why, size_t why_len)
+{
+	struct vhd_file *file = disk->file;
+	struct fixed_growth g = {
+		.old_size = footer->current_size,
+		.new_size = new_size,
+		.what = "reading the old footer",
+	};
+	uint64_t allocated;
+	int ret;
+
+	ret = vhd_file_size(file, &g.old_eof, &allocated);
+	if (ret == 0) {
+		ret = vhd_file_pread(file, g.old_footer, disk->footer_len,
+				     g.old_eof - disk->footer_len);
+	}
+	if (ret != 0) {
+		goto fail;
+	}
+	if (new_size + VHD_FOOTER_SIZE <= g.old_eof) {
+		snprintf(why, why_len,
+			 "the file already has %" PRIu64
+			 " bytes, more than the %" PRIu64 " it would need",
+			 g.old_eof, new_size + VHD_FOOTER_SIZE);
+		return EINVAL;
+	}
+	g.written_out = allocated >= g.old_eof;
+	footer->current_size = new_size;
+	vhd_geometry(new_size, footer);
+	vhd_footer_push(footer, g.new_footer);
+	if (!g.written_out) {
+		vhd_file_mark_hole(file, g.old_size, new_size - g.old_size);
+	}
+	ret = grow_file(file, &g);
+	if (ret == 0) {
+		return 0;
+	}
+	grow_undo(file, &g, disk->footer_len);
+fail:
+	snprintf(why, why_len, "%s: %s", g.what, strerror(ret));
+	return ret;
+}
+
+const struct vhd_format_ops vhd_fixed_ops = {
+	.name = "fixed",
+	.run = fixed_run,
+	.info = fixed_info,
+	.grow = fixed_grow,
+	.close = fixed_close,
+};

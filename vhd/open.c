@@ -1,0 +1,360 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Opening and probing: what is this file? */
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "vhd/job.h"
+#include "vhd/private.h"
+
+int vhd_recv_result(struct tevent_req *req, const char *why,
+		    TALLOC_CTX *mem_ctx, char **message)
+{
+	enum tevent_req_state state;
+	uint64_t error;
+
+	if (message != NULL) {
+		*message = NULL;
+	}
+	if (!tevent_req_is_error(req, &state, &error)) {
+		return 0;
+	}
+	if (state != TEVENT_REQ_USER_ERROR) {
+		error = ENOMEM;
+	}
+	if (message != NULL) {
+		*message = talloc_strdup(
+			mem_ctx, why[0] != '\0' ? why : strerror((int)error));
+	}
+	return (int)error;
+}
+
+/* ---- the footer
+ * -------------------------------------------------------------- */
+
+/* There is no footer at the end: say what the file is instead, if it shows. */
+static void describe_stranger(struct vhd_file *file, uint64_t size, char *why,
+			      size_t why_len)
+{
+	uint8_t head[8];
+
+	if (vhd_file_pread(file, head, sizeof(head), 0) == 0) {
+		if (memcmp(head, "vhdxfile", 8) == 0) {
+			snprintf(why, why_len, "a VHDX file, not a VHD");
+			return;
+		}
+		if (memcmp(head, "conectix", 8) == 0) {
+			snprintf(why, why_len,
+				 "no footer in the last %u bytes"
+				 " of %" PRIu64 ", but a copy of one at the"
+				 " start: a damaged dynamic VHD",
+				 VHD_FOOTER_SIZE, size);
+			return;
+		}
+	}
+	snprintf(why, why_len,
+		 "not a VHD: no footer (cookie \"conectix\") in "
+		 "the last %u bytes of %" PRIu64,
+		 VHD_FOOTER_SIZE, size);
+}
+
+int vhd_read_footer(struct vhd_file *file, struct vhd_footer *footer,
+		    size_t *footer_len, uint64_t *file_size, char *why,
+		    size_t why_len)
+{
+	uint8_t tail[VHD_FOOTER_SIZE];
+	char reason[VHD_WHY_MAX];
+	int ret;
+
+	ret = vhd_file_size(file, file_size, NULL);
+	if (ret != 0) {
+		snprintf(why, why_len, "fstat: %s", strerror(ret));
+		return ret;
+	}
+	if (*file_size < VHD_FOOTER_SIZE) {
+		snprintf(why, why_len,
+			 "not a VHD: %" PRIu64 " bytes are too "
+			 "few",
+			 *file_size);
+		return EINVAL;
+	}
+	ret = vhd_file_pread(file, tail, sizeof(tail),
+			     *file_size - sizeof(tail));
+	if (ret != 0) {
+		snprintf(why, why_len, "reading the footer at %" PRIu64 ": %s",
+			 *file_size - sizeof(tail), strerror(ret));
+		return ret;
+	}
+	*footer_len = vhd_footer_find(tail);
+	if (*footer_len == 0) {
+		describe_stranger(file, *file_size, why, why_len);
+		return EINVAL;
+	}
+	ret = vhd_footer_pull(tail + sizeof(tail) - *footer_len, *footer_len,
+			      footer, reason, sizeof(reason));
+	if (ret != 0) {
+		snprintf(why, why_len, "%s (at offset %" PRIu64 ")", reason,
+			 *file_size - *footer_len);
+	}
+	return ret;
+}
+
+/* ---- the worker
+ * --------------------------------------------------------------- */
+
+struct open_work {
+	int fd;
+	char *name;
+	bool readonly;
+	bool probe; /* look only: no lock */
+	struct vhd_file *file;
+	struct vhd_footer footer;
+	size_t footer_len;
+	uint64_t allocated;
+	int ret;
+	char why[VHD_WHY_MAX];
+};
+
+static void open_work_free(void *data)
+{
+	struct open_work *work = data;
+
+	vhd_file_unref(work->file);
+	if (work->fd >= 0) {
+		close(work->fd);
+	}
+	free(work->name);
+	free(work);
+}
+
+static int open_footer(struct open_work *work)
+{
+	uint64_t size;
+	int ret;
+
+	ret = vhd_read_footer(work->file, &work->footer, &work->footer_len,
+			      &size, work->why, sizeof(work->why));
+	if (ret != 0) {
+		return ret;
+	}
+	switch (work->footer.type) {
+	case VHD_TYPE_FIXED:
+		return vhd_footer_check_fixed(&work->footer, work->footer_len,
+					      size, work->why,
+					      sizeof(work->why));
+	default:
+		if (work->probe) {
+			return 0;
+		}
+		snprintf(work->why, sizeof(work->why),
+			 "a %s VHD: only fixed "
+			 "ones can be served",
+			 work->footer.type == VHD_TYPE_DYNAMIC
+				 ? "dynamic"
+				 : "differencing");
+		return EINVAL;
+	}
+}
+
+/* A disk that grows meanwhile moves its footer: look again. */
+#define PROBE_TRIES 3
+
+static int open_file(struct open_work *work)
+{
+	uint64_t size;
+	int ret, tries = work->probe ? PROBE_TRIES : 1;
+
+	work->file = vhd_file_open(work->fd, work->name, work->readonly,
+				   work->why, sizeof(work->why));
+	work->fd = -1;
+	if (work->file == NULL) {
+		return errno;
+	}
+	if (!work->probe) {
+		ret = vhd_file_lock(work->file, work->why, sizeof(work->why));
+		if (ret != 0) {
+			return ret;
+		}
+	}
+	do {
+		ret = open_footer(work);
+	} while (ret != 0 && --tries > 0);
+	if (ret != 0) {
+		return ret;
+	}
+	if (work->probe) {
+		return vhd_file_size(work->file, &size, &work->allocated);
+	}
+	vhd_file_scan_holes(work->file);
+	return 0;
+}
+
+static void open_work(struct vhd_job *job, void *data)
+{
+	struct open_work *work = data;
+
+	work->ret = open_file(work);
+}
+
+static const struct vhd_job_ops open_ops = {
+	.work = open_work,
+	.free = open_work_free,
+};
+
+static struct tevent_req *open_job_send(TALLOC_CTX *mem_ctx,
+					struct tevent_context *ev, int fd,
+					const char *name, bool readonly,
+					bool probe)
+{
+	struct open_work *work = calloc(1, sizeof(*work));
+
+	if (work == NULL) {
+		close(fd);
+		return NULL;
+	}
+	work->fd = fd;
+	work->name = strdup(name);
+	work->readonly = readonly;
+	work->probe = probe;
+	if (work->name == NULL) {
+		open_work_free(work);
+		return NULL;
+	}
+	return vhd_job_send(mem_ctx, ev, &open_ops, work);
+}
+
+/* ---- open
+ * ----------------------------------------------------------------------- */
+
+struct open_state {
+	struct vhd_disk *disk;
+	struct vhd_info info;
+	char why[VHD_WHY_MAX];
+};
+
+static void open_done(struct tevent_req *subreq)
+{
+	struct tevent_req *req =
+		tevent_req_callback_data(subreq, struct tevent_req);
+	struct open_state *state = tevent_req_data(req, struct open_state);
+	struct open_work *work = vhd_job_recv(subreq);
+	struct vhd_disk *disk;
+
+	if (work == NULL) {
+		tevent_req_error(req, (uint64_t)errno);
+		return;
+	}
+	if (work->ret != 0) {
+		memcpy(state->why, work->why, sizeof(state->why));
+		tevent_req_error(req, (uint64_t)work->ret);
+		return;
+	}
+	disk = vhd_disk_new(state, &vhd_fixed_ops, VHD_TYPE_FIXED,
+			    work->footer.current_size);
+	if (tevent_req_nomem(disk, req)) {
+		return;
+	}
+	disk->readonly = work->readonly;
+	disk->footer = work->footer;
+	disk->footer_len = work->footer_len;
+	disk->file = work->file;
+	work->file = NULL;
+	state->disk = disk;
+	TALLOC_FREE(subreq);
+	tevent_req_done(req);
+}
+
+struct tevent_req *vhd_open_send(TALLOC_CTX *mem_ctx, struct tevent_context *ev,
+				 int fd, const char *name, uint32_t flags)
+{
+	struct tevent_req *req, *subreq;
+	struct open_state *state;
+
+	req = tevent_req_create(mem_ctx, &state, struct open_state);
+	if (req == NULL) {
+		close(fd);
+		return NULL;
+	}
+	subreq = open_job_send(state, ev, fd, name, flags & VHD_OPEN_READONLY,
+			       false);
+	if (tevent_req_nomem(subreq, req)) {
+		return tevent_req_post(req, ev);
+	}
+	tevent_req_set_callback(subreq, open_done, req);
+	return req;
+}
+
+int vhd_open_recv(struct tevent_req *req, TALLOC_CTX *mem_ctx,
+		  struct vhd_disk **disk, char **message)
+{
+	struct open_state *state = tevent_req_data(req, struct open_state);
+	int ret = vhd_recv_result(req, state->why, mem_ctx, message);
+
+	if (ret == 0) {
+		*disk = talloc_move(mem_ctx, &state->disk);
+	}
+	tevent_req_received(req);
+	return ret;
+}
+
+/* ---- probe
+ * ---------------------------------------------------------------------- */
+
+static void probe_done(struct tevent_req *subreq)
+{
+	struct tevent_req *req =
+		tevent_req_callback_data(subreq, struct tevent_req);
+	struct open_state *state = tevent_req_data(req, struct open_state);
+	struct open_work *work = vhd_job_recv(subreq);
+
+	if (work == NULL) {
+		tevent_req_error(req, (uint64_t)errno);
+		return;
+	}
+	if (work->ret != 0) {
+		memcpy(state->why, work->why, sizeof(state->why));
+		tevent_req_error(req, (uint64_t)work->ret);
+		return;
+	}
+	state->info.type = work->footer.type;
+	state->info.size = work->footer.current_size;
+	state->info.allocated = work->allocated;
+	memcpy(state->info.unique_id, work->footer.unique_id, 16);
+	tevent_req_done(req);
+}
+
+struct tevent_req *vhd_probe_send(TALLOC_CTX *mem_ctx,
+				  struct tevent_context *ev, int fd,
+				  const char *name)
+{
+	struct tevent_req *req, *subreq;
+	struct open_state *state;
+
+	req = tevent_req_create(mem_ctx, &state, struct open_state);
+	if (req == NULL) {
+		close(fd);
+		return NULL;
+	}
+	subreq = open_job_send(state, ev, fd, name, true, true);
+	if (tevent_req_nomem(subreq, req)) {
+		return tevent_req_post(req, ev);
+	}
+	tevent_req_set_callback(subreq, probe_done, req);
+	return req;
+}
+
+int vhd_probe_recv(struct tevent_req *req, TALLOC_CTX *mem_ctx,
+		   struct vhd_info *info, char **message)
+{
+	struct open_state *state = tevent_req_data(req, struct open_state);
+	int ret = vhd_recv_result(req, state->why, mem_ctx, message);
+
+	if (ret == 0) {
+		*info = state->info;
+	}
+	tevent_req_received(req);
+	return ret;
+}

@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Inside the engine: disks, formats, the state of a request, lanes.
+ *
+ * A request passes four layers, each a file:
+ *   submit.c  validates it whole, then lets it through the gate
+ *   gate.c    makes COMPARE_AND_WRITE atomic against other requests
+ *   FORMAT.c  turns it into transfers of file ranges (vhd_format_ops.run)
+ *   transfer.c  one transfer: inline where that cannot block, else the ring
+ */
+#ifndef ISTM_VHD_PRIVATE_H
+#define ISTM_VHD_PRIVATE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <liburing.h>
+
+#include "vhd/footer.h"
+#include "vhd/vhd.h"
+
+/* Room for "what is wrong and where". */
+#define VHD_WHY_MAX 400
+
+/* What run() and the functions below return while the request goes on; all
+ * other values are 0 or an errno. */
+#define VHD_PENDING (-1)
+
+/* ---- files (file.c) --------------------------------------------------- */
+
+/* How a read or a write may be tried on the lane itself. */
+enum vhd_inline {
+	VHD_INLINE_NEVER,   /* the file system does not tell: ring only */
+	VHD_INLINE_NOWAIT,  /* RWF_NOWAIT: answers EAGAIN instead of waiting */
+	VHD_INLINE_GUARDED, /* plain write, where it is expected not to block */
+	VHD_INLINE_ALWAYS,  /* memory: tmpfs */
+};
+
+/* Granularity of the map of holes. */
+#define VHD_HOLE_CHUNK 65536u
+
+/* An open file and its I/O policy. Reference-counted: a disk has one, each
+ * job that works on the file another. Any thread. */
+struct vhd_file {
+	_Atomic unsigned refs;
+	int fd;
+	char *name; /* for messages */
+	bool readonly;
+	_Atomic int inline_read, inline_write; /* enum vhd_inline */
+	/*
+	 * One bit a chunk: it may have a hole (or did, when last looked at).
+	 * A hint for the policy of writes, never for correctness. Sparse
+	 * mapping that covers the largest disk; untouched costs nothing.
+	 */
+	_Atomic uint64_t *holes;
+	_Atomic int last_error; /* log an error once, not per request */
+};
+
+/*
+ * Wrap @fd (takes it). Refuses all but regular files, and descriptors whose
+ * access mode does not fit @readonly.
+ * @return NULL with errno and @why set; @fd is then closed
+ */
+struct vhd_file *vhd_file_open(int fd, const char *name, bool readonly,
+			       char *why, size_t why_len);
+struct vhd_file *vhd_file_ref(struct vhd_file *file);
+void vhd_file_unref(struct vhd_file *file);
+
+/* OFD lock on the whole file. @return 0, EWOULDBLOCK or another errno */
+int vhd_file_lock(struct vhd_file *file, char *why, size_t why_len);
+
+/* Learn where the file's holes are. May block: worker threads. */
+void vhd_file_scan_holes(struct vhd_file *file);
+bool vhd_file_may_have_hole(const struct vhd_file *file, uint64_t offset,
+			    uint64_t length);
+void vhd_file_mark_hole(struct vhd_file *file, uint64_t offset,
+			uint64_t length);
+/* After a write into what may be a hole: look again, whether it still is. */
+void vhd_file_recheck_holes(struct vhd_file *file, uint64_t offset,
+			    uint64_t length);
+
+/* Whole reads and writes for worker threads; continue short ones.
+ * @return 0 or errno (EIO on end of file) */
+int vhd_file_pread(struct vhd_file *file, void *buf, size_t len,
+		   uint64_t offset);
+int vhd_file_pwrite(struct vhd_file *file, const void *buf, size_t len,
+		    uint64_t offset);
+int vhd_file_sync(struct vhd_file *file);
+int vhd_file_size(struct vhd_file *file, uint64_t *size, uint64_t *allocated);
+
+/* ---- the gate (gate.c) ------------------------------------------------- */
+
+#define VHD_GATE_SHARDS 8
+
+/* Requests that run or wait, in order of arrival. */
+struct vhd_gate_list {
+	struct vhd_req *first, *last;
+};
+
+struct vhd_gate {
+	/* A cache line apart. */
+	struct {
+		_Atomic uint64_t inflight;
+		uint64_t pad[7];
+	} shard[VHD_GATE_SHARDS];
+	/* How many exclusive requests run or wait; 0: all take the fast way */
+	_Atomic unsigned exclusive;
+	pthread_mutex_t lock; /* of the list */
+	struct vhd_gate_list list;
+};
+
+void vhd_gate_init(struct vhd_gate *gate);
+void vhd_gate_destroy(struct vhd_gate *gate);
+
+/* @return 0 when the request may run, VHD_PENDING when it has to wait; it
+ * then resumes on its own lane (vhd_io_post) */
+int vhd_gate_enter(struct vhd_req *req, bool exclusive);
+void vhd_gate_leave(struct vhd_req *req);
+
+/* ---- disks and formats ------------------------------------------------- */
+
+/*
+ * A format. Stack-like: a format's run() may hand parts to another disk's
+ * (a differencing disk to its parent).
+ */
+struct vhd_format_ops {
+	const char *name;
+	/*
+	 * Lane. Carry the request on: first with @result 0 and state->phase 0,
+	 * then with the result of each step that had returned VHD_PENDING.
+	 * The operation is state->op with the cursor's data, its range
+	 * state->offset and state->length.
+	 */
+	int (*run)(struct vhd_req *req, int result);
+	/* Any thread. Everything but type and size. */
+	void (*info)(const struct vhd_disk *disk, struct vhd_info *info);
+	/*
+	 * Worker thread. Make room for @new_size; lanes go on using what is
+	 * below the old size. The main thread then publishes the new size
+	 * and *@footer, which comes in as a copy of the disk's.
+	 */
+	int (*grow)(struct vhd_disk *disk, uint64_t new_size,
+		    struct vhd_footer *footer, char *why, size_t why_len);
+	/* Main thread, no request under way. */
+	void (*close)(struct vhd_disk *disk);
+};
+
+struct vhd_disk {
+	const struct vhd_format_ops *ops;
+	enum vhd_type type;
+	bool readonly;
+	_Atomic uint64_t size;
+	struct vhd_file *file; /* NULL for a RAM disk */
+	struct vhd_footer footer;
+	size_t footer_len;
+	void *format; /* the format's own */
+
+	/*
+	 * Something has been written since the last good flush; flushes under
+	 * way. See flush_needed().
+	 */
+	_Atomic bool dirty;
+	_Atomic unsigned flushing;
+	/*
+	 * The kernel reports a failed write-back to one fsync only, whoever
+	 * asks first: FUA writes count failures here, so that the next flush
+	 * fails, and flushes that were under way fail together.
+	 */
+	_Atomic unsigned sync_errors, sync_reported;
+
+	struct vhd_gate gate;
+	/* Main thread: growth under way; the disk was closed meanwhile. */
+	bool growing, close_when_grown;
+};
+
+extern const struct vhd_format_ops vhd_fixed_ops;
+extern const struct vhd_format_ops vhd_ram_ops;
+
+/* Allocate a disk (talloc, with the destructor that closes it). */
+struct vhd_disk *vhd_disk_new(TALLOC_CTX *mem_ctx,
+			      const struct vhd_format_ops *ops,
+			      enum vhd_type type, uint64_t size);
+
+/* Worker thread: find and check the footer at the end of @file. */
+int vhd_read_footer(struct vhd_file *file, struct vhd_footer *footer,
+		    size_t *footer_len, uint64_t *file_size, char *why,
+		    size_t why_len);
+
+/* ---- requests ---------------------------------------------------------- */
+
+/* Where in the caller's iovec a transfer stands. */
+struct vhd_cursor {
+	const struct iovec *iov; /* NULL: zeroes */
+	int cnt;
+	size_t skip; /* bytes of iov[0] already used */
+};
+
+#define VHD_SLICE 4
+
+/* A request's state, in vhd_req.engine. */
+struct vhd_state {
+	struct vhd_io *io;
+	struct vhd_disk *disk;
+	struct vhd_req *next; /* lane's queue, or lane's inbox */
+	/* How the request continues: caw_run, or the format's run. */
+	int (*run)(struct vhd_req *req, int result);
+
+	/* What the format is to do. */
+	uint64_t offset, length;
+	struct vhd_cursor cursor;
+	uint8_t op; /* enum vhd_op */
+	uint8_t phase, outer_phase;
+	uint8_t gate; /* enum vhd_gate_way */
+	uint8_t fua;
+	uint8_t exact; /* the iovec's sum is the length */
+
+	/* The step handed to the ring. */
+	uint8_t sqe_op; /* IORING_OP_* */
+	uint8_t retries;
+	int sqe_arg; /* fallocate mode */
+	struct vhd_file *file;
+	uint64_t file_offset, left;
+	struct iovec slice[VHD_SLICE];
+	/* In the gate's list; see gate.c. */
+	struct vhd_req *gate_prev, *gate_next;
+};
+
+_Static_assert(sizeof(struct vhd_state) <=
+		       sizeof(((struct vhd_req *)0)->engine),
+	       "vhd_req.engine is too small");
+
+static inline struct vhd_state *vhd_state(struct vhd_req *req)
+{
+	return (struct vhd_state *)(void *)req->engine;
+}
+
+/* Skip @n bytes of the cursor's data. */
+void vhd_cursor_advance(struct vhd_cursor *cursor, uint64_t n);
+void vhd_cursor_copy_to(struct vhd_cursor *cursor, const void *from,
+			uint64_t len);
+void vhd_cursor_copy_from(struct vhd_cursor *cursor, void *to, uint64_t len);
+void vhd_cursor_zero(struct vhd_cursor *cursor, uint64_t len);
+
+/* Complete a request that had returned VHD_PENDING. On its lane. */
+void vhd_finish(struct vhd_req *req, int error);
+
+/* ---- transfers (transfer.c) -------------------------------------------- */
+
+/* Read into / write from the cursor, which is advanced. */
+int vhd_transfer(struct vhd_req *req, struct vhd_file *file, bool write,
+		 uint64_t file_offset, uint64_t length);
+int vhd_transfer_fallocate(struct vhd_req *req, struct vhd_file *file, int mode,
+			   uint64_t file_offset, uint64_t length);
+int vhd_transfer_sync(struct vhd_req *req, struct vhd_file *file);
+
+/* The ring's answer to the step. @return VHD_PENDING: queued again */
+int vhd_transfer_completed(struct vhd_req *req, int res);
+/* Fill @sqe for the step. */
+void vhd_transfer_prepare(struct vhd_req *req, struct io_uring_sqe *sqe);
+
+/* The errno that a request may end with (vhd.h) for a system call's. */
+int vhd_map_error(int error);
+
+/* ---- lanes (io.c) ------------------------------------------------------ */
+
+struct vhd_io {
+	struct io_uring ring;
+	bool ring_ok;
+	int eventfd;
+	struct tevent_fd *fde;
+	unsigned depth, inflight;
+	unsigned shard; /* of gates */
+	struct vhd_req *queue_first, *queue_last;
+	/* Requests that other threads let go on: a lock-free stack. */
+	_Atomic(struct vhd_req *) inbox;
+
+	/* How much may still be written inline before the system's dirty
+	 * data is looked at again. */
+	int64_t dirty_budget;
+	uint64_t dirty_next_look; /* ms, CLOCK_MONOTONIC_COARSE */
+	int vmstat_fd;
+
+	/* COMPARE_AND_WRITE reads here; one at a time, the others wait. */
+	uint8_t *bounce;
+	struct iovec bounce_iov;
+	struct vhd_req *bounce_owner;
+	struct vhd_req *bounce_first, *bounce_last;
+};
+
+/* Append to what vhd_io_kick() submits. */
+void vhd_io_queue(struct vhd_req *req);
+/* Any thread: have the request carry on (run with result 0) on its lane. */
+void vhd_io_post(struct vhd_req *req);
+/* Is a buffered write of @length expected not to be throttled? */
+bool vhd_io_dirty_ok(struct vhd_io *io, uint64_t length);
+
+/* ---- compare and write (caw.c) ----------------------------------------- */
+
+int vhd_caw_run(struct vhd_req *req, int result);
+void vhd_caw_done(struct vhd_req *req);
+
+/* What the *_recv functions answer: the request's errno, @why as message. */
+int vhd_recv_result(struct tevent_req *req, const char *why,
+		    TALLOC_CTX *mem_ctx, char **message);
+
+/* ---- messages ----------------------------------------------------------- */
+
+void vhd_log(int level, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+
+#endif /* ISTM_VHD_PRIVATE_H */

@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* A request's way in and out: validation, the gate, completion. */
+
+#include <errno.h>
+#include <inttypes.h>
+
+#include "vhd/private.h"
+
+/* Do the iovecs hold @need bytes? *@exact: and not one more. */
+static bool iov_holds(const struct vhd_req *req, uint64_t need, bool *exact)
+{
+	uint64_t sum = 0;
+	int i;
+
+	if (req->iovcnt < 0 || (req->iovcnt > 0 && req->iov == NULL)) {
+		return false;
+	}
+	for (i = 0; i < req->iovcnt; i++) {
+		if (req->iov[i].iov_len > UINT64_MAX - sum) {
+			return false;
+		}
+		sum += req->iov[i].iov_len;
+	}
+	*exact = sum == need;
+	return sum >= need;
+}
+
+/*
+ * Check a request whole; what follows may assume that it is sane.
+ * @return 0, EINVAL or EROFS
+ */
+static int validate_request(const struct vhd_disk *disk,
+			    const struct vhd_req *req, bool *exact)
+{
+	uint64_t size;
+
+	*exact = false;
+	if (req->flags & ~VHD_FUA) {
+		return EINVAL;
+	}
+	switch (req->op) {
+	case VHD_FLUSH:
+		return 0;
+	case VHD_READ:
+	case VHD_WRITE:
+	case VHD_ZERO:
+	case VHD_DISCARD:
+	case VHD_COMPARE_AND_WRITE:
+		break;
+	default:
+		return EINVAL;
+	}
+	if (req->offset % VHD_SECTOR != 0 || req->length % VHD_SECTOR != 0) {
+		return EINVAL;
+	}
+	size = atomic_load_explicit(&disk->size, memory_order_acquire);
+	if (req->offset > size || req->length > size - req->offset) {
+		return EINVAL;
+	}
+	if (disk->readonly && req->op != VHD_READ) {
+		return EROFS;
+	}
+	switch (req->op) {
+	case VHD_READ:
+	case VHD_WRITE:
+		return iov_holds(req, req->length, exact) ? 0 : EINVAL;
+	case VHD_COMPARE_AND_WRITE:
+		if (req->length > VHD_CAW_MAX) {
+			return EINVAL;
+		}
+		return iov_holds(req, 2 * req->length, exact) ? 0 : EINVAL;
+	default:
+		return 0;
+	}
+}
+
+static void state_init(struct vhd_io *io, struct vhd_disk *disk,
+		       struct vhd_req *req, bool exact)
+{
+	struct vhd_state *st = vhd_state(req);
+
+	st->io = io;
+	st->disk = disk;
+	st->next = NULL;
+	st->run = disk->ops->run;
+	st->offset = req->offset;
+	st->length = req->length;
+	st->cursor = (struct vhd_cursor){
+		.iov = req->iov,
+		.cnt = req->iovcnt,
+	};
+	st->op = req->op;
+	st->phase = 0;
+	st->outer_phase = 0;
+	st->gate = 0;
+	st->fua = req->flags & VHD_FUA;
+	st->exact = exact;
+}
+
+/*
+ * Has a flush anything to do? Not when nothing is dirty and no other flush
+ * is under way. The order matters: a flush that fails sets dirty again before
+ * it counts itself out.
+ */
+static bool flush_needed(struct vhd_disk *disk)
+{
+	return atomic_load(&disk->dirty) || atomic_load(&disk->flushing) > 0 ||
+	       atomic_load(&disk->dirty);
+}
+
+/* Tell later flushes of this change; before the request completes. */
+static void request_dirties(struct vhd_disk *disk)
+{
+	if (!atomic_load_explicit(&disk->dirty, memory_order_seq_cst)) {
+		atomic_store(&disk->dirty, true);
+	}
+}
+
+/* ---- flush ----------------------------------------------------------------
+ */
+
+static int flush_run(struct vhd_req *req, int result)
+{
+	struct vhd_state *st = vhd_state(req);
+	struct vhd_disk *disk = st->disk;
+	unsigned errors;
+
+	if (st->outer_phase == 0) {
+		if (!flush_needed(disk)) {
+			return 0;
+		}
+		st->outer_phase = 1;
+		atomic_fetch_add(&disk->flushing, 1);
+		atomic_store(&disk->dirty, false);
+		st->left = atomic_load(&disk->sync_reported);
+		/* The format may use left; keep it where it does not. */
+		st->offset = st->left;
+	}
+	result = disk->ops->run(req, result);
+	if (result == VHD_PENDING) {
+		return VHD_PENDING;
+	}
+	if (result != 0) {
+		atomic_fetch_add(&disk->sync_errors, 1);
+	}
+	errors = atomic_load(&disk->sync_errors);
+	if (result == 0 && errors != (unsigned)st->offset) {
+		/* Another took the kernel's only report of the loss. */
+		result = EIO;
+	}
+	if (result != 0) {
+		atomic_store(&disk->sync_reported, errors);
+		atomic_store(&disk->dirty, true);
+	}
+	atomic_fetch_sub(&disk->flushing, 1);
+	return result;
+}
+
+/* ---- in and out ------------------------------------------------------------
+ */
+
+/* Bookkeeping at the end of a request, before the caller hears of it. */
+static void request_end(struct vhd_req *req, int error)
+{
+	struct vhd_state *st = vhd_state(req);
+
+	switch (req->op) {
+	case VHD_READ:
+	case VHD_FLUSH:
+		break;
+	default:
+		request_dirties(st->disk);
+		if (error != 0 && error != EILSEQ && st->fua) {
+			atomic_fetch_add(&st->disk->sync_errors, 1);
+		}
+		break;
+	}
+	if (req->op == VHD_COMPARE_AND_WRITE) {
+		vhd_caw_done(req);
+	}
+	vhd_gate_leave(req);
+	req->error = vhd_map_error(error);
+}
+
+void vhd_finish(struct vhd_req *req, int error)
+{
+	request_end(req, error);
+	req->done(req);
+}
+
+bool vhd_submit(struct vhd_io *io, struct vhd_disk *disk, struct vhd_req *req)
+{
+	bool exact;
+	int ret;
+
+	req->error = validate_request(disk, req, &exact);
+	if (req->error != 0) {
+		return true;
+	}
+	if (req->length == 0 && req->op != VHD_FLUSH) {
+		return true;
+	}
+	state_init(io, disk, req, exact);
+	switch (req->op) {
+	case VHD_FLUSH:
+		vhd_state(req)->run = flush_run;
+		ret = flush_run(req, 0);
+		break;
+	case VHD_COMPARE_AND_WRITE:
+		vhd_state(req)->run = vhd_caw_run;
+		ret = vhd_caw_run(req, 0);
+		break;
+	default:
+		ret = vhd_gate_enter(req, false);
+		if (ret == 0) {
+			ret = disk->ops->run(req, 0);
+		}
+		break;
+	}
+	if (ret == VHD_PENDING) {
+		return false;
+	}
+	request_end(req, ret);
+	return true;
+}

@@ -1,0 +1,415 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * One transfer between a request's buffers and a range of a file: inline
+ * where that cannot block, otherwise on the lane's ring; short ones continued.
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <string.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "vhd/private.h"
+
+#define PAGE 4096u
+
+/* Kernels take this many iovecs (UIO_MAXIOV). */
+#define IOV_LIMIT 1024
+
+/* Iovecs built on the stack for an inline call that needs only a part. */
+#define STACK_IOV 64
+
+/* Answers of the ring that ask for another try, in a row. */
+#define RETRIES_MAX 100
+
+/* The source of zeroes. */
+static uint8_t zeroes[256 * 1024];
+
+/* ---- the cursor ---------------------------------------------------------- */
+
+void vhd_cursor_advance(struct vhd_cursor *cursor, uint64_t n)
+{
+	if (cursor->iov == NULL) {
+		return;
+	}
+	while (n > 0) {
+		size_t here = cursor->iov->iov_len - cursor->skip;
+
+		if (n < here) {
+			cursor->skip += n;
+			return;
+		}
+		n -= here;
+		cursor->iov++;
+		cursor->cnt--;
+		cursor->skip = 0;
+	}
+}
+
+/* Describe the next @len bytes in at most @max iovecs.
+ * @return how many; *@covered is what they hold */
+static int cursor_slice(const struct vhd_cursor *cursor, uint64_t len,
+			struct iovec *slice, int max, uint64_t *covered)
+{
+	struct vhd_cursor c = *cursor;
+	uint64_t left = len;
+	int n = 0;
+
+	while (left > 0 && n < max) {
+		size_t here;
+
+		if (c.iov == NULL) {
+			here = left < sizeof(zeroes) ? left : sizeof(zeroes);
+			slice[n].iov_base = zeroes;
+		} else {
+			here = c.iov->iov_len - c.skip;
+			if (here > left) {
+				here = left;
+			}
+			slice[n].iov_base = (uint8_t *)c.iov->iov_base + c.skip;
+			c.iov++;
+			c.skip = 0;
+		}
+		if (here > 0) {
+			slice[n++].iov_len = here;
+		}
+		left -= here;
+	}
+	*covered = len - left;
+	return n;
+}
+
+void vhd_cursor_copy_to(struct vhd_cursor *cursor, const void *from,
+			uint64_t len)
+{
+	const uint8_t *p = from;
+
+	while (len > 0) {
+		struct iovec part;
+		uint64_t n;
+
+		cursor_slice(cursor, len, &part, 1, &n);
+		memcpy(part.iov_base, p, n);
+		vhd_cursor_advance(cursor, n);
+		p += n;
+		len -= n;
+	}
+}
+
+void vhd_cursor_copy_from(struct vhd_cursor *cursor, void *to, uint64_t len)
+{
+	uint8_t *p = to;
+
+	while (len > 0) {
+		struct iovec part;
+		uint64_t n;
+
+		cursor_slice(cursor, len, &part, 1, &n);
+		memcpy(p, part.iov_base, n);
+		vhd_cursor_advance(cursor, n);
+		p += n;
+		len -= n;
+	}
+}
+
+void vhd_cursor_zero(struct vhd_cursor *cursor, uint64_t len)
+{
+	while (len > 0) {
+		struct iovec part;
+		uint64_t n;
+
+		cursor_slice(cursor, len, &part, 1, &n);
+		memset(part.iov_base, 0, n);
+		vhd_cursor_advance(cursor, n);
+		len -= n;
+	}
+}
+
+/* ---- inline ---------------------------------------------------------------
+ */
+
+/* Iovecs for the next part: the caller's own when they fit exactly. */
+static int transfer_iov(struct vhd_req *req, struct iovec *slice, int max,
+			const struct iovec **iov)
+{
+	struct vhd_state *st = vhd_state(req);
+	uint64_t covered;
+
+	if (st->exact && st->cursor.iov != NULL && st->cursor.skip == 0 &&
+	    st->cursor.cnt <= IOV_LIMIT && st->left == st->length) {
+		*iov = st->cursor.iov;
+		return st->cursor.cnt;
+	}
+	*iov = slice;
+	return cursor_slice(&st->cursor, st->left, slice, max, &covered);
+}
+
+/* Count @n transferred bytes. */
+static void transfer_advance(struct vhd_state *st, uint64_t n)
+{
+	vhd_cursor_advance(&st->cursor, n);
+	st->file_offset += n;
+	st->left -= n;
+}
+
+static int read_inline(struct vhd_req *req)
+{
+	struct vhd_state *st = vhd_state(req);
+	int policy = atomic_load_explicit(&st->file->inline_read,
+					  memory_order_relaxed);
+	int flags = policy == VHD_INLINE_NOWAIT ? RWF_NOWAIT : 0;
+
+	if (policy == VHD_INLINE_NEVER) {
+		return VHD_PENDING;
+	}
+	while (st->left > 0) {
+		struct iovec slice[STACK_IOV];
+		const struct iovec *iov;
+		int cnt = transfer_iov(req, slice, STACK_IOV, &iov);
+		ssize_t n = preadv2(st->file->fd, iov, cnt,
+				    (off_t)st->file_offset, flags);
+
+		if (n <= 0) {
+			if (n < 0 && errno == EOPNOTSUPP) {
+				atomic_store(&st->file->inline_read,
+					     VHD_INLINE_NEVER);
+			}
+			/* Not in the cache, end of file, an error: the ring
+			 * finds out which. */
+			return VHD_PENDING;
+		}
+		transfer_advance(st, (uint64_t)n);
+	}
+	return 0;
+}
+
+/* Is the page that holds the byte at @offset in the page cache? */
+static bool page_is_cached(struct vhd_file *file, uint64_t offset)
+{
+	uint8_t byte;
+	struct iovec iov = {&byte, 1};
+
+	return preadv2(file->fd, &iov, 1, (off_t)offset, RWF_NOWAIT) == 1;
+}
+
+/*
+ * May a plain buffered write be expected not to wait? Not for the allocation
+ * of blocks, not for writeback that throttles writers, not for reading the
+ * rest of a page of which only a part is written.
+ */
+static bool write_is_harmless(struct vhd_io *io, struct vhd_state *st)
+{
+	uint64_t end = st->file_offset + st->left;
+
+	if (vhd_file_may_have_hole(st->file, st->file_offset, st->left)) {
+		return false;
+	}
+	if (st->file_offset % PAGE != 0 &&
+	    !page_is_cached(st->file, st->file_offset)) {
+		return false;
+	}
+	if (end % PAGE != 0 && !page_is_cached(st->file, end - 1)) {
+		return false;
+	}
+	return vhd_io_dirty_ok(io, st->left);
+}
+
+static int write_inline(struct vhd_req *req)
+{
+	struct vhd_state *st = vhd_state(req);
+	int policy = atomic_load_explicit(&st->file->inline_write,
+					  memory_order_relaxed);
+	int flags = policy == VHD_INLINE_NOWAIT ? RWF_NOWAIT : 0;
+
+	if (policy == VHD_INLINE_NEVER || st->fua) {
+		return VHD_PENDING;
+	}
+	if (policy == VHD_INLINE_GUARDED && !write_is_harmless(st->io, st)) {
+		return VHD_PENDING;
+	}
+	while (st->left > 0) {
+		struct iovec slice[STACK_IOV];
+		const struct iovec *iov;
+		int cnt = transfer_iov(req, slice, STACK_IOV, &iov);
+		ssize_t n = pwritev2(st->file->fd, iov, cnt,
+				     (off_t)st->file_offset, flags);
+
+		if (n <= 0) {
+			if (n < 0 && errno == EOPNOTSUPP) {
+				/* ext4 and others without non-blocking
+				 * buffered writes. */
+				atomic_store(&st->file->inline_write,
+					     VHD_INLINE_GUARDED);
+			}
+			return VHD_PENDING;
+		}
+		transfer_advance(st, (uint64_t)n);
+	}
+	return 0;
+}
+
+/* ---- the ring ---------------------------------------------------------------
+ */
+
+int vhd_transfer(struct vhd_req *req, struct vhd_file *file, bool write,
+		 uint64_t file_offset, uint64_t length)
+{
+	struct vhd_state *st = vhd_state(req);
+	int ret;
+
+	st->file = file;
+	st->file_offset = file_offset;
+	st->left = length;
+	st->retries = 0;
+	ret = write ? write_inline(req) : read_inline(req);
+	if (ret == VHD_PENDING) {
+		st->sqe_op = write ? IORING_OP_WRITEV : IORING_OP_READV;
+		vhd_io_queue(req);
+	}
+	return ret;
+}
+
+int vhd_transfer_fallocate(struct vhd_req *req, struct vhd_file *file, int mode,
+			   uint64_t file_offset, uint64_t length)
+{
+	struct vhd_state *st = vhd_state(req);
+
+	vhd_file_mark_hole(file, file_offset, length);
+	st->file = file;
+	st->file_offset = file_offset;
+	st->left = length;
+	st->retries = 0;
+	st->sqe_op = IORING_OP_FALLOCATE;
+	st->sqe_arg = mode;
+	vhd_io_queue(req);
+	return VHD_PENDING;
+}
+
+int vhd_transfer_sync(struct vhd_req *req, struct vhd_file *file)
+{
+	struct vhd_state *st = vhd_state(req);
+
+	st->file = file;
+	st->left = 0;
+	st->retries = 0;
+	st->sqe_op = IORING_OP_FSYNC;
+	vhd_io_queue(req);
+	return VHD_PENDING;
+}
+
+void vhd_transfer_prepare(struct vhd_req *req, struct io_uring_sqe *sqe)
+{
+	struct vhd_state *st = vhd_state(req);
+	const struct iovec *iov;
+	int cnt;
+
+	switch (st->sqe_op) {
+	case IORING_OP_READV:
+		cnt = transfer_iov(req, st->slice, VHD_SLICE, &iov);
+		io_uring_prep_readv(sqe, st->file->fd, iov, (unsigned)cnt,
+				    st->file_offset);
+		break;
+	case IORING_OP_WRITEV:
+		cnt = transfer_iov(req, st->slice, VHD_SLICE, &iov);
+		io_uring_prep_writev(sqe, st->file->fd, iov, (unsigned)cnt,
+				     st->file_offset);
+		sqe->rw_flags = st->fua ? RWF_DSYNC : 0;
+		break;
+	case IORING_OP_FALLOCATE:
+		io_uring_prep_fallocate(sqe, st->file->fd, st->sqe_arg,
+					(off_t)st->file_offset,
+					(off_t)st->left);
+		break;
+	case IORING_OP_FSYNC:
+		io_uring_prep_fsync(sqe, st->file->fd, IORING_FSYNC_DATASYNC);
+		break;
+	}
+}
+
+static const char *step_name(const struct vhd_state *st)
+{
+	switch (st->sqe_op) {
+	case IORING_OP_READV:
+		return "read";
+	case IORING_OP_WRITEV:
+		return "write";
+	case IORING_OP_FALLOCATE:
+		return "fallocate";
+	default:
+		return "fdatasync";
+	}
+}
+
+int vhd_map_error(int error)
+{
+	switch (error) {
+	case 0:
+		return 0;
+	case ENOSPC:
+	case EDQUOT:
+	case EFBIG:
+		return ENOSPC;
+	case EILSEQ:
+	case EINVAL:
+	case EROFS:
+		return error;
+	default:
+		return EIO;
+	}
+}
+
+/* Log the failure of a step, once until another error follows. */
+static void step_log(struct vhd_state *st, int error, const char *text)
+{
+	if (atomic_exchange(&st->file->last_error, error) != error) {
+		vhd_log(error == ENOSPC ? 1 : 0,
+			"vhd: %s: %s at %" PRIu64 ", %" PRIu64 " bytes: %s",
+			st->file->name, step_name(st), st->file_offset,
+			st->left, text);
+	}
+}
+
+int vhd_transfer_completed(struct vhd_req *req, int res)
+{
+	struct vhd_state *st = vhd_state(req);
+	bool rw =
+		st->sqe_op == IORING_OP_READV || st->sqe_op == IORING_OP_WRITEV;
+
+	if ((res == -EINTR || res == -EAGAIN) && st->retries++ < RETRIES_MAX) {
+		vhd_io_queue(req);
+		return VHD_PENDING;
+	}
+	if (res < 0) {
+		/* The format has another way then. */
+		if (st->sqe_op != IORING_OP_FALLOCATE || res != -EOPNOTSUPP) {
+			step_log(st, -res, strerror(-res));
+		}
+		return -res;
+	}
+	if (!rw) {
+		return 0;
+	}
+	if (res == 0) {
+		step_log(st, EIO,
+			 st->sqe_op == IORING_OP_READV
+				 ? "unexpected end of file"
+				 : "nothing written");
+		return EIO;
+	}
+	if (st->sqe_op == IORING_OP_WRITEV &&
+	    atomic_load_explicit(&st->file->inline_write,
+				 memory_order_relaxed) == VHD_INLINE_GUARDED &&
+	    vhd_file_may_have_hole(st->file, st->file_offset, (uint64_t)res)) {
+		vhd_file_recheck_holes(st->file, st->file_offset,
+				       (uint64_t)res);
+	}
+	transfer_advance(st, (uint64_t)res);
+	if (st->left > 0) {
+		st->retries = 0;
+		vhd_io_queue(req);
+		return VHD_PENDING;
+	}
+	return 0;
+}
