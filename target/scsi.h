@@ -12,6 +12,7 @@
 #define ISTM_TARGET_SCSI_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/uio.h>
 #include <talloc.h>
@@ -41,8 +42,31 @@ struct scsi_lu_config {
 struct scsi_lu *scsi_lu_create(const struct scsi_lu_config *config);
 void scsi_lu_free(struct scsi_lu *lu);
 
+/* Where the device server reports what went wrong (level as Samba's: 0 error
+ * … 10 everything). Any thread calls it. Set once, before the first unit. */
+void scsi_set_log(void (*log)(int level, const char *message));
+
 /* The NAA designator (8 or 16 bytes) that VPD 83h answers. Any thread. */
 size_t scsi_lu_naa(const struct scsi_lu *lu, uint8_t naa[16]);
+
+/*
+ * Activate Persist Through Power Loss (SPC-4 5.12.9): where a unit's
+ * registrations and reservation are kept. @state is opaque, @len bytes, valid
+ * during the call only; len 0: forget them. Called on a lane with the unit's
+ * lock held. Returns true when they are on stable storage, false when that
+ * will be told by scsi_pr_stored() on @task's lane: the command's status waits
+ * for it. Without a store, APTPL is refused and not offered.
+ */
+struct scsi_task;
+typedef bool (*scsi_pr_store_fn)(struct scsi_lu *lu, struct scsi_task *task,
+				 const void *state, size_t len,
+				 void *private_data);
+void scsi_lu_set_pr_store(struct scsi_lu *lu, scsi_pr_store_fn store,
+			  void *private_data);
+/* @error errno of the store, or 0. */
+void scsi_pr_stored(struct scsi_task *task, int error);
+/* Before the first nexus: what the store kept. 0 or EINVAL. */
+int scsi_lu_restore_pr(struct scsi_lu *lu, const void *state, size_t len);
 
 /* Main thread: the capacity or the enabled state has changed; raises the
  * unit attentions (CAPACITY DATA HAS CHANGED, …) that go with it. */
@@ -74,6 +98,8 @@ struct scsi_nexus_config {
 	void *private_data;
 };
 
+/* Sessions whose tasks are under way keep their nexus: free it when the last
+ * of them is done. NULL: out of memory. */
 struct scsi_nexus *scsi_nexus_create(const struct scsi_nexus_config *config,
 				     const struct scsi_lun_map *map);
 /* Takes effect for the next command; raises REPORTED LUNS DATA HAS CHANGED
@@ -96,6 +122,7 @@ enum scsi_dir {
 /* SAM-5 5.3 status codes */
 #define SCSI_GOOD		  0x00
 #define SCSI_CHECK_CONDITION	  0x02
+#define SCSI_CONDITION_MET	  0x04
 #define SCSI_BUSY		  0x08
 #define SCSI_RESERVATION_CONFLICT 0x18
 #define SCSI_TASK_SET_FULL	  0x28
@@ -112,6 +139,9 @@ struct scsi_task {
 	struct vhd_io *io;
 	void (*done)(struct scsi_task *task); /* on the lane */
 	void *private_data;
+	/* Set by the transport when the task is aborted, any time on the lane:
+	 * a command of many steps ends early (and done() is called). */
+	bool aborted;
 
 	/* Set by scsi_task_prepare(). */
 	enum scsi_dir dir;

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * COMPARE AND WRITE (SBC-3 5.2) and ORWRITE (SBC-3 5.6). Both are one
+ * uninterrupted action to everyone else; the block engine's compare-and-write
+ * makes them so.
+ */
+#include <errno.h>
+
+#include "target/scsi_commands.h"
+
+#define CDB_FUA 0x08
+
+static uint32_t write_flags(const struct scsi_task *task)
+{
+	return (task->cdb[1] & CDB_FUA) || !scsi_lu_is(task->lu, SCSI_LU_WCE)
+		       ? VHD_FUA
+		       : 0;
+}
+
+/* ---- COMPARE AND WRITE --------------------------------------------------------- */
+
+bool scsi_compare_and_write_prepare(struct scsi_task *task)
+{
+	uint32_t blocks = task->cdb[13];
+
+	return scsi_check_range(task, get_be64(task->cdb + 2), blocks,
+				SCSI_MAX_COMPARE) &&
+	       scsi_prepare_out(task, 2 * blocks * SCSI_BLOCK);
+}
+
+static bool compared(struct scsi_task *task)
+{
+	if (task->req.error != 0) {
+		return scsi_fail_io(task);
+	}
+	return scsi_good(task);
+}
+
+bool scsi_compare_and_write(struct scsi_task *task)
+{
+	struct scsi_work *work = scsi_work(task);
+
+	/* A buffer of another size than the CDB's: which half is which? */
+	if (task->edtl != task->length || task->data_len != task->length) {
+		return scsi_fail(task, SENSE_ILLEGAL_REQUEST,
+				 ASC_INVALID_FIELD_IN_CDB);
+	}
+	if (work->total == 0) {
+		return scsi_good(task);
+	}
+	work->step = compared;
+	if (!scsi_submit(task, VHD_COMPARE_AND_WRITE, write_flags(task),
+			 work->lba << SCSI_BLOCK_SHIFT, work->total, task->iov,
+			 task->iovcnt)) {
+		return false;
+	}
+	return compared(task);
+}
+
+/* ---- ORWRITE --------------------------------------------------------------------- */
+
+/* The buffer: the chunk as read, then the chunk as it shall be. */
+#define ORWRITE_CHUNK (SCSI_CHUNK / 2)
+
+enum phase { PHASE_NEXT, PHASE_READ, PHASE_WRITTEN };
+
+bool scsi_orwrite_prepare(struct scsi_task *task)
+{
+	uint64_t lba;
+	uint32_t blocks;
+
+	scsi_cdb_range(task, &lba, &blocks);
+	return scsi_check_range(task, lba, blocks, SCSI_MAX_TRANSFER) &&
+	       scsi_prepare_out(task, (uint32_t)scsi_work(task)->total);
+}
+
+static void or_chunk(struct scsi_task *task)
+{
+	struct scsi_work *work = scsi_work(task);
+	uint8_t *old = work->buf, *new = work->buf + work->chunk;
+	uint32_t i;
+
+	scsi_iov_read(task, work->pos, new, work->chunk);
+	for (i = 0; i < work->chunk; i++) {
+		new[i] |= old[i];
+	}
+}
+
+static bool submit_chunk(struct scsi_task *task, enum vhd_op op)
+{
+	struct scsi_work *work = scsi_work(task);
+	bool writes = op == VHD_COMPARE_AND_WRITE;
+
+	work->iov[0].iov_base = work->buf;
+	work->iov[0].iov_len = (size_t)work->chunk * (writes ? 2 : 1);
+	return scsi_submit(task, op, writes ? write_flags(task) : 0,
+			   (work->lba << SCSI_BLOCK_SHIFT) + work->pos,
+			   work->chunk, work->iov, 1);
+}
+
+static bool orwrite_step(struct scsi_task *task)
+{
+	struct scsi_work *work = scsi_work(task);
+
+	for (;;) {
+		bool now;
+
+		if (work->phase == PHASE_WRITTEN &&
+		    task->req.error == EILSEQ) {
+			/* Someone wrote in between: read again. */
+			task->req.error = 0;
+		} else if (task->req.error != 0) {
+			return scsi_fail_io(task);
+		} else if (work->phase == PHASE_WRITTEN) {
+			work->pos += work->chunk;
+		}
+		if (work->phase == PHASE_READ) {
+			or_chunk(task);
+			work->phase = PHASE_WRITTEN;
+			now = submit_chunk(task, VHD_COMPARE_AND_WRITE);
+		} else if (work->pos == work->total || task->aborted) {
+			return scsi_good(task);
+		} else {
+			uint64_t left = work->total - work->pos;
+
+			work->chunk = left < ORWRITE_CHUNK ? (uint32_t)left
+							   : ORWRITE_CHUNK;
+			work->phase = PHASE_READ;
+			now = submit_chunk(task, VHD_READ);
+		}
+		if (!now) {
+			return false;
+		}
+	}
+}
+
+bool scsi_orwrite(struct scsi_task *task)
+{
+	struct scsi_work *work = scsi_work(task);
+
+	if (task->data_len > task->length) {
+		task->data_len = task->length;
+	}
+	if (task->data_len % SCSI_BLOCK != 0) {
+		return scsi_fail(task, SENSE_ILLEGAL_REQUEST,
+				 ASC_INVALID_FIELD_IN_IU);
+	}
+	work->total = task->data_len;
+	if (work->total == 0) {
+		return scsi_good(task);
+	}
+	if (!scsi_task_buffer(task, 2 * (work->total < ORWRITE_CHUNK
+						 ? work->total
+						 : ORWRITE_CHUNK))) {
+		return true;
+	}
+	work->phase = PHASE_NEXT;
+	task->req.error = 0;
+	return scsi_run(task, orwrite_step);
+}

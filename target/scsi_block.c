@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Block commands (SBC-3) that move no blocks: capacity, cache, start and
+ * stop, defects.
+ */
+#include "target/scsi_commands.h"
+
+/* ---- READ CAPACITY (SBC-3 5.15, 5.16) ------------------------------------------ */
+
+bool scsi_read_capacity10_prepare(struct scsi_task *task)
+{
+	return scsi_prepare_in(task, 8);
+}
+
+bool scsi_read_capacity10(struct scsi_task *task)
+{
+	uint64_t last = scsi_lu_blocks(task->lu) - 1;
+	uint8_t buf[8];
+
+	put_be32(buf, last > UINT32_MAX ? UINT32_MAX : (uint32_t)last);
+	put_be32(buf + 4, SCSI_BLOCK);
+	return scsi_data_in(task, buf, sizeof(buf));
+}
+
+bool scsi_read_capacity16_prepare(struct scsi_task *task)
+{
+	return scsi_prepare_in(task, get_be32(task->cdb + 10));
+}
+
+bool scsi_read_capacity16(struct scsi_task *task)
+{
+	uint8_t buf[32] = {0};
+
+	put_be64(buf, scsi_lu_blocks(task->lu) - 1);
+	put_be32(buf + 8, SCSI_BLOCK);
+	/* The format's blocks are 512 bytes, and no larger physical ones lie
+	 * behind them that a write could tear: LOGICAL BLOCKS PER PHYSICAL
+	 * BLOCK EXPONENT 0. That pages are written best is told by the
+	 * granularities of VPD page B0h. */
+	buf[14] = 0xc0; /* LBPME, LBPRZ */
+	return scsi_data_in(task, buf, sizeof(buf));
+}
+
+/* ---- SYNCHRONIZE CACHE (SBC-3 5.22, 5.23) -------------------------------------- */
+
+bool scsi_synchronize_cache_prepare(struct scsi_task *task)
+{
+	uint64_t lba;
+	uint32_t blocks;
+
+	/* 0 blocks: to the end. The whole disk is flushed whatever is asked
+	 * for, and IMMED only permits an earlier status than ours. */
+	scsi_cdb_range(task, &lba, &blocks);
+	return scsi_check_range(task, lba, blocks, UINT32_MAX);
+}
+
+static bool flushed(struct scsi_task *task)
+{
+	if (task->req.error != 0) {
+		return scsi_fail_io(task);
+	}
+	return scsi_good(task);
+}
+
+bool scsi_synchronize_cache(struct scsi_task *task)
+{
+	scsi_work(task)->step = flushed;
+	if (!scsi_submit(task, VHD_FLUSH, 0, 0, 0, NULL, 0)) {
+		return false;
+	}
+	return flushed(task);
+}
+
+/* ---- START STOP UNIT (SBC-3 5.19) ---------------------------------------------- */
+
+#define CDB_START    0x01
+#define CDB_LOEJ     0x02
+#define CDB_NO_FLUSH 0x04
+
+bool scsi_start_stop_prepare(struct scsi_task *task)
+{
+	if (!scsi_lu_is(task->lu, SCSI_LU_ENABLED)) {
+		return scsi_refuse(task, SENSE_NOT_READY,
+				   ASC_NOT_READY_OFFLINE);
+	}
+	if (task->cdb[4] & CDB_LOEJ) {
+		return scsi_refuse_cdb(task, 4, 1); /* nothing to eject */
+	}
+	if (task->cdb[4] & 0xf0) {
+		return scsi_refuse_cdb(task, 4, 7); /* no power conditions */
+	}
+	/* Table 14: stopping conflicts with reservations, starting does not. */
+	if (!(task->cdb[4] & CDB_START)) {
+		struct scsi_itl *itl = scsi_task_itl(task);
+
+		if (itl != NULL &&
+		    (atomic_load(&itl->denied) & SCSI_NEEDS_WRITE)) {
+			task->status = SCSI_RESERVATION_CONFLICT;
+			return false;
+		}
+	}
+	return true;
+}
+
+static bool stopped(struct scsi_task *task)
+{
+	if (task->req.error != 0) {
+		return scsi_fail_io(task);
+	}
+	atomic_fetch_or(&task->lu->state, SCSI_LU_STOPPED);
+	scsi_log(3, "disk %d: stopped by %s", (int)task->lu->config.index,
+		 task->nexus->initiator_name);
+	return scsi_good(task);
+}
+
+bool scsi_start_stop(struct scsi_task *task)
+{
+	if (task->cdb[4] & CDB_START) {
+		atomic_fetch_and(&task->lu->state, ~SCSI_LU_STOPPED);
+		return scsi_good(task);
+	}
+	task->req.error = 0;
+	if (task->cdb[4] & CDB_NO_FLUSH) {
+		return stopped(task);
+	}
+	scsi_work(task)->step = stopped;
+	if (!scsi_submit(task, VHD_FLUSH, 0, 0, 0, NULL, 0)) {
+		return false;
+	}
+	return stopped(task);
+}
+
+/* ---- READ DEFECT DATA (SBC-3 5.17, 5.18): there are none -------------------------- */
+
+bool scsi_read_defect10_prepare(struct scsi_task *task)
+{
+	return scsi_prepare_in(task, get_be16(task->cdb + 7));
+}
+
+bool scsi_read_defect10(struct scsi_task *task)
+{
+	/* the lists asked for, in the format asked for, empty */
+	uint8_t buf[4] = {0, task->cdb[2] & 0x1f, 0, 0};
+
+	return scsi_data_in(task, buf, sizeof(buf));
+}
+
+bool scsi_read_defect12_prepare(struct scsi_task *task)
+{
+	return scsi_prepare_in(task, get_be32(task->cdb + 6));
+}
+
+bool scsi_read_defect12(struct scsi_task *task)
+{
+	uint8_t buf[8] = {0, task->cdb[1] & 0x1f};
+
+	return scsi_data_in(task, buf, sizeof(buf));
+}

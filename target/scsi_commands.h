@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The functions behind the opcode table, by file. Each X_prepare sets a
+ * task's direction and length, each X runs it; see struct scsi_opcode.
+ */
+#ifndef ISTM_TARGET_SCSI_COMMANDS_H
+#define ISTM_TARGET_SCSI_COMMANDS_H
+
+#include "target/scsi_priv.h"
+
+/* scsi_inquiry.c */
+bool scsi_inquiry_prepare(struct scsi_task *task);
+bool scsi_inquiry(struct scsi_task *task);
+
+/* scsi_spc.c */
+bool scsi_test_unit_ready_prepare(struct scsi_task *task);
+bool scsi_done(struct scsi_task *task);
+bool scsi_request_sense_prepare(struct scsi_task *task);
+bool scsi_request_sense(struct scsi_task *task);
+bool scsi_report_luns_prepare(struct scsi_task *task);
+bool scsi_report_luns(struct scsi_task *task);
+bool scsi_receive_diagnostic_prepare(struct scsi_task *task);
+bool scsi_receive_diagnostic(struct scsi_task *task);
+bool scsi_send_diagnostic_prepare(struct scsi_task *task);
+bool scsi_send_diagnostic(struct scsi_task *task);
+bool scsi_log_sense_prepare(struct scsi_task *task);
+bool scsi_log_sense(struct scsi_task *task);
+
+/* scsi_opcodes.c */
+bool scsi_report_opcodes_prepare(struct scsi_task *task);
+bool scsi_report_opcodes(struct scsi_task *task);
+bool scsi_report_tmfs_prepare(struct scsi_task *task);
+bool scsi_report_tmfs(struct scsi_task *task);
+
+/* scsi_mode.c */
+bool scsi_mode_sense_prepare(struct scsi_task *task);
+bool scsi_mode_sense(struct scsi_task *task);
+bool scsi_mode_select_prepare(struct scsi_task *task);
+bool scsi_mode_select(struct scsi_task *task);
+
+/* scsi_rw.c */
+bool scsi_read_prepare(struct scsi_task *task);
+bool scsi_read(struct scsi_task *task);
+bool scsi_write_prepare(struct scsi_task *task);
+bool scsi_write(struct scsi_task *task);
+
+/* scsi_verify.c */
+bool scsi_verify_prepare(struct scsi_task *task);
+bool scsi_verify(struct scsi_task *task);
+bool scsi_write_verify_prepare(struct scsi_task *task);
+bool scsi_write_verify(struct scsi_task *task);
+bool scsi_prefetch_prepare(struct scsi_task *task);
+bool scsi_prefetch(struct scsi_task *task);
+
+/* scsi_atomic.c */
+bool scsi_compare_and_write_prepare(struct scsi_task *task);
+bool scsi_compare_and_write(struct scsi_task *task);
+bool scsi_orwrite_prepare(struct scsi_task *task);
+bool scsi_orwrite(struct scsi_task *task);
+
+/* scsi_provision.c */
+bool scsi_write_same_prepare(struct scsi_task *task);
+bool scsi_write_same(struct scsi_task *task);
+bool scsi_unmap_prepare(struct scsi_task *task);
+bool scsi_unmap(struct scsi_task *task);
+bool scsi_get_lba_status_prepare(struct scsi_task *task);
+bool scsi_get_lba_status(struct scsi_task *task);
+
+/* scsi_block.c */
+bool scsi_read_capacity10_prepare(struct scsi_task *task);
+bool scsi_read_capacity10(struct scsi_task *task);
+bool scsi_read_capacity16_prepare(struct scsi_task *task);
+bool scsi_read_capacity16(struct scsi_task *task);
+bool scsi_synchronize_cache_prepare(struct scsi_task *task);
+bool scsi_synchronize_cache(struct scsi_task *task);
+bool scsi_start_stop_prepare(struct scsi_task *task);
+bool scsi_start_stop(struct scsi_task *task);
+bool scsi_read_defect10_prepare(struct scsi_task *task);
+bool scsi_read_defect10(struct scsi_task *task);
+bool scsi_read_defect12_prepare(struct scsi_task *task);
+bool scsi_read_defect12(struct scsi_task *task);
+
+/* scsi_reserve.c */
+bool scsi_reserve(struct scsi_task *task);
+bool scsi_release(struct scsi_task *task);
+
+/* scsi_pr_in.c */
+bool scsi_pr_in_prepare(struct scsi_task *task);
+bool scsi_pr_read_keys(struct scsi_task *task);
+bool scsi_pr_read_reservation(struct scsi_task *task);
+bool scsi_pr_report_capabilities(struct scsi_task *task);
+bool scsi_pr_read_full_status(struct scsi_task *task);
+
+/* scsi_pr_out.c */
+bool scsi_pr_out_prepare(struct scsi_task *task);
+bool scsi_pr_out(struct scsi_task *task);
+
+/*
+ * Where a command's logical blocks are, whatever its CDB's size: the LBA and
+ * the transfer length of READ, WRITE, VERIFY… (6), (10), (12) and (16).
+ */
+void scsi_cdb_range(const struct scsi_task *task, uint64_t *lba,
+		    uint32_t *blocks);
+/* Range against the capacity (LBA OUT OF RANGE, with the LBA) and against
+ * @max blocks (invalid field); keeps it in the task's work. */
+bool scsi_check_range(struct scsi_task *task, uint64_t lba, uint64_t blocks,
+		      uint64_t max);
+
+#endif /* ISTM_TARGET_SCSI_COMMANDS_H */

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Logical units: identity, state, resets.
+ */
+#include <stdlib.h>
+
+#include "target/scsi_priv.h"
+
+/*
+ * A 16-byte NAA 6 name (SPC-4 7.8.6.6.5), the form of MS-ISTM 2.2.4.9. The
+ * company identifier is a locally administered one (its U/L bit is set), so it
+ * cannot meet a vendor's; the other 100 bits are the unit's GUID, folded. This
+ * must never change: initiators know their disks by it.
+ */
+static void naa_from_guid(const uint8_t guid[16], uint8_t naa[16])
+{
+	static const uint32_t company_id = 0x024953;
+	uint64_t high = get_be64(guid) ^ get_be64(guid) >> 36;
+	uint64_t vsid = high & 0xfffffffffull;
+
+	put_be64(naa, 6ull << 60 | (uint64_t)company_id << 36 | vsid);
+	memcpy(naa + 8, guid + 8, 8);
+}
+
+struct scsi_lu *scsi_lu_create(const struct scsi_lu_config *config)
+{
+	struct scsi_lu *lu = calloc(1, sizeof(*lu));
+
+	if (lu == NULL) {
+		return NULL;
+	}
+	if (pthread_mutex_init(&lu->lock, NULL) != 0) {
+		free(lu);
+		return NULL;
+	}
+	lu->config = *config;
+	lu->config.serial[sizeof(lu->config.serial) - 1] = '\0';
+	lu->config.vendor[sizeof(lu->config.vendor) - 1] = '\0';
+	lu->config.product[sizeof(lu->config.product) - 1] = '\0';
+	lu->config.revision[sizeof(lu->config.revision) - 1] = '\0';
+	naa_from_guid(config->guid, lu->naa);
+	atomic_init(&lu->state,
+		    SCSI_LU_DEFAULTS |
+			    (config->enabled ? SCSI_LU_ENABLED : 0));
+	return lu;
+}
+
+void scsi_lu_free(struct scsi_lu *lu)
+{
+	if (lu == NULL) {
+		return;
+	}
+	if (lu->itls != NULL) {
+		scsi_log(0, "disk %d is freed while %s still sees it",
+			 (int)lu->config.index,
+			 lu->itls->nexus->initiator_name);
+	}
+	scsi_pr_free(lu);
+	pthread_mutex_destroy(&lu->lock);
+	free(lu);
+}
+
+size_t scsi_lu_naa(const struct scsi_lu *lu, uint8_t naa[16])
+{
+	memcpy(naa, lu->naa, 16);
+	return 16;
+}
+
+void scsi_lu_capacity_changed(struct scsi_lu *lu)
+{
+	pthread_mutex_lock(&lu->lock);
+	scsi_ua_raise_others(lu, NULL, SCSI_UA_CAPACITY);
+	pthread_mutex_unlock(&lu->lock);
+}
+
+void scsi_lu_set_enabled(struct scsi_lu *lu, bool enabled)
+{
+	unsigned before;
+
+	if (enabled) {
+		before = atomic_fetch_or(&lu->state, SCSI_LU_ENABLED);
+	} else {
+		before = atomic_fetch_and(&lu->state, ~SCSI_LU_ENABLED);
+	}
+	if (enabled && !(before & SCSI_LU_ENABLED)) {
+		/* It may have been away for long: start afresh. */
+		pthread_mutex_lock(&lu->lock);
+		scsi_ua_raise_others(lu, NULL, SCSI_UA_POWER_ON);
+		pthread_mutex_unlock(&lu->lock);
+	}
+}
+
+uint16_t scsi_lu_not_ready(const struct scsi_lu *lu)
+{
+	if (!scsi_lu_is(lu, SCSI_LU_ENABLED)) {
+		return ASC_NOT_READY_OFFLINE;
+	}
+	if (scsi_lu_is(lu, SCSI_LU_STOPPED)) {
+		return ASC_NOT_READY_START_NEEDED;
+	}
+	return 0;
+}
+
+/* SAM-5 6.3.3 logical unit reset condition */
+void scsi_lu_reset(struct scsi_lu *lu, struct scsi_nexus *by)
+{
+	unsigned state = atomic_load(&lu->state);
+
+	scsi_log(3, "disk %d: reset by %s", (int)lu->config.index,
+		 by != NULL ? by->initiator_name : "the server");
+	while (!atomic_compare_exchange_weak(
+		&lu->state, &state,
+		(state & SCSI_LU_ENABLED) | SCSI_LU_DEFAULTS)) {
+	}
+	pthread_mutex_lock(&lu->lock);
+	lu->reserved_by = NULL;
+	scsi_pr_refresh(lu);
+	scsi_ua_raise_others(lu, NULL, SCSI_UA_RESET);
+	pthread_mutex_unlock(&lu->lock);
+}

@@ -1,0 +1,351 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Mode pages (SPC-4 6.11 to 6.14, 7.5; SBC-3 6.5). A page is its default
+ * bytes; the few bits that can be changed are bits of the unit's state, so
+ * that the hot path reads them with one atomic load.
+ */
+#include "target/scsi_commands.h"
+
+#define PC_CURRENT    0
+#define PC_CHANGEABLE 1
+#define PC_DEFAULT    2
+#define PC_SAVED      3
+
+#define PAGE_ALL    0x3f
+#define SUBPAGE_ALL 0xff
+#define PAGE_MAX    32
+
+struct mode_bit {
+	uint8_t byte, mask;
+	unsigned state; /* SCSI_LU_ */
+};
+
+struct mode_page {
+	uint8_t code;
+	uint8_t len; /* with the two header bytes */
+	uint8_t bytes[PAGE_MAX];
+	struct mode_bit changeable[2];
+};
+
+static const struct mode_page pages[] = {
+	/* read-write error recovery (SBC-3 6.5.8): AWRE, ARRE */
+	{0x01, 12, {0x01, 0x0a, 0xc0}, {{0}}},
+	/* caching (SBC-3 6.5.5): WCE. The page cache is volatile. */
+	{0x08, 20, {0x08, 0x12}, {{2, 0x04, SCSI_LU_WCE}}},
+	/* control (SPC-4 7.5.8): one task set for all nexuses (TST 0),
+	 * unrestricted reordering, unit attentions cleared when told */
+	{0x0a,
+	 12,
+	 {0x0a, 0x0a, 0x00, 0x10},
+	 {{2, 0x04, SCSI_LU_D_SENSE}, {4, 0x08, SCSI_LU_SWP}}},
+	/* informational exceptions (SPC-4 7.5.12): DEXCPT, nothing is
+	 * reported on its own */
+	{0x1c, 12, {0x1c, 0x0a, 0x08}, {{0}}},
+};
+
+#define NUM_PAGES   (sizeof(pages) / sizeof(pages[0]))
+#define NUM_CHANGES 2
+
+static bool is_ten(const struct scsi_task *task)
+{
+	return task->cdb[0] == 0x55 || task->cdb[0] == 0x5a;
+}
+
+/* ---- MODE SENSE ------------------------------------------------------------- */
+
+static size_t put_page(uint8_t *buf, const struct mode_page *page, unsigned pc,
+		       unsigned state)
+{
+	unsigned i;
+
+	if (pc == PC_CHANGEABLE) {
+		memset(buf, 0, page->len);
+		memcpy(buf, page->bytes, 2);
+	} else {
+		memcpy(buf, page->bytes, page->len);
+	}
+	for (i = 0; i < NUM_CHANGES; i++) {
+		const struct mode_bit *bit = &page->changeable[i];
+
+		if (bit->mask != 0 &&
+		    (pc == PC_CHANGEABLE || (state & bit->state))) {
+			buf[bit->byte] |= bit->mask;
+		}
+	}
+	return page->len;
+}
+
+bool scsi_mode_sense_prepare(struct scsi_task *task)
+{
+	uint8_t code = task->cdb[2] & 0x3f;
+	size_t i;
+
+	if (task->cdb[2] >> 6 == PC_SAVED) {
+		return scsi_refuse(task, SENSE_ILLEGAL_REQUEST,
+				   ASC_SAVING_NOT_SUPPORTED);
+	}
+	for (i = 0; i < NUM_PAGES && code != PAGE_ALL; i++) {
+		if (pages[i].code == code) {
+			break;
+		}
+	}
+	if (i == NUM_PAGES) {
+		return scsi_refuse_cdb(task, 2, 5);
+	}
+	/* There are no subpages: FFh asks for those there are, with page 0. */
+	if (task->cdb[3] != 0 && task->cdb[3] != SUBPAGE_ALL) {
+		return scsi_refuse_cdb(task, 3, 7);
+	}
+	return scsi_prepare_in(task, is_ten(task) ? get_be16(task->cdb + 7)
+						  : task->cdb[4]);
+}
+
+/* SBC-3 6.5.2: short and long LBA block descriptors */
+static size_t put_block_descriptor(const struct scsi_task *task, uint8_t *buf)
+{
+	uint64_t blocks = scsi_lu_blocks(task->lu);
+
+	if (task->cdb[1] & 0x08) { /* DBD */
+		return 0;
+	}
+	if (is_ten(task) && (task->cdb[1] & 0x10)) { /* LLBAA */
+		put_be64(buf, blocks);
+		put_be32(buf + 12, SCSI_BLOCK);
+		return 16;
+	}
+	put_be32(buf, blocks > UINT32_MAX ? UINT32_MAX : (uint32_t)blocks);
+	put_be24(buf + 5, SCSI_BLOCK);
+	return 8;
+}
+
+bool scsi_mode_sense(struct scsi_task *task)
+{
+	uint8_t buf[8 + 16 + NUM_PAGES * PAGE_MAX] = {0};
+	unsigned pc = task->cdb[2] >> 6;
+	uint8_t code = task->cdb[2] & 0x3f;
+	unsigned state = pc == PC_DEFAULT ? SCSI_LU_DEFAULTS
+					  : atomic_load(&task->lu->state);
+	size_t header = is_ten(task) ? 8 : 4;
+	size_t len, descriptor, i;
+	/* WP and DPOFUA (SBC-3 6.5.1) */
+	uint8_t specific = 0x10 | ((state & SCSI_LU_SWP) ? 0x80 : 0);
+
+	descriptor = put_block_descriptor(task, buf + header);
+	len = header + descriptor;
+	for (i = 0; i < NUM_PAGES; i++) {
+		if (code == PAGE_ALL || code == pages[i].code) {
+			len += put_page(buf + len, &pages[i], pc, state);
+		}
+	}
+	if (is_ten(task)) {
+		put_be16(buf, (uint16_t)(len - 2));
+		buf[3] = specific;
+		buf[4] = descriptor == 16 ? 0x01 : 0; /* LONGLBA */
+		put_be16(buf + 6, (uint16_t)descriptor);
+	} else {
+		buf[0] = (uint8_t)(len - 1);
+		buf[2] = specific;
+		buf[3] = (uint8_t)descriptor;
+	}
+	return scsi_data_in(task, buf, len);
+}
+
+/* ---- MODE SELECT ------------------------------------------------------------ */
+
+bool scsi_mode_select_prepare(struct scsi_task *task)
+{
+	if (!(task->cdb[1] & 0x10)) { /* PF: pages as the standard has them */
+		return scsi_refuse_cdb(task, 1, 4);
+	}
+	if (task->cdb[1] & 0x01) { /* SP: nothing can be saved */
+		return scsi_refuse_cdb(task, 1, 0);
+	}
+	return scsi_prepare_out(task, is_ten(task) ? get_be16(task->cdb + 7)
+						   : task->cdb[4]);
+}
+
+/* A parameter list being read. */
+struct select {
+	const uint8_t *p;
+	size_t len, pos;
+	unsigned clear, set; /* SCSI_LU_ bits */
+};
+
+static bool too_short(struct scsi_task *task)
+{
+	scsi_fail(task, SENSE_ILLEGAL_REQUEST, ASC_PARAMETER_LIST_LENGTH);
+	return false;
+}
+
+static bool bad_parameter(struct scsi_task *task, size_t byte, int bit)
+{
+	scsi_fail_parameter(task, (uint16_t)byte, bit);
+	return false;
+}
+
+/* Header and block descriptor; the descriptor may only say what is so. */
+static bool select_header(struct scsi_task *task, struct select *s)
+{
+	bool ten = is_ten(task);
+	size_t header = ten ? 8 : 4, descriptor;
+	uint64_t blocks, capacity = scsi_lu_blocks(task->lu);
+	uint32_t block;
+	bool longlba;
+
+	if (s->len < header) {
+		return too_short(task);
+	}
+	if (s->p[ten ? 2 : 1] != 0) { /* MEDIUM TYPE */
+		return bad_parameter(task, ten ? 2 : 1, 7);
+	}
+	longlba = ten && (s->p[4] & 0x01);
+	descriptor = ten ? get_be16(s->p + 6) : s->p[3];
+	if (descriptor != 0 && descriptor != (longlba ? 16u : 8u)) {
+		return bad_parameter(task, ten ? 6 : 3, 7);
+	}
+	s->pos = header + descriptor;
+	if (s->len < s->pos) {
+		return too_short(task);
+	}
+	if (descriptor == 0) {
+		return true;
+	}
+	if (longlba) {
+		blocks = get_be64(s->p + header);
+		block = get_be32(s->p + header + 12);
+	} else {
+		blocks = get_be32(s->p + header);
+		block = get_be24(s->p + header + 5);
+		if (blocks == UINT32_MAX) {
+			blocks = capacity;
+		}
+	}
+	if (block != SCSI_BLOCK) {
+		return bad_parameter(task, header + (longlba ? 12 : 5), 7);
+	}
+	if (blocks != 0 && blocks != capacity) {
+		return bad_parameter(task, header, 7);
+	}
+	return true;
+}
+
+/* The bits that can be changed are taken out of @wrong and noted. */
+static void take_changes(struct select *s, const struct mode_page *page,
+			 unsigned byte, uint8_t value, uint8_t *wrong)
+{
+	unsigned i;
+
+	for (i = 0; i < NUM_CHANGES; i++) {
+		const struct mode_bit *bit = &page->changeable[i];
+
+		if (bit->mask == 0 || bit->byte != byte) {
+			continue;
+		}
+		*wrong &= (uint8_t)~bit->mask;
+		if (value & bit->mask) {
+			s->set |= bit->state;
+			s->clear &= ~bit->state;
+		} else {
+			s->clear |= bit->state;
+			s->set &= ~bit->state;
+		}
+	}
+}
+
+static bool select_page(struct scsi_task *task, struct select *s)
+{
+	const struct mode_page *page = NULL;
+	const uint8_t *p = s->p + s->pos;
+	size_t i;
+
+	if (s->len - s->pos < 2) {
+		return too_short(task);
+	}
+	if (p[0] & 0xc0) { /* PS is reserved here, SPF: no subpages */
+		return bad_parameter(task, s->pos, (p[0] & 0x80) ? 7 : 6);
+	}
+	for (i = 0; i < NUM_PAGES; i++) {
+		if (pages[i].code == p[0]) {
+			page = &pages[i];
+		}
+	}
+	if (page == NULL) {
+		return bad_parameter(task, s->pos, 5);
+	}
+	if (p[1] != page->len - 2) {
+		return bad_parameter(task, s->pos + 1, 7);
+	}
+	if (s->len - s->pos < page->len) {
+		return too_short(task);
+	}
+	for (i = 2; i < page->len; i++) {
+		uint8_t wrong = p[i] ^ page->bytes[i];
+
+		take_changes(s, page, (unsigned)i, p[i], &wrong);
+		if (wrong != 0) {
+			return bad_parameter(task, s->pos + i,
+					     31 - __builtin_clz(wrong));
+		}
+	}
+	s->pos += page->len;
+	return true;
+}
+
+static bool select_flushed(struct scsi_task *task)
+{
+	if (task->req.error != 0) {
+		return scsi_fail_io(task);
+	}
+	return scsi_good(task);
+}
+
+static bool select_apply(struct scsi_task *task, const struct select *s)
+{
+	struct scsi_lu *lu = task->lu;
+	struct scsi_itl *itl = scsi_task_itl(task);
+	unsigned before = atomic_load(&lu->state), after;
+
+	if (itl == NULL) {
+		return true;
+	}
+	do {
+		after = (before & ~s->clear) | s->set;
+	} while (!atomic_compare_exchange_weak(&lu->state, &before, after));
+	if (before == after) {
+		return scsi_good(task);
+	}
+	scsi_log(3, "disk %d: %s set mode parameters %x, before %x",
+		 (int)lu->config.index, task->nexus->initiator_name,
+		 after & SCSI_LU_MODES, before & SCSI_LU_MODES);
+	pthread_mutex_lock(&lu->lock);
+	scsi_ua_raise_others(lu, itl, SCSI_UA_MODE_CHANGED);
+	pthread_mutex_unlock(&lu->lock);
+	if ((before & SCSI_LU_WCE) && !(after & SCSI_LU_WCE)) {
+		/* SBC-3 6.5.5: what the cache holds goes to the medium. */
+		scsi_work(task)->step = select_flushed;
+		if (!scsi_submit(task, VHD_FLUSH, 0, 0, 0, NULL, 0)) {
+			return false;
+		}
+		return select_flushed(task);
+	}
+	return scsi_good(task);
+}
+
+bool scsi_mode_select(struct scsi_task *task)
+{
+	struct select s = {0};
+
+	if (task->length == 0) {
+		return scsi_good(task);
+	}
+	s.p = scsi_parameters(task, &s.len);
+	if (s.p == NULL || !select_header(task, &s)) {
+		return true;
+	}
+	while (s.pos < s.len) {
+		if (!select_page(task, &s)) {
+			return true;
+		}
+	}
+	return select_apply(task, &s);
+}

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Persistent reservations: what their files share. Everything here is called
+ * with the unit's lock held.
+ */
+#ifndef ISTM_TARGET_SCSI_PR_H
+#define ISTM_TARGET_SCSI_PR_H
+
+#include "target/scsi_priv.h"
+
+#define PR_WRITE_EXCLUSIVE    1
+#define PR_EXCLUSIVE_ACCESS   3
+#define PR_WRITE_EXCLUSIVE_RO 5
+#define PR_EXCLUSIVE_ACCESS_RO 6
+#define PR_WRITE_EXCLUSIVE_AR 7
+#define PR_EXCLUSIVE_ACCESS_AR 8
+
+/* TransportID of iSCSI (SPC-4 7.6.4.6) */
+struct scsi_transport_id {
+	char initiator[224];
+	uint8_t isid[6];
+	bool any_isid; /* format 00b: no ISID */
+};
+
+/* Bytes used, 0 when it is none of ours or damaged. */
+size_t scsi_transport_id_parse(const uint8_t *p, size_t len,
+			       struct scsi_transport_id *id);
+/* Bytes written into @p, at most 264. */
+size_t scsi_transport_id_build(const struct scsi_registration *reg,
+			       uint8_t *p);
+
+/* Who a registration is for. */
+struct scsi_pr_port {
+	const char *initiator;
+	const uint8_t *isid;
+	bool any_isid;
+	bool all_tg_pt;
+	const char *target;
+	uint16_t port;
+};
+
+/* The registration of exactly that port; NULL if there is none. */
+struct scsi_registration *scsi_pr_find_port(const struct scsi_lu *lu,
+					    const struct scsi_pr_port *port);
+/* NULL: out of memory or too many. */
+struct scsi_registration *scsi_pr_add(struct scsi_lu *lu,
+				      const struct scsi_pr_port *port,
+				      uint64_t key);
+void scsi_pr_remove(struct scsi_lu *lu, struct scsi_registration *reg);
+/* Raise @ua on the nexuses of one registration. */
+void scsi_pr_tell(struct scsi_lu *lu, const struct scsi_registration *reg,
+		  const struct scsi_itl *except, enum scsi_ua ua);
+/* …and of all registrations. */
+void scsi_pr_tell_all(struct scsi_lu *lu, const struct scsi_itl *except,
+		      enum scsi_ua ua);
+bool scsi_pr_holds(const struct scsi_lu *lu,
+		   const struct scsi_registration *reg);
+/* The reservation is over; nobody is told. */
+void scsi_pr_clear_reservation(struct scsi_lu *lu);
+
+/* scsi_pr_store.c: the state as it is kept; malloc'ed, NULL without memory. */
+uint8_t *scsi_pr_pack(const struct scsi_lu *lu, size_t *len);
+
+#endif /* ISTM_TARGET_SCSI_PR_H */

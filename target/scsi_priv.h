@@ -1,0 +1,363 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Inside the SCSI device server: what its files share. Not for the transport.
+ */
+#ifndef ISTM_TARGET_SCSI_PRIV_H
+#define ISTM_TARGET_SCSI_PRIV_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <string.h>
+
+#include "target/scsi.h"
+#include "target/scsi_codes.h"
+
+/* ---- limits, as VPD page B0h tells them ------------------------------- */
+
+#define SCSI_BLOCK	       VHD_SECTOR
+#define SCSI_BLOCK_SHIFT       9
+#define SCSI_MAX_TRANSFER      16384u  /* blocks a READ or WRITE moves: 8 MiB */
+#define SCSI_OPTIMAL_TRANSFER  2048u   /* blocks: 1 MiB */
+#define SCSI_OPTIMAL_GRANULE   8u      /* blocks: a page */
+#define SCSI_MAX_COMPARE       255u    /* COMPARE AND WRITE; 8-bit field */
+#define SCSI_MAX_WRITE_SAME    131072u /* blocks: 64 MiB */
+#define SCSI_MAX_UNMAP	       1048576u /* blocks of one UNMAP command */
+#define SCSI_MAX_UNMAP_DESC    256u
+#define SCSI_CHUNK	       262144u /* bytes of a command's work buffer */
+#define SCSI_MAX_PARAMETER     65535u  /* bytes of any parameter list */
+#define SCSI_MAX_REGISTRATIONS 1024u   /* per unit */
+
+/* ---- big-endian fields ------------------------------------------------- */
+
+static inline uint16_t get_be16(const uint8_t *p)
+{
+	return (uint16_t)(p[0] << 8 | p[1]);
+}
+
+static inline uint32_t get_be24(const uint8_t *p)
+{
+	return (uint32_t)p[0] << 16 | (uint32_t)p[1] << 8 | p[2];
+}
+
+static inline uint32_t get_be32(const uint8_t *p)
+{
+	return (uint32_t)p[0] << 24 | get_be24(p + 1);
+}
+
+static inline uint64_t get_be64(const uint8_t *p)
+{
+	return (uint64_t)get_be32(p) << 32 | get_be32(p + 4);
+}
+
+static inline void put_be16(uint8_t *p, uint16_t v)
+{
+	p[0] = (uint8_t)(v >> 8);
+	p[1] = (uint8_t)v;
+}
+
+static inline void put_be24(uint8_t *p, uint32_t v)
+{
+	p[0] = (uint8_t)(v >> 16);
+	put_be16(p + 1, (uint16_t)v);
+}
+
+static inline void put_be32(uint8_t *p, uint32_t v)
+{
+	put_be16(p, (uint16_t)(v >> 16));
+	put_be16(p + 2, (uint16_t)v);
+}
+
+static inline void put_be64(uint8_t *p, uint64_t v)
+{
+	put_be32(p, (uint32_t)(v >> 32));
+	put_be32(p + 4, (uint32_t)v);
+}
+
+/* ---- opcodes ------------------------------------------------------------ */
+
+/*
+ * How a command stands to reservations held by others (SPC-4 table 66, SBC-3
+ * table 14): which of these rights of its nexus it needs.
+ */
+#define SCSI_NEEDS_READ	  0x1u /* conflicts with Exclusive Access */
+#define SCSI_NEEDS_WRITE  0x2u /* conflicts with every reservation */
+#define SCSI_NEEDS_LEGACY 0x4u /* conflicts with RESERVE(6) and (10) */
+
+#define SCSI_OP_NO_LU  0x01u /* answered where no unit is mapped */
+#define SCSI_OP_WLUN   0x02u /* answered by the REPORT LUNS well-known unit */
+#define SCSI_OP_NO_UA  0x04u /* does not report unit attentions */
+#define SCSI_OP_MEDIUM 0x08u /* needs a unit that is ready */
+#define SCSI_OP_WRITES 0x10u /* refused by a write-protected unit */
+
+#define SCSI_NO_ACTION (-1)
+
+struct scsi_opcode {
+	uint8_t opcode;
+	uint8_t cdb_len;
+	int8_t action; /* service action in CDB byte 1, or SCSI_NO_ACTION */
+	uint8_t needs; /* SCSI_NEEDS_ */
+	uint8_t flags; /* SCSI_OP_ */
+	/* Bits of the CDB that may be set (SPC-4 6.35.3 CDB USAGE DATA), the
+	 * opcode and the service action themselves left out. */
+	uint8_t usage[16];
+	/* Set direction and length; false: refused, sense is set. */
+	bool (*prepare)(struct scsi_task *task);
+	/* As scsi_task_execute(). */
+	bool (*execute)(struct scsi_task *task);
+	const char *name;
+	const char *clause;
+};
+
+/* NULL when the opcode or the service action is not there; @known_opcode then
+ * says which of the two. */
+const struct scsi_opcode *scsi_opcode_find(const uint8_t *cdb,
+					   bool *known_opcode);
+/* The table, for REPORT SUPPORTED OPERATION CODES and docs/conformance.md. */
+const struct scsi_opcode *scsi_opcode_table(size_t *count);
+
+/* ---- unit attentions ------------------------------------------------------ */
+
+/* By rising precedence of being told first: the lowest bit goes first. */
+enum scsi_ua {
+	SCSI_UA_POWER_ON,
+	SCSI_UA_RESET,
+	SCSI_UA_NEXUS_LOSS,
+	SCSI_UA_LUNS_CHANGED,
+	SCSI_UA_CAPACITY,
+	SCSI_UA_MODE_CHANGED,
+	SCSI_UA_LOG_CHANGED,
+	SCSI_UA_RES_PREEMPTED,
+	SCSI_UA_RES_RELEASED,
+	SCSI_UA_REG_PREEMPTED,
+	SCSI_UA_ACCESS_STATE,
+	SCSI_UA_PRIORITY,
+	SCSI_UA_INQUIRY_CHANGED,
+	SCSI_UA_COMMANDS_CLEARED,
+	SCSI_UA_THRESHOLD,
+	SCSI_UA_NUM
+};
+
+struct scsi_itl;
+uint16_t scsi_ua_asc(enum scsi_ua ua);
+void scsi_ua_raise(struct scsi_itl *itl, enum scsi_ua ua);
+/* Take the next one; false when there is none. */
+bool scsi_ua_take(struct scsi_itl *itl, enum scsi_ua *ua);
+/* On all nexuses of a unit but @except. Caller holds the unit's lock. */
+void scsi_ua_raise_others(struct scsi_lu *lu, const struct scsi_itl *except,
+			  enum scsi_ua ua);
+
+/* ---- logical units and nexuses --------------------------------------------- */
+
+/* A nexus's view of one unit: what SAM-5 calls the I_T_L nexus. */
+struct scsi_itl {
+	struct scsi_nexus *nexus;
+	struct scsi_lu *lu;
+	uint16_t lun;
+	atomic_uint ua;	    /* bit per enum scsi_ua */
+	atomic_uint denied; /* SCSI_NEEDS_ that reservations take away */
+	struct scsi_itl *prev, *next; /* the unit's, under its lock */
+};
+
+/* Bits of scsi_lu.state */
+#define SCSI_LU_ENABLED 0x1u
+#define SCSI_LU_STOPPED 0x2u /* START STOP UNIT */
+/* …and the mode parameters that can be changed */
+#define SCSI_LU_WCE	 0x100u
+#define SCSI_LU_SWP	 0x200u
+#define SCSI_LU_D_SENSE	 0x400u
+#define SCSI_LU_MODES	 (SCSI_LU_WCE | SCSI_LU_SWP | SCSI_LU_D_SENSE)
+#define SCSI_LU_DEFAULTS SCSI_LU_WCE
+
+struct scsi_registration {
+	struct scsi_registration *next;
+	uint64_t key;
+	char *initiator; /* iSCSI name */
+	uint8_t isid[6];
+	bool any_isid;	 /* registered by a TransportID without ISID */
+	bool all_tg_pt;
+	char *target;
+	uint16_t port;	 /* relative target port identifier */
+};
+
+/* Persistent reservation of a unit (SPC-4 5.12), under the unit's lock. */
+struct scsi_pr {
+	uint32_t generation;
+	bool aptpl;
+	uint8_t type; /* 0: nothing reserved */
+	struct scsi_registration *holder; /* not for all-registrants types */
+	struct scsi_registration *registrations; /* in order of arrival */
+	unsigned count;
+};
+
+struct scsi_lu {
+	struct scsi_lu_config config;
+	uint8_t naa[16];
+	atomic_uint state;
+	pthread_mutex_t lock;
+	/* under lock: */
+	struct scsi_itl *itls;
+	struct scsi_itl *reserved_by; /* RESERVE(6), RESERVE(10) */
+	struct scsi_pr pr;
+	scsi_pr_store_fn pr_store;
+	void *pr_private;
+};
+
+struct scsi_nexus {
+	char *initiator_name;
+	char *target_name;
+	uint8_t isid[6];
+	uint16_t port;
+	void (*abort_tasks)(struct scsi_nexus *nexus, struct scsi_lu *lu,
+			    void *private_data);
+	void *private_data;
+	/* Changed on the lane with the lock held: the lane itself reads
+	 * without it, others take it. */
+	pthread_mutex_t lock;
+	struct scsi_itl **itls; /* ascending by LUN */
+	unsigned count;
+};
+
+struct scsi_itl *scsi_nexus_itl(const struct scsi_nexus *nexus, uint16_t lun);
+
+enum scsi_lun_kind {
+	SCSI_LUN_UNIT,	     /* addresses a unit, mapped or not */
+	SCSI_LUN_REPORT_LUNS, /* the well-known one, C101h */
+	SCSI_LUN_BAD,	     /* nothing this device could have */
+};
+
+enum scsi_lun_kind scsi_lun_parse(const uint8_t lun[8], uint16_t *number);
+void scsi_lun_format(uint16_t number, uint8_t lun[8]);
+
+static inline uint64_t scsi_lu_blocks(const struct scsi_lu *lu)
+{
+	return vhd_disk_size(lu->config.disk) >> SCSI_BLOCK_SHIFT;
+}
+
+static inline bool scsi_lu_is(const struct scsi_lu *lu, unsigned bits)
+{
+	return (atomic_load_explicit(&((struct scsi_lu *)lu)->state,
+				     memory_order_relaxed) &
+		bits) == bits;
+}
+
+/* ---- a task's own state, in scsi_task.scratch --------------------------------- */
+
+struct scsi_work {
+	bool (*step)(struct scsi_task *task);
+	uint64_t lba;
+	uint64_t pos;	 /* bytes done */
+	uint64_t total;	 /* bytes to do */
+	uint8_t *buf;	 /* malloc'ed, freed when the task ends */
+	uint32_t buf_len;
+	uint32_t chunk;	 /* bytes of the request under way */
+	uint32_t index;
+	uint8_t phase;
+	uint8_t kind;	 /* enum scsi_lun_kind */
+	uint16_t lun;
+	struct iovec iov[2];
+};
+
+_Static_assert(sizeof(struct scsi_work) <= sizeof(((struct scsi_task *)0)->scratch),
+	       "scsi_task.scratch holds a struct scsi_work");
+
+static inline struct scsi_work *scsi_work(struct scsi_task *task)
+{
+	return (struct scsi_work *)task->scratch;
+}
+
+/* The task's nexus on its unit, looked up anew: the map may have changed while
+ * data came in. NULL: sense is set. */
+struct scsi_itl *scsi_task_itl(struct scsi_task *task);
+
+/* Run a command of several steps: @step submits with scsi_submit() and
+ * returns false while a request is under way, true at the end. */
+bool scsi_run(struct scsi_task *task, bool (*step)(struct scsi_task *task));
+/* true: done at once, task->req.error says how. */
+bool scsi_submit(struct scsi_task *task, enum vhd_op op, uint32_t flags,
+		 uint64_t offset, uint64_t length, struct iovec *iov,
+		 int iovcnt);
+/* A work buffer; false: none to be had, status is BUSY. */
+bool scsi_task_buffer(struct scsi_task *task, size_t size);
+
+/* Copy between a task's iovec and flat memory; returns the bytes copied. */
+size_t scsi_iov_read(const struct scsi_task *task, size_t offset, void *to,
+		     size_t len);
+size_t scsi_iov_write(struct scsi_task *task, size_t offset, const void *from,
+		      size_t len);
+/* The task's iovec from byte @offset on, clipped to @len, in at most @max
+ * pieces; returns how many pieces, and in @len what they cover. */
+int scsi_iov_slice(const struct scsi_task *task, size_t offset, size_t *len,
+		   struct iovec *iov, int max);
+
+/* Answer with data, cut to the allocation length; returns true. */
+bool scsi_data_in(struct scsi_task *task, const void *data, size_t len);
+/* The parameter list, flat, in the work buffer: min(length, data_len) bytes.
+ * NULL: status is set. */
+const uint8_t *scsi_parameters(struct scsi_task *task, size_t *len);
+
+/* The direction and length of most commands. */
+bool scsi_prepare_none(struct scsi_task *task);
+bool scsi_prepare_in(struct scsi_task *task, uint32_t allocation_length);
+bool scsi_prepare_out(struct scsi_task *task, uint32_t length);
+
+/* ---- sense (SPC-4 4.5) ------------------------------------------------------ */
+
+struct scsi_sense {
+	uint8_t key;
+	uint16_t asc; /* ASC << 8 | ASCQ */
+	bool info_valid;
+	uint64_t info;
+	/* sense-key specific: field pointer */
+	bool field_valid, in_cdb;
+	int8_t bit; /* -1: none */
+	uint16_t field;
+};
+
+/* @return length; @buf has SCSI_SENSE_MAX bytes */
+uint8_t scsi_sense_build(uint8_t *buf, bool descriptor,
+			 const struct scsi_sense *sense);
+void scsi_set_sense(struct scsi_task *task, const struct scsi_sense *sense);
+
+/* For prepare functions: CHECK CONDITION, return false. */
+bool scsi_refuse(struct scsi_task *task, uint8_t key, uint16_t asc);
+/* INVALID FIELD IN CDB, pointing at it. */
+bool scsi_refuse_cdb(struct scsi_task *task, uint16_t byte, int bit);
+/* For execute functions: CHECK CONDITION, return true. */
+bool scsi_fail(struct scsi_task *task, uint8_t key, uint16_t asc);
+/* INVALID FIELD IN PARAMETER LIST, pointing at it. */
+bool scsi_fail_parameter(struct scsi_task *task, uint16_t byte, int bit);
+/* What a failed block request means (task->req); returns true. */
+bool scsi_fail_io(struct scsi_task *task);
+bool scsi_good(struct scsi_task *task);
+
+void scsi_log(int level, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+
+/* ---- readiness -------------------------------------------------------------- */
+
+/* 0, or the ASC and ASCQ of NOT READY. */
+uint16_t scsi_lu_not_ready(const struct scsi_lu *lu);
+
+/* ---- persistent reservations --------------------------------------------------- */
+
+/* A nexus appears on, leaves a unit. Caller holds the unit's lock. */
+void scsi_pr_attach(struct scsi_itl *itl);
+void scsi_pr_detach(struct scsi_itl *itl);
+/* Recompute every nexus's denied rights. Caller holds the unit's lock. */
+void scsi_pr_refresh(struct scsi_lu *lu);
+struct scsi_registration *scsi_pr_find(const struct scsi_lu *lu,
+				       const struct scsi_itl *itl);
+void scsi_pr_free(struct scsi_lu *lu);
+
+static inline bool scsi_pr_all_registrants(uint8_t type)
+{
+	return type == 7 || type == 8;
+}
+
+static inline bool scsi_pr_registrants(uint8_t type)
+{
+	return type >= 5 && type <= 8;
+}
+
+#endif /* ISTM_TARGET_SCSI_PRIV_H */

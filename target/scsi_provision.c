@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Logical block provisioning: WRITE SAME (SBC-3 5.43, 5.44), UNMAP (5.28),
+ * GET LBA STATUS (5.5).
+ */
+#include "target/scsi_commands.h"
+
+/* ---- WRITE SAME ----------------------------------------------------------------- */
+
+#define CDB_UNMAP 0x08
+#define CDB_NDOB  0x01
+
+/* The buffer of a pattern that is not zero: iovecs that repeat it. */
+#define FILL_BYTES 65536u
+
+static bool no_data_out(const struct scsi_task *task)
+{
+	return task->cdb[0] == 0x93 && (task->cdb[1] & CDB_NDOB);
+}
+
+bool scsi_write_same_prepare(struct scsi_task *task)
+{
+	uint64_t lba, count, capacity = scsi_lu_blocks(task->lu);
+	uint32_t blocks;
+
+	scsi_cdb_range(task, &lba, &blocks);
+	count = blocks;
+	if (count == 0 && lba < capacity) {
+		count = capacity - lba; /* WSNZ is 0: to the end */
+	}
+	return scsi_check_range(task, lba, count, SCSI_MAX_WRITE_SAME) &&
+	       scsi_prepare_out(task, no_data_out(task) ? 0 : SCSI_BLOCK);
+}
+
+static bool same_finished(struct scsi_task *task)
+{
+	if (task->req.error != 0) {
+		return scsi_fail_io(task);
+	}
+	return scsi_good(task);
+}
+
+static uint32_t write_flags(const struct scsi_task *task)
+{
+	return scsi_lu_is(task->lu, SCSI_LU_WCE) ? 0 : VHD_FUA;
+}
+
+static bool fill_step(struct scsi_task *task)
+{
+	struct scsi_work *work = scsi_work(task);
+
+	for (;;) {
+		if (task->req.error != 0) {
+			return scsi_fail_io(task);
+		}
+		work->pos += work->chunk;
+		if (work->pos == work->total || task->aborted) {
+			return scsi_good(task);
+		}
+		work->chunk = work->total - work->pos < work->buf_len
+				      ? (uint32_t)(work->total - work->pos)
+				      : work->buf_len;
+		work->iov[0].iov_base = work->buf;
+		work->iov[0].iov_len = work->chunk;
+		if (!scsi_submit(task, VHD_WRITE, write_flags(task),
+				 (work->lba << SCSI_BLOCK_SHIFT) + work->pos,
+				 work->chunk, work->iov, 1)) {
+			return false;
+		}
+	}
+}
+
+static bool fill(struct scsi_task *task, const uint8_t block[SCSI_BLOCK])
+{
+	struct scsi_work *work = scsi_work(task);
+	size_t size = work->total < FILL_BYTES ? work->total : FILL_BYTES;
+	size_t at;
+
+	if (!scsi_task_buffer(task, size)) {
+		return true;
+	}
+	for (at = 0; at < size; at += SCSI_BLOCK) {
+		memcpy(work->buf + at, block, SCSI_BLOCK);
+	}
+	task->req.error = 0;
+	return scsi_run(task, fill_step);
+}
+
+bool scsi_write_same(struct scsi_task *task)
+{
+	static const uint8_t zero[SCSI_BLOCK];
+	struct scsi_work *work = scsi_work(task);
+	uint8_t block[SCSI_BLOCK] = {0};
+	enum vhd_op op = (task->cdb[1] & CDB_UNMAP) ? VHD_DISCARD : VHD_ZERO;
+
+	if (task->edtl != task->length || task->data_len != task->length) {
+		return scsi_fail(task, SENSE_ILLEGAL_REQUEST,
+				 ASC_INVALID_FIELD_IN_CDB);
+	}
+	if (work->total == 0) {
+		return scsi_good(task);
+	}
+	scsi_iov_read(task, 0, block, sizeof(block));
+	/* Only what reads back as zeroes may be unmapped (SBC-3 4.7.3.4.3,
+	 * LBPRZ); other data is written whatever UNMAP says. */
+	if (memcmp(block, zero, sizeof(block)) != 0) {
+		return fill(task, block);
+	}
+	work->step = same_finished;
+	if (!scsi_submit(task, op, write_flags(task),
+			 work->lba << SCSI_BLOCK_SHIFT, work->total, NULL,
+			 0)) {
+		return false;
+	}
+	return same_finished(task);
+}
+
+/* ---- UNMAP ----------------------------------------------------------------------- */
+
+#define UNMAP_HEADER	 8
+#define UNMAP_DESCRIPTOR 16
+
+bool scsi_unmap_prepare(struct scsi_task *task)
+{
+	return scsi_prepare_out(task, get_be16(task->cdb + 7));
+}
+
+/* The whole list is checked before any of it is done. */
+static bool unmap_check(struct scsi_task *task, const uint8_t *p,
+			uint32_t count)
+{
+	uint64_t capacity = scsi_lu_blocks(task->lu), total = 0;
+	uint32_t i;
+
+	if (count > SCSI_MAX_UNMAP_DESC) {
+		scsi_fail_parameter(task, 2, 7);
+		return false;
+	}
+	for (i = 0; i < count; i++) {
+		const uint8_t *d = p + UNMAP_HEADER + i * UNMAP_DESCRIPTOR;
+		uint64_t lba = get_be64(d);
+		uint32_t blocks = get_be32(d + 8);
+
+		if (lba > capacity || blocks > capacity - lba) {
+			struct scsi_sense sense = {
+				.key = SENSE_ILLEGAL_REQUEST,
+				.asc = ASC_LBA_OUT_OF_RANGE,
+				.info_valid = true,
+				.info = lba,
+			};
+
+			scsi_set_sense(task, &sense);
+			return false;
+		}
+		total += blocks;
+		if (total > SCSI_MAX_UNMAP) {
+			scsi_fail_parameter(
+				task,
+				(uint16_t)(UNMAP_HEADER +
+					   i * UNMAP_DESCRIPTOR + 8),
+				7);
+			return false;
+		}
+	}
+	return true;
+}
+
+/* work->total: descriptors; work->index: the next one */
+static bool unmap_step(struct scsi_task *task)
+{
+	struct scsi_work *work = scsi_work(task);
+
+	for (;;) {
+		const uint8_t *d;
+
+		if (task->req.error != 0) {
+			return scsi_fail_io(task);
+		}
+		if (work->index == work->total || task->aborted) {
+			return scsi_good(task);
+		}
+		d = work->buf + UNMAP_HEADER +
+		    (size_t)work->index++ * UNMAP_DESCRIPTOR;
+		if (get_be32(d + 8) == 0) {
+			continue;
+		}
+		if (!scsi_submit(task, VHD_DISCARD, write_flags(task),
+				 get_be64(d) << SCSI_BLOCK_SHIFT,
+				 (uint64_t)get_be32(d + 8) << SCSI_BLOCK_SHIFT,
+				 NULL, 0)) {
+			return false;
+		}
+	}
+}
+
+bool scsi_unmap(struct scsi_task *task)
+{
+	struct scsi_work *work = scsi_work(task);
+	const uint8_t *p;
+	uint32_t count;
+	size_t len;
+
+	if (task->length == 0) {
+		return scsi_good(task);
+	}
+	p = scsi_parameters(task, &len);
+	if (p == NULL) {
+		return true;
+	}
+	if (len < UNMAP_HEADER) {
+		return scsi_fail(task, SENSE_ILLEGAL_REQUEST,
+				 ASC_PARAMETER_LIST_LENGTH);
+	}
+	/* UNMAP BLOCK DESCRIPTOR DATA LENGTH: whole descriptors of it count,
+	 * and no more than were sent (SBC-3 5.28.2). */
+	count = get_be16(p + 2) / UNMAP_DESCRIPTOR;
+	if ((size_t)count * UNMAP_DESCRIPTOR > len - UNMAP_HEADER) {
+		return scsi_fail(task, SENSE_ILLEGAL_REQUEST,
+				 ASC_PARAMETER_LIST_LENGTH);
+	}
+	if (!unmap_check(task, p, count)) {
+		return true;
+	}
+	work->total = count;
+	work->index = 0;
+	task->req.error = 0;
+	return scsi_run(task, unmap_step);
+}
+
+/* ---- GET LBA STATUS ---------------------------------------------------------------- */
+
+bool scsi_get_lba_status_prepare(struct scsi_task *task)
+{
+	uint64_t lba = get_be64(task->cdb + 2);
+	uint64_t capacity = scsi_lu_blocks(task->lu);
+
+	/* The starting LBA itself has to be there. */
+	if (!scsi_check_range(task, lba, lba < capacity ? 0 : 1, UINT64_MAX)) {
+		return false;
+	}
+	return scsi_prepare_in(task, get_be32(task->cdb + 10));
+}
+
+bool scsi_get_lba_status(struct scsi_task *task)
+{
+	uint64_t lba = scsi_work(task)->lba;
+	uint64_t left = scsi_lu_blocks(task->lu) - lba;
+	uint8_t buf[24] = {0};
+
+	/* One extent; the engine keeps its allocation to itself, and mapped is
+	 * right for every block that can be read. */
+	put_be32(buf, sizeof(buf) - 4);
+	put_be64(buf + 8, lba);
+	put_be32(buf + 16, left > UINT32_MAX ? UINT32_MAX : (uint32_t)left);
+	return scsi_data_in(task, buf, sizeof(buf));
+}

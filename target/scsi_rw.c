@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * READ and WRITE (SBC-3 5.10 to 5.13, 5.35 to 5.38): the hot path. No lock,
+ * no allocation, one block request.
+ */
+#include "target/scsi_commands.h"
+
+#define CDB_FUA 0x08
+
+void scsi_cdb_range(const struct scsi_task *task, uint64_t *lba,
+		    uint32_t *blocks)
+{
+	const uint8_t *cdb = task->cdb;
+
+	switch (cdb[0] >> 5) {
+	case 0: /* 6 bytes: a length of 0 means 256 */
+		*lba = get_be24(cdb + 1) & 0x1fffff;
+		*blocks = cdb[4] != 0 ? cdb[4] : 256;
+		break;
+	case 1:
+	case 2: /* 10 bytes */
+		*lba = get_be32(cdb + 2);
+		*blocks = get_be16(cdb + 7);
+		break;
+	case 5: /* 12 bytes */
+		*lba = get_be32(cdb + 2);
+		*blocks = get_be32(cdb + 6);
+		break;
+	default: /* 16 bytes */
+		*lba = get_be64(cdb + 2);
+		*blocks = get_be32(cdb + 10);
+		break;
+	}
+}
+
+/* Where the length is, for the field pointer. */
+static uint16_t length_field(const struct scsi_task *task)
+{
+	switch (task->cdb[0] >> 5) {
+	case 1:
+	case 2:
+		return 7;
+	case 5:
+		return 6;
+	default:
+		return 10;
+	}
+}
+
+bool scsi_check_range(struct scsi_task *task, uint64_t lba, uint64_t blocks,
+		      uint64_t max)
+{
+	uint64_t capacity = scsi_lu_blocks(task->lu);
+	struct scsi_work *work = scsi_work(task);
+
+	/* SBC-3 4.5: an LBA past the end, even with nothing to move; the end
+	 * itself is allowed then. */
+	if (lba > capacity || blocks > capacity - lba) {
+		struct scsi_sense sense = {
+			.key = SENSE_ILLEGAL_REQUEST,
+			.asc = ASC_LBA_OUT_OF_RANGE,
+			.info_valid = true,
+			.info = lba < capacity ? capacity : lba,
+		};
+
+		scsi_set_sense(task, &sense);
+		scsi_log(5, "disk %d: %s from %s: %llu blocks at %llu are "
+			    "past the end, %llu",
+			 (int)task->lu->config.index, task->op->name,
+			 task->nexus->initiator_name,
+			 (unsigned long long)blocks, (unsigned long long)lba,
+			 (unsigned long long)capacity);
+		return false;
+	}
+	if (blocks > max) {
+		return scsi_refuse_cdb(task, length_field(task), 7);
+	}
+	work->lba = lba;
+	work->total = blocks << SCSI_BLOCK_SHIFT;
+	return true;
+}
+
+static bool range_prepare(struct scsi_task *task)
+{
+	uint64_t lba;
+	uint32_t blocks;
+
+	scsi_cdb_range(task, &lba, &blocks);
+	return scsi_check_range(task, lba, blocks, SCSI_MAX_TRANSFER);
+}
+
+/* READ(6) and WRITE(6) have no flags: byte 1 is the LBA. */
+static bool has_fua(const struct scsi_task *task)
+{
+	return task->cdb[0] >> 5 != 0 && (task->cdb[1] & CDB_FUA);
+}
+
+/* ---- READ ------------------------------------------------------------------- */
+
+bool scsi_read_prepare(struct scsi_task *task)
+{
+	if (!range_prepare(task)) {
+		return false;
+	}
+	task->length = (uint32_t)scsi_work(task)->total;
+	task->transfer_len = task->length;
+	task->dir = task->length != 0 ? SCSI_DIR_IN : SCSI_DIR_NONE;
+	return true;
+}
+
+static bool read_finished(struct scsi_task *task)
+{
+	struct scsi_work *work = scsi_work(task);
+
+	if (task->req.error != 0) {
+		return scsi_fail_io(task);
+	}
+	task->data_in_len = task->data_len;
+	if (work->buf != NULL) {
+		task->data_in_len = (uint32_t)scsi_iov_write(
+			task, 0, work->buf, task->data_len);
+	}
+	return scsi_good(task);
+}
+
+/* An initiator that expects a part of a block: read whole blocks aside. */
+static bool read_partial(struct scsi_task *task)
+{
+	struct scsi_work *work = scsi_work(task);
+	uint32_t size = (task->data_len + SCSI_BLOCK - 1) & ~(SCSI_BLOCK - 1);
+
+	if (!scsi_task_buffer(task, size)) {
+		return true;
+	}
+	work->iov[0].iov_base = work->buf;
+	work->iov[0].iov_len = size;
+	work->step = read_finished;
+	if (!scsi_submit(task, VHD_READ, 0, work->lba << SCSI_BLOCK_SHIFT,
+			 size, work->iov, 1)) {
+		return false;
+	}
+	return read_finished(task);
+}
+
+static bool read_start(struct scsi_task *task)
+{
+	struct scsi_work *work = scsi_work(task);
+
+	if (task->data_len % SCSI_BLOCK != 0) {
+		return read_partial(task);
+	}
+	work->step = read_finished;
+	if (!scsi_submit(task, VHD_READ, 0, work->lba << SCSI_BLOCK_SHIFT,
+			 task->data_len, task->iov, task->iovcnt)) {
+		return false;
+	}
+	return read_finished(task);
+}
+
+static bool read_flushed(struct scsi_task *task)
+{
+	if (task->req.error != 0) {
+		return scsi_fail_io(task);
+	}
+	return read_start(task);
+}
+
+bool scsi_read(struct scsi_task *task)
+{
+	if (task->data_len > task->length) {
+		task->data_len = task->length;
+	}
+	if (task->data_len == 0) {
+		return scsi_good(task);
+	}
+	if (!has_fua(task)) {
+		return read_start(task);
+	}
+	/* SBC-3 5.11: with FUA, what the volatile cache has is written to the
+	 * medium before it is read. */
+	scsi_work(task)->step = read_flushed;
+	if (!scsi_submit(task, VHD_FLUSH, 0, 0, 0, NULL, 0)) {
+		return false;
+	}
+	return read_flushed(task);
+}
+
+/* ---- WRITE ------------------------------------------------------------------ */
+
+bool scsi_write_prepare(struct scsi_task *task)
+{
+	return range_prepare(task) &&
+	       scsi_prepare_out(task, (uint32_t)scsi_work(task)->total);
+}
+
+static bool write_finished(struct scsi_task *task)
+{
+	if (task->req.error != 0) {
+		return scsi_fail_io(task);
+	}
+	return scsi_good(task);
+}
+
+bool scsi_write(struct scsi_task *task)
+{
+	struct scsi_work *work = scsi_work(task);
+	uint32_t flags = 0;
+
+	if (task->data_len > task->length) {
+		task->data_len = task->length;
+	}
+	if (task->data_len % SCSI_BLOCK != 0) {
+		/* RFC 7143 11.4.7.2 leaves it to us: nobody wants a part of a
+		 * block written. */
+		return scsi_fail(task, SENSE_ILLEGAL_REQUEST,
+				 ASC_INVALID_FIELD_IN_IU);
+	}
+	if (task->data_len == 0) {
+		return scsi_good(task);
+	}
+	if (has_fua(task) || !scsi_lu_is(task->lu, SCSI_LU_WCE)) {
+		flags = VHD_FUA;
+	}
+	work->step = write_finished;
+	if (!scsi_submit(task, VHD_WRITE, flags, work->lba << SCSI_BLOCK_SHIFT,
+			 task->data_len, task->iov, task->iovcnt)) {
+		return false;
+	}
+	return write_finished(task);
+}

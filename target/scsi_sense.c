@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Sense data (SPC-4 4.5), fixed and descriptor format, and how a task ends.
+ */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "target/scsi_priv.h"
+
+static void (*log_sink)(int level, const char *message);
+
+void scsi_set_log(void (*log)(int level, const char *message))
+{
+	log_sink = log;
+}
+
+void scsi_log(int level, const char *fmt, ...)
+{
+	char message[512];
+	va_list ap;
+
+	if (log_sink == NULL) {
+		return;
+	}
+	va_start(ap, fmt);
+	vsnprintf(message, sizeof(message), fmt, ap);
+	va_end(ap);
+	log_sink(level, message);
+}
+
+/* SPC-4 4.5.2.4.2 and 4.5.3: the three sense-key specific bytes. */
+static void put_field_pointer(uint8_t *p, const struct scsi_sense *sense)
+{
+	p[0] = 0x80; /* SKSV */
+	if (sense->in_cdb) {
+		p[0] |= 0x40; /* C/D */
+	}
+	if (sense->bit >= 0) {
+		p[0] |= 0x08 | (sense->bit & 7); /* BPV, BIT POINTER */
+	}
+	put_be16(p + 1, sense->field);
+}
+
+static uint8_t build_descriptor(uint8_t *buf, const struct scsi_sense *sense)
+{
+	uint8_t len = 8;
+
+	buf[0] = 0x72;
+	buf[1] = sense->key;
+	put_be16(buf + 2, sense->asc);
+	if (sense->info_valid) {
+		buf[len] = 0x00; /* information descriptor */
+		buf[len + 1] = 0x0a;
+		buf[len + 2] = 0x80; /* VALID */
+		put_be64(buf + len + 4, sense->info);
+		len += 12;
+	}
+	if (sense->field_valid) {
+		buf[len] = 0x02; /* sense-key specific descriptor */
+		buf[len + 1] = 0x06;
+		put_field_pointer(buf + len + 4, sense);
+		len += 8;
+	}
+	buf[7] = len - 8;
+	return len;
+}
+
+static uint8_t build_fixed(uint8_t *buf, const struct scsi_sense *sense)
+{
+	buf[0] = 0x70;
+	buf[2] = sense->key;
+	/* An LBA too large for the field is not told (SPC-4 4.5.3). */
+	if (sense->info_valid && sense->info <= UINT32_MAX) {
+		buf[0] |= 0x80; /* VALID */
+		put_be32(buf + 3, (uint32_t)sense->info);
+	}
+	buf[7] = 10;
+	put_be16(buf + 12, sense->asc);
+	if (sense->field_valid) {
+		put_field_pointer(buf + 15, sense);
+	}
+	return 18;
+}
+
+uint8_t scsi_sense_build(uint8_t *buf, bool descriptor,
+			 const struct scsi_sense *sense)
+{
+	memset(buf, 0, SCSI_SENSE_MAX);
+	return descriptor ? build_descriptor(buf, sense)
+			  : build_fixed(buf, sense);
+}
+
+void scsi_set_sense(struct scsi_task *task, const struct scsi_sense *sense)
+{
+	bool descriptor =
+		task->lu != NULL && scsi_lu_is(task->lu, SCSI_LU_D_SENSE);
+
+	task->status = SCSI_CHECK_CONDITION;
+	task->data_in_len = 0;
+	task->sense_len = scsi_sense_build(task->sense, descriptor, sense);
+}
+
+static void log_refusal(const struct scsi_task *task, uint8_t key, uint16_t asc)
+{
+	int level = 5;
+
+	/* A unit attention is news, not a refusal; trouble with the medium
+	 * is for the administrator. */
+	if (key == SENSE_MEDIUM_ERROR || key == SENSE_HARDWARE_ERROR ||
+	    asc == ASC_SPACE_ALLOCATION_FAILED) {
+		level = 1;
+	}
+	scsi_log(level,
+		 "disk %d: %s from %s: CHECK CONDITION %x/%02x/%02x",
+		 task->lu != NULL ? (int)task->lu->config.index : -1,
+		 task->op != NULL ? task->op->name : "unknown command",
+		 task->nexus->initiator_name, key, asc >> 8, asc & 0xff);
+}
+
+bool scsi_refuse(struct scsi_task *task, uint8_t key, uint16_t asc)
+{
+	struct scsi_sense sense = {.key = key, .asc = asc};
+
+	scsi_set_sense(task, &sense);
+	log_refusal(task, key, asc);
+	return false;
+}
+
+static void set_field(struct scsi_task *task, bool in_cdb, uint16_t byte,
+		      int bit)
+{
+	struct scsi_sense sense = {
+		.key = SENSE_ILLEGAL_REQUEST,
+		.asc = in_cdb ? ASC_INVALID_FIELD_IN_CDB
+			      : ASC_INVALID_FIELD_IN_PARAMETERS,
+		.field_valid = true,
+		.in_cdb = in_cdb,
+		.bit = (int8_t)bit,
+		.field = byte,
+	};
+
+	scsi_set_sense(task, &sense);
+	scsi_log(5, "disk %d: %s from %s: invalid field in %s, byte %u bit %d",
+		 task->lu != NULL ? (int)task->lu->config.index : -1,
+		 task->op != NULL ? task->op->name : "unknown command",
+		 task->nexus->initiator_name,
+		 in_cdb ? "CDB" : "parameter list", byte, bit);
+}
+
+bool scsi_refuse_cdb(struct scsi_task *task, uint16_t byte, int bit)
+{
+	set_field(task, true, byte, bit);
+	return false;
+}
+
+bool scsi_fail(struct scsi_task *task, uint8_t key, uint16_t asc)
+{
+	scsi_refuse(task, key, asc);
+	return true;
+}
+
+bool scsi_fail_parameter(struct scsi_task *task, uint16_t byte, int bit)
+{
+	set_field(task, false, byte, bit);
+	return true;
+}
+
+bool scsi_good(struct scsi_task *task)
+{
+	task->status = SCSI_GOOD;
+	task->sense_len = 0;
+	return true;
+}
+
+static bool fail_miscompare(struct scsi_task *task)
+{
+	/* SBC-3 5.2: INFORMATION is the offset of the first byte that did not
+	 * match. */
+	struct scsi_sense sense = {
+		.key = SENSE_MISCOMPARE,
+		.asc = ASC_MISCOMPARE,
+		.info_valid = true,
+		.info = task->req.miscompare,
+	};
+
+	scsi_set_sense(task, &sense);
+	return true;
+}
+
+bool scsi_fail_io(struct scsi_task *task)
+{
+	bool reading = task->req.op == VHD_READ;
+
+	scsi_log(task->req.error == EILSEQ ? 5 : 1,
+		 "disk %d: %s of %llu bytes at %llu for %s: %s",
+		 (int)task->lu->config.index, task->op->name,
+		 (unsigned long long)task->req.length,
+		 (unsigned long long)task->req.offset,
+		 task->nexus->initiator_name, strerror(task->req.error));
+
+	switch (task->req.error) {
+	case EILSEQ:
+		return fail_miscompare(task);
+	case EINVAL:
+		return scsi_fail(task, SENSE_ILLEGAL_REQUEST,
+				 ASC_LBA_OUT_OF_RANGE);
+	case ENOSPC:
+	case EDQUOT:
+		return scsi_fail(task, SENSE_DATA_PROTECT,
+				 ASC_SPACE_ALLOCATION_FAILED);
+	case EROFS:
+	case EPERM:
+		return scsi_fail(task, SENSE_DATA_PROTECT,
+				 ASC_WRITE_PROTECTED);
+	case ENODEV:
+		return scsi_fail(task, SENSE_NOT_READY, ASC_NOT_READY_OFFLINE);
+	case ENOMEM:
+	case EAGAIN:
+		task->status = SCSI_BUSY;
+		task->sense_len = 0;
+		task->data_in_len = 0;
+		return true;
+	case EIO:
+		return scsi_fail(task, SENSE_MEDIUM_ERROR,
+				 reading ? ASC_UNRECOVERED_READ
+					 : ASC_WRITE_ERROR);
+	default:
+		return scsi_fail(task, SENSE_HARDWARE_ERROR,
+				 ASC_INTERNAL_FAILURE);
+	}
+}

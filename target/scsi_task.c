@@ -1,0 +1,365 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * A task's way through the device server: every check that all commands share,
+ * in the order of SAM-5 and SPC-4, then the command's own functions.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "target/scsi_priv.h"
+
+/* ---- prepare ---------------------------------------------------------------- */
+
+/* SPC-4 4.2.5.1: a bit outside the usage map is an invalid field. */
+static bool check_cdb(struct scsi_task *task)
+{
+	const struct scsi_opcode *op = task->op;
+	unsigned i;
+
+	for (i = 1; i < op->cdb_len; i++) {
+		uint8_t allowed = op->usage[i];
+		uint8_t wrong;
+
+		if (i == 1 && op->action != SCSI_NO_ACTION) {
+			allowed |= 0x1f;
+		}
+		wrong = task->cdb[i] & (uint8_t)~allowed;
+		if (wrong != 0) {
+			return scsi_refuse_cdb(
+				task, (uint16_t)i,
+				31 - __builtin_clz((unsigned)wrong));
+		}
+	}
+	return true;
+}
+
+/* SAM-5 5.14: the oldest pending one is told instead of running. */
+static bool check_unit_attention(struct scsi_task *task, struct scsi_itl *itl)
+{
+	enum scsi_ua ua;
+
+	if (atomic_load_explicit(&itl->ua, memory_order_acquire) == 0 ||
+	    (task->op->flags & SCSI_OP_NO_UA) || !scsi_ua_take(itl, &ua)) {
+		return true;
+	}
+	return scsi_refuse(task, SENSE_UNIT_ATTENTION, scsi_ua_asc(ua));
+}
+
+static bool check_reservations(struct scsi_task *task, struct scsi_itl *itl)
+{
+	unsigned denied =
+		atomic_load_explicit(&itl->denied, memory_order_acquire);
+
+	if ((task->op->needs & denied) == 0) {
+		return true;
+	}
+	scsi_log(3, "disk %d: %s from %s conflicts with a reservation",
+		 (int)itl->lu->config.index, task->op->name,
+		 task->nexus->initiator_name);
+	task->status = SCSI_RESERVATION_CONFLICT;
+	return false;
+}
+
+static bool check_ready(struct scsi_task *task)
+{
+	uint16_t asc;
+
+	if (task->op->flags & SCSI_OP_MEDIUM) {
+		asc = scsi_lu_not_ready(task->lu);
+		if (asc != 0) {
+			return scsi_refuse(task, SENSE_NOT_READY, asc);
+		}
+	}
+	if ((task->op->flags & SCSI_OP_WRITES) &&
+	    scsi_lu_is(task->lu, SCSI_LU_SWP)) {
+		return scsi_refuse(task, SENSE_DATA_PROTECT,
+				   ASC_SOFTWARE_WRITE_PROTECTED);
+	}
+	return true;
+}
+
+static bool find_opcode(struct scsi_task *task)
+{
+	bool known;
+
+	task->op = scsi_opcode_find(task->cdb, &known);
+	if (task->op == NULL) {
+		if (known) {
+			return scsi_refuse_cdb(task, 1, 4);
+		}
+		scsi_log(5, "%s: opcode %02x is not supported",
+			 task->nexus->initiator_name, task->cdb[0]);
+		return scsi_refuse(task, SENSE_ILLEGAL_REQUEST,
+				   ASC_INVALID_OPCODE);
+	}
+	if (task->cdb_len < task->op->cdb_len) {
+		return scsi_refuse_cdb(task, task->cdb_len, -1);
+	}
+	return true;
+}
+
+/* A LUN with no unit behind it (SPC-4 6.4.2, 6.33, 6.39), or the well-known
+ * one: only a few commands are for them. */
+static bool prepare_elsewhere(struct scsi_task *task)
+{
+	const uint8_t need = scsi_work(task)->kind == SCSI_LUN_REPORT_LUNS
+				     ? SCSI_OP_WLUN
+				     : SCSI_OP_NO_LU;
+
+	/* Before the opcode: a unit that is not there has no opcodes. */
+	task->op = scsi_opcode_find(task->cdb, &(bool){false});
+	if (need == SCSI_OP_NO_LU &&
+	    (task->op == NULL || !(task->op->flags & need))) {
+		return scsi_refuse(task, SENSE_ILLEGAL_REQUEST,
+				   ASC_LU_NOT_SUPPORTED);
+	}
+	if (task->op == NULL || !(task->op->flags & need)) {
+		return scsi_refuse(task, SENSE_ILLEGAL_REQUEST,
+				   ASC_INVALID_OPCODE);
+	}
+	return find_opcode(task) && check_cdb(task) &&
+	       task->op->prepare(task);
+}
+
+bool scsi_task_prepare(struct scsi_task *task)
+{
+	struct scsi_work *work = scsi_work(task);
+	struct scsi_itl *itl = NULL;
+	bool ok;
+
+	memset(work, 0, sizeof(*work));
+	task->dir = SCSI_DIR_NONE;
+	task->length = 0;
+	task->lu = NULL;
+	task->op = NULL;
+	task->status = SCSI_GOOD;
+	task->sense_len = 0;
+	task->data_in_len = 0;
+	task->transfer_len = 0;
+
+	work->kind = scsi_lun_parse(task->lun, &work->lun);
+	if (work->kind == SCSI_LUN_UNIT) {
+		itl = scsi_nexus_itl(task->nexus, work->lun);
+	}
+	if (itl == NULL) {
+		ok = prepare_elsewhere(task);
+	} else {
+		task->lu = itl->lu;
+		ok = find_opcode(task) && check_unit_attention(task, itl) &&
+		     check_reservations(task, itl) && check_cdb(task) &&
+		     check_ready(task) && task->op->prepare(task);
+	}
+	if (!ok) {
+		task->dir = SCSI_DIR_NONE;
+		task->length = 0;
+		task->transfer_len = 0;
+	}
+	return ok;
+}
+
+bool scsi_prepare_none(struct scsi_task *task)
+{
+	(void)task;
+	return true;
+}
+
+bool scsi_prepare_in(struct scsi_task *task, uint32_t allocation_length)
+{
+	task->dir = SCSI_DIR_IN;
+	task->length = allocation_length;
+	return true;
+}
+
+bool scsi_prepare_out(struct scsi_task *task, uint32_t length)
+{
+	if (length != 0) {
+		task->dir = SCSI_DIR_OUT;
+	}
+	task->length = length;
+	task->transfer_len = length;
+	return true;
+}
+
+/* ---- execute ---------------------------------------------------------------- */
+
+static void task_end(struct scsi_task *task)
+{
+	struct scsi_work *work = scsi_work(task);
+
+	free(work->buf);
+	work->buf = NULL;
+}
+
+bool scsi_task_execute(struct scsi_task *task)
+{
+	if (!task->op->execute(task)) {
+		return false;
+	}
+	task_end(task);
+	return true;
+}
+
+static void io_done(struct vhd_req *req)
+{
+	struct scsi_task *task = req->private_data;
+
+	if (scsi_work(task)->step(task)) {
+		task_end(task);
+		task->done(task);
+	}
+}
+
+bool scsi_run(struct scsi_task *task, bool (*step)(struct scsi_task *task))
+{
+	scsi_work(task)->step = step;
+	return step(task);
+}
+
+bool scsi_submit(struct scsi_task *task, enum vhd_op op, uint32_t flags,
+		 uint64_t offset, uint64_t length, struct iovec *iov,
+		 int iovcnt)
+{
+	struct vhd_req *req = &task->req;
+
+	req->op = op;
+	req->flags = flags;
+	req->offset = offset;
+	req->length = length;
+	req->iov = iov;
+	req->iovcnt = iovcnt;
+	req->done = io_done;
+	req->private_data = task;
+	req->error = 0;
+	return vhd_submit(task->io, task->lu->config.disk, req);
+}
+
+bool scsi_task_buffer(struct scsi_task *task, size_t size)
+{
+	struct scsi_work *work = scsi_work(task);
+
+	free(work->buf);
+	work->buf = calloc(1, size != 0 ? size : 1);
+	work->buf_len = (uint32_t)size;
+	if (work->buf == NULL) {
+		scsi_log(1, "no memory for %zu bytes of %s", size,
+			 task->op->name);
+		task->status = SCSI_BUSY;
+		task->sense_len = 0;
+		return false;
+	}
+	return true;
+}
+
+void scsi_pr_stored(struct scsi_task *task, int error)
+{
+	if (error != 0) {
+		scsi_log(0, "disk %d: persistent reservations are not stored: %s",
+			 (int)task->lu->config.index, strerror(error));
+		scsi_fail(task, SENSE_HARDWARE_ERROR, ASC_INTERNAL_FAILURE);
+	}
+	task_end(task);
+	task->done(task);
+}
+
+struct scsi_itl *scsi_task_itl(struct scsi_task *task)
+{
+	struct scsi_itl *itl =
+		scsi_nexus_itl(task->nexus, scsi_work(task)->lun);
+
+	if (itl == NULL || itl->lu != task->lu) {
+		scsi_refuse(task, SENSE_ILLEGAL_REQUEST, ASC_LU_NOT_SUPPORTED);
+		return NULL;
+	}
+	return itl;
+}
+
+/* ---- data ------------------------------------------------------------------- */
+
+static size_t min_size(size_t a, size_t b)
+{
+	return a < b ? a : b;
+}
+
+/* One pass over the task's iovec in either direction. */
+static size_t iov_copy(const struct scsi_task *task, size_t offset,
+		       uint8_t *flat, size_t len, bool to_iov)
+{
+	size_t done = 0;
+	int i;
+
+	if (offset >= task->data_len) {
+		return 0;
+	}
+	len = min_size(len, task->data_len - offset);
+	for (i = 0; i < task->iovcnt && done < len; i++) {
+		const struct iovec *v = &task->iov[i];
+		size_t n;
+
+		if (offset >= v->iov_len) {
+			offset -= v->iov_len;
+			continue;
+		}
+		n = min_size(len - done, v->iov_len - offset);
+		if (to_iov) {
+			memcpy((uint8_t *)v->iov_base + offset, flat + done, n);
+		} else {
+			memcpy(flat + done, (uint8_t *)v->iov_base + offset, n);
+		}
+		done += n;
+		offset = 0;
+	}
+	return done;
+}
+
+size_t scsi_iov_read(const struct scsi_task *task, size_t offset, void *to,
+		     size_t len)
+{
+	return iov_copy(task, offset, to, len, false);
+}
+
+size_t scsi_iov_write(struct scsi_task *task, size_t offset, const void *from,
+		      size_t len)
+{
+	return iov_copy(task, offset, (uint8_t *)(uintptr_t)from, len, true);
+}
+
+int scsi_iov_slice(const struct scsi_task *task, size_t offset, size_t *len,
+		   struct iovec *iov, int max)
+{
+	size_t want = *len, have = 0;
+	int i, n = 0;
+
+	for (i = 0; i < task->iovcnt && have < want && n < max; i++) {
+		const struct iovec *v = &task->iov[i];
+
+		if (offset >= v->iov_len) {
+			offset -= v->iov_len;
+			continue;
+		}
+		iov[n].iov_base = (uint8_t *)v->iov_base + offset;
+		iov[n].iov_len = min_size(v->iov_len - offset, want - have);
+		have += iov[n].iov_len;
+		offset = 0;
+		n++;
+	}
+	*len = have;
+	return n;
+}
+
+bool scsi_data_in(struct scsi_task *task, const void *data, size_t len)
+{
+	task->transfer_len = (uint32_t)min_size(len, task->length);
+	task->data_in_len =
+		(uint32_t)scsi_iov_write(task, 0, data, task->transfer_len);
+	return scsi_good(task);
+}
+
+const uint8_t *scsi_parameters(struct scsi_task *task, size_t *len)
+{
+	*len = min_size(task->length, task->data_len);
+	if (!scsi_task_buffer(task, *len)) {
+		return NULL;
+	}
+	*len = scsi_iov_read(task, 0, scsi_work(task)->buf, *len);
+	return scsi_work(task)->buf;
+}

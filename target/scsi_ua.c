@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Unit attentions (SAM-5 5.14). What is pending for a nexus on a unit is a bit
+ * per condition: raising and taking are single atomic operations, so that
+ * anyone may raise while the nexus's lane takes.
+ */
+#include "target/scsi_priv.h"
+
+/* The order decides which is told first. */
+static const uint16_t ua_asc[SCSI_UA_NUM] = {
+	[SCSI_UA_POWER_ON] = ASC_POWER_ON,
+	[SCSI_UA_RESET] = ASC_BUS_DEVICE_RESET,
+	[SCSI_UA_NEXUS_LOSS] = ASC_NEXUS_LOSS,
+	[SCSI_UA_LUNS_CHANGED] = ASC_REPORTED_LUNS_CHANGED,
+	[SCSI_UA_CAPACITY] = ASC_CAPACITY_CHANGED,
+	[SCSI_UA_MODE_CHANGED] = ASC_MODE_PARAMETERS_CHANGED,
+	[SCSI_UA_LOG_CHANGED] = ASC_LOG_PARAMETERS_CHANGED,
+	[SCSI_UA_RES_PREEMPTED] = ASC_RESERVATIONS_PREEMPTED,
+	[SCSI_UA_RES_RELEASED] = ASC_RESERVATIONS_RELEASED,
+	[SCSI_UA_REG_PREEMPTED] = ASC_REGISTRATIONS_PREEMPTED,
+	[SCSI_UA_ACCESS_STATE] = ASC_ACCESS_STATE_CHANGED,
+	[SCSI_UA_PRIORITY] = ASC_PRIORITY_CHANGED,
+	[SCSI_UA_INQUIRY_CHANGED] = ASC_INQUIRY_DATA_CHANGED,
+	[SCSI_UA_COMMANDS_CLEARED] = ASC_COMMANDS_CLEARED,
+	[SCSI_UA_THRESHOLD] = ASC_THRESHOLD_REACHED,
+};
+
+/* SAM-5 5.14: these say more than anything that was pending before. */
+#define RESETS                                                         \
+	(1u << SCSI_UA_POWER_ON | 1u << SCSI_UA_RESET |                \
+	 1u << SCSI_UA_NEXUS_LOSS)
+
+uint16_t scsi_ua_asc(enum scsi_ua ua)
+{
+	return ua_asc[ua];
+}
+
+void scsi_ua_raise(struct scsi_itl *itl, enum scsi_ua ua)
+{
+	atomic_fetch_or(&itl->ua, 1u << ua);
+}
+
+bool scsi_ua_take(struct scsi_itl *itl, enum scsi_ua *ua)
+{
+	unsigned pending = atomic_load(&itl->ua);
+	unsigned bit;
+
+	do {
+		if (pending == 0) {
+			return false;
+		}
+		bit = pending & -pending;
+	} while (!atomic_compare_exchange_weak(
+		&itl->ua, &pending,
+		(bit & RESETS) != 0 ? pending & ~RESETS : pending & ~bit));
+	*ua = (enum scsi_ua)__builtin_ctz(bit);
+	return true;
+}
+
+void scsi_ua_raise_others(struct scsi_lu *lu, const struct scsi_itl *except,
+			  enum scsi_ua ua)
+{
+	struct scsi_itl *itl;
+
+	for (itl = lu->itls; itl != NULL; itl = itl->next) {
+		if (itl != except) {
+			scsi_ua_raise(itl, ua);
+		}
+	}
+}
+
+static bool ua_by_asc(uint16_t asc, enum scsi_ua *ua)
+{
+	unsigned i;
+
+	for (i = 0; i < SCSI_UA_NUM; i++) {
+		if (ua_asc[i] == asc) {
+			*ua = (enum scsi_ua)i;
+			return true;
+		}
+	}
+	return false;
+}
+
+void scsi_nexus_unit_attention(struct scsi_nexus *nexus, struct scsi_lu *lu,
+			       uint16_t asc_ascq)
+{
+	enum scsi_ua ua;
+	unsigned i;
+
+	if (!ua_by_asc(asc_ascq, &ua)) {
+		scsi_log(0, "no such unit attention: %04x", asc_ascq);
+		return;
+	}
+	pthread_mutex_lock(&nexus->lock);
+	for (i = 0; i < nexus->count; i++) {
+		if (lu == NULL || nexus->itls[i]->lu == lu) {
+			scsi_ua_raise(nexus->itls[i], ua);
+		}
+	}
+	pthread_mutex_unlock(&nexus->lock);
+}

@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * VERIFY, WRITE AND VERIFY, PRE-FETCH (SBC-3 5.30 to 5.32, 5.40 to 5.42, 5.8,
+ * 5.9): commands that read into a buffer of ours, a chunk at a time.
+ */
+#include <errno.h>
+
+#include "target/scsi_commands.h"
+
+#define BYTCHK(cdb)    ((cdb)[1] >> 1 & 3)
+#define BYTCHK_MEDIUM  0 /* read only */
+#define BYTCHK_COMPARE 1 /* with the data-out buffer */
+#define BYTCHK_REPEAT  3 /* every block with the one sent */
+
+enum phase { PHASE_START, PHASE_WRITTEN, PHASE_READ };
+
+/* The chunk just read against what was sent: the offset of the first byte
+ * that differs, or the chunk's length. */
+static uint32_t compare_chunk(const struct scsi_task *task,
+			      const struct scsi_work *work, bool repeat)
+{
+	uint8_t expected[SCSI_BLOCK];
+	uint32_t at, i;
+
+	for (at = 0; at < work->chunk; at += SCSI_BLOCK) {
+		size_t from = repeat ? 0 : work->pos + at;
+
+		scsi_iov_read(task, from, expected, SCSI_BLOCK);
+		if (memcmp(expected, work->buf + at, SCSI_BLOCK) == 0) {
+			continue;
+		}
+		for (i = 0; expected[i] == work->buf[at + i]; i++) {
+		}
+		return at + i;
+	}
+	return work->chunk;
+}
+
+static bool chunk_done(struct scsi_task *task)
+{
+	struct scsi_work *work = scsi_work(task);
+	uint8_t bytchk = BYTCHK(task->cdb);
+	uint32_t same;
+
+	if (task->req.error != 0) {
+		scsi_fail_io(task);
+		return false;
+	}
+	if (task->op->execute != scsi_prefetch && bytchk != BYTCHK_MEDIUM) {
+		same = compare_chunk(task, work, bytchk == BYTCHK_REPEAT);
+		if (same != work->chunk) {
+			task->req.error = EILSEQ;
+			task->req.miscompare = work->pos + same;
+			scsi_fail_io(task);
+			return false;
+		}
+	}
+	work->pos += work->chunk;
+	return true;
+}
+
+/* Read from pos to total, chunk by chunk. */
+static bool read_step(struct scsi_task *task)
+{
+	struct scsi_work *work = scsi_work(task);
+
+	for (;;) {
+		if (work->phase == PHASE_READ && !chunk_done(task)) {
+			return true;
+		}
+		if (work->pos == work->total || task->aborted) {
+			return scsi_good(task);
+		}
+		work->phase = PHASE_READ;
+		work->chunk = work->total - work->pos < SCSI_CHUNK
+				      ? (uint32_t)(work->total - work->pos)
+				      : SCSI_CHUNK;
+		work->iov[0].iov_base = work->buf;
+		work->iov[0].iov_len = work->chunk;
+		if (!scsi_submit(task, VHD_READ, 0,
+				 (work->lba << SCSI_BLOCK_SHIFT) + work->pos,
+				 work->chunk, work->iov, 1)) {
+			return false;
+		}
+	}
+}
+
+static bool start_reading(struct scsi_task *task)
+{
+	struct scsi_work *work = scsi_work(task);
+
+	if (!scsi_task_buffer(task, work->total < SCSI_CHUNK ? work->total
+							     : SCSI_CHUNK)) {
+		return true;
+	}
+	work->phase = PHASE_START;
+	return scsi_run(task, read_step);
+}
+
+/* ---- VERIFY ----------------------------------------------------------------- */
+
+static bool range_prepare(struct scsi_task *task)
+{
+	uint64_t lba;
+	uint32_t blocks;
+
+	scsi_cdb_range(task, &lba, &blocks);
+	return scsi_check_range(task, lba, blocks, SCSI_MAX_TRANSFER);
+}
+
+bool scsi_verify_prepare(struct scsi_task *task)
+{
+	uint8_t bytchk = BYTCHK(task->cdb);
+	uint32_t length = 0;
+
+	if (bytchk == 2) {
+		return scsi_refuse_cdb(task, 1, 2);
+	}
+	if (!range_prepare(task)) {
+		return false;
+	}
+	if (bytchk == BYTCHK_COMPARE) {
+		length = (uint32_t)scsi_work(task)->total;
+	} else if (bytchk == BYTCHK_REPEAT && scsi_work(task)->total != 0) {
+		length = SCSI_BLOCK;
+	}
+	return scsi_prepare_out(task, length);
+}
+
+bool scsi_verify(struct scsi_task *task)
+{
+	if (task->data_len < task->length) {
+		return scsi_fail(task, SENSE_ILLEGAL_REQUEST,
+				 ASC_INVALID_FIELD_IN_IU);
+	}
+	if (scsi_work(task)->total == 0) {
+		return scsi_good(task);
+	}
+	return start_reading(task);
+}
+
+/* ---- WRITE AND VERIFY --------------------------------------------------------- */
+
+bool scsi_write_verify_prepare(struct scsi_task *task)
+{
+	if (BYTCHK(task->cdb) > BYTCHK_COMPARE) {
+		return scsi_refuse_cdb(task, 1, 2);
+	}
+	return range_prepare(task) &&
+	       scsi_prepare_out(task, (uint32_t)scsi_work(task)->total);
+}
+
+static bool written(struct scsi_task *task)
+{
+	if (task->req.error != 0) {
+		return scsi_fail_io(task);
+	}
+	return start_reading(task);
+}
+
+bool scsi_write_verify(struct scsi_task *task)
+{
+	struct scsi_work *work = scsi_work(task);
+
+	if (task->data_len > task->length) {
+		task->data_len = task->length;
+	}
+	if (task->data_len % SCSI_BLOCK != 0) {
+		return scsi_fail(task, SENSE_ILLEGAL_REQUEST,
+				 ASC_INVALID_FIELD_IN_IU);
+	}
+	work->total = task->data_len;
+	if (work->total == 0) {
+		return scsi_good(task);
+	}
+	/* What is verified is on the medium, not in a volatile cache. */
+	work->step = written;
+	if (!scsi_submit(task, VHD_WRITE, VHD_FUA,
+			 work->lba << SCSI_BLOCK_SHIFT, work->total, task->iov,
+			 task->iovcnt)) {
+		return false;
+	}
+	return written(task);
+}
+
+/* ---- PRE-FETCH ---------------------------------------------------------------- */
+
+bool scsi_prefetch_prepare(struct scsi_task *task)
+{
+	uint64_t lba, capacity = scsi_lu_blocks(task->lu);
+	uint32_t blocks;
+
+	scsi_cdb_range(task, &lba, &blocks);
+	if (!scsi_check_range(task, lba, blocks, UINT32_MAX)) {
+		return false;
+	}
+	/* 0: to the end. More than the maximum: what fits is fetched and the
+	 * status says that not all is cached (SBC-3 5.8). */
+	if (blocks == 0) {
+		scsi_work(task)->total = (capacity - lba) << SCSI_BLOCK_SHIFT;
+	}
+	if (scsi_work(task)->total > SCSI_CHUNK) {
+		scsi_work(task)->total = SCSI_CHUNK;
+	}
+	return true;
+}
+
+bool scsi_prefetch(struct scsi_task *task)
+{
+	/* GOOD in every case: whether the page cache keeps it all, which
+	 * CONDITION MET would promise, is not known. */
+	if (scsi_work(task)->total == 0) {
+		return scsi_good(task);
+	}
+	return start_reading(task);
+}
