@@ -28,9 +28,9 @@ struct scsi_opcode;
 
 /* Identity and geometry of a logical unit; copied by scsi_lu_create(). */
 struct scsi_lu_config {
-	uint8_t guid[16];      /* stable identity, NAA and serial come from it */
-	char serial[33];       /* VPD 80h, ASCII */
-	char vendor[9];	       /* INQUIRY, blank padded by the code */
+	uint8_t guid[16]; /* stable identity, NAA and serial come from it */
+	char serial[33];  /* VPD 80h, ASCII */
+	char vendor[9];	  /* INQUIRY, blank padded by the code */
 	char product[17];
 	char revision[5];
 	uint32_t index;	       /* ISTM disk index, for logs */

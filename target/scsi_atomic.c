@@ -17,7 +17,7 @@ static uint32_t write_flags(const struct scsi_task *task)
 		       : 0;
 }
 
-/* ---- COMPARE AND WRITE --------------------------------------------------------- */
+/* ---- COMPARE AND WRITE ------------------------------------------- */
 
 bool scsi_compare_and_write_prepare(struct scsi_task *task)
 {
@@ -57,7 +57,7 @@ bool scsi_compare_and_write(struct scsi_task *task)
 	return compared(task);
 }
 
-/* ---- ORWRITE --------------------------------------------------------------------- */
+/* ---- ORWRITE ----------------------------------------------------- */
 
 /* The buffer: the chunk as read, then the chunk as it shall be. */
 #define ORWRITE_CHUNK (SCSI_CHUNK / 2)
@@ -105,8 +105,7 @@ static bool orwrite_step(struct scsi_task *task)
 	for (;;) {
 		bool now;
 
-		if (work->phase == PHASE_WRITTEN &&
-		    task->req.error == EILSEQ) {
+		if (work->phase == PHASE_WRITTEN && task->req.error == EILSEQ) {
 			/* Someone wrote in between: read again. */
 			task->req.error = 0;
 		} else if (task->req.error != 0) {

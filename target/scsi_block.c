@@ -5,7 +5,7 @@
  */
 #include "target/scsi_commands.h"
 
-/* ---- READ CAPACITY (SBC-3 5.15, 5.16) ------------------------------------------ */
+/* ---- READ CAPACITY (SBC-3 5.15, 5.16) ---------------------------- */
 
 bool scsi_read_capacity10_prepare(struct scsi_task *task)
 {
@@ -41,7 +41,7 @@ bool scsi_read_capacity16(struct scsi_task *task)
 	return scsi_data_in(task, buf, sizeof(buf));
 }
 
-/* ---- SYNCHRONIZE CACHE (SBC-3 5.22, 5.23) -------------------------------------- */
+/* ---- SYNCHRONIZE CACHE (SBC-3 5.22, 5.23) ------------------------ */
 
 bool scsi_synchronize_cache_prepare(struct scsi_task *task)
 {
@@ -71,7 +71,7 @@ bool scsi_synchronize_cache(struct scsi_task *task)
 	return flushed(task);
 }
 
-/* ---- START STOP UNIT (SBC-3 5.19) ---------------------------------------------- */
+/* ---- START STOP UNIT (SBC-3 5.19) -------------------------------- */
 
 #define CDB_START    0x01
 #define CDB_LOEJ     0x02
@@ -130,7 +130,7 @@ bool scsi_start_stop(struct scsi_task *task)
 	return stopped(task);
 }
 
-/* ---- READ DEFECT DATA (SBC-3 5.17, 5.18): there are none -------------------------- */
+/* ---- READ DEFECT DATA (SBC-3 5.17, 5.18): there are none --------- */
 
 bool scsi_read_defect10_prepare(struct scsi_task *task)
 {

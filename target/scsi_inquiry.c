@@ -32,7 +32,7 @@ static uint8_t device_type(struct scsi_task *task)
 		return TYPE_DISK;
 	}
 	return scsi_work(task)->kind == SCSI_LUN_REPORT_LUNS ? TYPE_WELL_KNOWN
-							      : TYPE_NONE;
+							     : TYPE_NONE;
 }
 
 static size_t standard_data(struct scsi_task *task, uint8_t *buf)
@@ -61,7 +61,7 @@ static size_t standard_data(struct scsi_task *task, uint8_t *buf)
 	return 96;
 }
 
-/* ---- 83h: names (SPC-4 7.8.6) ------------------------------------------------ */
+/* ---- 83h: names (SPC-4 7.8.6) ------------------------------------ */
 
 #define ASSOC_UNIT   0x00
 #define ASSOC_PORT   0x10
@@ -146,7 +146,7 @@ static size_t page_device_identification(struct scsi_task *task, uint8_t *buf)
 	return d.len;
 }
 
-/* ---- the other pages --------------------------------------------------------- */
+/* ---- the other pages --------------------------------------------- */
 
 static size_t page_serial(struct scsi_task *task, uint8_t *buf)
 {
@@ -160,12 +160,11 @@ static size_t page_serial(struct scsi_task *task, uint8_t *buf)
 static size_t page_extended_inquiry(struct scsi_task *task, uint8_t *buf)
 {
 	(void)task;
-	buf[5] = 0x01;	/* SIMPSUP */
-	buf[6] = 0x01;	/* V_SUP: the write cache is volatile */
-	buf[7] = 0x01;	/* LUICLR */
+	buf[5] = 0x01; /* SIMPSUP */
+	buf[6] = 0x01; /* V_SUP: the write cache is volatile */
+	buf[7] = 0x01; /* LUICLR */
 
 	put_be16(buf + 10, 0); /* no extended self-test */
-
 
 	return 64;
 }
@@ -215,7 +214,8 @@ struct vpd_page {
 
 static size_t page_supported(struct scsi_task *task, uint8_t *buf);
 
-static const struct vpd_page vpd_pages[] = { /* ascending */
+static const struct vpd_page vpd_pages[] = {
+	/* ascending */
 	{0x00, false, page_supported},
 	{0x80, true, page_serial},
 	{0x83, false, page_device_identification},

@@ -40,8 +40,7 @@ struct scsi_lu *scsi_lu_create(const struct scsi_lu_config *config)
 	lu->config.revision[sizeof(lu->config.revision) - 1] = '\0';
 	naa_from_guid(config->guid, lu->naa);
 	atomic_init(&lu->state,
-		    SCSI_LU_DEFAULTS |
-			    (config->enabled ? SCSI_LU_ENABLED : 0));
+		    SCSI_LU_DEFAULTS | (config->enabled ? SCSI_LU_ENABLED : 0));
 	return lu;
 }
 
@@ -108,9 +107,9 @@ void scsi_lu_reset(struct scsi_lu *lu, struct scsi_nexus *by)
 
 	scsi_log(3, "disk %d: reset by %s", (int)lu->config.index,
 		 by != NULL ? by->initiator_name : "the server");
-	while (!atomic_compare_exchange_weak(
-		&lu->state, &state,
-		(state & SCSI_LU_ENABLED) | SCSI_LU_DEFAULTS)) {
+	while (!atomic_compare_exchange_weak(&lu->state, &state,
+					     (state & SCSI_LU_ENABLED) |
+						     SCSI_LU_DEFAULTS)) {
 	}
 	pthread_mutex_lock(&lu->lock);
 	lu->reserved_by = NULL;

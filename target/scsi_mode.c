@@ -51,7 +51,7 @@ static bool is_ten(const struct scsi_task *task)
 	return task->cdb[0] == 0x55 || task->cdb[0] == 0x5a;
 }
 
-/* ---- MODE SENSE ------------------------------------------------------------- */
+/* ---- MODE SENSE -------------------------------------------------- */
 
 static size_t put_page(uint8_t *buf, const struct mode_page *page, unsigned pc,
 		       unsigned state)
@@ -150,7 +150,7 @@ bool scsi_mode_sense(struct scsi_task *task)
 	return scsi_data_in(task, buf, len);
 }
 
-/* ---- MODE SELECT ------------------------------------------------------------ */
+/* ---- MODE SELECT ------------------------------------------------- */
 
 bool scsi_mode_select_prepare(struct scsi_task *task)
 {

@@ -6,7 +6,7 @@
 
 #include "target/scsi_priv.h"
 
-/* ---- addressing ----------------------------------------------------------- */
+/* ---- addressing -------------------------------------------------- */
 
 enum scsi_lun_kind scsi_lun_parse(const uint8_t lun[8], uint16_t *number)
 {
@@ -82,10 +82,10 @@ struct scsi_lu *scsi_nexus_lookup(struct scsi_nexus *nexus,
 	return itl != NULL ? itl->lu : NULL;
 }
 
-/* ---- life ------------------------------------------------------------------ */
+/* ---- life -------------------------------------------------------- */
 
-static struct scsi_itl *itl_create(struct scsi_nexus *nexus,
-				   struct scsi_lu *lu, uint16_t lun)
+static struct scsi_itl *itl_create(struct scsi_nexus *nexus, struct scsi_lu *lu,
+				   uint16_t lun)
 {
 	struct scsi_itl *itl = calloc(1, sizeof(*itl));
 
@@ -154,9 +154,8 @@ static struct scsi_itl **build_itls(struct scsi_nexus *nexus,
 	for (i = 0; i < map->count; i++) {
 		uint16_t lun = map->entry[i].lun;
 
-		while (old < nexus->count &&
-		       (nexus->itls[old] == NULL ||
-			nexus->itls[old]->lun < lun)) {
+		while (old < nexus->count && (nexus->itls[old] == NULL ||
+					      nexus->itls[old]->lun < lun)) {
 			old++;
 		}
 		if (old < nexus->count && nexus->itls[old]->lun == lun &&

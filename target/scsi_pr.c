@@ -12,7 +12,7 @@
 
 #include "target/scsi_pr.h"
 
-/* ---- TransportIDs ------------------------------------------------------------- */
+/* ---- TransportIDs ------------------------------------------------ */
 
 static bool parse_isid(const char *hex, uint8_t isid[6])
 {
@@ -90,10 +90,10 @@ size_t scsi_transport_id_build(const struct scsi_registration *reg, uint8_t *p)
 	return 4 + size;
 }
 
-/* ---- registrations -------------------------------------------------------------- */
+/* ---- registrations ----------------------------------------------- */
 
-static bool same_target(const struct scsi_registration *reg,
-			const char *target, uint16_t port)
+static bool same_target(const struct scsi_registration *reg, const char *target,
+			uint16_t port)
 {
 	return reg->all_tg_pt ||
 	       (reg->port == port && strcasecmp(reg->target, target) == 0);
@@ -127,8 +127,9 @@ struct scsi_registration *scsi_pr_find_port(const struct scsi_lu *lu,
 
 	for (reg = lu->pr.registrations; reg != NULL; reg = reg->next) {
 		if (strcasecmp(reg->initiator, port->initiator) == 0 &&
-		    (reg->any_isid || (!port->any_isid &&
-				       memcmp(reg->isid, port->isid, 6) == 0)) &&
+		    (reg->any_isid ||
+		     (!port->any_isid &&
+		      memcmp(reg->isid, port->isid, 6) == 0)) &&
 		    same_target(reg, port->target, port->port)) {
 			return reg;
 		}
@@ -220,7 +221,7 @@ void scsi_pr_tell_all(struct scsi_lu *lu, const struct scsi_itl *except,
 	}
 }
 
-/* ---- the reservation -------------------------------------------------------------- */
+/* ---- the reservation --------------------------------------------- */
 
 bool scsi_pr_holds(const struct scsi_lu *lu,
 		   const struct scsi_registration *reg)

@@ -8,11 +8,11 @@
 
 #include "target/scsi_priv.h"
 
-#define PR_WRITE_EXCLUSIVE    1
-#define PR_EXCLUSIVE_ACCESS   3
-#define PR_WRITE_EXCLUSIVE_RO 5
+#define PR_WRITE_EXCLUSIVE     1
+#define PR_EXCLUSIVE_ACCESS    3
+#define PR_WRITE_EXCLUSIVE_RO  5
 #define PR_EXCLUSIVE_ACCESS_RO 6
-#define PR_WRITE_EXCLUSIVE_AR 7
+#define PR_WRITE_EXCLUSIVE_AR  7
 #define PR_EXCLUSIVE_ACCESS_AR 8
 
 /* TransportID of iSCSI (SPC-4 7.6.4.6) */
@@ -26,8 +26,7 @@ struct scsi_transport_id {
 size_t scsi_transport_id_parse(const uint8_t *p, size_t len,
 			       struct scsi_transport_id *id);
 /* Bytes written into @p, at most 264. */
-size_t scsi_transport_id_build(const struct scsi_registration *reg,
-			       uint8_t *p);
+size_t scsi_transport_id_build(const struct scsi_registration *reg, uint8_t *p);
 
 /* Who a registration is for. */
 struct scsi_pr_port {

@@ -59,7 +59,7 @@ static bool pr_no_resources(struct pr_command *c)
 	return false;
 }
 
-/* ---- registering (5.12.7) ------------------------------------------------------ */
+/* ---- registering (5.12.7) ---------------------------------------- */
 
 static struct scsi_pr_port own_port(const struct pr_command *c)
 {
@@ -191,7 +191,7 @@ static bool pr_register(struct pr_command *c, bool ignore)
 	return true;
 }
 
-/* ---- reserving and releasing (5.12.9, 5.12.11.2) --------------------------------- */
+/* ---- reserving and releasing (5.12.9, 5.12.11.2) ----------------- */
 
 static bool pr_reserve(struct pr_command *c)
 {
@@ -216,8 +216,7 @@ static bool pr_release(struct pr_command *c)
 		return false; /* nothing of its own to release: GOOD */
 	}
 	if (type != c->type) {
-		scsi_fail(c->task, SENSE_ILLEGAL_REQUEST,
-			  ASC_INVALID_RELEASE);
+		scsi_fail(c->task, SENSE_ILLEGAL_REQUEST, ASC_INVALID_RELEASE);
 		return false;
 	}
 	scsi_pr_clear_reservation(c->lu);
@@ -237,7 +236,7 @@ static bool pr_clear(struct pr_command *c)
 	return true;
 }
 
-/* ---- preempting (5.12.11.2.5, .6) -------------------------------------------------- */
+/* ---- preempting (5.12.11.2.5, .6) -------------------------------- */
 
 static void abort_tasks_of(struct pr_command *c,
 			   const struct scsi_registration *reg)
@@ -302,8 +301,7 @@ static bool pr_preempt(struct pr_command *c)
 			return pr_invalid(c, 8, 7);
 		}
 		preempt_reservation(c, 0);
-	} else if (pr->type != 0 && !all &&
-		   pr->holder->key == c->action_key) {
+	} else if (pr->type != 0 && !all && pr->holder->key == c->action_key) {
 		preempt_reservation(c, c->action_key);
 	} else {
 		if (preempt_registrations(c, c->action_key) == 0) {
@@ -314,7 +312,7 @@ static bool pr_preempt(struct pr_command *c)
 	return true;
 }
 
-/* ---- moving (5.12.8) ---------------------------------------------------------------- */
+/* ---- moving (5.12.8) --------------------------------------------- */
 
 /* The destination: an initiator port at this target, by the relative target
  * port of one of its portal groups. */
@@ -386,7 +384,7 @@ static bool pr_move(struct pr_command *c)
 	return true;
 }
 
-/* ---- the command -------------------------------------------------------------------- */
+/* ---- the command ------------------------------------------------- */
 
 static bool has_type(int8_t action)
 {
@@ -431,8 +429,7 @@ static bool check_length(struct pr_command *c)
 	}
 	/* Elsewhere the flags have no meaning and are reserved. */
 	if (action != PR_REGISTER && action != PR_REGISTER_AND_IGNORE &&
-	    action != PR_REGISTER_AND_MOVE &&
-	    (c->p[20] & FLAG_SPEC_I_PT)) {
+	    action != PR_REGISTER_AND_MOVE && (c->p[20] & FLAG_SPEC_I_PT)) {
 		return pr_invalid(c, 20, 3);
 	}
 	return true;

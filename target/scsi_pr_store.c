@@ -12,9 +12,9 @@
 
 #include "target/scsi_pr.h"
 
-#define MAGIC	   0x49535250u /* "ISRP" */
-#define HEADER	   20
-#define FIXED_PART 18
+#define MAGIC	       0x49535250u /* "ISRP" */
+#define HEADER	       20
+#define FIXED_PART     18
 #define FLAG_ANY_ISID  0x01
 #define FLAG_ALL_TG_PT 0x02
 
@@ -131,9 +131,9 @@ static bool unpack(struct scsi_lu *lu, const uint8_t *state, size_t len)
 			lu->pr.holder = reg;
 		}
 	}
-	if (type != 0 && (count == 0 || (lu->pr.holder == NULL) !=
-						scsi_pr_all_registrants(
-							(uint8_t)type))) {
+	if (type != 0 &&
+	    (count == 0 || (lu->pr.holder == NULL) !=
+				   scsi_pr_all_registrants((uint8_t)type))) {
 		return false;
 	}
 	lu->pr.generation = get_be32(state + 4);

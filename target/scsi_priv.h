@@ -10,10 +10,11 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "target/bytes.h"
 #include "target/scsi.h"
 #include "target/scsi_codes.h"
 
-/* ---- limits, as VPD page B0h tells them ------------------------------- */
+/* ---- limits, as VPD page B0h tells them -------------------------- */
 
 #define SCSI_BLOCK	       VHD_SECTOR
 #define SCSI_BLOCK_SHIFT       9
@@ -28,53 +29,7 @@
 #define SCSI_MAX_PARAMETER     65535u  /* bytes of any parameter list */
 #define SCSI_MAX_REGISTRATIONS 1024u   /* per unit */
 
-/* ---- big-endian fields ------------------------------------------------- */
-
-static inline uint16_t get_be16(const uint8_t *p)
-{
-	return (uint16_t)(p[0] << 8 | p[1]);
-}
-
-static inline uint32_t get_be24(const uint8_t *p)
-{
-	return (uint32_t)p[0] << 16 | (uint32_t)p[1] << 8 | p[2];
-}
-
-static inline uint32_t get_be32(const uint8_t *p)
-{
-	return (uint32_t)p[0] << 24 | get_be24(p + 1);
-}
-
-static inline uint64_t get_be64(const uint8_t *p)
-{
-	return (uint64_t)get_be32(p) << 32 | get_be32(p + 4);
-}
-
-static inline void put_be16(uint8_t *p, uint16_t v)
-{
-	p[0] = (uint8_t)(v >> 8);
-	p[1] = (uint8_t)v;
-}
-
-static inline void put_be24(uint8_t *p, uint32_t v)
-{
-	p[0] = (uint8_t)(v >> 16);
-	put_be16(p + 1, (uint16_t)v);
-}
-
-static inline void put_be32(uint8_t *p, uint32_t v)
-{
-	put_be16(p, (uint16_t)(v >> 16));
-	put_be16(p + 2, (uint16_t)v);
-}
-
-static inline void put_be64(uint8_t *p, uint64_t v)
-{
-	put_be32(p, (uint32_t)(v >> 32));
-	put_be32(p + 4, (uint32_t)v);
-}
-
-/* ---- opcodes ------------------------------------------------------------ */
+/* ---- opcodes ----------------------------------------------------- */
 
 /*
  * How a command stands to reservations held by others (SPC-4 table 66, SBC-3
@@ -116,7 +71,7 @@ const struct scsi_opcode *scsi_opcode_find(const uint8_t *cdb,
 /* The table, for REPORT SUPPORTED OPERATION CODES and docs/conformance.md. */
 const struct scsi_opcode *scsi_opcode_table(size_t *count);
 
-/* ---- unit attentions ------------------------------------------------------ */
+/* ---- unit attentions --------------------------------------------- */
 
 /* By rising precedence of being told first: the lowest bit goes first. */
 enum scsi_ua {
@@ -147,7 +102,7 @@ bool scsi_ua_take(struct scsi_itl *itl, enum scsi_ua *ua);
 void scsi_ua_raise_others(struct scsi_lu *lu, const struct scsi_itl *except,
 			  enum scsi_ua ua);
 
-/* ---- logical units and nexuses --------------------------------------------- */
+/* ---- logical units and nexuses ----------------------------------- */
 
 /* A nexus's view of one unit: what SAM-5 calls the I_T_L nexus. */
 struct scsi_itl {
@@ -174,17 +129,17 @@ struct scsi_registration {
 	uint64_t key;
 	char *initiator; /* iSCSI name */
 	uint8_t isid[6];
-	bool any_isid;	 /* registered by a TransportID without ISID */
+	bool any_isid; /* registered by a TransportID without ISID */
 	bool all_tg_pt;
 	char *target;
-	uint16_t port;	 /* relative target port identifier */
+	uint16_t port; /* relative target port identifier */
 };
 
 /* Persistent reservation of a unit (SPC-4 5.12), under the unit's lock. */
 struct scsi_pr {
 	uint32_t generation;
 	bool aptpl;
-	uint8_t type; /* 0: nothing reserved */
+	uint8_t type;			  /* 0: nothing reserved */
 	struct scsi_registration *holder; /* not for all-registrants types */
 	struct scsi_registration *registrations; /* in order of arrival */
 	unsigned count;
@@ -221,9 +176,9 @@ struct scsi_nexus {
 struct scsi_itl *scsi_nexus_itl(const struct scsi_nexus *nexus, uint16_t lun);
 
 enum scsi_lun_kind {
-	SCSI_LUN_UNIT,	     /* addresses a unit, mapped or not */
+	SCSI_LUN_UNIT,	      /* addresses a unit, mapped or not */
 	SCSI_LUN_REPORT_LUNS, /* the well-known one, C101h */
-	SCSI_LUN_BAD,	     /* nothing this device could have */
+	SCSI_LUN_BAD,	      /* nothing this device could have */
 };
 
 enum scsi_lun_kind scsi_lun_parse(const uint8_t lun[8], uint16_t *number);
@@ -241,24 +196,25 @@ static inline bool scsi_lu_is(const struct scsi_lu *lu, unsigned bits)
 		bits) == bits;
 }
 
-/* ---- a task's own state, in scsi_task.scratch --------------------------------- */
+/* ---- a task's own state, in scsi_task.scratch -------------------- */
 
 struct scsi_work {
 	bool (*step)(struct scsi_task *task);
 	uint64_t lba;
-	uint64_t pos;	 /* bytes done */
-	uint64_t total;	 /* bytes to do */
-	uint8_t *buf;	 /* malloc'ed, freed when the task ends */
+	uint64_t pos;	/* bytes done */
+	uint64_t total; /* bytes to do */
+	uint8_t *buf;	/* malloc'ed, freed when the task ends */
 	uint32_t buf_len;
-	uint32_t chunk;	 /* bytes of the request under way */
+	uint32_t chunk; /* bytes of the request under way */
 	uint32_t index;
 	uint8_t phase;
-	uint8_t kind;	 /* enum scsi_lun_kind */
+	uint8_t kind; /* enum scsi_lun_kind */
 	uint16_t lun;
 	struct iovec iov[2];
 };
 
-_Static_assert(sizeof(struct scsi_work) <= sizeof(((struct scsi_task *)0)->scratch),
+_Static_assert(sizeof(struct scsi_work) <=
+		       sizeof(((struct scsi_task *)0)->scratch),
 	       "scsi_task.scratch holds a struct scsi_work");
 
 static inline struct scsi_work *scsi_work(struct scsi_task *task)
@@ -301,7 +257,7 @@ bool scsi_prepare_none(struct scsi_task *task);
 bool scsi_prepare_in(struct scsi_task *task, uint32_t allocation_length);
 bool scsi_prepare_out(struct scsi_task *task, uint32_t length);
 
-/* ---- sense (SPC-4 4.5) ------------------------------------------------------ */
+/* ---- sense (SPC-4 4.5) ------------------------------------------- */
 
 struct scsi_sense {
 	uint8_t key;
@@ -334,12 +290,12 @@ bool scsi_good(struct scsi_task *task);
 void scsi_log(int level, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 
-/* ---- readiness -------------------------------------------------------------- */
+/* ---- readiness --------------------------------------------------- */
 
 /* 0, or the ASC and ASCQ of NOT READY. */
 uint16_t scsi_lu_not_ready(const struct scsi_lu *lu);
 
-/* ---- persistent reservations --------------------------------------------------- */
+/* ---- persistent reservations ------------------------------------- */
 
 /* A nexus appears on, leaves a unit. Caller holds the unit's lock. */
 void scsi_pr_attach(struct scsi_itl *itl);

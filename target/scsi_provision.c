@@ -5,7 +5,7 @@
  */
 #include "target/scsi_commands.h"
 
-/* ---- WRITE SAME ----------------------------------------------------------------- */
+/* ---- WRITE SAME -------------------------------------------------- */
 
 #define CDB_UNMAP 0x08
 #define CDB_NDOB  0x01
@@ -108,14 +108,13 @@ bool scsi_write_same(struct scsi_task *task)
 	}
 	work->step = same_finished;
 	if (!scsi_submit(task, op, write_flags(task),
-			 work->lba << SCSI_BLOCK_SHIFT, work->total, NULL,
-			 0)) {
+			 work->lba << SCSI_BLOCK_SHIFT, work->total, NULL, 0)) {
 		return false;
 	}
 	return same_finished(task);
 }
 
-/* ---- UNMAP ----------------------------------------------------------------------- */
+/* ---- UNMAP ------------------------------------------------------- */
 
 #define UNMAP_HEADER	 8
 #define UNMAP_DESCRIPTOR 16
@@ -154,11 +153,11 @@ static bool unmap_check(struct scsi_task *task, const uint8_t *p,
 		}
 		total += blocks;
 		if (total > SCSI_MAX_UNMAP) {
-			scsi_fail_parameter(
-				task,
-				(uint16_t)(UNMAP_HEADER +
-					   i * UNMAP_DESCRIPTOR + 8),
-				7);
+			scsi_fail_parameter(task,
+					    (uint16_t)(UNMAP_HEADER +
+						       i * UNMAP_DESCRIPTOR +
+						       8),
+					    7);
 			return false;
 		}
 	}
@@ -227,7 +226,7 @@ bool scsi_unmap(struct scsi_task *task)
 	return scsi_run(task, unmap_step);
 }
 
-/* ---- GET LBA STATUS ---------------------------------------------------------------- */
+/* ---- GET LBA STATUS ---------------------------------------------- */
 
 bool scsi_get_lba_status_prepare(struct scsi_task *task)
 {

@@ -64,8 +64,9 @@ bool scsi_check_range(struct scsi_task *task, uint64_t lba, uint64_t blocks,
 		};
 
 		scsi_set_sense(task, &sense);
-		scsi_log(5, "disk %d: %s from %s: %llu blocks at %llu are "
-			    "past the end, %llu",
+		scsi_log(5,
+			 "disk %d: %s from %s: %llu blocks at %llu are "
+			 "past the end, %llu",
 			 (int)task->lu->config.index, task->op->name,
 			 task->nexus->initiator_name,
 			 (unsigned long long)blocks, (unsigned long long)lba,
@@ -95,7 +96,7 @@ static bool has_fua(const struct scsi_task *task)
 	return task->cdb[0] >> 5 != 0 && (task->cdb[1] & CDB_FUA);
 }
 
-/* ---- READ ------------------------------------------------------------------- */
+/* ---- READ -------------------------------------------------------- */
 
 bool scsi_read_prepare(struct scsi_task *task)
 {
@@ -117,8 +118,8 @@ static bool read_finished(struct scsi_task *task)
 	}
 	task->data_in_len = task->data_len;
 	if (work->buf != NULL) {
-		task->data_in_len = (uint32_t)scsi_iov_write(
-			task, 0, work->buf, task->data_len);
+		task->data_in_len = (uint32_t)scsi_iov_write(task, 0, work->buf,
+							     task->data_len);
 	}
 	return scsi_good(task);
 }
@@ -135,8 +136,8 @@ static bool read_partial(struct scsi_task *task)
 	work->iov[0].iov_base = work->buf;
 	work->iov[0].iov_len = size;
 	work->step = read_finished;
-	if (!scsi_submit(task, VHD_READ, 0, work->lba << SCSI_BLOCK_SHIFT,
-			 size, work->iov, 1)) {
+	if (!scsi_submit(task, VHD_READ, 0, work->lba << SCSI_BLOCK_SHIFT, size,
+			 work->iov, 1)) {
 		return false;
 	}
 	return read_finished(task);
@@ -185,7 +186,7 @@ bool scsi_read(struct scsi_task *task)
 	return read_flushed(task);
 }
 
-/* ---- WRITE ------------------------------------------------------------------ */
+/* ---- WRITE ------------------------------------------------------- */
 
 bool scsi_write_prepare(struct scsi_task *task)
 {

@@ -111,8 +111,7 @@ static void log_refusal(const struct scsi_task *task, uint8_t key, uint16_t asc)
 	    asc == ASC_SPACE_ALLOCATION_FAILED) {
 		level = 1;
 	}
-	scsi_log(level,
-		 "disk %d: %s from %s: CHECK CONDITION %x/%02x/%02x",
+	scsi_log(level, "disk %d: %s from %s: CHECK CONDITION %x/%02x/%02x",
 		 task->lu != NULL ? (int)task->lu->config.index : -1,
 		 task->op != NULL ? task->op->name : "unknown command",
 		 task->nexus->initiator_name, key, asc >> 8, asc & 0xff);
@@ -144,8 +143,8 @@ static void set_field(struct scsi_task *task, bool in_cdb, uint16_t byte,
 	scsi_log(5, "disk %d: %s from %s: invalid field in %s, byte %u bit %d",
 		 task->lu != NULL ? (int)task->lu->config.index : -1,
 		 task->op != NULL ? task->op->name : "unknown command",
-		 task->nexus->initiator_name,
-		 in_cdb ? "CDB" : "parameter list", byte, bit);
+		 task->nexus->initiator_name, in_cdb ? "CDB" : "parameter list",
+		 byte, bit);
 }
 
 bool scsi_refuse_cdb(struct scsi_task *task, uint16_t byte, int bit)
@@ -211,8 +210,7 @@ bool scsi_fail_io(struct scsi_task *task)
 				 ASC_SPACE_ALLOCATION_FAILED);
 	case EROFS:
 	case EPERM:
-		return scsi_fail(task, SENSE_DATA_PROTECT,
-				 ASC_WRITE_PROTECTED);
+		return scsi_fail(task, SENSE_DATA_PROTECT, ASC_WRITE_PROTECTED);
 	case ENODEV:
 		return scsi_fail(task, SENSE_NOT_READY, ASC_NOT_READY_OFFLINE);
 	case ENOMEM:

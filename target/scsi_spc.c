@@ -24,7 +24,7 @@ bool scsi_test_unit_ready_prepare(struct scsi_task *task)
 	return asc == 0 || scsi_refuse(task, SENSE_NOT_READY, asc);
 }
 
-/* ---- REQUEST SENSE (SPC-4 6.39) ------------------------------------------------ */
+/* ---- REQUEST SENSE (SPC-4 6.39) ---------------------------------- */
 
 bool scsi_request_sense_prepare(struct scsi_task *task)
 {
@@ -59,7 +59,7 @@ bool scsi_request_sense(struct scsi_task *task)
 	return scsi_data_in(task, buf, len);
 }
 
-/* ---- REPORT LUNS (SPC-4 6.33) --------------------------------------------------- */
+/* ---- REPORT LUNS (SPC-4 6.33) ------------------------------------ */
 
 #define SELECT_UNITS	  0x00
 #define SELECT_WELL_KNOWN 0x01
@@ -111,7 +111,7 @@ bool scsi_report_luns(struct scsi_task *task)
 	return scsi_data_in(task, buf, len);
 }
 
-/* ---- diagnostics (SPC-4 6.30, 6.42, 7.2) ---------------------------------------- */
+/* ---- diagnostics (SPC-4 6.30, 6.42, 7.2) ------------------------- */
 
 bool scsi_receive_diagnostic_prepare(struct scsi_task *task)
 {
@@ -165,7 +165,7 @@ bool scsi_send_diagnostic(struct scsi_task *task)
 	return scsi_good(task);
 }
 
-/* ---- LOG SENSE (SPC-4 6.8, 7.3) -------------------------------------------------- */
+/* ---- LOG SENSE (SPC-4 6.8, 7.3) ---------------------------------- */
 
 /* 00h/00h supported pages */
 static size_t log_supported(uint8_t *buf)

@@ -8,7 +8,7 @@
 
 #include "target/scsi_priv.h"
 
-/* ---- prepare ---------------------------------------------------------------- */
+/* ---- prepare ----------------------------------------------------- */
 
 /* SPC-4 4.2.5.1: a bit outside the usage map is an invalid field. */
 static bool check_cdb(struct scsi_task *task)
@@ -117,8 +117,7 @@ static bool prepare_elsewhere(struct scsi_task *task)
 		return scsi_refuse(task, SENSE_ILLEGAL_REQUEST,
 				   ASC_INVALID_OPCODE);
 	}
-	return find_opcode(task) && check_cdb(task) &&
-	       task->op->prepare(task);
+	return find_opcode(task) && check_cdb(task) && task->op->prepare(task);
 }
 
 bool scsi_task_prepare(struct scsi_task *task)
@@ -180,7 +179,7 @@ bool scsi_prepare_out(struct scsi_task *task, uint32_t length)
 	return true;
 }
 
-/* ---- execute ---------------------------------------------------------------- */
+/* ---- execute ----------------------------------------------------- */
 
 static void task_end(struct scsi_task *task)
 {
@@ -253,7 +252,8 @@ bool scsi_task_buffer(struct scsi_task *task, size_t size)
 void scsi_pr_stored(struct scsi_task *task, int error)
 {
 	if (error != 0) {
-		scsi_log(0, "disk %d: persistent reservations are not stored: %s",
+		scsi_log(0,
+			 "disk %d: persistent reservations are not stored: %s",
 			 (int)task->lu->config.index, strerror(error));
 		scsi_fail(task, SENSE_HARDWARE_ERROR, ASC_INTERNAL_FAILURE);
 	}
@@ -273,7 +273,7 @@ struct scsi_itl *scsi_task_itl(struct scsi_task *task)
 	return itl;
 }
 
-/* ---- data ------------------------------------------------------------------- */
+/* ---- data -------------------------------------------------------- */
 
 static size_t min_size(size_t a, size_t b)
 {

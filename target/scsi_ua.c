@@ -26,8 +26,8 @@ static const uint16_t ua_asc[SCSI_UA_NUM] = {
 };
 
 /* SAM-5 5.14: these say more than anything that was pending before. */
-#define RESETS                                                         \
-	(1u << SCSI_UA_POWER_ON | 1u << SCSI_UA_RESET |                \
+#define RESETS                                                                 \
+	(1u << SCSI_UA_POWER_ON | 1u << SCSI_UA_RESET |                        \
 	 1u << SCSI_UA_NEXUS_LOSS)
 
 uint16_t scsi_ua_asc(enum scsi_ua ua)

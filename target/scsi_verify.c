@@ -97,7 +97,7 @@ static bool start_reading(struct scsi_task *task)
 	return scsi_run(task, read_step);
 }
 
-/* ---- VERIFY ----------------------------------------------------------------- */
+/* ---- VERIFY ------------------------------------------------------ */
 
 static bool range_prepare(struct scsi_task *task)
 {
@@ -139,7 +139,7 @@ bool scsi_verify(struct scsi_task *task)
 	return start_reading(task);
 }
 
-/* ---- WRITE AND VERIFY --------------------------------------------------------- */
+/* ---- WRITE AND VERIFY -------------------------------------------- */
 
 bool scsi_write_verify_prepare(struct scsi_task *task)
 {
@@ -183,7 +183,7 @@ bool scsi_write_verify(struct scsi_task *task)
 	return written(task);
 }
 
-/* ---- PRE-FETCH ---------------------------------------------------------------- */
+/* ---- PRE-FETCH --------------------------------------------------- */
 
 bool scsi_prefetch_prepare(struct scsi_task *task)
 {
