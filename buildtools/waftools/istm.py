@@ -79,6 +79,10 @@ def configure(conf):
         conf.env[key] = [d for d in conf.env[key]
                          if not d.startswith("_GNU_SOURCE")]
 
+    # Of samba-dev, but no package describes them to pkg-config.
+    conf.env.LIB_SAMBA_ERRORS = ["samba-errors"]
+    conf.env.LIB_SMBCONF = ["smbconf"]
+
     # Private libraries have no development symlink and are found by rpath.
     libdir = subprocess.check_output(
         ["pkg-config", "--variable=libdir", "dcerpc_server"],

@@ -4,19 +4,65 @@
 #include <errno.h>
 #include <time.h>
 #include <sys/time.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <core/ntstatus.h>
 #include <credentials.h>
 #include "lib/cmdline/cmdline.h"
+#include "lib/cmdline/cmdline_private.h"
 
 #include "server/auth/cmdline.h"
+#include "server/auth/samba_private.h"
 
+static enum cmdline_kind program_kind;
+
+static bool load_config(void)
+{
+	const char *env = getenv("SMB_CONF_PATH");
+	const char *file;
+	bool ok;
+
+	if (is_default_dyn_CONFIGFILE() && env != NULL && env[0] != '\0') {
+		set_dyn_CONFIGFILE(env);
+	}
+	file = get_dyn_CONFIGFILE();
+	ok = program_kind == CMDLINE_DAEMON ? lp_load_global(file)
+					    : lp_load_client(file);
+	if (!ok) {
+		fprintf(stderr, "Can't load %s - run testparm to debug it\n",
+			file);
+		/* A client can do without one. */
+		if (program_kind == CMDLINE_DAEMON) {
+			return false;
+		}
+	}
+	load_interfaces();
+	return true;
+}
+
+/*
+ * What samba_cmdline_init() does; that is no part of the library but an object
+ * that each of Samba's programs links for itself.
+ */
 bool cmdline_init(TALLOC_CTX *mem_ctx, enum cmdline_kind kind)
 {
-	return samba_cmdline_init(mem_ctx,
-				  kind == CMDLINE_DAEMON
-					  ? SAMBA_CMDLINE_CONFIG_SERVER
-					  : SAMBA_CMDLINE_CONFIG_CLIENT,
-				  kind == CMDLINE_DAEMON);
+	struct loadparm_context *lp_ctx;
+	struct cli_credentials *creds;
+
+	program_kind = kind;
+	smb_init_locale();
+	if (!samba_cmdline_init_common(mem_ctx)) {
+		return false;
+	}
+	lp_ctx = loadparm_init_s3(mem_ctx, loadparm_s3_helpers());
+	if (lp_ctx == NULL || !samba_cmdline_set_lp_ctx(lp_ctx)) {
+		return false;
+	}
+	creds = cli_credentials_init(mem_ctx);
+	if (creds == NULL || !samba_cmdline_set_creds(creds)) {
+		return false;
+	}
+	return samba_cmdline_set_load_config_fn(load_config);
 }
 
 struct poptOption *cmdline_samba_options(enum cmdline_kind kind)
