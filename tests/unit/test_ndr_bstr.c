@@ -334,37 +334,28 @@ static void test_secret_is_not_printed(void **state)
 	assert_null(strstr(s, "sesame"));
 }
 
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_in, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_in_empty, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_in_null, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_in_non_bmp, setup,
-						teardown),
-		cmocka_unit_test_setup_teardown(test_in_two, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_in_then_others, setup,
-						teardown),
-		cmocka_unit_test_setup_teardown(test_out, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_out_failed, setup,
-						teardown),
-		cmocka_unit_test_setup_teardown(test_out_is_null_at_first,
-						setup, teardown),
-		cmocka_unit_test_setup_teardown(test_null_pointer, setup,
-						teardown),
-		cmocka_unit_test_setup_teardown(test_any_referent, setup,
-						teardown),
-		cmocka_unit_test_setup_teardown(test_refused, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_embedded_nul, setup,
-						teardown),
-		cmocka_unit_test_setup_teardown(test_lone_surrogates, setup,
-						teardown),
-		cmocka_unit_test_setup_teardown(test_malformed_utf8, setup,
-						teardown),
-		cmocka_unit_test_setup_teardown(test_wchar_arrays, setup,
-						teardown),
-		cmocka_unit_test_setup_teardown(test_secret_is_not_printed,
-						setup, teardown),
+		TEST(test_in),
+		TEST(test_in_empty),
+		TEST(test_in_null),
+		TEST(test_in_non_bmp),
+		TEST(test_in_two),
+		TEST(test_in_then_others),
+		TEST(test_out),
+		TEST(test_out_failed),
+		TEST(test_out_is_null_at_first),
+		TEST(test_null_pointer),
+		TEST(test_any_referent),
+		TEST(test_refused),
+		TEST(test_embedded_nul),
+		TEST(test_lone_surrogates),
+		TEST(test_malformed_utf8),
+		TEST(test_wchar_arrays),
+		TEST(test_secret_is_not_printed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
