@@ -6,7 +6,7 @@
 #include <sys/time.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <core/ntstatus.h>
+#include <ndr.h>
 #include <credentials.h>
 #include "lib/cmdline/cmdline.h"
 #include "lib/cmdline/cmdline_private.h"

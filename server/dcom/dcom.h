@@ -20,6 +20,69 @@ struct dcom_runtime; /* the object exporter: one OXID */
 struct dcom_object;  /* one OID; has an IPID per interface handed out */
 struct dcom_call;    /* one ORPC call in progress */
 struct MInterfacePointer;
+struct auth_session_info;
+struct dcesrv_call_state;
+struct gensec_security;
+struct loadparm_context;
+
+/* ---- the runtime ------------------------------------------------------- */
+
+/* What the runtime needs to be told; pointers stay the caller's and have to
+ * outlive it. Zero members with a default in the comment take that. */
+struct dcom_options {
+	struct loadparm_context *lp_ctx;
+	/* See struct dcesrv_context_callbacks. */
+	NTSTATUS (*gensec_prepare)(TALLOC_CTX *mem_ctx,
+				   struct dcesrv_call_state *call,
+				   struct gensec_security **gensec,
+				   void *private_data);
+	/* The session of callers before they have authenticated. */
+	struct auth_session_info *anonymous;
+	/* Who may activate and call. Asked for every call. */
+	bool (*is_admin)(const struct auth_session_info *session_info);
+
+	/* Every interface that an object may have; NULL-terminated. Those of
+	 * the runtime itself (IRemUnknown, IClassFactory) are implied. */
+	const struct com_interface *const *interfaces;
+	/* Whether calls of a method go into the audit log; NULL: all but
+	 * get_ methods. */
+	bool (*audited)(const struct com_method *method);
+
+	/* Names under which clients reach this machine; NULL: none told. */
+	const char *netbios_name, *dns_name;
+	/* Local addresses that remote clients are told although they are not
+	 * of global scope; NULL-terminated, or NULL. */
+	const char *const *addresses;
+
+	uint16_t epm_port; /* 135: activation, OXID resolver, endpoint mapper */
+	uint16_t object_port_low, object_port_high; /* the first free one */
+
+	unsigned ping_period;	 /* ms; 120000 ([MS-DCOM] 3.1.2.2) */
+	unsigned max_connections;    /* 1000 */
+	unsigned max_objects;	     /* 100000 */
+	unsigned max_references;     /* interface pointers a client; 10000 */
+};
+
+/*
+ * Create the runtime: no port is open yet. Classes are registered next, then
+ * dcom_runtime_start() serves. talloc_free() closes everything; objects are
+ * released, calls in progress vanish without an answer.
+ */
+struct dcom_runtime *dcom_runtime_create(TALLOC_CTX *mem_ctx,
+					 struct tevent_context *ev,
+					 const struct dcom_options *options);
+/* Listen. The reason of a failure has been logged. */
+NTSTATUS dcom_runtime_start(struct dcom_runtime *runtime);
+
+/* What there is, for tests and for status output. */
+struct dcom_statistics {
+	size_t connections, clients, objects, references, ping_sets;
+};
+
+void dcom_runtime_statistics(const struct dcom_runtime *runtime,
+			     struct dcom_statistics *statistics);
+
+/* ---- objects ------------------------------------------------------------ */
 
 /*
  * A kind of object. One vtable serves the whole family of interfaces: the
@@ -35,6 +98,8 @@ struct dcom_object_type {
 	/* The last reference is gone; the object's talloc memory (and with it
 	 * self, which was stolen into it) is freed right after. Optional. */
 	void (*released)(void *self);
+	/* What the object stands for, for the audit log. Optional. */
+	const char *(*describe)(void *self, TALLOC_CTX *mem_ctx);
 };
 
 /* A class that can be activated ([MS-DCOM] 3.1.2.5.2.3). */
@@ -73,6 +138,8 @@ void dcom_object_pin(struct dcom_object *object);
  * interface pointer (OBJREF_STANDARD with public references that the caller
  * now owns). An object that is never returned and not pinned is freed when
  * the call ends.
+ * Where the method then fails, the reference is taken back and *out is NULL.
+ * @param interface NULL: IUnknown
  * @return S_OK, E_NOINTERFACE, or E_OUTOFMEMORY when over the client's quota
  */
 HRESULT dcom_return_object(struct dcom_call *call, struct dcom_object *object,
@@ -88,6 +155,11 @@ struct dcom_object *dcom_call_object(const struct dcom_call *call);
 /* talloc parent of everything put into r->out; freed after the reply. */
 TALLOC_CTX *dcom_call_mem(struct dcom_call *call);
 struct tevent_context *dcom_call_ev(const struct dcom_call *call);
+
+/* What the call is about, for its line in the audit log, where the object that
+ * it was made on does not tell: "disk 3", "target iqn.…". Never a secret. */
+void dcom_call_audit(struct dcom_call *call, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
 
 /*
  * Answer later: the method calls dcom_call_defer(), starts its work with

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What Samba's libraries need of a process: scratch memory, event loop, log. */
+#include <talloc.h>
+#include <util/debug.h>
+
+#include "server/auth/auth.h"
+#include "server/auth/samba_private.h"
+#include "server/core/log.h"
+
+TALLOC_CTX *auth_frame(void)
+{
+	return _talloc_stackframe(__FILE__);
+}
+
+struct tevent_context *auth_event_context(void)
+{
+	return global_event_context();
+}
+
+/*
+ * Audit lines and refusals have to be seen with smb.conf's default "log level
+ * = 0" too, so that Samba gets them as level 0.
+ */
+static void log_to_samba(int level, const char *line)
+{
+	DEBUG(level <= LOG_AUDIT ? 0 : level, ("%s\n", line));
+}
+
+void auth_log_init(const char *program, bool to_stdout)
+{
+	setup_logging(program, to_stdout ? DEBUG_STDOUT : DEBUG_FILE);
+	reopen_logs();
+	log_set_level(DEBUGLEVEL > LOG_AUDIT ? DEBUGLEVEL : LOG_AUDIT);
+	log_set_sink(log_to_samba);
+}
+
+bool auth_config_reload(void)
+{
+	const char *file = get_dyn_CONFIGFILE();
+
+	if (!lp_load_global(file)) {
+		log_msg(LOG_ERROR, "%s cannot be read again, settings stay",
+			file);
+		return false;
+	}
+	reopen_logs();
+	load_interfaces();
+	log_set_level(DEBUGLEVEL > LOG_AUDIT ? DEBUGLEVEL : LOG_AUDIT);
+	return true;
+}
+
+void auth_pidfile_create(const char *program)
+{
+	pidfile_create(lp_pid_directory(), program);
+}
+
+void auth_pidfile_remove(const char *program)
+{
+	pidfile_unlink(lp_pid_directory(), program);
+}
+
+void auth_shutdown(void)
+{
+	auth_set_admin_users(NULL);
+	log_set_sink(NULL);
+	global_messaging_context_free();
+	global_event_context_free();
+	gfree_loadparm();
+}

@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Pinging and garbage collection ([MS-DCOM] 3.1.2.5.1.2, 3.1.2.5.1.3, 3.1.2.6):
+ * a client tells which objects it uses in a ping set, and that it is alive by
+ * pinging the set. A set that misses three periods is forgotten; an object
+ * that is in no set, and was neither called nor handed out for three periods,
+ * loses all its references.
+ */
+#include "server/dcom/runtime.h"
+#include "server/dcom/list.h"
+
+#define MISSED_PINGS 3
+
+/* A set costs memory and everyone may make one: [MS-DCOM] leaves the resolver
+ * open to unauthenticated callers. */
+#define MAX_SETS 10000
+#define MAX_MEMBERS 65536
+
+struct dcom_ping_set {
+	struct dcom_ping_set *prev, *next;
+	struct dcom_runtime *runtime;
+	struct hash_node node;
+	uint64_t id;
+	uint16_t sequence;
+	struct timeval pinged;
+	/* Of OIDs, not objects: members may go before the set does. Each
+	 * counts in its object's ping_sets. */
+	struct hash members;
+};
+
+struct ping_member {
+	struct hash_node node;
+	uint64_t oid;
+};
+
+static struct timeval expiry(const struct dcom_runtime *runtime)
+{
+	struct timeval now = tevent_timeval_current();
+	uint64_t ms = (uint64_t)runtime->options.ping_period * MISSED_PINGS;
+	struct timeval ago = { .tv_sec = ms / 1000,
+			       .tv_usec = ms % 1000 * 1000 };
+	struct timeval limit = { .tv_sec = now.tv_sec - ago.tv_sec,
+				 .tv_usec = now.tv_usec - ago.tv_usec };
+
+	if (limit.tv_usec < 0) {
+		limit.tv_sec--;
+		limit.tv_usec += 1000000;
+	}
+	return limit;
+}
+
+static struct dcom_ping_set *set_find(struct dcom_runtime *runtime, uint64_t id)
+{
+	uint64_t value = hash_bytes(&id, sizeof(id));
+	struct hash_node *n = hash_first(&runtime->sets, value);
+
+	for (; n != NULL; n = hash_next(n, value)) {
+		struct dcom_ping_set *set =
+			hash_entry(n, struct dcom_ping_set, node);
+
+		if (set->id == id) {
+			return set;
+		}
+	}
+	return NULL;
+}
+
+static struct ping_member *member_find(struct dcom_ping_set *set, uint64_t oid)
+{
+	uint64_t value = hash_bytes(&oid, sizeof(oid));
+	struct hash_node *n = hash_first(&set->members, value);
+
+	for (; n != NULL; n = hash_next(n, value)) {
+		struct ping_member *m = hash_entry(n, struct ping_member, node);
+
+		if (m->oid == oid) {
+			return m;
+		}
+	}
+	return NULL;
+}
+
+static void member_left(struct dcom_runtime *runtime, uint64_t oid)
+{
+	struct dcom_object *object = dcom_object_by_oid(runtime, oid);
+
+	if (object != NULL && object->ping_sets > 0) {
+		object->ping_sets--;
+		/* Other clients' references have three periods from now. */
+		dcom_object_touch(object);
+	}
+}
+
+static void member_remove(struct dcom_ping_set *set, struct ping_member *m)
+{
+	hash_del(&set->members, &m->node);
+	member_left(set->runtime, m->oid);
+	talloc_free(m);
+}
+
+static void set_free(struct dcom_ping_set *set)
+{
+	struct dcom_runtime *runtime = set->runtime;
+
+	hash_del(&runtime->sets, &set->node);
+	DCOM_LIST_REMOVE(runtime->set_list, set);
+	runtime->num_sets--;
+	talloc_free(set);
+}
+
+/* Forget the set; what nobody else pings is run down at once. */
+static void set_expire(struct dcom_ping_set *set)
+{
+	struct dcom_runtime *runtime = set->runtime;
+	struct hash_node *n;
+	size_t bucket = 0;
+
+	log_msg(LOG_INFO, "ping set %016llx with %zu objects has expired",
+		(unsigned long long)set->id, set->members.count);
+	while ((n = hash_walk(&set->members, &bucket, NULL)) != NULL) {
+		struct ping_member *m = hash_entry(n, struct ping_member, node);
+		struct dcom_object *object =
+			dcom_object_by_oid(runtime, m->oid);
+
+		hash_del(&set->members, n);
+		talloc_free(m);
+		bucket = 0;
+		if (object == NULL) {
+			continue;
+		}
+		if (object->ping_sets > 0) {
+			object->ping_sets--;
+		}
+	}
+	set_free(set);
+}
+
+static struct dcom_ping_set *set_create(struct dcom_runtime *runtime)
+{
+	struct dcom_ping_set *set;
+
+	if (runtime->num_sets >= MAX_SETS) {
+		log_msg(LOG_WARNING, "there are %d ping sets, the limit",
+			MAX_SETS);
+		return NULL;
+	}
+	set = talloc_zero(runtime, struct dcom_ping_set);
+	if (set == NULL) {
+		return NULL;
+	}
+	set->runtime = runtime;
+	hash_init(&set->members, set);
+	do {
+		generate_random_buffer((uint8_t *)&set->id, sizeof(set->id));
+	} while (set->id == 0);
+	if (!hash_add(&runtime->sets, &set->node,
+		      hash_bytes(&set->id, sizeof(set->id)))) {
+		talloc_free(set);
+		return NULL;
+	}
+	DCOM_LIST_ADD(runtime->set_list, set);
+	runtime->num_sets++;
+	return set;
+}
+
+/* @return false without memory */
+static bool set_add(struct dcom_ping_set *set, uint64_t oid, bool *unknown)
+{
+	struct dcom_object *object = dcom_object_by_oid(set->runtime, oid);
+	struct ping_member *m;
+
+	if (object == NULL) {
+		*unknown = true;
+		return true;
+	}
+	if (member_find(set, oid) != NULL) {
+		return true;
+	}
+	if (set->members.count >= MAX_MEMBERS) {
+		return false;
+	}
+	m = talloc_zero(set, struct ping_member);
+	if (m == NULL) {
+		return false;
+	}
+	m->oid = oid;
+	if (!hash_add(&set->members, &m->node,
+		      hash_bytes(&oid, sizeof(oid)))) {
+		talloc_free(m);
+		return false;
+	}
+	object->ping_sets++;
+	return true;
+}
+
+uint32_t dcom_ping_simple(struct dcom_runtime *runtime, uint64_t set_id)
+{
+	struct dcom_ping_set *set = set_find(runtime, set_id);
+
+	if (set == NULL) {
+		return DCOM_OR_INVALID_SET;
+	}
+	set->pinged = tevent_timeval_current();
+	return 0;
+}
+
+/*
+ * A request that arrives late must not undo a later one: sequence numbers go
+ * up, modulo 2^16. Equal ones are let through, as repeated or from a client
+ * that does not count; adding twice changes nothing.
+ */
+static bool out_of_order(const struct dcom_ping_set *set, uint16_t sequence)
+{
+	return (int16_t)(uint16_t)(sequence - set->sequence) < 0 &&
+	       sequence != 0;
+}
+
+uint32_t dcom_ping_complex(struct dcom_runtime *runtime, uint64_t *set_id,
+			   uint16_t sequence, const uint64_t *add,
+			   size_t num_add, const uint64_t *del, size_t num_del)
+{
+	struct dcom_ping_set *set;
+	bool unknown = false;
+
+	if (*set_id == 0) {
+		set = set_create(runtime);
+		if (set == NULL) {
+			return DCOM_WIN32_OUTOFMEMORY;
+		}
+		set->sequence = sequence;
+	} else {
+		set = set_find(runtime, *set_id);
+		if (set == NULL) {
+			return DCOM_OR_INVALID_SET;
+		}
+	}
+	set->pinged = tevent_timeval_current();
+	*set_id = set->id;
+	if (out_of_order(set, sequence)) {
+		return 0;
+	}
+	set->sequence = sequence;
+	for (size_t i = 0; i < num_add; i++) {
+		if (!set_add(set, add[i], &unknown)) {
+			return DCOM_WIN32_OUTOFMEMORY;
+		}
+	}
+	for (size_t i = 0; i < num_del; i++) {
+		struct ping_member *m = member_find(set, del[i]);
+
+		if (m != NULL) {
+			member_remove(set, m);
+		}
+	}
+	/* The set stays: the client has been told its ID. */
+	return unknown ? DCOM_OR_INVALID_OID : 0;
+}
+
+/* ---- garbage collection --------------------------------------------------- */
+
+static void collect(struct tevent_context *ev, struct tevent_timer *timer,
+		    struct timeval now, void *private_data);
+
+static bool schedule(struct dcom_runtime *runtime)
+{
+	/* Often enough for a run-down soon after the third missed period. */
+	unsigned ms = MAX(runtime->options.ping_period / 4, 10);
+
+	runtime->ping_timer = tevent_add_timer(
+		runtime->ev, runtime,
+		tevent_timeval_current_ofs(ms / 1000, ms % 1000 * 1000),
+		collect, runtime);
+	return runtime->ping_timer != NULL;
+}
+
+static void collect(struct tevent_context *ev, struct tevent_timer *timer,
+		    struct timeval now, void *private_data)
+{
+	struct dcom_runtime *runtime =
+		talloc_get_type_abort(private_data, struct dcom_runtime);
+	struct timeval limit = expiry(runtime);
+	struct dcom_ping_set *set, *next_set;
+	struct dcom_object *object, *next;
+
+	for (set = runtime->set_list; set != NULL; set = next_set) {
+		next_set = set->next;
+		if (tevent_timeval_compare(&set->pinged, &limit) < 0) {
+			set_expire(set);
+		}
+	}
+	for (object = runtime->objects; object != NULL; object = next) {
+		next = object->next;
+		if (object->ping_sets == 0 &&
+		    tevent_timeval_compare(&object->used, &limit) < 0) {
+			dcom_object_run_down(object);
+		}
+	}
+	if (!schedule(runtime)) {
+		log_msg(LOG_ERROR, "out of memory: vanished clients are no "
+				   "longer noticed");
+	}
+}
+
+bool dcom_ping_start(struct dcom_runtime *runtime)
+{
+	return schedule(runtime);
+}
