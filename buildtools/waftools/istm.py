@@ -81,7 +81,8 @@ def configure(conf):
 
     # Of samba-dev, but no package describes them to pkg-config.
     conf.env.LIB_SAMBA_ERRORS = ["samba-errors"]
-    conf.env.LIB_SMBCONF = ["smbconf"]
+    conf.env.LIB_DCERPC_SERVER = ["dcerpc-server-core"]
+    conf.env.LIB_SMBCONF = ["smbconf", "samba-passdb", "tevent-util"]
 
     # Private libraries have no development symlink and are found by rpath.
     libdir = subprocess.check_output(

@@ -4,16 +4,27 @@
  * 3.1.1.1. An IPID belongs to one client, so that one client's RemRelease
  * cannot take away another's reference and each has its own quota.
  */
+#include <stdlib.h>
+#include <unistd.h>
+
 #include "server/dcom/runtime.h"
 #include "server/dcom/list.h"
 
-/* IDs are random: whoever does not know one cannot guess it. */
+void dcom_random(void *buffer, size_t length)
+{
+	/* Blocks only before the kernel's generator is seeded, at boot. */
+	if (getentropy(buffer, length) != 0) {
+		log_msg(LOG_ERROR, "no random numbers: %s", strerror(errno));
+		abort();
+	}
+}
+
 static uint64_t random_id(void)
 {
 	uint64_t id;
 
 	do {
-		generate_random_buffer((uint8_t *)&id, sizeof(id));
+		dcom_random(&id, sizeof(id));
 	} while (id == 0);
 	return id;
 }
@@ -258,7 +269,7 @@ static struct dcom_ipid *ipid_create(struct dcom_object *object,
 	if (entry == NULL) {
 		return NULL;
 	}
-	generate_random_buffer((uint8_t *)&entry->ipid, sizeof(entry->ipid));
+	dcom_random(&entry->ipid, sizeof(entry->ipid));
 	entry->object = object;
 	entry->interface = interface;
 	entry->client = client;

@@ -151,7 +151,7 @@ static struct dcom_ping_set *set_create(struct dcom_runtime *runtime)
 	set->runtime = runtime;
 	hash_init(&set->members, set);
 	do {
-		generate_random_buffer((uint8_t *)&set->id, sizeof(set->id));
+		dcom_random(&set->id, sizeof(set->id));
 	} while (set->id == 0);
 	if (!hash_add(&runtime->sets, &set->node,
 		      hash_bytes(&set->id, sizeof(set->id)))) {

@@ -197,7 +197,7 @@ struct dcom_runtime *dcom_runtime_create(TALLOC_CTX *mem_ctx,
 	hash_init(&runtime->keys, runtime);
 	hash_init(&runtime->clients, runtime);
 	hash_init(&runtime->sets, runtime);
-	generate_random_buffer((uint8_t *)&runtime->oxid,
+	dcom_random(&runtime->oxid,
 			       sizeof(runtime->oxid));
 	runtime->callbacks = (struct dcesrv_context_callbacks){
 		.log.successful_authz = log_authz,

@@ -20,7 +20,6 @@
 
 #include <dcesrv_core.h>
 #include <util/discard.h>
-#include <util/genrand.h>
 
 #include "librpc/com.h"
 #include "librpc/gen_ndr/ndr_orpc.h"
@@ -162,6 +161,9 @@ struct dcom_call {
 	bool deferred, finished;
 	HRESULT result;
 };
+
+/* IDs are random: whoever does not know one cannot guess it. @length <= 256 */
+void dcom_random(void *buffer, size_t length);
 
 /* ---- object.c -------------------------------------------------------- */
 

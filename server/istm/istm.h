@@ -20,6 +20,9 @@
  */
 HRESULT istm_register(struct dcom_runtime *runtime, struct model *model);
 
+/* Whether the method changes state (struct dcom_options: audited). */
+bool istm_method_is_audited(const struct com_method *method);
+
 /*
  * A method that answers E_NOTIMPL on purpose, as Windows does, and why. What
  * has neither a function nor a decision is still to be done.

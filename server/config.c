@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <arpa/inet.h>
+#include <ctype.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <ndr.h>
+#include <param.h>
+
+#include "server/config.h"
+#include "server/core/log.h"
+
+#define MAX_LANES 64
+
+/* Samba's own options whose getters are not in its public header. */
+int lpcfg_rpc_low_port(struct loadparm_context *lp_ctx);
+int lpcfg_rpc_high_port(struct loadparm_context *lp_ctx);
+
+static const char *get_string(struct loadparm_context *lp, const char *option)
+{
+	const char *value = lpcfg_parm_string(lp, NULL, "istm", option);
+
+	return value != NULL && value[0] != '\0' ? value : NULL;
+}
+
+/* @return false, having logged it, for what is no number in the range */
+static bool get_number(struct loadparm_context *lp, const char *option,
+		       unsigned long min, unsigned long max,
+		       unsigned long unset, unsigned long *value)
+{
+	const char *text = get_string(lp, option);
+	char *end;
+
+	*value = unset;
+	if (text == NULL) {
+		return true;
+	}
+	errno = 0;
+	*value = strtoul(text, &end, 10);
+	if (errno != 0 || *end != '\0' || !isdigit((unsigned char)text[0]) ||
+	    *value < min || *value > max) {
+		log_msg(LOG_ERROR, "istm:%s = %s: not a number from %lu to %lu",
+			option, text, min, max);
+		return false;
+	}
+	return true;
+}
+
+static bool get_list(struct config *config, struct loadparm_context *lp,
+		     const char *option, const char ***list)
+{
+	*list = lpcfg_parm_string_list(config, lp, NULL, "istm", option, NULL);
+	if (*list == NULL) {
+		*list = talloc_zero_array(config, const char *, 1);
+	}
+	return *list != NULL;
+}
+
+static bool load_volumes(struct config *config, struct loadparm_context *lp)
+{
+	char option[] = "volume ?";
+
+	config->volumes = talloc_zero_array(config, struct config_volume, 26);
+	if (config->volumes == NULL) {
+		return false;
+	}
+	for (char letter = 'A'; letter <= 'Z'; letter++) {
+		struct config_volume *v =
+			&config->volumes[config->num_volumes];
+		const char *path;
+
+		option[sizeof(option) - 2] = letter;
+		path = get_string(lp, option);
+		if (path == NULL) {
+			continue;
+		}
+		if (path[0] != '/') {
+			log_msg(LOG_ERROR,
+				"istm:%s = %s: not an absolute path", option,
+				path);
+			return false;
+		}
+		v->letter = letter;
+		v->path = talloc_strdup(config, path);
+		if (v->path == NULL) {
+			return false;
+		}
+		config->num_volumes++;
+	}
+	return true;
+}
+
+char *config_portal_address(TALLOC_CTX *mem_ctx, const char *portal)
+{
+	const char *colon = strchr(portal, ':');
+	uint8_t buf[16];
+	char *address;
+
+	if (portal[0] == '[') {
+		const char *end = strchr(portal, ']');
+
+		if (end == NULL || (end[1] != '\0' && end[1] != ':')) {
+			return NULL;
+		}
+		address = talloc_strndup(mem_ctx, portal + 1,
+					 end - portal - 1);
+	} else if (colon != NULL && strchr(colon + 1, ':') == NULL) {
+		address = talloc_strndup(mem_ctx, portal, colon - portal);
+	} else {
+		address = talloc_strdup(mem_ctx, portal);
+	}
+	if (address != NULL && inet_pton(AF_INET, address, buf) != 1 &&
+	    inet_pton(AF_INET6, address, buf) != 1) {
+		talloc_free(address);
+		return NULL;
+	}
+	return address;
+}
+
+static bool load_portals(struct config *config, struct loadparm_context *lp)
+{
+	size_t n = 0;
+
+	if (!get_list(config, lp, "portals", &config->portals)) {
+		return false;
+	}
+	while (config->portals[n] != NULL) {
+		n++;
+	}
+	config->addresses = talloc_zero_array(config, const char *, n + 1);
+	if (config->addresses == NULL) {
+		return false;
+	}
+	for (size_t i = 0; i < n; i++) {
+		config->addresses[i] = config_portal_address(
+			config->addresses, config->portals[i]);
+		if (config->addresses[i] == NULL) {
+			log_msg(LOG_ERROR,
+				"istm:portals: '%s' is no numeric address",
+				config->portals[i]);
+			return false;
+		}
+	}
+	return true;
+}
+
+static bool load_ports(struct config *config, struct loadparm_context *lp)
+{
+	unsigned long port;
+
+	if (!get_number(lp, "epmapper port", 1, 65535, 135, &port)) {
+		return false;
+	}
+	config->epmapper_port = port;
+	if (!get_number(lp, "object port", 1, 65535, 0, &port)) {
+		return false;
+	}
+	if (port != 0) {
+		config->object_port_low = config->object_port_high = port;
+		return true;
+	}
+	config->object_port_low = lpcfg_rpc_low_port(lp);
+	config->object_port_high = lpcfg_rpc_high_port(lp);
+	return true;
+}
+
+static bool load_limits(struct config *config, struct loadparm_context *lp)
+{
+	unsigned long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+	unsigned long lanes, ping, connections, objects, references;
+
+	if (cpus < 1 || cpus > MAX_LANES) {
+		cpus = cpus < 1 ? 1 : MAX_LANES;
+	}
+	if (!get_number(lp, "lanes", 1, MAX_LANES, cpus, &lanes) ||
+	    !get_number(lp, "ping period", 10, 3600 * 1000, 0, &ping) ||
+	    !get_number(lp, "max connections", 2, 100000, 0, &connections) ||
+	    !get_number(lp, "max objects", 16, 10000000, 0, &objects) ||
+	    !get_number(lp, "max references", 1, 10000000, 0, &references)) {
+		return false;
+	}
+	config->lanes = lanes;
+	config->ping_period = ping;
+	config->max_connections = connections;
+	config->max_objects = objects;
+	config->max_references = references;
+	return true;
+}
+
+static bool load_names(struct config *config, struct loadparm_context *lp)
+{
+	const char *netbios = lpcfg_netbios_name(lp);
+	const char *domain = lpcfg_dnsdomain(lp);
+	const char *state = get_string(lp, "state directory");
+
+	if (state == NULL) {
+		state = lpcfg_private_dir(lp);
+	}
+	config->state_directory = talloc_strdup(config, state);
+	config->netbios_name = talloc_strdup(config, netbios);
+	if (config->state_directory == NULL || config->netbios_name == NULL) {
+		return false;
+	}
+	if (domain == NULL || domain[0] == '\0') {
+		return true;
+	}
+	config->dns_name = talloc_asprintf(config, "%s.%s", netbios, domain);
+	return config->dns_name != NULL;
+}
+
+struct config *config_load(TALLOC_CTX *mem_ctx, struct loadparm_context *lp_ctx)
+{
+	struct config *config = talloc_zero(mem_ctx, struct config);
+
+	if (config == NULL) {
+		return NULL;
+	}
+	if (!load_names(config, lp_ctx) || !load_volumes(config, lp_ctx) ||
+	    !load_portals(config, lp_ctx) ||
+	    !get_list(config, lp_ctx, "admin users", &config->admin_users) ||
+	    !load_ports(config, lp_ctx) || !load_limits(config, lp_ctx)) {
+		talloc_free(config);
+		return NULL;
+	}
+	return config;
+}

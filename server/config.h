@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * istmd's part of smb.conf: the parametric options `istm:…` of [global]
+ * (docs/man/istmd.8), and what it takes from Samba's own.
+ *
+ * Main thread only.
+ */
+#ifndef ISTM_CONFIG_H
+#define ISTM_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <talloc.h>
+
+struct loadparm_context;
+
+struct config_volume {
+	char letter;
+	const char *path;
+};
+
+struct config {
+	const char *state_directory; /* of istm.tdb */
+	struct config_volume *volumes;
+	size_t num_volumes;
+	const char **portals;	   /* NULL-terminated, as written */
+	const char **addresses;	   /* the same without ports */
+	const char **admin_users;  /* NULL-terminated */
+	unsigned lanes;
+	const char *netbios_name, *dns_name; /* dns_name may be NULL */
+	uint16_t epmapper_port;
+	uint16_t object_port_low, object_port_high;
+	unsigned ping_period;	 /* ms, 0: the standard's */
+	unsigned max_connections, max_objects, max_references; /* 0: default */
+};
+
+/*
+ * Read all options. A value that makes no sense is refused with a line in the
+ * log that names it.
+ * @return child of @mem_ctx, or NULL
+ */
+struct config *config_load(TALLOC_CTX *mem_ctx,
+			   struct loadparm_context *lp_ctx);
+
+/* The address within "ADDRESS", "ADDRESS:PORT" or "[ADDRESS]:PORT"; child of
+ * @mem_ctx; NULL where there is no numeric address. */
+char *config_portal_address(TALLOC_CTX *mem_ctx, const char *portal);
+
+#endif /* ISTM_CONFIG_H */
