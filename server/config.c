@@ -67,8 +67,7 @@ static bool load_volumes(struct config *config, struct loadparm_context *lp)
 		return false;
 	}
 	for (char letter = 'A'; letter <= 'Z'; letter++) {
-		struct config_volume *v =
-			&config->volumes[config->num_volumes];
+		struct config_volume *v = &config->volumes[config->num_volumes];
 		const char *path;
 
 		option[sizeof(option) - 2] = letter;
@@ -77,9 +76,8 @@ static bool load_volumes(struct config *config, struct loadparm_context *lp)
 			continue;
 		}
 		if (path[0] != '/') {
-			log_msg(LOG_ERROR,
-				"istm:%s = %s: not an absolute path", option,
-				path);
+			log_msg(LOG_ERROR, "istm:%s = %s: not an absolute path",
+				option, path);
 			return false;
 		}
 		v->letter = letter;
@@ -104,8 +102,7 @@ char *config_portal_address(TALLOC_CTX *mem_ctx, const char *portal)
 		if (end == NULL || (end[1] != '\0' && end[1] != ':')) {
 			return NULL;
 		}
-		address = talloc_strndup(mem_ctx, portal + 1,
-					 end - portal - 1);
+		address = talloc_strndup(mem_ctx, portal + 1, end - portal - 1);
 	} else if (colon != NULL && strchr(colon + 1, ':') == NULL) {
 		address = talloc_strndup(mem_ctx, portal, colon - portal);
 	} else {

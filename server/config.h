@@ -24,14 +24,14 @@ struct config {
 	const char *state_directory; /* of istm.tdb */
 	struct config_volume *volumes;
 	size_t num_volumes;
-	const char **portals;	   /* NULL-terminated, as written */
-	const char **addresses;	   /* the same without ports */
-	const char **admin_users;  /* NULL-terminated */
+	const char **portals;	  /* NULL-terminated, as written */
+	const char **addresses;	  /* the same without ports */
+	const char **admin_users; /* NULL-terminated */
 	unsigned lanes;
 	const char *netbios_name, *dns_name; /* dns_name may be NULL */
 	uint16_t epmapper_port;
 	uint16_t object_port_low, object_port_high;
-	unsigned ping_period;	 /* ms, 0: the standard's */
+	unsigned ping_period; /* ms, 0: the standard's */
 	unsigned max_connections, max_objects, max_references; /* 0: default */
 };
 

@@ -36,10 +36,8 @@ struct daemon {
 static bool parse_options(TALLOC_CTX *mem_ctx, int argc, const char **argv)
 {
 	struct poptOption options[] = {
-		POPT_AUTOHELP
-		{ .argInfo = POPT_ARG_INCLUDE_TABLE, .arg = NULL },
-		POPT_TABLEEND
-	};
+		POPT_AUTOHELP{.argInfo = POPT_ARG_INCLUDE_TABLE, .arg = NULL},
+		POPT_TABLEEND};
 	poptContext pc;
 	int opt;
 	bool ok = true;
@@ -78,8 +76,7 @@ static bool background(bool no_process_group)
 	int fd;
 
 	if (pid < 0) {
-		fprintf(stderr, PROGRAM ": cannot fork: %s\n",
-			strerror(errno));
+		fprintf(stderr, PROGRAM ": cannot fork: %s\n", strerror(errno));
 		return false;
 	}
 	if (pid > 0) {
@@ -114,7 +111,8 @@ static void prepare_process(void)
 	}
 }
 
-/* ---- signals --------------------------------------------------------------- */
+/* ---- signals ---------------------------------------------------------------
+ */
 
 static void stop_requested(struct tevent_context *ev, struct tevent_signal *se,
 			   int signum, int count, void *siginfo,
@@ -159,7 +157,8 @@ static bool catch_signals(struct daemon *daemon)
 				 reload_requested, daemon) != NULL;
 }
 
-/* ---- start and stop --------------------------------------------------------- */
+/* ---- start and stop ---------------------------------------------------------
+ */
 
 static void fill_dcom_options(struct daemon *daemon)
 {
@@ -185,8 +184,7 @@ static void fill_dcom_options(struct daemon *daemon)
 
 static void service_started(struct tevent_req *req)
 {
-	struct daemon *daemon =
-		tevent_req_callback_data(req, struct daemon);
+	struct daemon *daemon = tevent_req_callback_data(req, struct daemon);
 
 	daemon->start = NULL;
 	daemon->service = service_start_recv(req, daemon);
@@ -209,8 +207,8 @@ static bool start(struct daemon *daemon)
 		return false;
 	}
 	if (!NT_STATUS_IS_OK(auth_init()) ||
-	    !NT_STATUS_IS_OK(auth_anonymous_session(daemon,
-						    &daemon->anonymous)) ||
+	    !NT_STATUS_IS_OK(
+		    auth_anonymous_session(daemon, &daemon->anonymous)) ||
 	    !auth_set_admin_users(daemon->config->admin_users)) {
 		return false;
 	}
@@ -261,8 +259,7 @@ int main(int argc, const char **argv)
 	}
 	how = cmdline_daemon_options();
 	prepare_process();
-	if (!how.interactive && how.fork &&
-	    !background(how.no_process_group)) {
+	if (!how.interactive && how.fork && !background(how.no_process_group)) {
 		talloc_free(frame);
 		return 1;
 	}

@@ -36,8 +36,8 @@ static bool fill_model_options(struct start_state *state,
 {
 	struct model_options *o = &state->options;
 
-	o->store_path = talloc_asprintf(state, "%s/istm.tdb",
-					config->state_directory);
+	o->store_path =
+		talloc_asprintf(state, "%s/istm.tdb", config->state_directory);
 	o->volumes = talloc_zero_array(state, struct model_volume_config,
 				       config->num_volumes);
 	if (o->store_path == NULL || o->volumes == NULL) {

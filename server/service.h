@@ -28,7 +28,6 @@ struct tevent_req *service_start_send(TALLOC_CTX *mem_ctx,
 				      const struct config *config,
 				      const struct dcom_options *dcom);
 /* @return NULL when something does not start; it has been logged */
-struct service *service_start_recv(struct tevent_req *req,
-				   TALLOC_CTX *mem_ctx);
+struct service *service_start_recv(struct tevent_req *req, TALLOC_CTX *mem_ctx);
 
 #endif /* ISTM_SERVICE_H */

@@ -53,8 +53,8 @@ static bool resolve(struct admin_entry *e)
 	/* smb.conf's marks of groups: @, + and & */
 	name += strspn(name, "@+&");
 	frame = auth_frame();
-	e->resolved = lookup_name_smbconf(frame, name, LOOKUP_NAME_ALL,
-					  &domain, &account, &e->sid, &type);
+	e->resolved = lookup_name_smbconf(frame, name, LOOKUP_NAME_ALL, &domain,
+					  &account, &e->sid, &type);
 	talloc_free(frame);
 	return e->resolved;
 }
@@ -130,8 +130,8 @@ static bool listed(const struct auth_session_info *session_info, bool *unknown)
 		const struct admin_entry *e = &entries[i];
 
 		if (e->resolved) {
-			if (security_token_has_sid(
-				    session_info->security_token, &e->sid)) {
+			if (security_token_has_sid(session_info->security_token,
+						   &e->sid)) {
 				return true;
 			}
 			continue;

@@ -115,8 +115,7 @@ static bool wants_tcp(uint32_t count, const uint16_t *protseqs)
 
 /* ---- IRemoteSCMActivator ------------------------------------------------- */
 
-static HRESULT check_request(const struct actprops_in *in,
-			     struct activation *a)
+static HRESULT check_request(const struct actprops_in *in, struct activation *a)
 {
 	const struct InstantiationInfoData *info = in->instantiation;
 	const struct customREMOTE_REQUEST_SCM_INFO *remote =
@@ -156,8 +155,8 @@ static HRESULT pack_reply(struct activation *a, struct MInterfacePointer **out)
 		.authnHint = DCERPC_AUTH_LEVEL_PRIVACY,
 		.serverVersion = a->version,
 	};
-	struct ScmReplyInfoData scm = { .remoteReply = &remote };
-	struct actprops_out reply = { .props_out = &props, .scm_reply = &scm };
+	struct ScmReplyInfoData scm = {.remoteReply = &remote};
+	struct actprops_out reply = {.props_out = &props, .scm_reply = &scm};
 
 	if (remote.pdsaOxidBindings == NULL) {
 		return ISTM_OUT_OF_MEMORY;
@@ -175,7 +174,7 @@ static HRESULT scm_activate(struct dcom_call *call, bool class_object,
 			    const struct MInterfacePointer *in_blob,
 			    struct MInterfacePointer **out, uint32_t *fault)
 {
-	struct activation a = { .call = call, .class_object = class_object };
+	struct activation a = {.call = call, .class_object = class_object};
 	struct actprops_in in;
 	enum ndr_err_code ndr_err;
 	HRESULT hr, packed;
@@ -214,9 +213,9 @@ static uint32_t get_class_object(struct dcom_call *call,
 {
 	uint32_t fault = 0;
 
-	r->out.result = scm_activate(call, true, &r->in.ORPCthis,
-				     r->in.pActProperties,
-				     r->out.ppActProperties, &fault);
+	r->out.result =
+		scm_activate(call, true, &r->in.ORPCthis, r->in.pActProperties,
+			     r->out.ppActProperties, &fault);
 	dcom_call_done(call, r->out.result);
 	return fault;
 }
@@ -230,9 +229,9 @@ static uint32_t create_instance(struct dcom_call *call,
 		r->out.result = DCOM_E_NO_AGGREGATION;
 		return 0;
 	}
-	r->out.result = scm_activate(call, false, &r->in.ORPCthis,
-				     r->in.pActProperties,
-				     r->out.ppActProperties, &fault);
+	r->out.result =
+		scm_activate(call, false, &r->in.ORPCthis, r->in.pActProperties,
+			     r->out.ppActProperties, &fault);
 	dcom_call_done(call, r->out.result);
 	return fault;
 }
@@ -282,7 +281,8 @@ const struct dcom_rpc_interface dcom_scm_activator = {
 	.refuse = scm_refuse,
 };
 
-/* ---- IActivation ---------------------------------------------------------- */
+/* ---- IActivation ----------------------------------------------------------
+ */
 
 /* The result of the activation is *phr; the return value is that of the
  * call (3.1.2.5.2.3.1). */
@@ -311,8 +311,8 @@ static HRESULT remote_activation(struct dcom_call *call,
 		return ISTM_WIN32(1703);
 	}
 	hr = activate(&a);
-	for (size_t i = 0; a.results != NULL && a.pointers != NULL &&
-			   i < a.num_iids; i++) {
+	for (size_t i = 0;
+	     a.results != NULL && a.pointers != NULL && i < a.num_iids; i++) {
 		r->out.pResults[i] = a.results[i];
 		r->out.ppInterfaceData[i] = a.pointers[i];
 	}

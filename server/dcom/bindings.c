@@ -10,7 +10,7 @@
 
 /* Interfaces come and go; every returned object asks for them. */
 #define ADDRESSES_VALID_SECONDS 5
-#define MAX_ADDRESSES 64
+#define MAX_ADDRESSES		64
 
 struct dcom_local_addresses {
 	struct timeval until;
@@ -63,8 +63,10 @@ static bool same_address(const struct sockaddr_storage *a,
 		       ((const struct sockaddr_in *)(const void *)b)
 			       ->sin_addr.s_addr;
 	}
-	return memcmp(&((const struct sockaddr_in6 *)(const void *)a)->sin6_addr,
-		      &((const struct sockaddr_in6 *)(const void *)b)->sin6_addr,
+	return memcmp(&((const struct sockaddr_in6 *)(const void *)a)
+			       ->sin6_addr,
+		      &((const struct sockaddr_in6 *)(const void *)b)
+			       ->sin6_addr,
 		      16) == 0;
 }
 
@@ -113,7 +115,7 @@ static void read_addresses(struct dcom_runtime *runtime,
 		return;
 	}
 	for (struct ifaddrs *i = ifaddrs; i != NULL; i = i->ifa_next) {
-		struct sockaddr_storage ss = { 0 };
+		struct sockaddr_storage ss = {0};
 
 		if (i->ifa_addr == NULL || !(i->ifa_flags & IFF_UP) ||
 		    list->count == MAX_ADDRESSES) {
@@ -133,8 +135,8 @@ static void read_addresses(struct dcom_runtime *runtime,
 	freeifaddrs(ifaddrs);
 }
 
-static const struct dcom_local_addresses *
-local_addresses(struct dcom_runtime *runtime)
+static const struct dcom_local_addresses *local_addresses(
+	struct dcom_runtime *runtime)
 {
 	struct timeval now = tevent_timeval_current();
 
@@ -150,8 +152,8 @@ local_addresses(struct dcom_runtime *runtime)
 	    runtime->addresses->until.tv_sec - now.tv_sec >
 		    ADDRESSES_VALID_SECONDS) {
 		read_addresses(runtime, runtime->addresses);
-		runtime->addresses->until = tevent_timeval_add(
-			&now, ADDRESSES_VALID_SECONDS, 0);
+		runtime->addresses->until =
+			tevent_timeval_add(&now, ADDRESSES_VALID_SECONDS, 0);
 	}
 	return runtime->addresses;
 }
@@ -186,11 +188,11 @@ bool dcom_bindings(struct dcom_runtime *runtime, TALLOC_CTX *mem_ctx,
 		   struct dualstring *ds)
 {
 	const struct dcom_local_addresses *list = local_addresses(runtime);
-	const char *names[] = { runtime->options.dns_name,
-				runtime->options.netbios_name };
+	const char *names[] = {runtime->options.dns_name,
+			       runtime->options.netbios_name};
 	bool ok;
 
-	*ds = (struct dualstring){ 0 };
+	*ds = (struct dualstring){0};
 	ok = list != NULL && add_address(mem_ctx, ds, &local->ss, port);
 	for (size_t i = 0; ok && i < list->count; i++) {
 		if (!same_address(&list->ss[i], &local->ss)) {
@@ -203,8 +205,8 @@ bool dcom_bindings(struct dcom_runtime *runtime, TALLOC_CTX *mem_ctx,
 		}
 	}
 	for (size_t i = 0; ok && i < ARRAY_SIZE(security_providers); i++) {
-		ok = dualstring_add_security(mem_ctx, ds,
-					     security_providers[i], "");
+		ok = dualstring_add_security(mem_ctx, ds, security_providers[i],
+					     "");
 	}
 	return ok;
 }

@@ -103,8 +103,7 @@ struct dcom_call *dcom_call_create(struct dcom_connection *conn,
 	call->remote = conn->remote;
 	call->address = talloc_strdup(call, conn->remote_text);
 	call->account = account_name(call, session_info);
-	call->client_name =
-		client_name(call, session_info, conn->remote_text);
+	call->client_name = client_name(call, session_info, conn->remote_text);
 	if (call->address == NULL || call->account == NULL ||
 	    call->client_name == NULL) {
 		talloc_free(link);
@@ -125,9 +124,8 @@ bool dcom_call_allowed(struct dcom_call *call)
 	if (call->runtime->options.is_admin(session_info)) {
 		return true;
 	}
-	log_msg(LOG_WARNING,
-		"%s from %s refused %s: not an administrator", call->account,
-		call->address, dcom_call_method(call));
+	log_msg(LOG_WARNING, "%s from %s refused %s: not an administrator",
+		call->account, call->address, dcom_call_method(call));
 	return false;
 }
 
@@ -148,9 +146,10 @@ const char *dcom_call_method(const struct dcom_call *call)
 	struct dcom_call *c = discard_const_p(struct dcom_call, call);
 
 	if (c->method_name == NULL) {
-		c->method_name = talloc_asprintf(
-			c, "%s::%s", call->method->declared_by->name,
-			call->method->name);
+		c->method_name =
+			talloc_asprintf(c, "%s::%s",
+					call->method->declared_by->name,
+					call->method->name);
 	}
 	return c->method_name != NULL ? c->method_name : call->method->name;
 }
@@ -231,7 +230,8 @@ static struct dcom_call *call_of(void *r)
 	return talloc_get_type_abort(r, struct dcom_call);
 }
 
-static const struct ndr_interface_call *ndr_call_of(const struct dcom_call *call)
+static const struct ndr_interface_call *ndr_call_of(
+	const struct dcom_call *call)
 {
 	return &call->interface->ndr->calls[call->opnum];
 }
@@ -344,8 +344,8 @@ static NTSTATUS orpc_pull(struct dcesrv_call_state *dce, TALLOC_CTX *mem_ctx,
 static void revoke_grants(struct dcom_call *call)
 {
 	for (struct dcom_grant *g = call->grants; g != NULL; g = g->next) {
-		struct dcom_ipid *ipid = dcom_ipid_find(call->runtime,
-							&g->ipid);
+		struct dcom_ipid *ipid =
+			dcom_ipid_find(call->runtime, &g->ipid);
 
 		if (ipid != NULL) {
 			dcom_ipid_release(ipid, g->refs, 0);
@@ -385,8 +385,8 @@ static NTSTATUS orpc_dispatch(struct dcesrv_call_state *dce,
 		const struct dcom_object *object = call->object;
 
 		call->dispatching = true;
-		hr = call->method->thunk(object->type->vtbl, call,
-					 object->self, call->r);
+		hr = call->method->thunk(object->type->vtbl, call, object->self,
+					 call->r);
 		call->dispatching = false;
 	}
 	if (!call->deferred) {
@@ -473,7 +473,7 @@ NTSTATUS dcom_orpc_register(struct dcom_runtime *runtime, const char *endpoint,
 	struct dcesrv_interface iface = {
 		.name = interface->name,
 		/* Versions of COM interfaces are 0.0 ([MS-DCOM] 2.1). */
-		.syntax_id = { .uuid = interface->iid, .if_version = 0 },
+		.syntax_id = {.uuid = interface->iid, .if_version = 0},
 		.bind = orpc_bind,
 		.unbind = dcom_interface_unbind,
 		.ndr_pull = orpc_pull,

@@ -12,7 +12,8 @@ void dcom_client_check(struct dcom_client *client)
 {
 	if (client->num_ipids == 0) {
 		talloc_free(client);
-	} else if (client->refused && client->num_ipids <
+	} else if (client->refused &&
+		   client->num_ipids <
 			   client->runtime->options.max_references / 2) {
 		client->refused = false;
 	}

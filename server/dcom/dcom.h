@@ -32,10 +32,9 @@ struct loadparm_context;
 struct dcom_options {
 	struct loadparm_context *lp_ctx;
 	/* See struct dcesrv_context_callbacks. */
-	NTSTATUS (*gensec_prepare)(TALLOC_CTX *mem_ctx,
-				   struct dcesrv_call_state *call,
-				   struct gensec_security **gensec,
-				   void *private_data);
+	NTSTATUS (*gensec_prepare)
+	(TALLOC_CTX *mem_ctx, struct dcesrv_call_state *call,
+	 struct gensec_security **gensec, void *private_data);
 	/* The session of callers before they have authenticated. */
 	struct auth_session_info *anonymous;
 	/* Who may activate and call. Asked for every call. */
@@ -57,10 +56,10 @@ struct dcom_options {
 	uint16_t epm_port; /* 135: activation, OXID resolver, endpoint mapper */
 	uint16_t object_port_low, object_port_high; /* the first free one */
 
-	unsigned ping_period;	 /* ms; 120000 ([MS-DCOM] 3.1.2.2) */
-	unsigned max_connections;    /* 1000 */
-	unsigned max_objects;	     /* 100000 */
-	unsigned max_references;     /* interface pointers a client; 10000 */
+	unsigned ping_period;	  /* ms; 120000 ([MS-DCOM] 3.1.2.2) */
+	unsigned max_connections; /* 1000 */
+	unsigned max_objects;	  /* 100000 */
+	unsigned max_references;  /* interface pointers a client; 10000 */
 };
 
 /*
@@ -108,8 +107,9 @@ struct dcom_class {
 	const char *name;
 	/* Returns the object to hand out: for a singleton the same each time.
 	 * @param mem_ctx for messages only */
-	HRESULT (*create)(struct dcom_runtime *runtime, void *private_data,
-			  struct dcom_object **object);
+	HRESULT (*create)
+	(struct dcom_runtime *runtime, void *private_data,
+	 struct dcom_object **object);
 	void *private_data;
 };
 

@@ -29,10 +29,10 @@ static size_t count_interfaces(const struct dcesrv_endpoint *ep)
 static struct endpoint_entry *list_entries(struct dcom_call *call, size_t *num)
 {
 	const struct dcom_runtime *runtime = call->runtime;
-	const struct dcesrv_endpoint *eps[] = { runtime->epm_endpoint,
-						runtime->object_endpoint };
-	const uint16_t ports[] = { runtime->options.epm_port,
-				   runtime->object_port };
+	const struct dcesrv_endpoint *eps[] = {runtime->epm_endpoint,
+					       runtime->object_endpoint};
+	const uint16_t ports[] = {runtime->options.epm_port,
+				  runtime->object_port};
 	struct endpoint_entry *entries;
 	size_t n = 0;
 
@@ -67,8 +67,7 @@ static struct twr_t *make_tower(struct dcom_call *call,
 
 	/* The address at which the caller arrived; IPv6 has no floor. */
 	if (call->local.ss.ss_family == AF_INET) {
-		const struct sockaddr_in *sin =
-			(const void *)&call->local.ss;
+		const struct sockaddr_in *sin = (const void *)&call->local.ss;
 
 		tower.ipv4 = ntohl(sin->sin_addr.s_addr);
 	}
@@ -200,12 +199,13 @@ static uint32_t dispatch(struct dcom_call *call, uint16_t opnum, void *r)
 		map(call, r);
 		return 0;
 	case NDR_EPT_LOOKUP_HANDLE_FREE:
-		ZERO_STRUCTP(((struct ept_lookup_handle_free *)r)
-				     ->out.entry_handle);
+		ZERO_STRUCTP(
+			((struct ept_lookup_handle_free *)r)->out.entry_handle);
 		((struct ept_lookup_handle_free *)r)->out.result = EPT_S_OK;
 		return 0;
 	case NDR_EPT_INQ_OBJECT:
-		*((struct ept_inq_object *)r)->out.ept_object = (struct GUID){ 0 };
+		*((struct ept_inq_object *)r)->out.ept_object =
+			(struct GUID){0};
 		((struct ept_inq_object *)r)->out.result = EPT_S_OK;
 		return 0;
 	}

@@ -111,8 +111,8 @@ static bool get_addresses(struct dcom_connection *conn, int fd)
 
 	if (getsockname(fd, (struct sockaddr *)&conn->local.ss, &local_len) !=
 		    0 ||
-	    getpeername(fd, (struct sockaddr *)&conn->remote.ss,
-			&remote_len) != 0) {
+	    getpeername(fd, (struct sockaddr *)&conn->remote.ss, &remote_len) !=
+		    0) {
 		return false; /* gone already */
 	}
 	addr = conn->remote.ss.ss_family == AF_INET
@@ -138,8 +138,7 @@ static void set_options(int fd)
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof(one));
 	setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof(idle));
-	setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval,
-		   sizeof(interval));
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof(interval));
 	setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof(count));
 	setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &user_timeout,
 		   sizeof(user_timeout));
@@ -172,12 +171,11 @@ static NTSTATUS serve(struct dcom_listener *listener,
 	struct dcesrv_connection *dce;
 	NTSTATUS status;
 
-	status = dcesrv_endpoint_connect(runtime->dce_ctx, conn,
-					 listener->endpoint,
-					 runtime->options.anonymous,
-					 runtime->ev,
-					 DCESRV_CALL_STATE_FLAG_MAY_ASYNC,
-					 &dce);
+	status =
+		dcesrv_endpoint_connect(runtime->dce_ctx, conn,
+					listener->endpoint,
+					runtime->options.anonymous, runtime->ev,
+					DCESRV_CALL_STATE_FLAG_MAY_ASYNC, &dce);
 	if (!NT_STATUS_IS_OK(status)) {
 		return status;
 	}
@@ -263,11 +261,11 @@ static void listener_ready(struct tevent_context *ev, struct tevent_fd *fde,
 
 static int open_socket(int family, uint16_t port)
 {
-	struct sockaddr_in sin = { .sin_family = AF_INET,
-				   .sin_port = htons(port) };
-	struct sockaddr_in6 sin6 = { .sin6_family = AF_INET6,
-				     .sin6_port = htons(port),
-				     .sin6_addr = IN6ADDR_ANY_INIT };
+	struct sockaddr_in sin = {.sin_family = AF_INET,
+				  .sin_port = htons(port)};
+	struct sockaddr_in6 sin6 = {.sin6_family = AF_INET6,
+				    .sin6_port = htons(port),
+				    .sin6_addr = IN6ADDR_ANY_INIT};
 	int one = 1, saved;
 	int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
@@ -305,9 +303,8 @@ static bool add_listener(struct dcom_runtime *runtime, int fd,
 	listener->endpoint = endpoint;
 	listener->fd = fd;
 	talloc_set_destructor(listener, listener_destructor);
-	listener->fde = tevent_add_fd(runtime->ev, listener, fd,
-				      TEVENT_FD_READ, listener_ready,
-				      listener);
+	listener->fde = tevent_add_fd(runtime->ev, listener, fd, TEVENT_FD_READ,
+				      listener_ready, listener);
 	if (listener->fde == NULL) {
 		talloc_free(listener);
 		return false;
@@ -363,8 +360,8 @@ static NTSTATUS listen_objects(struct dcom_runtime *runtime)
 			break;
 		}
 	}
-	log_msg(LOG_ERROR, "cannot listen on a TCP port from %u to %u: %s",
-		low, high, strerror(error));
+	log_msg(LOG_ERROR, "cannot listen on a TCP port from %u to %u: %s", low,
+		high, strerror(error));
 	return map_nt_error_from_unix_common(error);
 }
 
@@ -381,8 +378,8 @@ NTSTATUS dcom_listen(struct dcom_runtime *runtime)
 	if (error == 0) {
 		return NT_STATUS_OK;
 	}
-	log_msg(LOG_ERROR,
-		"cannot listen on TCP port %u: %s%s", port, strerror(error),
+	log_msg(LOG_ERROR, "cannot listen on TCP port %u: %s%s", port,
+		strerror(error),
 		error == EADDRINUSE
 			? ". Another program answers DCOM clients there; "
 			  "see istmd(8), istm:epm port"

@@ -3,8 +3,7 @@
 #include "server/dcom/runtime.h"
 
 const struct GUID dcom_iid_iunknown = {
-	0, 0, 0, { 0xc0, 0 }, { 0, 0, 0, 0, 0, 0x46 }
-};
+	0, 0, 0, {0xc0, 0}, {0, 0, 0, 0, 0, 0x46}};
 
 /*
  * How many references come with an interface pointer: a client that copies it
@@ -34,13 +33,13 @@ HRESULT dcom_marshal_ipid(struct dcom_call *call, TALLOC_CTX *mem_ctx,
 
 	dcom_std_objref(ipid, refs, &std);
 	*out = NULL;
-	if (tmp != NULL && dcom_bindings(call->runtime, tmp, &call->local, 0,
-					 &resolver)) {
-		*out = objref_pack_standard(
-			mem_ctx,
-			ipid->interface == NULL ? &dcom_iid_iunknown
-						: &ipid->interface->iid,
-			&std, &resolver);
+	if (tmp != NULL &&
+	    dcom_bindings(call->runtime, tmp, &call->local, 0, &resolver)) {
+		*out = objref_pack_standard(mem_ctx,
+					    ipid->interface == NULL
+						    ? &dcom_iid_iunknown
+						    : &ipid->interface->iid,
+					    &std, &resolver);
 	}
 	talloc_free(tmp);
 	return *out == NULL ? ISTM_OUT_OF_MEMORY : ISTM_S_OK;

@@ -59,8 +59,7 @@ struct dcom_ipid *dcom_ipid_find(struct dcom_runtime *runtime,
 	struct hash_node *n = hash_first(&runtime->ipids, value);
 
 	for (; n != NULL; n = hash_next(n, value)) {
-		struct dcom_ipid *entry =
-			hash_entry(n, struct dcom_ipid, node);
+		struct dcom_ipid *entry = hash_entry(n, struct dcom_ipid, node);
 
 		if (GUID_equal(&entry->ipid, ipid)) {
 			return entry;
@@ -273,8 +272,7 @@ static struct dcom_ipid *ipid_create(struct dcom_object *object,
 	entry->object = object;
 	entry->interface = interface;
 	entry->client = client;
-	if (!hash_add(&runtime->ipids, &entry->node,
-		      ipid_hash(&entry->ipid))) {
+	if (!hash_add(&runtime->ipids, &entry->node, ipid_hash(&entry->ipid))) {
 		talloc_free(entry);
 		return NULL;
 	}

@@ -45,8 +45,7 @@ static WERROR resolve(struct dcom_call *call, uint64_t oxid,
 	return WERR_OK;
 }
 
-static const struct COMVERSION version = { COM_MAJOR_VERSION,
-					   COM_MINOR_VERSION };
+static const struct COMVERSION version = {COM_MAJOR_VERSION, COM_MINOR_VERSION};
 
 static WERROR no_protocol(void)
 {
@@ -82,9 +81,10 @@ static void complex_ping(struct dcom_call *call, struct ComplexPing *r)
 
 	*r->out.pSetId = *r->in.pSetId;
 	*r->out.pPingBackoffFactor = 0;
-	r->out.result = W_ERROR(dcom_ping_complex(
-		call->runtime, r->out.pSetId, r->in.SequenceNum,
-		r->in.AddToSet, num_add, r->in.DelFromSet, num_del));
+	r->out.result =
+		W_ERROR(dcom_ping_complex(call->runtime, r->out.pSetId,
+					  r->in.SequenceNum, r->in.AddToSet,
+					  num_add, r->in.DelFromSet, num_del));
 }
 
 static void server_alive2(struct dcom_call *call, struct ServerAlive2 *r)
@@ -103,9 +103,8 @@ static uint32_t dispatch(struct dcom_call *call, uint16_t opnum, void *r)
 		resolve_oxid(call, r);
 		return 0;
 	case NDR_SIMPLEPING:
-		((struct SimplePing *)r)->out.result = W_ERROR(
-			dcom_ping_simple(call->runtime,
-					 *((struct SimplePing *)r)->in.pSetId));
+		((struct SimplePing *)r)->out.result = W_ERROR(dcom_ping_simple(
+			call->runtime, *((struct SimplePing *)r)->in.pSetId));
 		return 0;
 	case NDR_COMPLEXPING:
 		complex_ping(call, r);

@@ -13,7 +13,7 @@
 
 /* A set costs memory and everyone may make one: [MS-DCOM] leaves the resolver
  * open to unauthenticated callers. */
-#define MAX_SETS 10000
+#define MAX_SETS    10000
 #define MAX_MEMBERS 65536
 
 struct dcom_ping_set {
@@ -37,10 +37,9 @@ static struct timeval expiry(const struct dcom_runtime *runtime)
 {
 	struct timeval now = tevent_timeval_current();
 	uint64_t ms = (uint64_t)runtime->options.ping_period * MISSED_PINGS;
-	struct timeval ago = { .tv_sec = ms / 1000,
-			       .tv_usec = ms % 1000 * 1000 };
-	struct timeval limit = { .tv_sec = now.tv_sec - ago.tv_sec,
-				 .tv_usec = now.tv_usec - ago.tv_usec };
+	struct timeval ago = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
+	struct timeval limit = {.tv_sec = now.tv_sec - ago.tv_sec,
+				.tv_usec = now.tv_usec - ago.tv_usec};
 
 	if (limit.tv_usec < 0) {
 		limit.tv_sec--;
@@ -184,8 +183,7 @@ static bool set_add(struct dcom_ping_set *set, uint64_t oid, bool *unknown)
 		return false;
 	}
 	m->oid = oid;
-	if (!hash_add(&set->members, &m->node,
-		      hash_bytes(&oid, sizeof(oid)))) {
+	if (!hash_add(&set->members, &m->node, hash_bytes(&oid, sizeof(oid)))) {
 		talloc_free(m);
 		return false;
 	}
@@ -256,7 +254,8 @@ uint32_t dcom_ping_complex(struct dcom_runtime *runtime, uint64_t *set_id,
 	return unknown ? DCOM_OR_INVALID_OID : 0;
 }
 
-/* ---- garbage collection --------------------------------------------------- */
+/* ---- garbage collection ---------------------------------------------------
+ */
 
 static void collect(struct tevent_context *ev, struct tevent_timer *timer,
 		    struct timeval now, void *private_data);

@@ -61,14 +61,14 @@ NTSTATUS dcom_pull_zero(const struct ndr_interface_call *ndr_call,
 
 /* ---- plain RPC interfaces ------------------------------------------------ */
 
-static const struct dcom_rpc_interface *
-interface_of(const struct dcesrv_call_state *dce)
+static const struct dcom_rpc_interface *interface_of(
+	const struct dcesrv_call_state *dce)
 {
 	return dce->context->iface->private_data;
 }
 
-static const struct ndr_interface_call *
-ndr_call_of(const struct dcesrv_call_state *dce)
+static const struct ndr_interface_call *ndr_call_of(
+	const struct dcesrv_call_state *dce)
 {
 	return &interface_of(dce)->table->calls[dce->pkt.u.request.opnum];
 }
@@ -121,8 +121,8 @@ static NTSTATUS rpc_pull(struct dcesrv_call_state *dce, TALLOC_CTX *mem_ctx,
 	return NT_STATUS_OK;
 }
 
-static NTSTATUS rpc_dispatch(struct dcesrv_call_state *dce,
-			     TALLOC_CTX *mem_ctx, void *r)
+static NTSTATUS rpc_dispatch(struct dcesrv_call_state *dce, TALLOC_CTX *mem_ctx,
+			     void *r)
 {
 	struct dcom_call *call = talloc_get_type_abort(r, struct dcom_call);
 	const struct dcom_rpc_interface *interface = interface_of(dce);
@@ -146,8 +146,8 @@ static NTSTATUS rpc_reply(struct dcesrv_call_state *dce, TALLOC_CTX *mem_ctx,
 static NTSTATUS rpc_push(struct dcesrv_call_state *dce, TALLOC_CTX *mem_ctx,
 			 struct ndr_push *push, const void *r)
 {
-	struct dcom_call *call = talloc_get_type_abort(discard_const(r),
-						       struct dcom_call);
+	struct dcom_call *call =
+		talloc_get_type_abort(discard_const(r), struct dcom_call);
 	enum ndr_err_code ndr_err;
 
 	ndr_err = ndr_call_of(dce)->ndr_push(push, NDR_OUT, call->r);

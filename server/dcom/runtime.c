@@ -84,7 +84,8 @@ static NTSTATUS assoc_group_find(struct dcesrv_call_state *call,
 	return conn->assoc_group != NULL ? NT_STATUS_OK : NT_STATUS_NO_MEMORY;
 }
 
-/* ---- interfaces ----------------------------------------------------------- */
+/* ---- interfaces -----------------------------------------------------------
+ */
 
 static NTSTATUS find_endpoint(struct dcom_runtime *runtime, const char *name,
 			      struct dcesrv_endpoint **endpoint)
@@ -142,7 +143,8 @@ static NTSTATUS register_interfaces(struct dcom_runtime *runtime)
 			     &runtime->object_endpoint);
 }
 
-/* ---- life ------------------------------------------------------------------ */
+/* ---- life ------------------------------------------------------------------
+ */
 
 static void fill_defaults(struct dcom_options *o)
 {
@@ -182,8 +184,8 @@ struct dcom_runtime *dcom_runtime_create(TALLOC_CTX *mem_ctx,
 					 struct tevent_context *ev,
 					 const struct dcom_options *options)
 {
-	struct dcom_runtime *runtime = talloc_zero(mem_ctx,
-						   struct dcom_runtime);
+	struct dcom_runtime *runtime =
+		talloc_zero(mem_ctx, struct dcom_runtime);
 	NTSTATUS status;
 
 	if (runtime == NULL) {
@@ -197,8 +199,7 @@ struct dcom_runtime *dcom_runtime_create(TALLOC_CTX *mem_ctx,
 	hash_init(&runtime->keys, runtime);
 	hash_init(&runtime->clients, runtime);
 	hash_init(&runtime->sets, runtime);
-	dcom_random(&runtime->oxid,
-			       sizeof(runtime->oxid));
+	dcom_random(&runtime->oxid, sizeof(runtime->oxid));
 	runtime->callbacks = (struct dcesrv_context_callbacks){
 		.log.successful_authz = log_authz,
 		.auth.gensec_prepare = options->gensec_prepare,

@@ -41,9 +41,9 @@
 #define DCOM_S_NOT_ALL_IFACES	HRES_ERROR(0x00080012u)
 
 /* [MS-DCOM] 2.2.4, error_status_t of IObjectExporter: Win32 codes */
-#define DCOM_OR_INVALID_OXID 1910u
-#define DCOM_OR_INVALID_OID  1911u
-#define DCOM_OR_INVALID_SET  1912u
+#define DCOM_OR_INVALID_OXID   1910u
+#define DCOM_OR_INVALID_OID    1911u
+#define DCOM_OR_INVALID_SET    1912u
 #define DCOM_WIN32_OUTOFMEMORY 14u
 
 #ifndef ARRAY_SIZE
@@ -100,7 +100,7 @@ struct dcom_object {
 	unsigned calls;	    /* in progress */
 	unsigned ping_sets; /* that it is in */
 	bool pinned;
-	bool fresh; /* created in this pass, not handed out yet */
+	bool fresh;	     /* created in this pass, not handed out yet */
 	struct timeval used; /* last call, or reference given */
 };
 
@@ -274,8 +274,7 @@ bool dcom_ping_start(struct dcom_runtime *runtime);
 uint32_t dcom_ping_simple(struct dcom_runtime *runtime, uint64_t set_id);
 uint32_t dcom_ping_complex(struct dcom_runtime *runtime, uint64_t *set_id,
 			   uint16_t sequence, const uint64_t *add,
-			   size_t num_add, const uint64_t *del,
-			   size_t num_del);
+			   size_t num_add, const uint64_t *del, size_t num_del);
 
 /* ---- remunknown.c, factory.c ----------------------------------------- */
 

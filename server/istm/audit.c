@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Which methods change state, and so have a line in the audit log. */
+#include <stdint.h>
 #include <string.h>
 
 #include "server/istm/istm.h"
@@ -9,8 +10,8 @@
  * audited: a method that nobody thought of here must not go unnoticed.
  */
 static const char *const reading[] = {
-	"get_",	  "Get",    "Enum",	 "Is",	 "Check",
-	"Find",	  "Next",   "Skip",	 "Reset", "Clone",
+	"get_",	    "Get",	     "Enum",	     "Is",    "Check",
+	"Find",	    "Next",	     "Skip",	     "Reset", "Clone",
 	"Validate", "DoesFileExist", "SaveToStream", "DVGet",
 };
 
