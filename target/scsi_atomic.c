@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * COMPARE AND WRITE (SBC-3 5.2) and ORWRITE (SBC-3 5.6). Both are one
+ * COMPARE AND WRITE (SBC-3 5.2) and ORWRITE (SBC-3 5.5). Both are one
  * uninterrupted action to everyone else; the block engine's compare-and-write
  * makes them so.
  */

@@ -41,7 +41,7 @@ bool scsi_read_capacity16(struct scsi_task *task)
 	return scsi_data_in(task, buf, sizeof(buf));
 }
 
-/* ---- SYNCHRONIZE CACHE (SBC-3 5.22, 5.23) ------------------------ */
+/* ---- SYNCHRONIZE CACHE (SBC-3 5.26, 5.27) ------------------------ */
 
 bool scsi_synchronize_cache_prepare(struct scsi_task *task)
 {
@@ -71,7 +71,7 @@ bool scsi_synchronize_cache(struct scsi_task *task)
 	return flushed(task);
 }
 
-/* ---- START STOP UNIT (SBC-3 5.19) -------------------------------- */
+/* ---- START STOP UNIT (SBC-3 5.25) -------------------------------- */
 
 #define CDB_START    0x01
 #define CDB_LOEJ     0x02

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * Logical block provisioning: WRITE SAME (SBC-3 5.43, 5.44), UNMAP (5.28),
- * GET LBA STATUS (5.5).
+ * GET LBA STATUS (5.4).
  */
 #include "target/scsi_commands.h"
 

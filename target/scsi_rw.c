@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * READ and WRITE (SBC-3 5.10 to 5.13, 5.35 to 5.38): the hot path. No lock,
+ * READ and WRITE (SBC-3 5.11 to 5.13, 5.33 to 5.35): the hot path. No lock,
  * no allocation, one block request.
  */
 #include "target/scsi_commands.h"

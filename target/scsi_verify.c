@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * VERIFY, WRITE AND VERIFY, PRE-FETCH (SBC-3 5.30 to 5.32, 5.40 to 5.42, 5.8,
+ * VERIFY, WRITE AND VERIFY, PRE-FETCH (SBC-3 5.29 to 5.31, 5.37 to 5.39, 5.8,
  * 5.9): commands that read into a buffer of ours, a chunk at a time.
  */
 #include <errno.h>
