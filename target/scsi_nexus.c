@@ -11,35 +11,30 @@
 enum scsi_lun_kind scsi_lun_parse(const uint8_t lun[8], uint16_t *number)
 {
 	static const uint8_t zero[6];
+	enum scsi_lun_kind kind = SCSI_LUN_BAD;
 
 	*number = 0;
-	if (memcmp(lun + 2, zero, 6) == 0) {
-		switch (lun[0] >> 6) {
-		case 0: /* peripheral device addressing, bus 0 */
-			if (lun[0] != 0) {
-				return SCSI_LUN_BAD;
-			}
-			*number = lun[1];
-			return SCSI_LUN_UNIT;
-		case 1: /* flat space addressing */
-			*number = get_be16(lun) & 0x3fff;
-			return SCSI_LUN_UNIT;
-		case 3: /* well-known, 2 bytes: C1h and the W-LUN */
-			if (get_be16(lun) == 0xc101) {
-				return SCSI_LUN_REPORT_LUNS;
-			}
-			return SCSI_LUN_BAD;
-		default:
-			return SCSI_LUN_BAD;
+	if (lun[0] == 0xd2) {
+		/* extended flat space addressing, 4 bytes: 24-bit LUN */
+		if (memcmp(lun + 4, zero, 4) == 0 &&
+		    get_be24(lun + 1) <= SCSI_MAX_LUN) {
+			*number = (uint16_t)get_be24(lun + 1);
+			kind = SCSI_LUN_UNIT;
 		}
+	} else if (memcmp(lun + 2, zero, 6) != 0) {
+		/* a second level, or an address of more than two bytes */
+	} else if (lun[0] == 0) {
+		/* peripheral device addressing, bus 0 */
+		*number = lun[1];
+		kind = SCSI_LUN_UNIT;
+	} else if (lun[0] >> 6 == 1) {
+		/* flat space addressing */
+		*number = get_be16(lun) & 0x3fff;
+		kind = SCSI_LUN_UNIT;
+	} else if (get_be16(lun) == 0xc101) {
+		kind = SCSI_LUN_REPORT_LUNS;
 	}
-	/* extended flat space addressing, 4 bytes: D2h, 24-bit LUN */
-	if (lun[0] == 0xd2 && memcmp(lun + 4, zero, 4) == 0 &&
-	    get_be24(lun + 1) <= SCSI_MAX_LUN) {
-		*number = (uint16_t)get_be24(lun + 1);
-		return SCSI_LUN_UNIT;
-	}
-	return SCSI_LUN_BAD;
+	return kind;
 }
 
 void scsi_lun_format(uint16_t number, uint8_t lun[8])

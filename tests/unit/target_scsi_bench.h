@@ -1,0 +1,433 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * A bench for the SCSI device server: a block engine in memory that takes the
+ * place of vhd/, finishes requests at once or later as a test likes, and fails
+ * them when told to; and a command in one call. Included by one source of a
+ * program only.
+ */
+#ifndef SCSI_BENCH_H
+#define SCSI_BENCH_H
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "target/bytes.h"
+#include "target/scsi.h"
+#include "target/scsi_codes.h"
+
+#define UNUSED __attribute__((unused))
+
+#define BENCH_BLOCKS 16384u /* 8 MiB */
+#define BENCH_SIZE   ((uint64_t)BENCH_BLOCKS * VHD_SECTOR)
+
+/* ---- the engine ---------------------------------------------------- */
+
+struct vhd_disk {
+	uint8_t *data;
+	uint64_t size;
+	int fail;	/* errno of the next requests, or 0 */
+	int fail_op;	/* only of this operation; -1: of any */
+	unsigned later; /* finish requests in bench_settle() */
+	struct vhd_req *pending;
+	unsigned count[6]; /* requests by operation */
+	uint32_t flags;	   /* of the last request */
+};
+
+uint64_t vhd_disk_size(const struct vhd_disk *disk)
+{
+	return disk->size;
+}
+
+static void bench_copy(const struct vhd_req *req, size_t skip, uint8_t *flat,
+		       size_t len, bool to_iov)
+{
+	int i;
+
+	for (i = 0; i < req->iovcnt && len > 0; i++) {
+		uint8_t *base = req->iov[i].iov_base;
+		size_t n = req->iov[i].iov_len;
+
+		if (skip >= n) {
+			skip -= n;
+			continue;
+		}
+		base += skip;
+		n -= skip;
+		skip = 0;
+		if (n > len) {
+			n = len;
+		}
+		if (to_iov) {
+			memcpy(base, flat, n);
+		} else {
+			memcpy(flat, base, n);
+		}
+		flat += n;
+		len -= n;
+	}
+	assert_int_equal(len, 0);
+}
+
+static int bench_compare_and_write(struct vhd_disk *disk, struct vhd_req *req)
+{
+	uint8_t *at = disk->data + req->offset;
+	uint8_t *both = malloc(2 * req->length);
+	size_t i;
+	int error = 0;
+
+	bench_copy(req, 0, both, 2 * req->length, false);
+	for (i = 0; i < req->length && both[i] == at[i]; i++) {
+	}
+	if (i < req->length) {
+		req->miscompare = i;
+		error = EILSEQ;
+	} else {
+		memcpy(at, both + req->length, req->length);
+	}
+	free(both);
+	return error;
+}
+
+static int bench_run(struct vhd_disk *disk, struct vhd_req *req)
+{
+	disk->count[req->op]++;
+	disk->flags = req->flags;
+	if (disk->fail != 0 &&
+	    (disk->fail_op < 0 || disk->fail_op == (int)req->op)) {
+		return disk->fail;
+	}
+	if (req->op == VHD_FLUSH) {
+		return 0;
+	}
+	/* What the engine promises to refuse, the device server never asks. */
+	assert_int_equal(req->offset % VHD_SECTOR, 0);
+	assert_int_equal(req->length % VHD_SECTOR, 0);
+	assert_true(req->offset <= disk->size);
+	assert_true(req->length <= disk->size - req->offset);
+	switch (req->op) {
+	case VHD_READ:
+		bench_copy(req, 0, disk->data + req->offset, req->length, true);
+		return 0;
+	case VHD_WRITE:
+		bench_copy(req, 0, disk->data + req->offset, req->length,
+			   false);
+		return 0;
+	case VHD_COMPARE_AND_WRITE:
+		return bench_compare_and_write(disk, req);
+	default:
+		memset(disk->data + req->offset, 0, req->length);
+		return 0;
+	}
+}
+
+bool vhd_submit(struct vhd_io *io, struct vhd_disk *disk, struct vhd_req *req)
+{
+	assert_null(io);
+	if (disk->later) {
+		assert_null(disk->pending);
+		disk->pending = req;
+		return false;
+	}
+	req->error = bench_run(disk, req);
+	return true;
+}
+
+/* Finish what is under way, and what follows from it. */
+static UNUSED void bench_settle(struct vhd_disk *disk)
+{
+	while (disk->pending != NULL) {
+		struct vhd_req *req = disk->pending;
+
+		disk->pending = NULL;
+		req->error = bench_run(disk, req);
+		req->done(req);
+	}
+}
+
+/* ---- units and nexuses --------------------------------------------- */
+
+#define BENCH_TARGET  "iqn.1991-05.com.microsoft:bench-target"
+#define BENCH_NEXUSES 3
+
+struct bench {
+	struct vhd_disk disk;
+	struct scsi_lu *lu;
+	struct scsi_lun_map *map;
+	struct scsi_nexus *nexus[BENCH_NEXUSES];
+	unsigned aborts;
+	struct scsi_nexus *aborted;
+	/* the command that ran last */
+	struct scsi_task task;
+	bool prepared;
+	unsigned done;
+	uint8_t in[1 << 20];
+};
+
+static const uint8_t bench_guid[16] = {
+	0xde, 0xad, 0xbe, 0xef, 0x01, 0x23, 0x45, 0x67,
+	0x89, 0xab, 0xcd, 0xef, 0x10, 0x32, 0x54, 0x76,
+};
+
+static void bench_abort_tasks(struct scsi_nexus *nexus, struct scsi_lu *lu,
+			      void *private_data)
+{
+	struct bench *b = private_data;
+
+	assert_ptr_equal(lu, b->lu);
+	b->aborts++;
+	b->aborted = nexus;
+}
+
+static UNUSED struct scsi_nexus *bench_login(struct bench *b,
+					     const char *initiator,
+					     uint8_t isid)
+{
+	struct scsi_nexus_config config = {
+		.initiator_name = initiator,
+		.isid = {0x40, 0, 0, 0, 0, isid},
+		.target_name = BENCH_TARGET,
+		.portal_group = 1,
+		.abort_tasks = bench_abort_tasks,
+		.private_data = b,
+	};
+	struct scsi_nexus *nexus = scsi_nexus_create(&config, b->map);
+
+	assert_non_null(nexus);
+	return nexus;
+}
+
+static UNUSED void bench_open(struct bench *b)
+{
+	struct scsi_lu_config config = {
+		.serial = "DEADBEEF01234567",
+		.vendor = "ISTM",
+		.product = "VIRTUAL DISK",
+		.revision = "0100",
+		.index = 7,
+		.enabled = true,
+		.disk = &b->disk,
+	};
+
+	memset(b, 0, sizeof(*b));
+	b->disk.size = BENCH_SIZE;
+	b->disk.data = calloc(1, BENCH_SIZE);
+	memcpy(config.guid, bench_guid, 16);
+	b->lu = scsi_lu_create(&config);
+	b->map = calloc(1, sizeof(*b->map) + sizeof(b->map->entry[0]));
+	b->map->count = 1;
+	b->map->entry[0].lun = 0;
+	b->map->entry[0].lu = b->lu;
+	b->nexus[0] = bench_login(b, "iqn.2026-01.example:one", 1);
+	b->nexus[1] = bench_login(b, "iqn.2026-01.example:two", 2);
+	b->nexus[2] = bench_login(b, "iqn.2026-01.example:three", 3);
+}
+
+static UNUSED void bench_close(struct bench *b)
+{
+	unsigned i;
+
+	for (i = 0; i < BENCH_NEXUSES; i++) {
+		scsi_nexus_free(b->nexus[i]);
+	}
+	scsi_lu_free(b->lu);
+	free(b->map);
+	free(b->disk.data);
+}
+
+/* ---- commands ------------------------------------------------------ */
+
+static void bench_done(struct scsi_task *task)
+{
+	struct bench *b = task->private_data;
+
+	b->done++;
+}
+
+struct bench_io {
+	unsigned nexus;
+	const uint8_t *lun; /* NULL: LUN 0 */
+	const void *out;
+	size_t out_len; /* what the initiator sends */
+	size_t expect;	/* EDTL of an IN command, 0: all */
+	size_t split;	/* size of the iovec's pieces, 0: one piece */
+};
+
+/* Run a CDB as a transport does. Returns the status. */
+static UNUSED uint8_t bench_io(struct bench *b, const void *cdb, size_t cdb_len,
+			       const struct bench_io *how)
+{
+	static const uint8_t lun0[8];
+	struct scsi_task *task = &b->task;
+	struct iovec iov[1024];
+	size_t at, room;
+	bool finished;
+
+	memset(task, 0, sizeof(*task));
+	memcpy(task->cdb, cdb, cdb_len);
+	task->cdb_len = 16;
+	task->nexus = b->nexus[how->nexus];
+	task->done = bench_done;
+	task->private_data = b;
+	memcpy(task->lun, how->lun != NULL ? how->lun : lun0, 8);
+	task->edtl = (uint32_t)how->out_len;
+	b->done = 0;
+	b->prepared = scsi_task_prepare(task);
+	if (!b->prepared) {
+		return task->status;
+	}
+	room = how->out_len;
+	if (task->dir == SCSI_DIR_IN) {
+		room = sizeof(b->in);
+		if (how->expect != 0) {
+			room = how->expect;
+		}
+		memset(b->in, 0xee, sizeof(b->in));
+	}
+	if (room > task->length) {
+		room = task->length;
+	}
+	for (at = 0; at < room;) {
+		size_t n = room - at;
+
+		if (how->split != 0 && n > how->split) {
+			n = how->split;
+		}
+		assert_true(task->iovcnt < 1024);
+		iov[task->iovcnt].iov_base =
+			(task->dir == SCSI_DIR_IN
+				 ? b->in
+				 : (uint8_t *)(uintptr_t)how->out) +
+			at;
+		iov[task->iovcnt].iov_len = n;
+		task->iovcnt++;
+		at += n;
+	}
+	task->iov = iov;
+	task->data_len = (uint32_t)room;
+	finished = scsi_task_execute(task);
+	if (!finished) {
+		bench_settle(&b->disk);
+		assert_int_equal(b->done, 1);
+	} else {
+		assert_int_equal(b->done, 0);
+	}
+	task->iov = NULL;
+	assert_true(task->data_in_len <= room);
+	if (task->dir == SCSI_DIR_IN) {
+		/* Nothing beyond what it says was touched. */
+		assert_int_equal(b->in[task->data_in_len], 0xee);
+	}
+	return task->status;
+}
+
+static UNUSED uint8_t bench_cdb(struct bench *b, const void *cdb,
+				size_t cdb_len)
+{
+	return bench_io(b, cdb, cdb_len, &(struct bench_io){0});
+}
+
+#define CDB(...) ((const uint8_t[]){__VA_ARGS__})
+#define RUN(b, ...)                                                            \
+	bench_cdb(b, CDB(__VA_ARGS__), sizeof((const uint8_t[]){__VA_ARGS__}))
+#define RUN_AS(b, who, ...)                                                    \
+	bench_io(b, CDB(__VA_ARGS__), sizeof((const uint8_t[]){__VA_ARGS__}),  \
+		 &(struct bench_io){.nexus = (who)})
+#define RUN_OUT(b, data, len, ...)                                             \
+	bench_io(b, CDB(__VA_ARGS__), sizeof((const uint8_t[]){__VA_ARGS__}),  \
+		 &(struct bench_io){.out = (data), .out_len = (len)})
+
+/* ---- what came of it ----------------------------------------------- */
+
+/* Key, ASC and ASCQ as kaaqq, e.g. 0x52400; 0 without sense. */
+static UNUSED uint32_t bench_sense(const struct bench *b)
+{
+	const uint8_t *s = b->task.sense;
+
+	if (b->task.status != SCSI_CHECK_CONDITION) {
+		return 0;
+	}
+	if ((s[0] & 0x7f) == 0x72) {
+		assert_int_equal(b->task.sense_len, 8 + s[7]);
+		return (uint32_t)(s[1] << 16) | get_be16(s + 2);
+	}
+	assert_int_equal(s[0] & 0x7f, 0x70);
+	assert_int_equal(b->task.sense_len, 8 + s[7]);
+	return (uint32_t)(s[2] << 16) | get_be16(s + 12);
+}
+
+#define assert_good(run) assert_int_equal(run, SCSI_GOOD)
+#define assert_sense(b, run, key_asc)                                          \
+	do {                                                                   \
+		assert_int_equal(run, SCSI_CHECK_CONDITION);                   \
+		assert_int_equal(bench_sense(b), key_asc);                     \
+	} while (0)
+#define assert_conflict(run) assert_int_equal(run, SCSI_RESERVATION_CONFLICT)
+
+#define INVALID_OPCODE	  0x52000
+#define LBA_OUT_OF_RANGE  0x52100
+#define INVALID_CDB	  0x52400
+#define LU_NOT_SUPPORTED  0x52500
+#define INVALID_PARAMETER 0x52600
+#define PARAMETER_LENGTH  0x51a00
+#define INVALID_IU	  0x50e03
+#define POWER_ON	  0x62900
+
+/* The field pointer of fixed format sense: byte and bit of the CDB or, with
+ * @in_cdb false, of the parameter list. */
+static UNUSED void bench_field(const struct bench *b, bool in_cdb,
+			       uint16_t byte, int bit)
+{
+	const uint8_t *s = b->task.sense;
+
+	assert_int_equal(s[15] & 0x80, 0x80);
+	assert_int_equal(s[15] & 0x40, in_cdb ? 0x40 : 0);
+	assert_int_equal(get_be16(s + 16), byte);
+	if (bit >= 0) {
+		assert_int_equal(s[15] & 0x0f, 0x08 | bit);
+	}
+}
+
+/* Take the unit attentions that logins raised. */
+static UNUSED void bench_clear_ua(struct bench *b)
+{
+	unsigned i;
+
+	for (i = 0; i < BENCH_NEXUSES; i++) {
+		unsigned tries = 0;
+
+		while (b->nexus[i] != NULL &&
+		       RUN_AS(b, i, 0, 0, 0, 0, 0, 0) == SCSI_CHECK_CONDITION) {
+			assert_true(++tries < 16);
+		}
+	}
+}
+
+/* Group setup and teardown of one test. */
+static UNUSED int bench_setup(void **state)
+{
+	struct bench *b = malloc(sizeof(*b));
+
+	bench_open(b);
+	bench_clear_ua(b);
+	*state = b;
+	return 0;
+}
+
+static UNUSED int bench_teardown(void **state)
+{
+	bench_close(*state);
+	free(*state);
+	return 0;
+}
+
+#define BENCH_TEST(f)                                                          \
+	cmocka_unit_test_setup_teardown(f, bench_setup, bench_teardown)
+
+#endif /* SCSI_BENCH_H */

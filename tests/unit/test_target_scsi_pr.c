@@ -1,0 +1,775 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Persistent reservations (SPC-4 5.12) and those of SPC-2, from three
+ * initiators.
+ */
+#include "target_scsi_bench.h"
+
+#define REGISTER 0
+#define RESERVE	 1
+#define RELEASE	 2
+#define CLEAR	 3
+#define PREEMPT	 4
+#define ABORT	 5
+#define IGNORE	 6
+#define MOVE	 7
+
+#define PREEMPTED_RES 0x62a03
+#define RELEASED      0x62a04
+#define PREEMPTED_REG 0x62a05
+
+static uint8_t out_list(struct bench *b, unsigned who, uint8_t action,
+			uint8_t type, const uint8_t *list, size_t len)
+{
+	return bench_io(
+		b,
+		CDB(0x5f, action, type, 0, 0, 0, 0, (uint8_t)(len >> 8),
+		    (uint8_t)len, 0),
+		10,
+		&(struct bench_io){
+			.nexus = who, .out = list, .out_len = len, .split = 5});
+}
+
+static uint8_t out(struct bench *b, unsigned who, uint8_t action, uint8_t type,
+		   uint64_t key, uint64_t action_key)
+{
+	uint8_t list[24] = {0};
+
+	put_be64(list, key);
+	put_be64(list + 8, action_key);
+	return out_list(b, who, action, type, list, sizeof(list));
+}
+
+static uint8_t in(struct bench *b, unsigned who, uint8_t action)
+{
+	return RUN_AS(b, who, 0x5e, action, 0, 0, 0, 0, 0, 0xff, 0xff, 0);
+}
+
+static uint32_t generation(struct bench *b)
+{
+	assert_good(in(b, 0, 0));
+	return get_be32(b->in);
+}
+
+static unsigned keys(struct bench *b)
+{
+	assert_good(in(b, 0, 0));
+	assert_int_equal(b->task.data_in_len, 8 + get_be32(b->in + 4));
+	return get_be32(b->in + 4) / 8;
+}
+
+/* Type of the reservation, 0 for none, and its key. */
+static uint8_t reservation(struct bench *b, uint64_t *key)
+{
+	assert_good(in(b, 0, 1));
+	if (get_be32(b->in + 4) == 0) {
+		return 0;
+	}
+	assert_int_equal(get_be32(b->in + 4), 16);
+	*key = get_be64(b->in + 8);
+	assert_int_equal(b->in[21] >> 4, 0);
+	return b->in[21];
+}
+
+static uint8_t rd(struct bench *b, unsigned who)
+{
+	return RUN_AS(b, who, 0x28, 0, 0, 0, 0, 0, 0, 0, 1, 0);
+}
+
+static uint8_t wr(struct bench *b, unsigned who)
+{
+	static const uint8_t data[512];
+
+	return bench_io(
+		b, CDB(0x2a, 0, 0, 0, 0, 0, 0, 0, 1, 0), 10,
+		&(struct bench_io){.nexus = who, .out = data, .out_len = 512});
+}
+
+static uint8_t tur(struct bench *b, unsigned who)
+{
+	return RUN_AS(b, who, 0, 0, 0, 0, 0, 0);
+}
+
+/* ---- registering ----------------------------------------------------- */
+
+static void registering(void **state)
+{
+	struct bench *b = *state;
+
+	assert_int_equal(keys(b), 0);
+	assert_int_equal(generation(b), 0);
+	/* not registered: the key has to be 0 */
+	assert_conflict(out(b, 0, REGISTER, 0, 5, 1));
+	assert_good(out(b, 0, REGISTER, 0, 0, 0)); /* nothing */
+	assert_int_equal(generation(b), 0);
+	assert_good(out(b, 0, REGISTER, 0, 0, 0x11));
+	assert_good(out(b, 1, IGNORE, 0, 0x77, 0x22));
+	assert_int_equal(keys(b), 2);
+	assert_int_equal(get_be64(b->in + 8), 0x11);
+	assert_int_equal(get_be64(b->in + 16), 0x22);
+	assert_int_equal(generation(b), 2);
+	/* another key, with the present one */
+	assert_conflict(out(b, 0, REGISTER, 0, 0x12, 0x33));
+	assert_good(out(b, 0, REGISTER, 0, 0x11, 0x33));
+	assert_int_equal(keys(b), 2);
+	assert_int_equal(get_be64(b->in + 8), 0x33);
+	/* READ KEYS, cut */
+	assert_good(RUN(b, 0x5e, 0, 0, 0, 0, 0, 0, 0, 8, 0));
+	assert_int_equal(b->task.data_in_len, 8);
+	assert_int_equal(get_be32(b->in + 4), 16);
+	/* unregistering */
+	assert_conflict(out(b, 0, REGISTER, 0, 0x11, 0));
+	assert_good(out(b, 0, REGISTER, 0, 0x33, 0));
+	assert_good(out(b, 1, IGNORE, 0, 0, 0));
+	assert_int_equal(keys(b), 0);
+	assert_int_equal(generation(b), 5);
+}
+
+/* A registration outlives its session. */
+static void registration_stays(void **state)
+{
+	struct bench *b = *state;
+
+	assert_good(out(b, 1, REGISTER, 0, 0, 0x22));
+	assert_good(out(b, 1, RESERVE, 3, 0x22, 0));
+	scsi_nexus_lost(b->nexus[1]);
+	scsi_nexus_free(b->nexus[1]);
+	assert_conflict(rd(b, 0));
+	b->nexus[1] = bench_login(b, "iqn.2026-01.example:two", 2);
+	assert_sense(b, tur(b, 1), POWER_ON);
+	assert_good(wr(b, 1));
+	assert_int_equal(keys(b), 1);
+	/* the same initiator's other port is another nexus */
+	scsi_nexus_free(b->nexus[2]);
+	b->nexus[2] = bench_login(b, "iqn.2026-01.example:two", 9);
+	assert_sense(b, tur(b, 2), POWER_ON);
+	assert_conflict(wr(b, 2));
+}
+
+/* ---- who may what (SPC-4 table 66) -------------------------------------- */
+
+static void access_by_type(void **state)
+{
+	static const struct {
+		uint8_t type;
+		bool reg_read, reg_write, read;
+	} types[] = {
+		{1, true, false, true}, {3, false, false, false},
+		{5, true, true, true},	{6, true, true, false},
+		{7, true, true, true},	{8, true, true, false},
+	};
+	struct bench *b = *state;
+	size_t i;
+
+	assert_good(out(b, 0, REGISTER, 0, 0, 1));
+	assert_good(out(b, 1, REGISTER, 0, 0, 2));
+	for (i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
+		uint64_t key = 99;
+
+		assert_good(out(b, 0, RESERVE, types[i].type, 1, 0));
+		assert_int_equal(reservation(b, &key), types[i].type);
+		assert_int_equal(key, types[i].type >= 7 ? 0 : 1);
+		assert_good(rd(b, 0));
+		assert_good(wr(b, 0));
+		assert_int_equal(rd(b, 1) == SCSI_GOOD, types[i].reg_read);
+		assert_int_equal(wr(b, 1) == SCSI_GOOD, types[i].reg_write);
+		assert_int_equal(rd(b, 2) == SCSI_GOOD, types[i].read);
+		assert_conflict(wr(b, 2));
+		/* these are always allowed */
+		assert_good(tur(b, 2));
+		assert_good(RUN_AS(b, 2, 0x12, 0, 0, 0, 36, 0));
+		assert_good(RUN_AS(b, 2, 0x25, 0, 0, 0, 0, 0, 0, 0, 0, 0));
+		assert_good(in(b, 2, 0));
+		/* MODE SENSE reads, MODE SELECT writes */
+		assert_int_equal(RUN_AS(b, 2, 0x1a, 0, 0x3f, 0, 255, 0) ==
+					 SCSI_GOOD,
+				 types[i].read);
+		assert_conflict(RUN_AS(b, 2, 0x15, 0x10, 0, 0, 0, 0));
+		/* a start is allowed, a stop not */
+		assert_good(RUN_AS(b, 2, 0x1b, 0, 0, 0, 1, 0));
+		assert_conflict(RUN_AS(b, 2, 0x1b, 0, 0, 0, 0, 0));
+		assert_good(out(b, 0, RELEASE, types[i].type, 1, 0));
+		bench_clear_ua(b);
+		assert_good(wr(b, 2));
+	}
+}
+
+static void reserving(void **state)
+{
+	struct bench *b = *state;
+	uint64_t key;
+
+	assert_conflict(out(b, 0, RESERVE, 1, 0, 0)); /* not registered */
+	assert_good(out(b, 0, REGISTER, 0, 0, 1));
+	assert_good(out(b, 1, REGISTER, 0, 0, 2));
+	assert_conflict(out(b, 0, RESERVE, 1, 7, 0)); /* wrong key */
+	assert_good(out(b, 0, RESERVE, 5, 1, 0));
+	assert_good(out(b, 0, RESERVE, 5, 1, 0)); /* once more */
+	assert_conflict(out(b, 0, RESERVE, 6, 1, 0));
+	assert_conflict(out(b, 1, RESERVE, 5, 2, 0));
+	/* releasing: another's is left alone, another type refused */
+	assert_good(out(b, 1, RELEASE, 5, 2, 0));
+	assert_int_equal(reservation(b, &key), 5);
+	assert_sense(b, out(b, 0, RELEASE, 6, 1, 0), 0x52604);
+	assert_good(out(b, 0, RELEASE, 5, 1, 0));
+	assert_int_equal(reservation(b, &key), 0);
+	/* registrants are told of a registrants-only reservation's end */
+	assert_sense(b, tur(b, 1), RELEASED);
+	assert_good(tur(b, 0));
+	assert_good(tur(b, 2));
+	assert_good(out(b, 0, RELEASE, 5, 1, 0)); /* nothing to release */
+	/* types and scopes there are not */
+	assert_sense(b, out(b, 0, RESERVE, 0, 1, 0), INVALID_CDB);
+	assert_sense(b, out(b, 0, RESERVE, 2, 1, 0), INVALID_CDB);
+	assert_sense(b, out(b, 0, RESERVE, 4, 1, 0), INVALID_CDB);
+	assert_sense(b, out(b, 0, RESERVE, 9, 1, 0), INVALID_CDB);
+	assert_sense(b, out(b, 0, RESERVE, 0x11, 1, 0), INVALID_CDB);
+	assert_int_equal(generation(b), 2);
+}
+
+static void unregistering_the_holder(void **state)
+{
+	struct bench *b = *state;
+	uint64_t key;
+	unsigned type;
+
+	for (type = 1; type <= 8; type++) {
+		if (type == 2 || type == 4) {
+			continue;
+		}
+		assert_good(out(b, 0, REGISTER, 0, 0, 1));
+		assert_good(out(b, 1, REGISTER, 0, 0, 2));
+		assert_good(out(b, 0, RESERVE, (uint8_t)type, 1, 0));
+		assert_good(out(b, 0, REGISTER, 0, 1, 0));
+		if (type >= 7) {
+			/* the others hold it as well */
+			assert_int_equal(reservation(b, &key), type);
+			assert_good(tur(b, 1));
+			assert_conflict(wr(b, 0));
+		} else {
+			assert_int_equal(reservation(b, &key), 0);
+			if (type >= 5) {
+				assert_sense(b, tur(b, 1), RELEASED);
+			}
+		}
+		assert_good(tur(b, 1));
+		assert_good(out(b, 1, REGISTER, 0, 2, 0));
+		assert_int_equal(reservation(b, &key), 0);
+		bench_clear_ua(b);
+	}
+}
+
+static void clearing(void **state)
+{
+	struct bench *b = *state;
+	uint64_t key;
+	uint32_t gen;
+
+	assert_good(out(b, 0, REGISTER, 0, 0, 1));
+	assert_good(out(b, 1, REGISTER, 0, 0, 2));
+	assert_good(out(b, 0, RESERVE, 3, 1, 0));
+	gen = generation(b);
+	assert_conflict(out(b, 2, CLEAR, 0, 0, 0));
+	assert_good(out(b, 1, CLEAR, 0, 2, 0));
+	assert_sense(b, tur(b, 0), PREEMPTED_RES);
+	assert_good(tur(b, 1));
+	assert_good(tur(b, 2));
+	assert_int_equal(keys(b), 0);
+	assert_int_equal(reservation(b, &key), 0);
+	assert_int_equal(generation(b), gen + 1);
+	assert_good(wr(b, 2));
+}
+
+/* ---- preempting ------------------------------------------------------------
+ */
+
+static void preempting_the_holder(void **state)
+{
+	struct bench *b = *state;
+	uint64_t key;
+	uint32_t gen;
+
+	assert_good(out(b, 0, REGISTER, 0, 0, 1));
+	assert_good(out(b, 1, REGISTER, 0, 0, 2));
+	assert_good(out(b, 2, REGISTER, 0, 0, 3));
+	assert_good(out(b, 0, RESERVE, 5, 1, 0));
+	gen = generation(b);
+	assert_good(out(b, 1, PREEMPT, 1, 2, 1));
+	assert_sense(b, tur(b, 0), PREEMPTED_REG);
+	assert_good(tur(b, 0));
+	assert_sense(b, tur(b, 2), RELEASED); /* the type is another */
+	assert_good(tur(b, 1));
+	assert_int_equal(generation(b), gen + 1);
+	assert_int_equal(keys(b), 2);
+	assert_int_equal(reservation(b, &key), 1);
+	assert_int_equal(key, 2);
+	assert_conflict(wr(b, 0));
+	assert_conflict(wr(b, 2));
+	assert_int_equal(b->aborts, 0);
+}
+
+static void preempting_registrations(void **state)
+{
+	struct bench *b = *state;
+	uint64_t key;
+
+	assert_good(out(b, 0, REGISTER, 0, 0, 1));
+	assert_good(out(b, 1, REGISTER, 0, 0, 2));
+	assert_good(out(b, 2, REGISTER, 0, 0, 2));
+	assert_good(out(b, 0, RESERVE, 5, 1, 0));
+	assert_conflict(out(b, 0, PREEMPT, 5, 1, 0x99)); /* nobody's key */
+	assert_sense(b, out(b, 0, PREEMPT, 5, 1, 0), INVALID_PARAMETER);
+	assert_good(out(b, 0, ABORT, 5, 1, 2));
+	assert_int_equal(keys(b), 1);
+	assert_sense(b, tur(b, 1), PREEMPTED_REG);
+	assert_sense(b, tur(b, 2), PREEMPTED_REG);
+	assert_int_equal(reservation(b, &key), 5);
+	assert_int_equal(key, 1);
+	/* PREEMPT AND ABORT: both of them lose their tasks */
+	assert_int_equal(b->aborts, 2);
+	assert_conflict(wr(b, 1));
+}
+
+static void preempting_all_registrants(void **state)
+{
+	struct bench *b = *state;
+	uint64_t key;
+
+	assert_good(out(b, 0, REGISTER, 0, 0, 1));
+	assert_good(out(b, 1, REGISTER, 0, 0, 2));
+	assert_good(out(b, 2, REGISTER, 0, 0, 3));
+	assert_good(out(b, 0, RESERVE, 8, 1, 0));
+	/* one of them: the reservation stays everyone's */
+	assert_good(out(b, 0, PREEMPT, 8, 1, 3));
+	assert_int_equal(reservation(b, &key), 8);
+	assert_int_equal(keys(b), 2);
+	assert_sense(b, tur(b, 2), PREEMPTED_REG);
+	/* key 0: all others, and the reservation */
+	assert_good(out(b, 1, PREEMPT, 3, 2, 0));
+	assert_sense(b, tur(b, 0), PREEMPTED_REG);
+	assert_int_equal(reservation(b, &key), 3);
+	assert_int_equal(key, 2);
+	assert_int_equal(keys(b), 1);
+	assert_conflict(rd(b, 0));
+}
+
+/* The preempting nexus's own key: the others with it go, it stays. */
+static void preempting_own_key(void **state)
+{
+	struct bench *b = *state;
+	uint64_t key;
+
+	assert_good(out(b, 0, REGISTER, 0, 0, 7));
+	assert_good(out(b, 1, REGISTER, 0, 0, 7));
+	assert_good(out(b, 0, RESERVE, 1, 7, 0));
+	assert_good(out(b, 1, PREEMPT, 3, 7, 7));
+	assert_sense(b, tur(b, 0), PREEMPTED_REG);
+	assert_int_equal(keys(b), 1);
+	assert_int_equal(reservation(b, &key), 3);
+	assert_good(wr(b, 1));
+	assert_conflict(rd(b, 0));
+}
+
+/* ---- TransportIDs
+ * ------------------------------------------------------------ */
+
+static size_t transport_id(uint8_t *p, const char *text, uint8_t format)
+{
+	size_t size = (strlen(text) + 4) & ~3u;
+
+	if (size < 20) {
+		size = 20;
+	}
+	memset(p, 0, 4 + size);
+	p[0] = format | 5;
+	put_be16(p + 2, (uint16_t)size);
+	memcpy(p + 4, text, strlen(text));
+	return 4 + size;
+}
+
+static uint8_t register_for(struct bench *b, const char *text, uint8_t format)
+{
+	uint8_t list[512] = {0};
+	size_t len;
+
+	put_be64(list + 8, 0x55);
+	list[20] = 0x08; /* SPEC_I_PT */
+	len = transport_id(list + 28, text, format);
+	put_be32(list + 24, (uint32_t)len);
+	return out_list(b, 0, REGISTER, 0, list, 28 + len);
+}
+
+static void registering_for_others(void **state)
+{
+	struct bench *b = *state;
+
+	assert_good(register_for(b, "iqn.2026-01.example:two,i,0x400000000002",
+				 0x40));
+	assert_int_equal(keys(b), 2);
+	assert_good(out(b, 1, RESERVE, 3, 0x55, 0));
+	assert_good(wr(b, 1));
+	assert_conflict(rd(b, 0));
+	assert_good(out(b, 1, CLEAR, 0, 0x55, 0));
+	bench_clear_ua(b);
+	/* without ISID: any port of that initiator */
+	assert_good(register_for(b, "iqn.2026-01.example:three", 0));
+	assert_good(out(b, 2, RESERVE, 3, 0x55, 0));
+	assert_good(out(b, 2, CLEAR, 0, 0x55, 0));
+}
+
+static void bad_transport_ids(void **state)
+{
+	struct bench *b = *state;
+	uint8_t list[64] = {0};
+	size_t len;
+
+	assert_sense(b, register_for(b, "iqn.2026-01.example:two", 0x40),
+		     INVALID_PARAMETER);
+	assert_sense(b,
+		     register_for(b, "iqn.2026-01.example:two,i,0x4000", 0x40),
+		     INVALID_PARAMETER);
+	assert_sense(b,
+		     register_for(b, "iqn.2026-01.example:two,i,0x40000000000g",
+				  0x40),
+		     INVALID_PARAMETER);
+	assert_sense(b, register_for(b, "iqn.2026-01.example:two", 0x80),
+		     INVALID_PARAMETER);
+	assert_sense(b, register_for(b, "", 0), INVALID_PARAMETER);
+	assert_int_equal(keys(b), 0);
+
+	/* the list's length: none, past the end, not whole */
+	put_be64(list + 8, 0x55);
+	list[20] = 0x08;
+	assert_sense(b, out_list(b, 0, REGISTER, 0, list, 24),
+		     INVALID_PARAMETER);
+	put_be32(list + 24, 40);
+	assert_sense(b, out_list(b, 0, REGISTER, 0, list, 28),
+		     PARAMETER_LENGTH);
+	put_be32(list + 24, 0xffffffff);
+	assert_sense(b, out_list(b, 0, REGISTER, 0, list, 28),
+		     PARAMETER_LENGTH);
+	len = transport_id(list + 28, "iqn.a:b", 0);
+	list[28 + len - 1] = 'x'; /* not terminated */
+	put_be32(list + 24, (uint32_t)len);
+	assert_sense(b, out_list(b, 0, REGISTER, 0, list, 28 + len),
+		     INVALID_PARAMETER);
+	assert_int_equal(keys(b), 0);
+	/* only REGISTER takes such a list */
+	assert_sense(b, out_list(b, 0, IGNORE, 0, list, 28 + len),
+		     INVALID_PARAMETER);
+	assert_sense(b, out_list(b, 0, CLEAR, 0, list, 28 + len),
+		     INVALID_PARAMETER);
+}
+
+static void lists_of_wrong_length(void **state)
+{
+	struct bench *b = *state;
+	uint8_t list[64] = {0};
+
+	assert_sense(b, out_list(b, 0, REGISTER, 0, list, 23),
+		     PARAMETER_LENGTH);
+	assert_sense(b, out_list(b, 0, REGISTER, 0, list, 25),
+		     PARAMETER_LENGTH);
+	assert_sense(b, out_list(b, 0, RESERVE, 1, list, 0), PARAMETER_LENGTH);
+	/* the initiator sends less than the CDB says */
+	assert_sense(b,
+		     bench_io(b, CDB(0x5f, 0, 0, 0, 0, 0, 0, 0, 24, 0), 10,
+			      &(struct bench_io){.out = list, .out_len = 20}),
+		     PARAMETER_LENGTH);
+	assert_sense(b,
+		     RUN_OUT(b, list, 24, 0x5f, 0, 0, 0, 0, 0xff, 0xff, 0xff,
+			     0xff, 0),
+		     PARAMETER_LENGTH);
+	/* APTPL without a store */
+	list[8] = 1;
+	list[20] = 1;
+	assert_sense(b, out_list(b, 0, REGISTER, 0, list, 24),
+		     INVALID_PARAMETER);
+	bench_field(b, false, 20, 0);
+	/* service actions there are not */
+	assert_sense(b, out_list(b, 0, 8, 0, list, 24), INVALID_CDB);
+	assert_sense(b, in(b, 0, 4), INVALID_CDB);
+}
+
+static void moving(void **state)
+{
+	struct bench *b = *state;
+	uint8_t list[512] = {0};
+	uint64_t key;
+	size_t len;
+
+	assert_good(out(b, 0, REGISTER, 0, 0, 1));
+	put_be64(list, 1);
+	put_be64(list + 8, 2);
+	put_be16(list + 18, 1);
+	len = transport_id(list + 24,
+			   "iqn.2026-01.example:two,i,0x400000000002", 0x40);
+	put_be32(list + 20, (uint32_t)len);
+	/* nothing is reserved, or by all registrants */
+	assert_conflict(out_list(b, 0, MOVE, 0, list, 24 + len));
+	assert_good(out(b, 0, RESERVE, 7, 1, 0));
+	assert_conflict(out_list(b, 0, MOVE, 0, list, 24 + len));
+	assert_good(out(b, 0, RELEASE, 7, 1, 0));
+	assert_good(out(b, 0, RESERVE, 3, 1, 0));
+
+	list[17] = 0x02; /* UNREG */
+	put_be64(list + 8, 0);
+	assert_sense(b, out_list(b, 0, MOVE, 0, list, 24 + len),
+		     INVALID_PARAMETER);
+	put_be64(list + 8, 2);
+	assert_good(out_list(b, 0, MOVE, 0, list, 24 + len));
+	assert_int_equal(reservation(b, &key), 3);
+	assert_int_equal(key, 2);
+	assert_int_equal(keys(b), 1);
+	assert_good(wr(b, 1));
+	assert_conflict(rd(b, 0));
+	/* to itself, and with lengths that lie */
+	put_be64(list, 2);
+	assert_sense(b, out_list(b, 1, MOVE, 0, list, 24 + len),
+		     INVALID_PARAMETER);
+	put_be32(list + 20, 0xfffffffc);
+	assert_sense(b, out_list(b, 1, MOVE, 0, list, 24 + len),
+		     INVALID_PARAMETER);
+	assert_sense(b, out_list(b, 1, MOVE, 0, list, 24), INVALID_PARAMETER);
+}
+
+static void all_target_ports(void **state)
+{
+	struct bench *b = *state;
+	uint8_t list[24] = {0};
+	struct scsi_nexus_config config = {
+		.initiator_name = "iqn.2026-01.example:one",
+		.isid = {0x40, 0, 0, 0, 0, 1},
+		.target_name = BENCH_TARGET,
+		.portal_group = 2,
+	};
+
+	put_be64(list + 8, 0x66);
+	list[20] = 0x04; /* ALL_TG_PT */
+	assert_good(out_list(b, 0, REGISTER, 0, list, 24));
+	assert_good(out(b, 0, RESERVE, 5, 0x66, 0));
+	scsi_nexus_free(b->nexus[2]);
+	b->nexus[2] = scsi_nexus_create(&config, b->map);
+	assert_sense(b, tur(b, 2), POWER_ON);
+	assert_good(wr(b, 2));
+	assert_conflict(wr(b, 1));
+}
+
+/* ---- what can be read -------------------------------------------------------
+ */
+
+static void capabilities(void **state)
+{
+	static const uint8_t expected[8] = {0, 8, 0x0c, 0x90, 0xea, 0x01};
+	struct bench *b = *state;
+
+	assert_good(in(b, 0, 2));
+	assert_int_equal(b->task.data_in_len, 8);
+	assert_memory_equal(b->in, expected, 8);
+}
+
+static void full_status(void **state)
+{
+	struct bench *b = *state;
+	const uint8_t *d;
+
+	assert_good(out(b, 0, REGISTER, 0, 0, 1));
+	assert_good(out(b, 1, REGISTER, 0, 0, 2));
+	assert_good(out(b, 1, RESERVE, 6, 2, 0));
+	assert_good(in(b, 2, 3));
+	assert_int_equal(get_be32(b->in), 2);
+	d = b->in + 8;
+	assert_int_equal(get_be64(d), 1);
+	assert_int_equal(d[12], 0);
+	assert_int_equal(get_be16(d + 18), 1);
+	assert_int_equal(d[24], 0x45);
+	assert_string_equal((const char *)d + 28,
+			    "iqn.2026-01.example:one,i,0x400000000001");
+	d += 24 + get_be32(d + 20);
+	assert_int_equal(get_be64(d), 2);
+	assert_int_equal(d[12], 1); /* R_HOLDER */
+	assert_int_equal(d[13], 6);
+	d += 24 + get_be32(d + 20);
+	assert_int_equal(d - b->in, b->task.data_in_len);
+	assert_int_equal(get_be32(b->in + 4), b->task.data_in_len - 8);
+}
+
+/* ---- through a power loss
+ * ------------------------------------------------------ */
+
+struct store {
+	uint8_t state[4096];
+	size_t len;
+	unsigned calls;
+	bool later;
+	struct scsi_task *task;
+};
+
+static bool keep(struct scsi_lu *lu, struct scsi_task *task, const void *state,
+		 size_t len, void *private_data)
+{
+	struct store *store = private_data;
+
+	assert_non_null(lu);
+	assert_true(len <= sizeof(store->state));
+	if (len > 0) {
+		memcpy(store->state, state, len);
+	}
+	store->len = len;
+	store->calls++;
+	store->task = task;
+	return !store->later;
+}
+
+static void through_power_loss(void **state)
+{
+	struct bench *b = *state, *again = malloc(sizeof(*again));
+	struct store store = {.later = false};
+	uint8_t list[24] = {0};
+	uint64_t key;
+	size_t i;
+
+	scsi_lu_set_pr_store(b->lu, keep, &store);
+	assert_good(in(b, 0, 2));
+	assert_int_equal(b->in[2], 0x0d); /* PTPL_C */
+	/* not asked for: not kept */
+	assert_good(out(b, 1, REGISTER, 0, 0, 2));
+	assert_int_equal(store.calls, 0);
+	put_be64(list + 8, 1);
+	list[20] = 1;
+	assert_good(out_list(b, 0, REGISTER, 0, list, 24));
+	assert_int_equal(store.calls, 1);
+	assert_good(out(b, 0, RESERVE, 3, 1, 0));
+	assert_int_equal(store.calls, 2);
+	assert_good(in(b, 0, 2));
+	assert_int_equal(b->in[3] & 1, 1); /* PTPL_A */
+
+	/* the next start */
+	bench_open(again);
+	assert_int_equal(scsi_lu_restore_pr(again->lu, store.state, store.len),
+			 0);
+	bench_clear_ua(again);
+	assert_int_equal(keys(again), 2);
+	assert_int_equal(reservation(again, &key), 3);
+	assert_int_equal(key, 1);
+	assert_good(wr(again, 0));
+	assert_conflict(wr(again, 1));
+	bench_close(again);
+	/* what is damaged is refused, whatever of it */
+	for (i = 0; i < store.len; i++) {
+		bench_open(again);
+		bench_clear_ua(again);
+		assert_int_equal(scsi_lu_restore_pr(again->lu, store.state, i),
+				 EINVAL);
+		assert_int_equal(keys(again), 0);
+		bench_close(again);
+	}
+	free(again);
+
+	/* a registration without APTPL: forget it all */
+	assert_good(out(b, 0, REGISTER, 0, 1, 5));
+	assert_int_equal(store.calls, 3);
+	assert_int_equal(store.len, 0);
+}
+
+/* The status waits for the store. */
+static void store_answers_later(void **state)
+{
+	struct bench *b = *state;
+	struct store store = {.later = true};
+	struct scsi_task *task = &b->task;
+	uint8_t list[24] = {0};
+	struct iovec iov = {list, 24};
+	int error;
+
+	scsi_lu_set_pr_store(b->lu, keep, &store);
+	list[8] = 1;
+	list[20] = 1;
+	for (error = 0; error <= EIO; error += EIO) {
+		memset(task, 0, sizeof(*task));
+		memcpy(task->cdb, CDB(0x5f, IGNORE, 0, 0, 0, 0, 0, 0, 24, 0),
+		       10);
+		task->cdb_len = 16;
+		task->nexus = b->nexus[0];
+		task->done = bench_done;
+		task->private_data = b;
+		assert_true(scsi_task_prepare(task));
+		task->iov = &iov;
+		task->iovcnt = 1;
+		task->data_len = 24;
+		b->done = 0;
+		assert_false(scsi_task_execute(task));
+		assert_int_equal(b->done, 0);
+		scsi_pr_stored(store.task, error);
+		assert_int_equal(b->done, 1);
+		assert_int_equal(bench_sense(b), error != 0 ? 0x44400 : 0);
+	}
+	scsi_lu_set_pr_store(b->lu, NULL, NULL);
+}
+
+/* ---- RESERVE and RELEASE ----------------------------------------------------
+ */
+
+static void legacy(void **state)
+{
+	struct bench *b = *state;
+
+	assert_good(RUN(b, 0x16, 0, 0, 0, 0, 0));
+	assert_good(RUN(b, 0x16, 0, 0, 0, 0, 0));
+	assert_conflict(RUN_AS(b, 1, 0x16, 0, 0, 0, 0, 0));
+	assert_conflict(RUN_AS(b, 1, 0x56, 0, 0, 0, 0, 0, 0, 0, 0, 0));
+	assert_good(RUN_AS(b, 1, 0x17, 0, 0, 0, 0, 0)); /* ignored */
+	assert_conflict(rd(b, 1));
+	assert_conflict(tur(b, 1));
+	assert_conflict(RUN_AS(b, 1, 0x1a, 0, 0x3f, 0, 255, 0));
+	assert_conflict(in(b, 1, 0));
+	assert_good(RUN_AS(b, 1, 0x12, 0, 0, 0, 36, 0));
+	assert_good(rd(b, 0));
+	assert_good(RUN(b, 0x57, 0, 0, 0, 0, 0, 0, 0, 0, 0));
+	assert_good(rd(b, 1));
+	/* a logout, a nexus loss and a reset release it */
+	assert_good(RUN_AS(b, 1, 0x56, 0, 0, 0, 0, 0, 0, 0, 0, 0));
+	scsi_nexus_free(b->nexus[1]);
+	b->nexus[1] = NULL;
+	assert_good(rd(b, 0));
+	assert_good(RUN(b, 0x16, 0, 0, 0, 0, 0));
+	scsi_nexus_lost(b->nexus[0]);
+	assert_good(rd(b, 2));
+	bench_clear_ua(b);
+	assert_good(RUN(b, 0x16, 0, 0, 0, 0, 0));
+	scsi_lu_reset(b->lu, b->nexus[2]);
+	bench_clear_ua(b);
+	assert_good(rd(b, 2));
+	/* not beside persistent ones */
+	assert_good(out(b, 0, REGISTER, 0, 0, 1));
+	assert_conflict(RUN(b, 0x16, 0, 0, 0, 0, 0));
+	assert_conflict(RUN(b, 0x17, 0, 0, 0, 0, 0));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		BENCH_TEST(registering),
+		BENCH_TEST(registration_stays),
+		BENCH_TEST(access_by_type),
+		BENCH_TEST(reserving),
+		BENCH_TEST(unregistering_the_holder),
+		BENCH_TEST(clearing),
+		BENCH_TEST(preempting_the_holder),
+		BENCH_TEST(preempting_registrations),
+		BENCH_TEST(preempting_all_registrants),
+		BENCH_TEST(preempting_own_key),
+		BENCH_TEST(registering_for_others),
+		BENCH_TEST(bad_transport_ids),
+		BENCH_TEST(lists_of_wrong_length),
+		BENCH_TEST(moving),
+		BENCH_TEST(all_target_ports),
+		BENCH_TEST(capabilities),
+		BENCH_TEST(full_status),
+		BENCH_TEST(through_power_loss),
+		BENCH_TEST(store_answers_later),
+		BENCH_TEST(legacy),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
