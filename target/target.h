@@ -63,6 +63,10 @@ struct iscsi_server *iscsi_server_create(TALLOC_CTX *mem_ctx,
 int iscsi_portal_add(struct iscsi_server *server,
 		     const struct sockaddr *addr, socklen_t len,
 		     uint16_t portal_group_tag);
+/* What a portal is bound to: tells the port where 0 was asked for. */
+int iscsi_portal_address(struct iscsi_server *server,
+			 const struct sockaddr *asked, socklen_t len,
+			 struct sockaddr_storage *bound);
 int iscsi_portal_remove(struct iscsi_server *server,
 			const struct sockaddr *addr, socklen_t len);
 

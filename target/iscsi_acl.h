@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Who may use a target: the list of initiator identifications.
+ *
+ * IQNs compare without regard to case. Addresses compare as addresses. Names
+ * (DNS, NetBIOS) and MAC addresses cannot be compared on a lane, which must not
+ * wait for a resolver: such an entry matches no one.
+ */
+#ifndef ISTM_TARGET_ISCSI_ACL_H
+#define ISTM_TARGET_ISCSI_ACL_H
+
+#include <stdbool.h>
+
+#include "target/iscsi_server.h"
+
+/* Main thread: parse @id into @out; value is copied. @return 0 or errno;
+ * EINVAL: an address that is none, which then matches nobody. */
+int iscsi_acl_parse(const struct iscsi_id *id, struct iscsi_acl_id *out);
+
+/* Any thread. @param initiator InitiatorName in lower case */
+bool iscsi_acl_check(const struct iscsi_conf *conf, const char *initiator,
+		     const struct sockaddr_storage *peer);
+
+/* Lower case, as iSCSI names compare (RFC 7143 4.2.7.2); ASCII only: names of
+ * initiators beyond it have been through stringprep. @return false when it is
+ * no iSCSI name */
+bool iscsi_name_normalize(const char *name, char out[ISCSI_NAME_MAX + 1]);
+
+#endif /* ISTM_TARGET_ISCSI_ACL_H */

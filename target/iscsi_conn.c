@@ -1,0 +1,357 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The life of a connection, and what its lane does each pass.
+ */
+#include "target/iscsi_conn.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* How long what is queued may take to leave a connection that is ending. */
+#define FINISH_TIMEOUT 5
+
+const char *iscsi_conn_who(const struct iscsi_conn *conn, char out[320])
+{
+	if (conn->session && conn->session->initiator[0])
+		snprintf(out, 320, "%s at %s", conn->session->initiator,
+			 conn->name);
+	else
+		snprintf(out, 320, "%s", conn->name);
+	return out;
+}
+
+void iscsi_conn_fail(struct iscsi_conn *conn, const char *fmt, ...)
+{
+	char text[256], who[320];
+	va_list ap;
+
+	if (conn->state == CONN_DEAD)
+		return;
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	iscsi_log(conn->server, ISCSI_LOG_WARN,
+		  "iSCSI connection of %s closed: %s",
+		  iscsi_conn_who(conn, who), text);
+	iscsi_conn_close(conn);
+}
+
+void iscsi_conn_warn(struct iscsi_conn *conn, const char *fmt, ...)
+{
+	int level = conn->logged ? ISCSI_LOG_DEBUG : ISCSI_LOG_WARN;
+	char text[256], who[320];
+	va_list ap;
+
+	if (level > conn->server->debug_level)
+		return;
+	conn->logged = true;
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	iscsi_log(conn->server, level, "iSCSI connection of %s: %s",
+		  iscsi_conn_who(conn, who), text);
+}
+
+struct iscsi_conn *iscsi_conn_find(struct lane *lane, uint64_t id)
+{
+	struct list_head *pos;
+
+	list_for_each(pos, &lane->conns) {
+		struct iscsi_conn *conn =
+			list_entry(pos, struct iscsi_conn, lane_link);
+
+		if (conn->id == id)
+			return conn;
+	}
+	return NULL;
+}
+
+void iscsi_conn_runnable(struct iscsi_conn *conn)
+{
+	if (list_empty(&conn->run_link))
+		list_add_tail(&conn->run_link, &conn->lane->runnable);
+	lane_run_again(conn->lane);
+}
+
+static void conn_ready(struct lane_fd *lfd, uint32_t events)
+{
+	struct iscsi_conn *conn = list_entry(lfd, struct iscsi_conn, lfd);
+
+	if (conn->state == CONN_DEAD)
+		return;
+	if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+		conn->hup = true;
+	if (events & EPOLLOUT) {
+		conn->writable = true;
+		if (!list_empty(&conn->out) && list_empty(&conn->dirty_link))
+			list_add_tail(&conn->dirty_link, &conn->lane->dirty);
+	}
+	if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) {
+		conn->readable = true;
+		/* A connection that is only to be flushed has nobody left to
+		 * flush to. */
+		if (conn->state == CONN_CLOSING && conn->hup)
+			iscsi_conn_close(conn);
+		else
+			iscsi_rx(conn);
+	}
+}
+
+/* ---- arrival ----------------------------------------------------------- */
+
+struct accepted {
+	struct msg msg;
+	struct iscsi_server *server;
+	int fd;
+	struct sockaddr_storage peer, local;
+	uint16_t tpgt;
+};
+
+static void set_int(int fd, int level, int option, int value)
+{
+	/* Nothing depends on success. */
+	setsockopt(fd, level, option, &value, sizeof(value));
+}
+
+static void conn_socket_options(int fd)
+{
+	set_int(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+	/* A peer that vanished without a word is noticed within two minutes
+	 * when idle, and within one while data is on its way. */
+	set_int(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+	set_int(fd, IPPROTO_TCP, TCP_KEEPIDLE, 60);
+	set_int(fd, IPPROTO_TCP, TCP_KEEPINTVL, 15);
+	set_int(fd, IPPROTO_TCP, TCP_KEEPCNT, 4);
+	set_int(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, 60000);
+}
+
+static void conn_start(struct lane *lane, const struct accepted *a)
+{
+	struct iscsi_conn *conn = calloc(1, sizeof(*conn));
+	int error = conn ? 0 : ENOMEM;
+
+	if (!error) {
+		conn->lfd.ready = conn_ready;
+		conn->lane = lane;
+		conn->server = lane->server;
+		conn->id = ++lane->next_id;
+		conn->fd = a->fd;
+		conn->peer = a->peer;
+		conn->local = a->local;
+		conn->tpgt = a->tpgt;
+		iscsi_addr_str(&a->peer, conn->name);
+		conn->since = conn->last_rx = lane_now();
+		conn->hdr_need = ISCSI_BHS_LEN;
+		list_init(&conn->lane_link);
+		list_init(&conn->dirty_link);
+		list_init(&conn->run_link);
+		list_init(&conn->out);
+		list_init(&conn->waiters);
+		conn_socket_options(a->fd);
+		list_add_tail(&conn->lane_link, &lane->conns);
+		lane_need_tick(lane);
+		error = lane_watch(lane, a->fd, &conn->lfd);
+		if (error)
+			list_del(&conn->lane_link);
+	}
+	if (error) {
+		iscsi_log(lane->server, ISCSI_LOG_ERROR,
+			  "iSCSI connection refused: %s", strerror(error));
+		close(a->fd);
+		free(conn);
+		iscsi_peer_del(lane->server, &a->peer);
+		atomic_fetch_sub(&lane->load, 1);
+	}
+}
+
+static void lane_got_conn(struct msg *msg, void *receiver)
+{
+	struct accepted *a = (struct accepted *)(void *)msg;
+	struct lane *lane = receiver;
+
+	if (lane->stopping) {
+		close(a->fd);
+		iscsi_peer_del(lane->server, &a->peer);
+		atomic_fetch_sub(&lane->load, 1);
+	} else {
+		conn_start(lane, a);
+	}
+	free(a);
+}
+
+void iscsi_conn_assign(struct iscsi_server *server, int fd,
+		       const struct sockaddr_storage *peer,
+		       const struct sockaddr_storage *local, uint16_t tpgt)
+{
+	struct accepted *a = calloc(1, sizeof(*a));
+	struct lane *best = &server->lanes[0];
+
+	if (!a) {
+		close(fd);
+		iscsi_peer_del(server, peer);
+		return;
+	}
+	for (unsigned i = 1; i < server->num_lanes; i++) {
+		if (atomic_load(&server->lanes[i].load) <
+		    atomic_load(&best->load))
+			best = &server->lanes[i];
+	}
+	atomic_fetch_add(&best->load, 1);
+	a->msg.handle = lane_got_conn;
+	a->fd = fd;
+	a->peer = *peer;
+	a->local = *local;
+	a->tpgt = tpgt;
+	msgq_post(&best->inbox, &a->msg);
+}
+
+/* ---- end --------------------------------------------------------------- */
+
+void iscsi_conn_close(struct iscsi_conn *conn)
+{
+	struct lane *lane = conn->lane;
+	struct iscsi_session *session = conn->session;
+
+	if (conn->state == CONN_DEAD)
+		return;
+	conn->state = CONN_DEAD;
+	conn->rx_task = NULL;
+	list_del(&conn->run_link);
+	list_del(&conn->dirty_link);
+	list_del(&conn->lane_link);
+	list_add_tail(&conn->dirty_link, &lane->dead);
+	close(conn->fd);
+	iscsi_tx_drop(conn);
+	if (session) {
+		session->conn = NULL;
+		iscsi_session_end(session);
+	}
+	iscsi_peer_del(conn->server, &conn->peer);
+	atomic_fetch_sub(&lane->load, 1);
+}
+
+static void conn_free(struct iscsi_conn *conn)
+{
+	list_del(&conn->dirty_link);
+	iscsi_login_free(conn->login);
+	free(conn->rx_owned);
+	iscsi_text_free(&conn->text_in);
+	iscsi_text_free(&conn->text_out);
+	free(conn);
+}
+
+void iscsi_conn_finish(struct iscsi_conn *conn)
+{
+	if (conn->state >= CONN_CLOSING)
+		return;
+	conn->state = CONN_CLOSING;
+	conn->deadline = lane_now() + FINISH_TIMEOUT;
+	list_del(&conn->run_link);
+	if (list_empty(&conn->dirty_link))
+		list_add_tail(&conn->dirty_link, &conn->lane->dirty);
+}
+
+/* ---- the lane's turn ---------------------------------------------------- */
+
+void iscsi_lane_init_pools(struct lane *lane)
+{
+	lane->tasks.size = sizeof(struct iscsi_task);
+	lane->tasks.max_free = 4096;
+	lane->outs.size = sizeof(struct iscsi_out);
+	lane->outs.max_free = 8192;
+}
+
+void iscsi_lane_run(struct lane *lane)
+{
+	struct list_head turn;
+
+	/* Those that are runnable now; who becomes so again waits for the
+	 * sockets and completions between. */
+	list_init(&turn);
+	while (!list_empty(&lane->runnable)) {
+		struct list_head *item = lane->runnable.next;
+
+		list_del(item);
+		list_add_tail(item, &turn);
+	}
+	while (!list_empty(&turn)) {
+		struct iscsi_conn *conn =
+			list_entry(turn.next, struct iscsi_conn, run_link);
+
+		list_del(&conn->run_link);
+		iscsi_rx(conn);
+	}
+}
+
+void iscsi_lane_pass(struct lane *lane)
+{
+	vhd_io_kick(lane->io);
+	while (!list_empty(&lane->dirty)) {
+		struct iscsi_conn *conn = list_entry(
+			lane->dirty.next, struct iscsi_conn, dirty_link);
+
+		list_del(&conn->dirty_link);
+		iscsi_tx(conn);
+	}
+	while (!list_empty(&lane->dead))
+		conn_free(list_entry(lane->dead.next, struct iscsi_conn,
+				     dirty_link));
+	vhd_io_kick(lane->io);
+}
+
+static void conn_tick(struct iscsi_conn *conn, uint64_t now)
+{
+	if (conn->deadline && now >= conn->deadline) {
+		iscsi_conn_close(conn);
+		return;
+	}
+	if (conn->state == CONN_LOGIN &&
+	    now >= conn->since + ISCSI_LOGIN_TIMEOUT) {
+		iscsi_conn_fail(conn, "no login within %d seconds",
+				ISCSI_LOGIN_TIMEOUT);
+		return;
+	}
+	/* EnforceIdleTimeoutDetection (MS-ISTM 3.32.4.4): a ping, and the end
+	 * if nothing at all comes back. */
+	if (conn->state != CONN_FULL || !conn->session->conf ||
+	    !conn->session->conf->enforce_idle_timeout || conn->paused)
+		return;
+	if (conn->ping_sent && now >= conn->last_rx + ISCSI_NOP_INTERVAL +
+					      ISCSI_NOP_TIMEOUT)
+		iscsi_conn_fail(conn, "no answer to a NOP-In for %d seconds",
+				ISCSI_NOP_TIMEOUT);
+	else if (!conn->ping_sent && now >= conn->last_rx + ISCSI_NOP_INTERVAL)
+		iscsi_nop_in_ping(conn);
+}
+
+bool iscsi_lane_tick(struct lane *lane)
+{
+	struct list_head *pos, *n;
+	uint64_t now = lane_now();
+
+	list_for_each_safe(pos, n, &lane->conns)
+		conn_tick(list_entry(pos, struct iscsi_conn, lane_link), now);
+	return !list_empty(&lane->conns);
+}
+
+void iscsi_lane_close_all(struct lane *lane)
+{
+	lane->stopping = true;
+	iscsi_listeners_close(lane);
+	while (!list_empty(&lane->conns))
+		iscsi_conn_close(list_entry(lane->conns.next,
+					    struct iscsi_conn, lane_link));
+}
+
+bool iscsi_lane_stopped(struct lane *lane)
+{
+	return lane->stopping && list_empty(&lane->sessions);
+}

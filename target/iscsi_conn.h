@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Connections: reception, output, and the PDUs that are not about tasks.
+ * Everything here runs on the connection's lane.
+ */
+#ifndef ISTM_TARGET_ISCSI_CONN_H
+#define ISTM_TARGET_ISCSI_CONN_H
+
+#include "target/iscsi_proto.h"
+#include "target/iscsi_server.h"
+#include "target/iscsi_session.h"
+#include "target/iscsi_text.h"
+
+struct iscsi_login;
+
+enum iscsi_conn_state {
+	CONN_LOGIN,   /* not yet in full feature phase */
+	CONN_FULL,    /* full feature phase */
+	CONN_CLOSING, /* nothing more is read; closed when all is sent */
+	CONN_DEAD,    /* closed, to be freed at the end of the pass */
+};
+
+/* Output queued beyond which nothing more is read from the connection, so
+ * that a reader that never drains costs no more than this. */
+#define ISCSI_OUT_HIGH (4u << 20)
+#define ISCSI_OUT_LOW  (1u << 20)
+/* The same for PDUs, which cost more memory than their bytes. */
+#define ISCSI_OUT_PDUS 4096
+
+/* A PDU on its way out. */
+struct iscsi_out {
+	struct list_head link;
+	uint8_t bhs[ISCSI_BHS_LEN + ISCSI_DIGEST_LEN];
+	uint8_t hdr_len;
+	uint8_t tail_len;
+	uint8_t tail[3 + ISCSI_DIGEST_LEN]; /* padding, data digest */
+	/* Data: a part of a scattered buffer. */
+	const struct iovec *iov;
+	int iovcnt;
+	uint32_t off, len;
+	struct iovec one;	 /* for data in one piece */
+	void *owned;		 /* freed when sent */
+	struct iscsi_task *task; /* its last PDU: goes when sent */
+};
+
+enum iscsi_rx_state { RX_HEADER, RX_DATA, RX_TAIL };
+
+struct iscsi_conn {
+	struct lane_fd lfd;
+	struct lane *lane;
+	struct iscsi_server *server;
+	struct list_head lane_link, dirty_link, run_link;
+	uint64_t id; /* never used again on this lane */
+	int fd;
+	enum iscsi_conn_state state;
+	struct sockaddr_storage peer, local;
+	uint16_t tpgt, cid;
+	char name[ISCSI_ADDR_STR]; /* of the peer, for messages */
+	uint64_t since, last_rx;   /* lane_now() */
+	uint64_t deadline;	   /* close then; 0: none */
+	bool ping_sent;
+	bool logged; /* one refusal of input has been logged */
+
+	/* Reception. */
+	bool readable, hup, paused;
+	bool waiting; /* login waits for another thread: read nothing */
+	enum iscsi_rx_state rx_state;
+	unsigned hdr_have, hdr_need;
+	uint32_t data_len;  /* of this PDU */
+	uint32_t data_have;
+	unsigned tail_have, tail_need;
+	uint32_t rx_crc;
+	bool rx_refused;    /* rejected by its header */
+	bool rx_digest;	    /* there is a data digest to check */
+	/* Where the payload goes; rx_iov NULL: nowhere. */
+	const struct iovec *rx_iov;
+	int rx_iovcnt;
+	uint32_t rx_off;
+	struct iovec rx_one;
+	uint8_t *rx_owned;	    /* payload of a PDU without a task */
+	struct iscsi_task *rx_task; /* SCSI command or Data-Out */
+	uint8_t hdr[ISCSI_HDR_MAX];
+	uint8_t tail[3 + ISCSI_DIGEST_LEN];
+
+	/* Output. */
+	struct list_head out;
+	uint32_t out_sent; /* of the first PDU */
+	size_t out_bytes;
+	unsigned out_pdus;
+	bool writable;
+	uint32_t statsn;
+	bool header_digest, data_digest; /* from full feature phase on */
+
+	struct iscsi_login *login; /* until full feature phase */
+	struct iscsi_session *session;
+	uint64_t reserved;	  /* bytes of running tasks' buffers */
+	struct list_head waiters; /* tasks that wait for buffers */
+
+	/* Text negotiation in full feature phase. */
+	struct iscsi_text text_in, text_out;
+	uint32_t text_itt, text_ttt;
+	size_t text_off;
+};
+
+/* ---- connections (iscsi_conn.c) ------------------------------------------ */
+
+/* Any thread: hand an accepted socket to a lane. Takes the socket; the peer
+ * has been counted. */
+void iscsi_conn_assign(struct iscsi_server *server, int fd,
+		       const struct sockaddr_storage *peer,
+		       const struct sockaddr_storage *local, uint16_t tpgt);
+/* Close now. Freed at the end of the pass. */
+void iscsi_conn_close(struct iscsi_conn *conn);
+/* Read nothing more, send what is queued, then close. */
+void iscsi_conn_finish(struct iscsi_conn *conn);
+/* Log why, once per connection, and close. */
+void iscsi_conn_fail(struct iscsi_conn *conn, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+/* A complaint that does not end the connection; the first is logged. */
+void iscsi_conn_warn(struct iscsi_conn *conn, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+struct iscsi_conn *iscsi_conn_find(struct lane *lane, uint64_t id);
+/* Let it be read (again) in this pass or the next. */
+void iscsi_conn_runnable(struct iscsi_conn *conn);
+/* Initiator's name if known, and address. */
+const char *iscsi_conn_who(const struct iscsi_conn *conn, char out[320]);
+
+/* For lane.c. */
+void iscsi_lane_init_pools(struct lane *lane);
+void iscsi_lane_run(struct lane *lane);
+void iscsi_lane_pass(struct lane *lane);
+bool iscsi_lane_tick(struct lane *lane);
+void iscsi_lane_close_all(struct lane *lane);
+bool iscsi_lane_stopped(struct lane *lane);
+
+/* ---- reception (iscsi_rx.c) ---------------------------------------------- */
+
+/* Take what has arrived, up to a fair share. */
+void iscsi_rx(struct iscsi_conn *conn);
+/* Parse bytes as if they had been received. */
+void iscsi_rx_feed(struct iscsi_conn *conn, const uint8_t *data, size_t len);
+
+/* ---- dispatch (iscsi_dispatch.c) ------------------------------------------ */
+
+/* The header is complete and its lengths are sound: decide where the payload
+ * goes. */
+void iscsi_pdu_header(struct iscsi_conn *conn);
+/* The PDU is complete. */
+void iscsi_pdu_complete(struct iscsi_conn *conn, bool digest_ok);
+/* A request other than a SCSI command whose turn has come. */
+void iscsi_request(struct iscsi_conn *conn, const uint8_t *bhs,
+		   const uint8_t *data, uint32_t len);
+void iscsi_reject(struct iscsi_conn *conn, uint8_t reason, const uint8_t *bhs);
+
+/* ---- SCSI commands and their data (iscsi_task.c, iscsi_data.c) ------------ */
+
+void iscsi_cmd_header(struct iscsi_conn *conn);
+void iscsi_cmd_complete(struct iscsi_conn *conn);
+void iscsi_data_out_header(struct iscsi_conn *conn);
+void iscsi_data_out_complete(struct iscsi_conn *conn, bool digest_ok);
+
+/* ---- output (iscsi_tx.c) -------------------------------------------------- */
+
+#define STATSN_NONE 0 /* leave the field alone */
+#define STATSN_SHOW 1 /* the next one, without using it up */
+#define STATSN_NEXT 2 /* this PDU has one */
+
+/* @return NULL when out of memory: the connection has been closed then */
+struct iscsi_out *iscsi_out_new(struct iscsi_conn *conn, uint8_t opcode);
+void iscsi_out_data(struct iscsi_out *out, const void *data, uint32_t len);
+/* Number it, add digests and put it in line. */
+void iscsi_out_queue(struct iscsi_conn *conn, struct iscsi_out *out,
+		     int statsn);
+/* Send what the socket takes. */
+void iscsi_tx(struct iscsi_conn *conn);
+void iscsi_tx_drop(struct iscsi_conn *conn);
+
+/* ---- login (iscsi_login.c) ------------------------------------------------ */
+
+void iscsi_login_pdu(struct iscsi_conn *conn, const uint8_t *data,
+		     uint32_t len);
+void iscsi_login_free(struct iscsi_login *login);
+/* What the login waited for has happened. */
+void iscsi_login_resume(struct iscsi_conn *conn);
+
+/* ---- text requests and discovery (iscsi_text_req.c) ------------------------ */
+
+void iscsi_text_request(struct iscsi_conn *conn, const uint8_t *bhs,
+			const uint8_t *data, uint32_t len);
+
+/* ---- others (iscsi_misc.c, iscsi_tmf.c) ------------------------------------ */
+
+void iscsi_nop_out(struct iscsi_conn *conn, const uint8_t *bhs,
+		   const uint8_t *data, uint32_t len);
+void iscsi_nop_in_ping(struct iscsi_conn *conn);
+void iscsi_logout(struct iscsi_conn *conn, const uint8_t *bhs);
+/* Ask the initiator to log out, and close after the grace period. */
+void iscsi_async_logout(struct iscsi_conn *conn);
+void iscsi_tmf(struct iscsi_conn *conn, const uint8_t *bhs);
+
+#endif /* ISTM_TARGET_ISCSI_CONN_H */

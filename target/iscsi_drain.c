@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Waiting until no lane works on something any more.
+ */
+#include <stdlib.h>
+
+#include "target/iscsi_conn.h"
+#include "target/iscsi_session.h"
+
+/* A lane's part; also the message that brings it. */
+struct drain_node {
+	struct msg msg;
+	struct list_head link; /* lane->drains */
+	struct iscsi_drain *drain;
+};
+
+struct iscsi_drain *iscsi_drain_new(struct iscsi_server *server)
+{
+	struct iscsi_drain *drain = calloc(1, sizeof(*drain));
+
+	if (drain)
+		drain->server = server;
+	return drain;
+}
+
+static bool matches(const struct iscsi_drain *drain,
+		    const struct iscsi_task *task)
+{
+	if (task->state == TASK_HELD)
+		return false; /* not delivered: comes after */
+	if (drain->except && task->session->id == drain->except)
+		return false;
+	if (drain->only && task->session->id != drain->only)
+		return false;
+	if (drain->has_itt && task->itt != drain->itt)
+		return false;
+	if (drain->tgt && task->session->tgt != drain->tgt)
+		return false;
+	return !drain->lu || task->scsi.lu == drain->lu;
+}
+
+static bool lane_busy(struct lane *lane, const struct iscsi_drain *drain)
+{
+	struct list_head *s, *t;
+
+	list_for_each(s, &lane->sessions) {
+		struct iscsi_session *session =
+			list_entry(s, struct iscsi_session, lane_link);
+
+		list_for_each(t, &session->tasks) {
+			const struct iscsi_task *task =
+				list_entry(t, struct iscsi_task, link);
+
+			if (task->state == TASK_RUN && matches(drain, task))
+				return true;
+		}
+	}
+	return false;
+}
+
+static void node_done(struct drain_node *node)
+{
+	struct iscsi_drain *drain = node->drain;
+
+	list_del(&node->link);
+	free(node);
+	if (atomic_fetch_sub(&drain->remaining, 1) > 1)
+		return;
+	drain->done(drain);
+	if (drain->tgt)
+		iscsi_tgt_unref(drain->tgt);
+	free(drain);
+}
+
+void iscsi_drain_check(struct lane *lane)
+{
+	struct list_head *pos, *n;
+
+	list_for_each_safe(pos, n, &lane->drains) {
+		struct drain_node *node =
+			list_entry(pos, struct drain_node, link);
+
+		if (!lane_busy(lane, node->drain))
+			node_done(node);
+	}
+}
+
+/* The unit goes; what the task still waits for arrives, and then the
+ * initiator is told LOGICAL UNIT NOT SUPPORTED. */
+static void unit_gone(struct iscsi_task *task)
+{
+	if (!task->failed) {
+		iscsi_task_fail(task, 0x2500);
+		task->scsi.sense[2] = 0x05; /* ILLEGAL REQUEST */
+	}
+	task->scsi.lu = NULL;
+	if (task->state == TASK_WAIT) {
+		list_del(&task->wait_link);
+		task->state = TASK_DATA;
+		iscsi_task_advance(task);
+	}
+}
+
+/* End the tasks that have not reached the unit; those at work are waited
+ * for. */
+static void end_tasks(struct iscsi_session *session,
+		      const struct iscsi_drain *drain)
+{
+	struct list_head *pos, *n;
+	bool lost = false;
+
+	list_for_each_safe(pos, n, &session->tasks) {
+		struct iscsi_task *task =
+			list_entry(pos, struct iscsi_task, link);
+
+		if (task->state == TASK_SEND || !matches(drain, task))
+			continue;
+		lost = true;
+		if (drain->abort) {
+			iscsi_task_abort(task);
+		} else if (task->state != TASK_RUN) {
+			unit_gone(task);
+		}
+	}
+	if (lost && drain->attention && session->nexus &&
+	    session->id != drain->no_attention)
+		scsi_nexus_unit_attention(session->nexus,
+					  (struct scsi_lu *)(uintptr_t)drain->lu,
+					  drain->attention);
+}
+
+static void lane_got_drain(struct msg *msg, void *receiver)
+{
+	struct drain_node *node = (struct drain_node *)(void *)msg;
+	struct lane *lane = receiver;
+	struct list_head *pos, *n;
+
+	list_for_each_safe(pos, n, &lane->sessions)
+		end_tasks(list_entry(pos, struct iscsi_session, lane_link),
+			  node->drain);
+	list_add_tail(&node->link, &lane->drains);
+	iscsi_drain_check(lane);
+}
+
+void iscsi_drain_start(struct iscsi_drain *drain, struct lane *lane)
+{
+	struct iscsi_server *server = drain->server;
+	unsigned lanes = lane ? 1 : server->num_lanes;
+
+	atomic_init(&drain->remaining, lanes);
+	for (unsigned i = 0; i < lanes; i++) {
+		struct lane *to = lane ? lane : &server->lanes[i];
+		struct drain_node *node = calloc(1, sizeof(*node));
+
+		if (!node)
+			abort();
+		node->msg.handle = lane_got_drain;
+		list_init(&node->link);
+		node->drain = drain;
+		msgq_post(&to->inbox, &node->msg);
+	}
+}

@@ -1,0 +1,576 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The login phase (RFC 7143 6.3, 11.12, 11.13): a dialogue of requests and
+ * responses through the security and operational stages.
+ */
+#include "target/iscsi_login.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "target/iscsi_acl.h"
+
+void iscsi_login_free(struct iscsi_login *login)
+{
+	if (!login)
+		return;
+	if (login->conf)
+		iscsi_conf_unref(login->conf);
+	iscsi_text_free(&login->in);
+	iscsi_text_free(&login->out);
+	free(login);
+}
+
+bool iscsi_refuse(struct iscsi_refusal *refusal, uint16_t status,
+		  const char *fmt, ...)
+{
+	va_list ap;
+
+	refusal->status = status;
+	va_start(ap, fmt);
+	vsnprintf(refusal->why, sizeof(refusal->why), fmt, ap);
+	va_end(ap);
+	return false;
+}
+
+const char *iscsi_login_value(struct iscsi_login *login, const char *name)
+{
+	struct iscsi_text_iter it = { login->in.data,
+				      login->in.data + login->in.len };
+	const char *key, *value;
+
+	while (login->in.len && iscsi_text_next(&it, &key, &value) > 0) {
+		size_t len = strlen(name);
+
+		if (strncmp(key, name, len) == 0 && key[len] == '=')
+			return value;
+	}
+	return NULL;
+}
+
+/* ---- responses ---------------------------------------------------------- */
+
+static void login_respond(struct iscsi_conn *conn, uint8_t flags,
+			  uint16_t status)
+{
+	struct iscsi_login *login = conn->login;
+	struct iscsi_session *session = conn->session;
+	struct iscsi_out *out = iscsi_out_new(conn, ISCSI_OP_LOGIN_RSP);
+
+	if (!out)
+		return;
+	out->bhs[1] = flags;
+	memcpy(out->bhs + 8, session->isid, 6);
+	put_be16(out->bhs + 14, status ? login->tsih : session->tsih);
+	put_be32(out->bhs + 16, login->itt);
+	put_be16(out->bhs + 36, status);
+	if (login->out.len && !status) {
+		out->owned = login->out.data;
+		iscsi_out_data(out, out->owned, (uint32_t)login->out.len);
+		memset(&login->out, 0, sizeof(login->out));
+	}
+	/* 11.13.4: StatSN is there for success only */
+	iscsi_out_queue(conn, out, status ? STATSN_NONE : STATSN_NEXT);
+}
+
+static void login_event(struct iscsi_conn *conn, uint16_t status)
+{
+	struct iscsi_login *login = conn->login;
+	struct iscsi_login_event event = {
+		.initiator_name = conn->session->initiator,
+		.target_name = login->target_name,
+		.peer = conn->peer,
+		.discovery = login->discovery,
+		.accepted = status == ISCSI_LOGIN_SUCCESS,
+		.status_class = (uint8_t)(status >> 8),
+		.status_detail = (uint8_t)status,
+	};
+
+	if (conn->session->initiator[0])
+		iscsi_report_login(conn->server, &event);
+}
+
+static void login_refused(struct iscsi_conn *conn,
+			  const struct iscsi_refusal *refusal)
+{
+	char who[320];
+
+	iscsi_log(conn->server, ISCSI_LOG_WARN,
+		  "login of %s%s%s refused (status 0x%04x): %s",
+		  iscsi_conn_who(conn, who),
+		  conn->login->target_name[0] ? " to " : "",
+		  conn->login->target_name, refusal->status, refusal->why);
+	login_event(conn, refusal->status);
+	login_respond(conn, 0, refusal->status);
+	iscsi_conn_finish(conn);
+}
+
+/* ---- the first request ---------------------------------------------------- */
+
+static bool login_start(struct iscsi_conn *conn, struct iscsi_refusal *refusal)
+{
+	struct iscsi_session *session = iscsi_session_new(conn->lane);
+	struct iscsi_login *login;
+	const uint8_t *bhs = conn->hdr;
+
+	if (!session) {
+		iscsi_conn_fail(conn, "out of memory for a session");
+		return false;
+	}
+	session->conn = conn;
+	conn->session = session;
+	login = calloc(1, sizeof(*login));
+	if (!login) {
+		iscsi_conn_fail(conn, "out of memory for a login");
+		return false;
+	}
+	conn->login = login;
+	memcpy(session->isid, bhs + 8, 6);
+	session->tpgt = conn->tpgt;
+	session->exp_cmdsn = get_be32(bhs + 24);
+	session->max_cmdsn = session->exp_cmdsn - 1;
+	conn->statsn = get_be32(bhs + 28);
+	conn->cid = get_be16(bhs + 20);
+	login->itt = get_be32(bhs + 16);
+	login->tsih = get_be16(bhs + 14);
+	login->stage = ISCSI_LOGIN_CSG(bhs[1]);
+	iscsi_params_default(&login->ours);
+	login->ours.immediate_data = 1;
+	login->ours.initial_r2t = 0;
+	login->ours.max_r2t = ISCSI_MAX_R2T;
+	login->ours.time2wait = 0;
+	login->ours.time2retain = 0;
+	login->started = true;
+	/* 11.12.5: ours is version 0 */
+	if (bhs[3] > 0)
+		return iscsi_refuse(refusal, ISCSI_LOGIN_VERSION,
+				    "its lowest version is %u", bhs[3]);
+	return true;
+}
+
+static bool login_header(struct iscsi_conn *conn, struct iscsi_refusal *refusal)
+{
+	struct iscsi_login *login = conn->login;
+	const uint8_t *bhs = conn->hdr;
+	uint8_t flags = bhs[1], csg = ISCSI_LOGIN_CSG(flags),
+		nsg = ISCSI_LOGIN_NSG(flags);
+
+	login->flags = flags;
+	if (flags & ISCSI_LOGIN_TRANSIT && flags & ISCSI_TEXT_CONTINUE)
+		return iscsi_refuse(refusal, ISCSI_LOGIN_INITIATOR_ERR,
+				    "T and C bits together");
+	if (csg != login->stage || csg > ISCSI_STAGE_OP)
+		return iscsi_refuse(refusal, ISCSI_LOGIN_INVALID_REQ,
+				    "current stage %u, where %u is due", csg,
+				    login->stage);
+	if (flags & ISCSI_LOGIN_TRANSIT && (nsg <= csg || nsg == 2))
+		return iscsi_refuse(refusal, ISCSI_LOGIN_INVALID_REQ,
+				    "next stage %u after stage %u", nsg, csg);
+	if (memcmp(bhs + 8, conn->session->isid, 6) != 0 ||
+	    get_be16(bhs + 14) != login->tsih ||
+	    get_be16(bhs + 20) != conn->cid ||
+	    get_be32(bhs + 16) != login->itt)
+		return iscsi_refuse(refusal, ISCSI_LOGIN_INITIATOR_ERR,
+				    "ISID, TSIH, CID or task tag changed");
+	return true;
+}
+
+/* A TSIH asks to join a session; each has one connection. */
+static bool login_join(struct iscsi_conn *conn, struct iscsi_refusal *refusal)
+{
+	struct iscsi_server *server = conn->server;
+	const struct iscsi_session *other;
+	bool same;
+
+	pthread_mutex_lock(&server->lock);
+	other = server->by_tsih[conn->login->tsih];
+	same = other && other->tgt == conn->session->tgt &&
+	       strcmp(other->initiator, conn->session->initiator) == 0 &&
+	       memcmp(other->isid, conn->session->isid, 6) == 0;
+	pthread_mutex_unlock(&server->lock);
+	if (same)
+		return iscsi_refuse(refusal, ISCSI_LOGIN_TOO_MANY,
+				    "session 0x%04x has its one connection",
+				    conn->login->tsih);
+	return iscsi_refuse(refusal, ISCSI_LOGIN_NO_SESSION,
+			    "there is no session 0x%04x of it",
+			    conn->login->tsih);
+}
+
+/* Configuration that login takes from the target. */
+static void take_conf(struct iscsi_login *login, struct iscsi_conf *conf)
+{
+	login->conf = conf;
+	login->chap_needed = conf->chap;
+	login->ours.target_mrdsl = conf->target_mrdsl;
+	login->ours.max_burst = conf->max_burst;
+	login->ours.first_burst = conf->first_burst;
+}
+
+static bool find_target(struct iscsi_conn *conn, const char *name,
+			struct iscsi_refusal *refusal)
+{
+	struct iscsi_login *login = conn->login;
+	struct iscsi_conf *conf = NULL;
+
+	if (!iscsi_name_normalize(name, login->target_name))
+		return iscsi_refuse(refusal, ISCSI_LOGIN_NOT_FOUND,
+				    "TargetName is no iSCSI name");
+	conn->session->tgt = iscsi_tgt_find(conn->server, login->target_name,
+					    &conf);
+	if (!conn->session->tgt)
+		return iscsi_refuse(refusal, ISCSI_LOGIN_NOT_FOUND,
+				    "there is no such target");
+	take_conf(login, conf);
+	if (!conf->enabled)
+		return iscsi_refuse(refusal, ISCSI_LOGIN_UNAVAILABLE,
+				    "the target is disabled");
+	if (!iscsi_acl_check(conf, conn->session->initiator, &conn->peer))
+		return iscsi_refuse(refusal, ISCSI_LOGIN_FORBIDDEN,
+				    "the target does not list the initiator");
+	return true;
+}
+
+/* 6.3.1: the first request names initiator, session type and target. */
+static bool login_identify(struct iscsi_conn *conn,
+			   struct iscsi_refusal *refusal)
+{
+	struct iscsi_login *login = conn->login;
+	const char *initiator = iscsi_login_value(login, "InitiatorName");
+	const char *type = iscsi_login_value(login, "SessionType");
+	const char *target = iscsi_login_value(login, "TargetName");
+
+	if (!initiator)
+		return iscsi_refuse(refusal, ISCSI_LOGIN_MISSING_PARAM,
+				    "InitiatorName is missing");
+	if (!iscsi_name_normalize(initiator, conn->session->initiator)) {
+		conn->session->initiator[0] = '\0';
+		return iscsi_refuse(refusal, ISCSI_LOGIN_INITIATOR_ERR,
+				    "InitiatorName is no iSCSI name");
+	}
+	login->discovery = type && strcmp(type, "Discovery") == 0;
+	if (type && !login->discovery && strcmp(type, "Normal") != 0)
+		return iscsi_refuse(refusal, ISCSI_LOGIN_SESSION_TYPE,
+				    "unknown session type");
+	if (login->discovery) {
+		login->ours.target_mrdsl = 65536;
+		if (login->tsih)
+			return login_join(conn, refusal);
+		return true;
+	}
+	if (!target)
+		return iscsi_refuse(refusal, ISCSI_LOGIN_MISSING_PARAM,
+				    "TargetName is missing");
+	if (!find_target(conn, target, refusal))
+		return false;
+	if (login->tsih)
+		return login_join(conn, refusal);
+	iscsi_text_add_number(&login->out, "TargetPortalGroupTag", conn->tpgt);
+	if (login->conf->alias[0])
+		iscsi_text_add(&login->out, "TargetAlias", login->conf->alias);
+	return true;
+}
+
+/* ---- keys ------------------------------------------------------------------- */
+
+static bool is_answer(const char *value)
+{
+	return strcmp(value, "Reject") == 0 ||
+	       strcmp(value, "NotUnderstood") == 0 ||
+	       strcmp(value, "Irrelevant") == 0;
+}
+
+static bool login_key(struct iscsi_conn *conn, const char *name,
+		      const char *value, struct iscsi_refusal *refusal)
+{
+	struct iscsi_login *login = conn->login;
+	const struct iscsi_key *key = iscsi_key_find(name);
+	char answer[ISCSI_ANSWER_MAX], own[ISCSI_KEY_MAX + 1];
+	uint64_t bit;
+
+	if (!key) {
+		snprintf(own, sizeof(own), "%.*s", (int)strcspn(name, "="),
+			 name);
+		if (!is_answer(value))
+			iscsi_text_add(&login->out, own, "NotUnderstood");
+		return true;
+	}
+	if (key->use == USE_SECURITY) {
+		if (login->stage != ISCSI_STAGE_SECURITY)
+			return iscsi_refuse(refusal, ISCSI_LOGIN_INVALID_REQ,
+					    "%s outside the security stage",
+					    key->name);
+		return true; /* iscsi_auth_step() */
+	}
+	/* 6.3: "MUST NOT attempt to … negotiate a parameter more than once" */
+	bit = 1ull << (key - iscsi_keys);
+	if (login->seen & bit)
+		return iscsi_refuse(refusal, ISCSI_LOGIN_INITIATOR_ERR,
+				    "%s more than once", key->name);
+	login->seen |= bit;
+	if (is_answer(value))
+		return true;
+	if (key->use == USE_FFPO || !(key->flags & KEY_FROM_INITIATOR)) {
+		iscsi_text_add(&login->out, key->name, "Reject");
+		return true;
+	}
+	if (login->discovery && key->flags & KEY_NOT_DISCOVERY) {
+		iscsi_text_add(&login->out, key->name, "Irrelevant");
+		return true;
+	}
+	switch (iscsi_key_negotiate(key, value, &login->ours,
+				    &conn->session->params, answer)) {
+	case KEY_ANSWER:
+		iscsi_text_add(&login->out, key->name, answer);
+		break;
+	case KEY_REJECT:
+		iscsi_text_add(&login->out, key->name, "Reject");
+		break;
+	case KEY_SILENT:
+		break;
+	case KEY_ERROR:
+		return iscsi_refuse(refusal, ISCSI_LOGIN_INITIATOR_ERR,
+				    "%s is out of range", key->name);
+	}
+	return true;
+}
+
+static bool login_keys(struct iscsi_conn *conn, struct iscsi_refusal *refusal)
+{
+	struct iscsi_login *login = conn->login;
+	struct iscsi_text_iter it = { login->in.data,
+				      login->in.data + login->in.len };
+	const char *key, *value;
+	int ret = 0;
+
+	while (login->in.len &&
+	       (ret = iscsi_text_next(&it, &key, &value)) > 0) {
+		if (!login_key(conn, key, value, refusal))
+			return false;
+	}
+	if (ret < 0)
+		return iscsi_refuse(refusal, ISCSI_LOGIN_INITIATOR_ERR,
+				    "malformed text");
+	if (login->stage == ISCSI_STAGE_OP && !login->declared) {
+		login->declared = true;
+		conn->session->params.target_mrdsl = login->ours.target_mrdsl;
+		iscsi_text_add_number(&login->out, "MaxRecvDataSegmentLength",
+				      login->ours.target_mrdsl);
+	}
+	if (login->out.failed || login->out.len > ISCSI_LOGIN_TEXT_MAX)
+		return iscsi_refuse(refusal, ISCSI_LOGIN_INITIATOR_ERR,
+				    "more keys than can be answered");
+	return true;
+}
+
+/* ---- the end ---------------------------------------------------------------- */
+
+static bool make_nexus(struct iscsi_session *session)
+{
+	struct scsi_nexus_config config = {
+		.initiator_name = session->initiator,
+		.target_name = session->conf->name,
+		.portal_group = session->tpgt,
+		.abort_tasks = iscsi_session_abort_tasks,
+		.private_data = session,
+	};
+
+	memcpy(config.isid, session->isid, sizeof(config.isid));
+	session->nexus = scsi_nexus_create(&config, session->conf->map);
+	return session->nexus != NULL;
+}
+
+/* Tell the main thread. */
+static bool report(struct iscsi_conn *conn)
+{
+	struct iscsi_session *session = conn->session;
+	struct iscsi_record *record = calloc(1, sizeof(*record));
+	struct iscsi_session_info *info;
+
+	if (!record)
+		return false;
+	info = &record->info;
+	memcpy(info->initiator_name, session->initiator,
+	       sizeof(info->initiator_name));
+	if (session->tgt) {
+		record->tgt = iscsi_tgt_ref(session->tgt);
+		memcpy(info->target_name, session->conf->name,
+		       sizeof(info->target_name));
+	}
+	info->tsih = session->tsih;
+	memcpy(info->isid, session->isid, sizeof(info->isid));
+	info->discovery = conn->login->discovery;
+	info->chap_used = session->chap_used;
+	record->conn.cid = conn->cid;
+	record->conn.initiator = conn->peer;
+	record->conn.target = conn->local;
+	record->conn.header_digest = session->params.header_digest;
+	record->conn.data_digest = session->params.data_digest;
+	session->record = record;
+	iscsi_report_session(conn->server, record);
+	return true;
+}
+
+/* The target as it is now: a change during the login counts. */
+static bool final_check(struct iscsi_conn *conn, struct iscsi_refusal *refusal)
+{
+	struct iscsi_session *session = conn->session;
+	struct iscsi_conf *conf = iscsi_tgt_conf(session->tgt);
+
+	if (!conf)
+		return iscsi_refuse(refusal, ISCSI_LOGIN_REMOVED,
+				    "the target was removed");
+	if (session->conf)
+		iscsi_conf_unref(session->conf);
+	session->conf = conf;
+	if (!conf->enabled)
+		return iscsi_refuse(refusal, ISCSI_LOGIN_UNAVAILABLE,
+				    "the target is disabled");
+	if (!iscsi_acl_check(conf, session->initiator, &conn->peer))
+		return iscsi_refuse(refusal, ISCSI_LOGIN_FORBIDDEN,
+				    "the target does not list the initiator");
+	if (conf->chap && !session->chap_used)
+		return iscsi_refuse(refusal, ISCSI_LOGIN_AUTH_FAILED,
+				    "the target now asks for CHAP");
+	return true;
+}
+
+static bool login_finish(struct iscsi_conn *conn, struct iscsi_refusal *refusal)
+{
+	struct iscsi_session *session = conn->session;
+	char who[320];
+
+	if (session->tgt && !final_check(conn, refusal))
+		return false;
+	switch (iscsi_session_register(session, conn->id)) {
+	case 0:
+		break;
+	case EBUSY:
+		conn->waiting = true; /* iscsi_login_resume() */
+		return true;
+	default:
+		return iscsi_refuse(refusal, ISCSI_LOGIN_NO_RESOURCES,
+				    "no session is free");
+	}
+	if ((session->tgt && !make_nexus(session)) || !report(conn))
+		return iscsi_refuse(refusal, ISCSI_LOGIN_NO_RESOURCES,
+				    "out of memory for a session");
+
+	iscsi_log(conn->server, ISCSI_LOG_NOTICE,
+		  "%s logged in to %s, session 0x%04x%s",
+		  iscsi_conn_who(conn, who),
+		  session->tgt ? session->conf->name : "discovery",
+		  session->tsih, session->chap_used ? ", CHAP" : "");
+	login_event(conn, ISCSI_LOGIN_SUCCESS);
+	login_respond(conn,
+		      (uint8_t)(ISCSI_LOGIN_TRANSIT | conn->login->stage << 2 |
+				ISCSI_STAGE_FULL),
+		      ISCSI_LOGIN_SUCCESS);
+	if (conn->state == CONN_DEAD)
+		return true;
+	conn->state = CONN_FULL;
+	/* 13.1: digests begin with the first PDU after the login. */
+	conn->header_digest = session->params.header_digest;
+	conn->data_digest = session->params.data_digest;
+	conn->text_ttt = ISCSI_TAG_NONE;
+	iscsi_login_free(conn->login);
+	conn->login = NULL;
+	return true;
+}
+
+void iscsi_login_resume(struct iscsi_conn *conn)
+{
+	struct iscsi_refusal refusal;
+
+	conn->waiting = false;
+	if (!login_finish(conn, &refusal))
+		login_refused(conn, &refusal);
+	else if (!conn->waiting)
+		iscsi_conn_runnable(conn);
+}
+
+static bool may_leave_security(struct iscsi_login *login,
+			       struct iscsi_refusal *refusal)
+{
+	/* 12: with no AuthMethod there is no authentication */
+	if (login->auth == AUTH_START && !login->chap_needed)
+		login->auth = AUTH_DONE;
+	if (login->auth == AUTH_START)
+		return iscsi_refuse(refusal, ISCSI_LOGIN_AUTH_FAILED,
+				    "the target asks for CHAP");
+	return true;
+}
+
+/* The whole text of a request is here. */
+static bool login_step(struct iscsi_conn *conn, struct iscsi_refusal *refusal)
+{
+	struct iscsi_login *login = conn->login;
+	uint8_t flags = (uint8_t)(login->stage << 2), next;
+
+	if (!login->identified) {
+		if (!login_identify(conn, refusal))
+			return false;
+		login->identified = true;
+	}
+	if (!login_keys(conn, refusal))
+		return false;
+	if (login->stage == ISCSI_STAGE_SECURITY &&
+	    !iscsi_auth_step(conn, refusal))
+		return false;
+	/* Leaving the security stage, or never having been in it. */
+	if ((login->stage == ISCSI_STAGE_OP ||
+	     login->flags & ISCSI_LOGIN_TRANSIT) &&
+	    !may_leave_security(login, refusal))
+		return false;
+	if (!(login->flags & ISCSI_LOGIN_TRANSIT) || login->auth != AUTH_DONE) {
+		login_respond(conn, flags, ISCSI_LOGIN_SUCCESS);
+		return true;
+	}
+	next = ISCSI_LOGIN_NSG(login->flags);
+	if (next == ISCSI_STAGE_FULL)
+		return login_finish(conn, refusal);
+	login_respond(conn, flags | ISCSI_LOGIN_TRANSIT | next,
+		      ISCSI_LOGIN_SUCCESS);
+	login->stage = next;
+	return true;
+}
+
+static bool login_request(struct iscsi_conn *conn, const uint8_t *data,
+			  uint32_t len, struct iscsi_refusal *refusal)
+{
+	struct iscsi_login *login;
+	bool ok;
+
+	if (!conn->login && !login_start(conn, refusal))
+		return false;
+	login = conn->login;
+	if (!login_header(conn, refusal))
+		return false;
+	iscsi_text_append(&login->in, data, len, ISCSI_TEXT_MAX);
+	if (login->in.failed)
+		return iscsi_refuse(refusal, ISCSI_LOGIN_INITIATOR_ERR,
+				    "more than %u bytes of text",
+				    ISCSI_TEXT_MAX);
+	if (login->flags & ISCSI_TEXT_CONTINUE) {
+		/* 6.2: the answer to a part is empty */
+		login_respond(conn, (uint8_t)(login->stage << 2),
+			      ISCSI_LOGIN_SUCCESS);
+		return true;
+	}
+	ok = login_step(conn, refusal);
+	if (conn->login)
+		iscsi_text_free(&conn->login->in);
+	return ok;
+}
+
+void iscsi_login_pdu(struct iscsi_conn *conn, const uint8_t *data, uint32_t len)
+{
+	struct iscsi_refusal refusal;
+
+	if (!login_request(conn, data, len, &refusal) &&
+	    conn->state != CONN_DEAD)
+		login_refused(conn, &refusal);
+}

@@ -1,0 +1,414 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The server: lanes, the main thread's inbox, and what all of target/ uses.
+ */
+#include "target/iscsi_server.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "target/iscsi_session.h"
+
+/* ---- helpers ---------------------------------------------------------------- */
+
+void iscsi_log(struct iscsi_server *server, int level, const char *fmt, ...)
+{
+	char text[1024];
+	va_list ap;
+
+	if (level > server->debug_level || !server->log)
+		return;
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	server->log(level, text);
+}
+
+uint32_t iscsi_hash(const void *data, size_t len)
+{
+	const uint8_t *p = data;
+	uint32_t h = 2166136261u;
+
+	for (; len; len--, p++)
+		h = (h ^ *p) * 16777619u;
+	return h;
+}
+
+void iscsi_addr_normalize(struct sockaddr_storage *addr)
+{
+	struct sockaddr_in6 in6;
+	struct sockaddr_in *in = (struct sockaddr_in *)(void *)addr;
+
+	if (addr->ss_family != AF_INET6)
+		return;
+	memcpy(&in6, addr, sizeof(in6));
+	if (!IN6_IS_ADDR_V4MAPPED(&in6.sin6_addr))
+		return;
+	memset(addr, 0, sizeof(*addr));
+	in->sin_family = AF_INET;
+	in->sin_port = in6.sin6_port;
+	memcpy(&in->sin_addr, in6.sin6_addr.s6_addr + 12, 4);
+}
+
+const char *iscsi_addr_str(const struct sockaddr_storage *addr, char *out)
+{
+	char host[INET6_ADDRSTRLEN] = "?";
+
+	if (addr->ss_family == AF_INET6) {
+		const struct sockaddr_in6 *in6 = (const void *)addr;
+
+		inet_ntop(AF_INET6, &in6->sin6_addr, host, sizeof(host));
+		snprintf(out, ISCSI_ADDR_STR, "[%s]:%u", host,
+			 ntohs(in6->sin6_port));
+	} else {
+		const struct sockaddr_in *in = (const void *)addr;
+
+		inet_ntop(AF_INET, &in->sin_addr, host, sizeof(host));
+		snprintf(out, ISCSI_ADDR_STR, "%s:%u", host,
+			 ntohs(in->sin_port));
+	}
+	return out;
+}
+
+/* ---- connections per address -------------------------------------------------- */
+
+static struct in6_addr peer_key(const struct sockaddr_storage *peer)
+{
+	struct in6_addr key;
+
+	memset(&key, 0, sizeof(key));
+	if (peer->ss_family == AF_INET6) {
+		key = ((const struct sockaddr_in6 *)(const void *)peer)
+			      ->sin6_addr;
+	} else {
+		key.s6_addr[10] = key.s6_addr[11] = 0xff;
+		memcpy(key.s6_addr + 12,
+		       &((const struct sockaddr_in *)(const void *)peer)
+				->sin_addr,
+		       4);
+	}
+	return key;
+}
+
+static struct iscsi_peer *peer_find(struct list_head *head,
+				    const struct in6_addr *key)
+{
+	struct list_head *pos;
+
+	list_for_each(pos, head) {
+		struct iscsi_peer *p = list_entry(pos, struct iscsi_peer, link);
+
+		if (memcmp(&p->addr, key, sizeof(*key)) == 0)
+			return p;
+	}
+	return NULL;
+}
+
+bool iscsi_peer_add(struct iscsi_server *server,
+		    const struct sockaddr_storage *peer)
+{
+	struct in6_addr key = peer_key(peer);
+	struct list_head *head =
+		&server->peers[iscsi_hash(&key, sizeof(key)) % ISCSI_HASH];
+	struct iscsi_peer *p;
+	bool ok = false;
+
+	pthread_mutex_lock(&server->lock);
+	p = peer_find(head, &key);
+	if (!p) {
+		p = calloc(1, sizeof(*p));
+		if (p) {
+			p->addr = key;
+			list_add_tail(&p->link, head);
+		}
+	}
+	if (p && p->conns < ISCSI_CONNS_PER_ADDRESS &&
+	    server->num_conns < ISCSI_MAX_CONNS) {
+		p->conns++;
+		server->num_conns++;
+		ok = true;
+	} else if (p && p->conns == 0) {
+		list_del(&p->link);
+		free(p);
+	}
+	pthread_mutex_unlock(&server->lock);
+	return ok;
+}
+
+void iscsi_peer_del(struct iscsi_server *server,
+		    const struct sockaddr_storage *peer)
+{
+	struct in6_addr key = peer_key(peer);
+	struct list_head *head =
+		&server->peers[iscsi_hash(&key, sizeof(key)) % ISCSI_HASH];
+	struct iscsi_peer *p;
+
+	pthread_mutex_lock(&server->lock);
+	p = peer_find(head, &key);
+	if (p) {
+		server->num_conns--;
+		if (--p->conns == 0) {
+			list_del(&p->link);
+			free(p);
+		}
+	}
+	pthread_mutex_unlock(&server->lock);
+}
+
+/* ---- the server ----------------------------------------------------------------- */
+
+static void server_inbox_ready(struct tevent_context *ev,
+			       struct tevent_fd *fde, uint16_t flags,
+			       void *private_data)
+{
+	struct iscsi_server *server = private_data;
+
+	msgq_drain(&server->inbox, server);
+}
+
+static void stop_lanes(struct iscsi_server *server)
+{
+	for (unsigned i = 0; i < server->num_lanes; i++)
+		lane_stop(&server->lanes[i]);
+	server->num_lanes = 0;
+	free(server->lanes);
+	server->lanes = NULL;
+}
+
+static int server_destructor(struct iscsi_server *server)
+{
+	struct list_head *pos, *n;
+
+	/* No callbacks from what the lanes report while they end: their
+	 * owner is going away. */
+	memset(&server->ops, 0, sizeof(server->ops));
+	stop_lanes(server);
+	TALLOC_FREE(server->inbox_fde);
+	msgq_drain(&server->inbox, server);
+	iscsi_tgts_free(server);
+	list_for_each_safe(pos, n, &server->portals)
+		free(list_entry(pos, struct iscsi_portal, link));
+	msgq_fini(&server->inbox);
+	pthread_mutex_destroy(&server->lock);
+	return 0;
+}
+
+static int start_lanes(struct iscsi_server *server, unsigned num)
+{
+	server->lanes = calloc(num, sizeof(*server->lanes));
+	if (!server->lanes)
+		return ENOMEM;
+	for (unsigned i = 0; i < num; i++) {
+		int error = lane_start(&server->lanes[i], server, i);
+
+		if (error)
+			return error;
+		server->num_lanes++;
+	}
+	return 0;
+}
+
+struct iscsi_server *iscsi_server_create(TALLOC_CTX *mem_ctx,
+					 struct tevent_context *ev,
+					 const struct iscsi_server_config *cfg)
+{
+	struct iscsi_server *server = talloc_zero(mem_ctx, struct iscsi_server);
+	long cores = sysconf(_SC_NPROCESSORS_ONLN);
+	unsigned lanes = cfg->lanes;
+	int error;
+
+	if (!server) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	if (lanes == 0)
+		lanes = cores > 0 ? (unsigned)cores : 1;
+	server->ev = ev;
+	if (cfg->ops)
+		server->ops = *cfg->ops;
+	server->private_data = cfg->private_data;
+	server->debug_level = cfg->debug_level;
+	server->log = cfg->log;
+	list_init(&server->tgts);
+	list_init(&server->sessions);
+	list_init(&server->portals);
+	list_init(&server->lus);
+	list_init(&server->records);
+	for (int i = 0; i < ISCSI_HASH; i++) {
+		list_init(&server->tgt_hash[i]);
+		list_init(&server->session_hash[i]);
+		list_init(&server->peers[i]);
+	}
+	pthread_mutex_init(&server->lock, NULL);
+	error = msgq_init(&server->inbox);
+	if (error) {
+		pthread_mutex_destroy(&server->lock);
+		talloc_free(server);
+		errno = error;
+		return NULL;
+	}
+	talloc_set_destructor(server, server_destructor);
+	server->inbox_fde = tevent_add_fd(ev, server, server->inbox.efd,
+					  TEVENT_FD_READ, server_inbox_ready,
+					  server);
+	error = server->inbox_fde ? start_lanes(server, lanes) : ENOMEM;
+	if (error) {
+		talloc_free(server);
+		errno = error;
+		return NULL;
+	}
+	return server;
+}
+
+/* ---- what lanes report ------------------------------------------------------------ */
+
+struct record_msg {
+	struct msg msg;
+	struct iscsi_record *record;
+};
+
+static void record_lus(struct iscsi_record *record, bool add)
+{
+	/* The counters of the units follow the target's present map. */
+	if (record->tgt)
+		iscsi_tgt_count(record->tgt, add ? 1 : -1);
+}
+
+static void session_changed(struct iscsi_server *server, struct iscsi_tgt *tgt)
+{
+	if (tgt && tgt->removed)
+		return;
+	if (server->ops.session_changed)
+		server->ops.session_changed(tgt, server->private_data);
+}
+
+static void main_got_session(struct msg *msg, void *receiver)
+{
+	struct record_msg *m = list_entry(msg, struct record_msg, msg);
+	struct iscsi_server *server = receiver;
+	struct iscsi_record *record = m->record;
+
+	free(m);
+	record->info.tgt = record->tgt;
+	list_add_tail(&record->link, &server->records);
+	record_lus(record, true);
+	session_changed(server, record->tgt);
+}
+
+static void main_got_session_end(struct msg *msg, void *receiver)
+{
+	struct record_msg *m = list_entry(msg, struct record_msg, msg);
+	struct iscsi_server *server = receiver;
+	struct iscsi_record *record = m->record;
+
+	free(m);
+	list_del(&record->link);
+	record_lus(record, false);
+	session_changed(server, record->tgt);
+	if (record->tgt)
+		iscsi_tgt_unref(record->tgt);
+	free(record);
+}
+
+static void post_record(struct iscsi_server *server,
+			struct iscsi_record *record,
+			void (*handle)(struct msg *, void *))
+{
+	struct record_msg *m = calloc(1, sizeof(*m));
+
+	if (!m)
+		abort();
+	m->msg.handle = handle;
+	m->record = record;
+	msgq_post(&server->inbox, &m->msg);
+}
+
+void iscsi_report_session(struct iscsi_server *server,
+			  struct iscsi_record *record)
+{
+	post_record(server, record, main_got_session);
+}
+
+void iscsi_report_session_end(struct iscsi_server *server,
+			      struct iscsi_record *record)
+{
+	post_record(server, record, main_got_session_end);
+}
+
+struct login_msg {
+	struct msg msg;
+	struct iscsi_login_event event;
+	char initiator[ISCSI_NAME_MAX + 1], target[ISCSI_NAME_MAX + 1];
+};
+
+static void main_got_login(struct msg *msg, void *receiver)
+{
+	struct login_msg *m = list_entry(msg, struct login_msg, msg);
+	struct iscsi_server *server = receiver;
+
+	if (server->ops.login)
+		server->ops.login(&m->event, server->private_data);
+	free(m);
+}
+
+void iscsi_report_login(struct iscsi_server *server,
+			const struct iscsi_login_event *event)
+{
+	struct login_msg *m = calloc(1, sizeof(*m));
+
+	if (!m)
+		return;
+	m->msg.handle = main_got_login;
+	m->event = *event;
+	snprintf(m->initiator, sizeof(m->initiator), "%s",
+		 event->initiator_name);
+	snprintf(m->target, sizeof(m->target), "%s", event->target_name);
+	m->event.initiator_name = m->initiator;
+	m->event.target_name = m->target;
+	msgq_post(&server->inbox, &m->msg);
+}
+
+int iscsi_sessions(struct iscsi_server *server, struct iscsi_tgt *only,
+		   TALLOC_CTX *mem_ctx, struct iscsi_session_info **sessions,
+		   size_t *num)
+{
+	struct iscsi_session_info *infos;
+	struct list_head *pos;
+	size_t n = 0;
+
+	list_for_each(pos, &server->records) {
+		if (!only || list_entry(pos, struct iscsi_record, link)->tgt ==
+				     only)
+			n++;
+	}
+	infos = talloc_zero_array(mem_ctx, struct iscsi_session_info, n);
+	if (!infos)
+		return ENOMEM;
+	*num = n;
+	n = 0;
+	list_for_each(pos, &server->records) {
+		const struct iscsi_record *record =
+			list_entry(pos, struct iscsi_record, link);
+
+		if (only && record->tgt != only)
+			continue;
+		infos[n] = record->info;
+		if (record->tgt && record->tgt->removed)
+			infos[n].tgt = NULL;
+		infos[n].num_connections = 1;
+		infos[n].connections = talloc_memdup(infos, &record->conn,
+						     sizeof(record->conn));
+		if (!infos[n].connections) {
+			talloc_free(infos);
+			return ENOMEM;
+		}
+		n++;
+	}
+	*sessions = infos;
+	return 0;
+}

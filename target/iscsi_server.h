@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The server behind target.h, as the rest of target/ sees it: what lanes and
+ * the main thread share, and the rules for it.
+ *
+ * - A target's configuration is an immutable, reference-counted snapshot
+ *   (struct iscsi_conf). The current one hangs off the target under
+ *   server->lock; sessions hold the one that they work with.
+ * - The registry (targets by name, sessions by name and TSIH, portals,
+ *   connection counts) is under server->lock, held for a few instructions and
+ *   never across a system call. The hot path does not take it.
+ * - What target.h reports about sessions is the main thread's own copy, fed
+ *   by messages from the lanes.
+ */
+#ifndef ISTM_TARGET_ISCSI_SERVER_H
+#define ISTM_TARGET_ISCSI_SERVER_H
+
+#include <netinet/in.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "target/lane.h"
+#include "target/list.h"
+#include "target/msgq.h"
+#include "target/scsi.h"
+#include "target/target.h"
+
+struct iscsi_session;
+
+/* ---- limits ------------------------------------------------------------ */
+
+#define ISCSI_CONNS_PER_ADDRESS 1024
+#define ISCSI_MAX_CONNS		16384
+#define ISCSI_LOGIN_TIMEOUT	15 /* seconds from accept to full feature */
+/* What an initiator has left to log out after an asynchronous request. */
+#define ISCSI_LOGOUT_GRACE 3
+#define ISCSI_NOP_INTERVAL 15 /* seconds of silence before a NOP-In ping */
+#define ISCSI_NOP_TIMEOUT  15 /* and for its answer */
+
+/* ---- targets ----------------------------------------------------------- */
+
+/* An initiator identification, parsed. */
+struct iscsi_acl_id {
+	enum iscsi_id_method method;
+	char *value;
+	union {
+		struct in_addr in4;
+		struct in6_addr in6;
+		uint8_t mac[6];
+	};
+};
+
+/* One immutable configuration of a target. */
+struct iscsi_conf {
+	atomic_uint refs;
+	char name[ISCSI_NAME_MAX + 1]; /* lower case */
+	bool enabled, chap, reverse_chap, enforce_idle_timeout;
+	char *alias;
+	char *chap_user, *chap_secret;
+	char *reverse_user, *reverse_secret;
+	uint32_t target_mrdsl, first_burst, max_burst;
+	struct iscsi_acl_id *ids;
+	size_t num_ids;
+	struct scsi_lun_map *map;
+	struct iscsi_lu **lus; /* by position in the map; main thread */
+};
+
+struct iscsi_tgt {
+	atomic_uint refs; /* registry, sessions, messages */
+	struct iscsi_server *server;
+	struct list_head link;	    /* server->tgts, under lock */
+	struct list_head hash_link; /* server->tgt_hash, under lock */
+	struct iscsi_conf *conf;    /* under lock; NULL when removed */
+
+	/* Main thread only. */
+	void *private_data;
+	bool removed;
+	size_t num_sessions;
+};
+
+struct iscsi_lu {
+	struct iscsi_server *server;
+	struct scsi_lu *scsi;
+	/* Main thread only. */
+	struct list_head link; /* server->lus */
+	size_t num_sessions;   /* that see it */
+	bool removing;
+};
+
+struct iscsi_conf *iscsi_conf_ref(struct iscsi_conf *conf);
+void iscsi_conf_unref(struct iscsi_conf *conf);
+struct iscsi_tgt *iscsi_tgt_ref(struct iscsi_tgt *tgt);
+void iscsi_tgt_unref(struct iscsi_tgt *tgt);
+
+/* Any thread: look up by name, case-insensitively. References to the target
+ * and, when @conf is not NULL, to its configuration are the caller's. */
+struct iscsi_tgt *iscsi_tgt_find(struct iscsi_server *server, const char *name,
+				 struct iscsi_conf **conf);
+/* Any thread: the target's configuration now; NULL when it was removed. */
+struct iscsi_conf *iscsi_tgt_conf(struct iscsi_tgt *tgt);
+
+/* Main thread: a session of the target came (+1) or went (-1). */
+void iscsi_tgt_count(struct iscsi_tgt *tgt, int change);
+/* Main thread: take a unit out of the target's map, if it is there. */
+void iscsi_tgt_unmap(struct iscsi_tgt *tgt, const struct iscsi_lu *lu);
+/* When the lanes have stopped. */
+void iscsi_tgts_free(struct iscsi_server *server);
+
+/* ---- portals ----------------------------------------------------------- */
+
+struct iscsi_portal {
+	struct list_head link; /* server->portals, under lock */
+	struct sockaddr_storage addr;  /* as bound */
+	struct sockaddr_storage asked; /* as given, main thread */
+	socklen_t len;
+	uint16_t tag;
+	int fd; /* closed by lane 0 */
+};
+
+void iscsi_listeners_close(struct lane *lane);
+
+/* ---- the server -------------------------------------------------------- */
+
+#define ISCSI_HASH 1024
+
+/* Connections of one peer address. */
+struct iscsi_peer {
+	struct list_head link;
+	struct in6_addr addr;
+	unsigned conns;
+};
+
+struct iscsi_server {
+	struct tevent_context *ev;
+	struct iscsi_server_ops ops;
+	void *private_data;
+	int debug_level;
+	void (*log)(int level, const char *message);
+	struct msgq inbox; /* of the main thread */
+	struct tevent_fd *inbox_fde;
+	unsigned num_lanes;
+	struct lane *lanes;
+
+	pthread_mutex_t lock;
+	/* Under lock. */
+	struct list_head tgts;
+	struct list_head tgt_hash[ISCSI_HASH];
+	struct list_head sessions; /* iscsi_session.reg_link */
+	struct list_head session_hash[ISCSI_HASH];
+	struct iscsi_session *by_tsih[65536];
+	uint16_t last_tsih;
+	struct list_head portals;
+	struct list_head peers[ISCSI_HASH];
+	unsigned num_conns;
+
+	/* Main thread only. */
+	struct list_head lus;
+	struct list_head records; /* iscsi_record.link */
+};
+
+/* Main thread's record of a session. */
+struct iscsi_record {
+	struct list_head link;
+	struct iscsi_tgt *tgt; /* reference; NULL for discovery */
+	struct iscsi_session_info info;
+	struct iscsi_connection_info conn;
+};
+
+/* Lanes report; each makes a message of it. The record becomes the main
+ * thread's and the pointer a handle. */
+void iscsi_report_session(struct iscsi_server *server,
+			  struct iscsi_record *record);
+void iscsi_report_session_end(struct iscsi_server *server,
+			      struct iscsi_record *record);
+void iscsi_report_login(struct iscsi_server *server,
+			const struct iscsi_login_event *event);
+
+/* Counts a peer's connection. @return false when it has too many */
+bool iscsi_peer_add(struct iscsi_server *server,
+		    const struct sockaddr_storage *peer);
+void iscsi_peer_del(struct iscsi_server *server,
+		    const struct sockaddr_storage *peer);
+
+/* FNV-1a */
+uint32_t iscsi_hash(const void *data, size_t len);
+
+/* Compare and format addresses; IPv4-mapped ones are IPv4. */
+void iscsi_addr_normalize(struct sockaddr_storage *addr);
+#define ISCSI_ADDR_STR 64
+const char *iscsi_addr_str(const struct sockaddr_storage *addr, char *out);
+
+/* ---- logging ----------------------------------------------------------- */
+
+#define ISCSI_LOG_ERROR	 0
+#define ISCSI_LOG_WARN	 1
+#define ISCSI_LOG_NOTICE 3
+#define ISCSI_LOG_INFO	 5
+#define ISCSI_LOG_DEBUG	 10
+
+void iscsi_log(struct iscsi_server *server, int level, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* ---- waiting for I/O on all lanes --------------------------------------- */
+
+/*
+ * An order to all lanes: let go of what matches, and say when that is done.
+ * Made by the main thread (removal of a unit) or a lane (task management
+ * that reaches other sessions). Freed after its done().
+ */
+struct iscsi_drain {
+	atomic_uint remaining; /* lanes that have not finished */
+	struct iscsi_server *server;
+	/* Which tasks, of those delivered to the device server: */
+	const struct scsi_lu *lu; /* of this unit; NULL: of any */
+	struct iscsi_tgt *tgt;	  /* of this target, a reference; NULL: any */
+	uint64_t only, except;	  /* session ids; 0: none */
+	bool has_itt;
+	uint32_t itt;
+	/* End them; else those that still wait for data get told that their
+	 * unit has gone. */
+	bool abort;
+	uint16_t attention;    /* to raise on sessions that lost tasks, */
+	uint64_t no_attention; /* but not on this one */
+	/* On the thread of the last lane to finish. */
+	void (*done)(struct iscsi_drain *drain);
+	void *private_data;
+	struct lane *lane; /* of who started it, if a lane */
+	uint64_t conn_id;
+	uint32_t tag;
+};
+
+struct iscsi_drain *iscsi_drain_new(struct iscsi_server *server);
+/* @param lane the only one concerned; NULL: all */
+void iscsi_drain_start(struct iscsi_drain *drain, struct lane *lane);
+
+#endif /* ISTM_TARGET_ISCSI_SERVER_H */

@@ -1,0 +1,328 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Sessions: the registry, reinstatement, and their end.
+ */
+#include "target/iscsi_session.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "target/iscsi_acl.h"
+#include "target/iscsi_conn.h"
+
+struct iscsi_session *iscsi_session_new(struct lane *lane)
+{
+	struct iscsi_session *session = calloc(1, sizeof(*session));
+
+	if (!session)
+		return NULL;
+	session->lane = lane;
+	session->id = ++lane->next_id;
+	list_init(&session->reg_link);
+	list_init(&session->hash_link);
+	list_init(&session->waiters);
+	list_init(&session->lane_link);
+	list_init(&session->tasks);
+	list_init(&session->held);
+	for (int i = 0; i < ISCSI_TASK_HASH; i++)
+		list_init(&session->hash[i]);
+	iscsi_params_default(&session->params);
+	list_add_tail(&session->lane_link, &lane->sessions);
+	return session;
+}
+
+/* ---- messages to the lane of another session ----------------------------- */
+
+struct session_msg {
+	struct msg msg;
+	uint64_t id; /* of a session or a connection */
+};
+
+static void lane_got_kill(struct msg *msg, void *receiver)
+{
+	struct session_msg *m = (struct session_msg *)(void *)msg;
+	struct lane *lane = receiver;
+	struct list_head *pos;
+
+	list_for_each(pos, &lane->sessions) {
+		struct iscsi_session *session =
+			list_entry(pos, struct iscsi_session, lane_link);
+
+		if (session->id != m->id)
+			continue;
+		if (session->conn) {
+			iscsi_log(lane->server, ISCSI_LOG_NOTICE,
+				  "session 0x%04x of %s is reinstated",
+				  session->tsih, session->initiator);
+			iscsi_conn_close(session->conn);
+		}
+		break;
+	}
+	free(m);
+}
+
+static void lane_got_wake(struct msg *msg, void *receiver)
+{
+	struct session_msg *m = (struct session_msg *)(void *)msg;
+	struct iscsi_conn *conn = iscsi_conn_find(receiver, m->id);
+
+	free(m);
+	if (conn && conn->waiting)
+		iscsi_login_resume(conn);
+}
+
+static bool post(struct lane *lane, uint64_t id,
+		 void (*handle)(struct msg *, void *))
+{
+	struct session_msg *m = calloc(1, sizeof(*m));
+
+	if (!m)
+		return false;
+	m->msg.handle = handle;
+	m->id = id;
+	msgq_post(&lane->inbox, &m->msg);
+	return true;
+}
+
+/* ---- the registry -------------------------------------------------------- */
+
+static struct list_head *bucket(struct iscsi_server *server,
+				const struct iscsi_session *session)
+{
+	uint32_t h = iscsi_hash(session->initiator,
+				strlen(session->initiator)) ^
+		     iscsi_hash(session->isid, sizeof(session->isid));
+
+	return &server->session_hash[h % ISCSI_HASH];
+}
+
+/* RFC 7143 4.4.3.1: the I_T nexus is InitiatorName + ISID at the target's
+ * name + portal group. */
+static bool same_nexus(const struct iscsi_session *a,
+		       const struct iscsi_session *b)
+{
+	return a->tgt == b->tgt && a->tpgt == b->tpgt &&
+	       memcmp(a->isid, b->isid, sizeof(a->isid)) == 0 &&
+	       strcmp(a->initiator, b->initiator) == 0;
+}
+
+static struct iscsi_session *find_nexus(struct iscsi_server *server,
+					const struct iscsi_session *session)
+{
+	struct list_head *pos;
+
+	list_for_each(pos, bucket(server, session)) {
+		struct iscsi_session *other =
+			list_entry(pos, struct iscsi_session, hash_link);
+
+		if (same_nexus(other, session))
+			return other;
+	}
+	return NULL;
+}
+
+static bool take_tsih(struct iscsi_server *server,
+		      struct iscsi_session *session)
+{
+	for (unsigned i = 0; i < 65535; i++) {
+		uint16_t tsih = ++server->last_tsih;
+
+		if (tsih == 0 || server->by_tsih[tsih])
+			continue;
+		server->by_tsih[tsih] = session;
+		session->tsih = tsih;
+		return true;
+	}
+	return false;
+}
+
+int iscsi_session_register(struct iscsi_session *session, uint64_t conn_id)
+{
+	struct iscsi_server *server = session->lane->server;
+	struct iscsi_session *old = NULL;
+	struct iscsi_waiter *waiter = calloc(1, sizeof(*waiter));
+	struct lane *old_lane = NULL;
+	uint64_t old_id = 0;
+	int ret = 0;
+
+	if (!waiter)
+		return ENOMEM;
+	pthread_mutex_lock(&server->lock);
+	/* Discovery sessions carry no state worth replacing. */
+	if (session->tgt)
+		old = find_nexus(server, session);
+	if (old) {
+		waiter->lane = session->lane;
+		waiter->conn_id = conn_id;
+		list_add_tail(&waiter->link, &old->waiters);
+		old_lane = old->lane;
+		old_id = old->id;
+		ret = EBUSY;
+	} else if (!take_tsih(server, session)) {
+		ret = ENOSPC;
+	} else {
+		list_add_tail(&session->reg_link, &server->sessions);
+		if (session->tgt)
+			list_add_tail(&session->hash_link,
+				      bucket(server, session));
+	}
+	pthread_mutex_unlock(&server->lock);
+
+	if (ret != EBUSY)
+		free(waiter);
+	else if (!post(old_lane, old_id, lane_got_kill))
+		ret = ENOMEM;
+	return ret;
+}
+
+static void unregister(struct iscsi_session *session)
+{
+	struct iscsi_server *server = session->lane->server;
+	struct list_head waiters, *pos, *n;
+
+	list_init(&waiters);
+	pthread_mutex_lock(&server->lock);
+	list_del(&session->reg_link);
+	list_del(&session->hash_link);
+	if (session->tsih)
+		server->by_tsih[session->tsih] = NULL;
+	list_for_each_safe(pos, n, &session->waiters) {
+		list_del(pos);
+		list_add_tail(pos, &waiters);
+	}
+	pthread_mutex_unlock(&server->lock);
+
+	list_for_each_safe(pos, n, &waiters) {
+		struct iscsi_waiter *waiter =
+			list_entry(pos, struct iscsi_waiter, link);
+
+		list_del(pos);
+		/* Without memory that login times out. */
+		post(waiter->lane, waiter->conn_id, lane_got_wake);
+		free(waiter);
+	}
+}
+
+/* ---- the end ------------------------------------------------------------- */
+
+void iscsi_session_end(struct iscsi_session *session)
+{
+	struct list_head *pos, *n;
+
+	iscsi_drop_held(session);
+	list_for_each_safe(pos, n, &session->tasks) {
+		struct iscsi_task *task =
+			list_entry(pos, struct iscsi_task, link);
+
+		task->conn = NULL;
+		list_del(&task->wait_link);
+		task->aborted = true;
+		/* A running command cannot be called back from the disk. */
+		if (task->state != TASK_RUN)
+			iscsi_task_free(task);
+	}
+	iscsi_session_reap(session);
+}
+
+void iscsi_session_reap(struct iscsi_session *session)
+{
+	struct lane *lane = session->lane;
+
+	if (session->conn || session->num_tasks)
+		return;
+	list_del(&session->lane_link);
+	/* The nexus goes before a new session may take its place. */
+	if (session->nexus) {
+		scsi_nexus_lost(session->nexus);
+		scsi_nexus_free(session->nexus);
+	}
+	unregister(session);
+	if (session->record)
+		iscsi_report_session_end(lane->server, session->record);
+	if (session->conf)
+		iscsi_conf_unref(session->conf);
+	if (session->tgt)
+		iscsi_tgt_unref(session->tgt);
+	free(session);
+	iscsi_drain_check(lane);
+}
+
+/* ---- changed configuration ------------------------------------------------ */
+
+static bool same_map(const struct scsi_lun_map *a, const struct scsi_lun_map *b)
+{
+	if (a->count != b->count)
+		return false;
+	for (uint32_t i = 0; i < a->count; i++) {
+		if (a->entry[i].lun != b->entry[i].lun ||
+		    a->entry[i].lu != b->entry[i].lu)
+			return false;
+	}
+	return true;
+}
+
+void iscsi_session_conf_changed(struct iscsi_session *session)
+{
+	struct iscsi_conf *conf = iscsi_tgt_conf(session->tgt);
+	struct iscsi_conf *old = session->conf;
+
+	if (!conf) {
+		/* Removed: no unit is to be reached from here any more. */
+		static const struct scsi_lun_map none;
+
+		scsi_nexus_set_map(session->nexus, &none);
+		session->conf = NULL;
+		iscsi_conf_unref(old);
+		if (session->conn)
+			iscsi_async_logout(session->conn);
+		return;
+	}
+	if (conf == old) {
+		iscsi_conf_unref(conf);
+		return;
+	}
+	session->conf = conf;
+	if (!same_map(conf->map, old->map))
+		scsi_nexus_set_map(session->nexus, conf->map);
+	iscsi_conf_unref(old);
+	if (session->conn &&
+	    (!conf->enabled ||
+	     !iscsi_acl_check(conf, session->initiator, &session->conn->peer)))
+		iscsi_async_logout(session->conn);
+}
+
+struct tgt_msg {
+	struct msg msg;
+	struct iscsi_tgt *tgt;
+};
+
+static void lane_got_tgt_changed(struct msg *msg, void *receiver)
+{
+	struct tgt_msg *m = (struct tgt_msg *)(void *)msg;
+	struct lane *lane = receiver;
+	struct list_head *pos, *n;
+
+	list_for_each_safe(pos, n, &lane->sessions) {
+		struct iscsi_session *session =
+			list_entry(pos, struct iscsi_session, lane_link);
+
+		if (session->tgt == m->tgt && session->conf && session->nexus)
+			iscsi_session_conf_changed(session);
+	}
+	iscsi_tgt_unref(m->tgt);
+	free(m);
+}
+
+void iscsi_lane_tgt_changed(struct iscsi_server *server, struct iscsi_tgt *tgt)
+{
+	for (unsigned i = 0; i < server->num_lanes; i++) {
+		struct tgt_msg *m = calloc(1, sizeof(*m));
+
+		if (!m)
+			abort();
+		m->msg.handle = lane_got_tgt_changed;
+		m->tgt = iscsi_tgt_ref(tgt);
+		msgq_post(&server->lanes[i].inbox, &m->msg);
+	}
+}

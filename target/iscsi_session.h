@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Sessions and tasks (RFC 7143 4.2, 4.4). A session and its tasks belong to
+ * one lane; other threads read only the fields named so, under server->lock.
+ */
+#ifndef ISTM_TARGET_ISCSI_SESSION_H
+#define ISTM_TARGET_ISCSI_SESSION_H
+
+#include "target/iscsi_keys.h"
+#include "target/iscsi_proto.h"
+#include "target/iscsi_server.h"
+#include "target/list.h"
+#include "target/scsi.h"
+
+struct iscsi_conn;
+struct iscsi_task;
+
+/* Commands that a session may have outstanding: the command window. */
+#define ISCSI_WINDOW 128
+/* Immediate commands beside them (RFC 7143 4.2.2.1). */
+#define ISCSI_MAX_IMMEDIATE 32
+#define ISCSI_TASK_HASH	    64
+/* R2Ts of one task outstanding at a time. */
+#define ISCSI_MAX_R2T 4
+/* Buffers of running commands of one connection beyond which others wait. */
+#define ISCSI_CONN_BUFFERS (16u << 20)
+/* The longest transfer of one command; the device server's own limit
+ * (VPD B0h) is below. */
+#define ISCSI_MAX_TRANSFER (64u << 20)
+
+/* Who wants to know when a session has ended: a login that replaces it. */
+struct iscsi_waiter {
+	struct list_head link;
+	struct lane *lane;
+	uint64_t conn_id;
+};
+
+struct iscsi_session {
+	/* Any thread under server->lock; immutable once registered. */
+	struct list_head reg_link, hash_link;
+	char initiator[ISCSI_NAME_MAX + 1];
+	uint8_t isid[6];
+	uint16_t tsih, tpgt;
+	struct iscsi_tgt *tgt; /* reference; NULL for discovery */
+	struct lane *lane;
+	uint64_t id;		  /* never used again on this lane */
+	struct list_head waiters; /* changes, under lock */
+
+	/* The lane's thread only. */
+	struct list_head lane_link;
+	struct iscsi_conn *conn; /* MaxConnections=1; NULL when it has gone */
+	struct iscsi_conf *conf;
+	struct scsi_nexus *nexus;
+	struct iscsi_params params;
+	struct iscsi_record *record;
+	bool chap_used;
+
+	uint32_t exp_cmdsn, max_cmdsn;
+	unsigned active;    /* tasks in the window without a response */
+	unsigned immediate; /* immediate ones */
+	unsigned num_tasks; /* all that exist */
+	struct list_head tasks; /* iscsi_task.link, by arrival */
+	struct list_head hash[ISCSI_TASK_HASH];
+	struct list_head held; /* iscsi_held.link, by CmdSN */
+	uint32_t next_ttt;
+};
+
+/* A request ahead of its turn: CmdSNs before it are missing. */
+struct iscsi_held {
+	struct list_head link;
+	uint32_t cmdsn;
+	struct iscsi_task *task; /* a SCSI command, else the PDU: */
+	uint8_t bhs[ISCSI_BHS_LEN];
+	uint32_t len;
+	uint8_t data[];
+};
+
+enum iscsi_task_state {
+	TASK_HELD, /* for its turn by CmdSN */
+	TASK_DATA, /* for data from the initiator */
+	TASK_WAIT, /* for memory */
+	TASK_RUN,  /* in the device server */
+	TASK_SEND, /* for its response to leave */
+};
+
+struct iscsi_burst {
+	uint32_t ttt, off, len, datasn;
+};
+
+struct iscsi_task {
+	struct scsi_task scsi;
+	struct list_head link, hash_link, wait_link;
+	struct iscsi_session *session;
+	struct iscsi_conn *conn; /* NULL once it has gone */
+	enum iscsi_task_state state;
+	uint32_t itt, cmdsn, edtl;
+	bool immediate, read, write;
+	bool unsol_done; /* no more unsolicited data to come */
+	bool failed;	 /* has its status before execution */
+	bool aborted;	 /* no response */
+
+	/* Data from the initiator, in order. */
+	uint32_t wanted;      /* bytes the command takes */
+	uint32_t received;    /* so far */
+	uint32_t solicited;   /* asked for so far */
+	uint32_t unsol_datasn;
+	uint32_t r2tsn;
+	unsigned r2ts;	      /* under way */
+	struct iscsi_burst burst[ISCSI_MAX_R2T];
+
+	struct buf buf;
+	uint32_t counted; /* in conn->reserved */
+	uint8_t sense[2 + SCSI_SENSE_MAX];
+};
+
+/* ---- sessions (iscsi_session.c) ----------------------------------------- */
+
+struct iscsi_session *iscsi_session_new(struct lane *lane);
+/*
+ * Enter a session into the registry and give it a TSIH.
+ * @return 0; EBUSY when a session of the same name and ISID has to end first
+ *         (@conn_id is told then); ENOSPC without free TSIHs
+ */
+int iscsi_session_register(struct iscsi_session *session, uint64_t conn_id);
+/* Ends the session: tasks without a running command go at once, the rest
+ * when it finishes, then the session itself. */
+void iscsi_session_end(struct iscsi_session *session);
+/* After a task has gone: is the ended session finished too? */
+void iscsi_session_reap(struct iscsi_session *session);
+
+/* For the device server (scsi.h): any thread. */
+void iscsi_session_abort_tasks(struct scsi_nexus *nexus, struct scsi_lu *lu,
+			       void *private_data);
+
+/* The lane got word that a target's configuration changed. */
+void iscsi_session_conf_changed(struct iscsi_session *session);
+void iscsi_lane_tgt_changed(struct iscsi_server *server,
+			    struct iscsi_tgt *tgt);
+
+/* ---- command ordering (iscsi_cmdsn.c) ------------------------------------ */
+
+enum iscsi_order {
+	ORDER_NOW,   /* its turn */
+	ORDER_AHEAD, /* within the window, but others are missing before */
+	ORDER_DROP,  /* outside the window or a duplicate */
+};
+enum iscsi_order iscsi_cmdsn_check(struct iscsi_session *session,
+				   uint32_t cmdsn);
+/* It is in: expect the next. */
+void iscsi_cmdsn_advance(struct iscsi_session *session);
+/* Recompute what MaxCmdSN may be; it never goes back. */
+uint32_t iscsi_max_cmdsn(struct iscsi_session *session);
+bool iscsi_hold(struct iscsi_session *session, uint32_t cmdsn,
+		struct iscsi_task *task, const uint8_t *bhs,
+		const uint8_t *data, uint32_t len);
+/* Deliver what waits for exactly this turn. */
+void iscsi_release_held(struct iscsi_session *session);
+void iscsi_drop_held(struct iscsi_session *session);
+
+/* ---- tasks (iscsi_task.c, iscsi_data.c) ---------------------------------- */
+
+struct iscsi_task *iscsi_task_find(struct iscsi_session *session, uint32_t itt);
+/* Free; the task is in no queue and not running. */
+void iscsi_task_free(struct iscsi_task *task);
+/* A task's last PDU has left. */
+void iscsi_task_sent(struct iscsi_task *task);
+/* Its turn has come: have it checked by the device server and go on. */
+void iscsi_task_deliver(struct iscsi_task *task);
+/* Something has arrived or been freed: take the next step. */
+void iscsi_task_advance(struct iscsi_task *task);
+/* End with CHECK CONDITION, ABORTED COMMAND, when its data is in. */
+void iscsi_task_fail(struct iscsi_task *task, uint16_t asc_ascq);
+/* End without a response. */
+void iscsi_task_abort(struct iscsi_task *task);
+/* Make room for @size bytes. @return 0 or ENOMEM */
+int iscsi_task_room(struct iscsi_task *task, uint32_t size);
+/* The same for all that the task will need, within what its connection may
+ * have. EAGAIN: the task waits in line and is advanced again. */
+int iscsi_task_reserve(struct iscsi_task *task, uint32_t size);
+void iscsi_task_respond(struct iscsi_task *task);
+/* Memory was given back: let tasks that wait for it go on. */
+void iscsi_task_retry(struct iscsi_conn *conn);
+/* More R2Ts, as many as may be. */
+void iscsi_task_solicit(struct iscsi_task *task);
+
+/* ---- drains (iscsi_drain.c) ---------------------------------------------- */
+
+/* A task has gone from a lane that has drains under way. */
+void iscsi_drain_check(struct lane *lane);
+
+#endif /* ISTM_TARGET_ISCSI_SESSION_H */

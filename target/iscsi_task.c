@@ -1,0 +1,522 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * SCSI commands: from the PDU to the device server and back
+ * (RFC 7143 11.3, 11.4).
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "target/iscsi_conn.h"
+#include "target/iscsi_session.h"
+
+struct iscsi_task *iscsi_task_find(struct iscsi_session *session, uint32_t itt)
+{
+	struct list_head *head = &session->hash[itt % ISCSI_TASK_HASH], *pos;
+
+	list_for_each(pos, head) {
+		struct iscsi_task *task =
+			list_entry(pos, struct iscsi_task, hash_link);
+
+		if (task->itt == itt)
+			return task;
+	}
+	return NULL;
+}
+
+static void task_done(struct scsi_task *scsi);
+
+/* Fields one by one: zeroing the whole, with its embedded request, would cost
+ * as much as the command. */
+static struct iscsi_task *task_new(struct iscsi_conn *conn)
+{
+	struct iscsi_session *session = conn->session;
+	const uint8_t *bhs = conn->hdr;
+	struct iscsi_task *task = pool_get(&conn->lane->tasks);
+
+	if (!task)
+		return NULL;
+	task->session = session;
+	task->conn = conn;
+	task->state = TASK_HELD;
+	task->itt = get_be32(bhs + 16);
+	task->edtl = get_be32(bhs + 20);
+	task->cmdsn = get_be32(bhs + 24);
+	task->immediate = bhs[0] & ISCSI_OP_IMMEDIATE;
+	task->read = bhs[1] & ISCSI_CMD_READ;
+	task->write = bhs[1] & ISCSI_CMD_WRITE;
+	task->unsol_done = bhs[1] & ISCSI_FLAG_FINAL;
+	task->failed = task->aborted = false;
+	task->wanted = task->received = task->solicited = 0;
+	task->unsol_datasn = task->r2tsn = 0;
+	task->r2ts = 0;
+	task->counted = 0;
+	buf_init(&task->buf);
+	list_init(&task->wait_link);
+
+	task->scsi.cdb_len = 16;
+	memcpy(task->scsi.cdb, bhs + 32, 16);
+	task->scsi.attr = bhs[1] & ISCSI_CMD_ATTR;
+	memcpy(task->scsi.lun, bhs + 8, 8);
+	task->scsi.edtl = task->read || task->write ? task->edtl : 0;
+	task->scsi.nexus = session->nexus;
+	task->scsi.io = conn->lane->io;
+	task->scsi.done = task_done;
+	task->scsi.private_data = task;
+	task->scsi.dir = SCSI_DIR_NONE;
+	task->scsi.length = 0;
+	task->scsi.lu = NULL;
+	task->scsi.op = NULL;
+	task->scsi.iov = NULL;
+	task->scsi.iovcnt = 0;
+	task->scsi.data_len = 0;
+	task->scsi.status = SCSI_GOOD;
+	task->scsi.sense_len = 0;
+	task->scsi.data_in_len = 0;
+	task->scsi.transfer_len = 0;
+
+	list_add_tail(&task->link, &session->tasks);
+	list_add_tail(&task->hash_link,
+		      &session->hash[task->itt % ISCSI_TASK_HASH]);
+	session->num_tasks++;
+	return task;
+}
+
+/* Leaves the command window: a response is on its way, or none will be. */
+static void task_inactive(struct iscsi_task *task)
+{
+	if (task->state == TASK_SEND)
+		return;
+	task->state = TASK_SEND;
+	if (task->immediate)
+		task->session->immediate--;
+	else
+		task->session->active--;
+}
+
+void iscsi_task_free(struct iscsi_task *task)
+{
+	struct iscsi_session *session = task->session;
+	struct iscsi_conn *conn = task->conn;
+	struct lane *lane = session->lane;
+
+	task_inactive(task);
+	list_del(&task->link);
+	list_del(&task->hash_link);
+	list_del(&task->wait_link);
+	if (conn) {
+		conn->reserved -= task->counted;
+		if (conn->rx_task == task) {
+			/* What still arrives for it goes nowhere. */
+			conn->rx_task = NULL;
+			conn->rx_iov = NULL;
+		}
+		/* Others may have waited for these buffers. */
+		if (!list_empty(&conn->waiters) &&
+		    list_empty(&conn->dirty_link) && conn->state != CONN_DEAD)
+			list_add_tail(&conn->dirty_link, &lane->dirty);
+	}
+	buf_release(&lane->bufs, &task->buf);
+	pool_put(&lane->tasks, task);
+	session->num_tasks--;
+	if (!list_empty(&lane->drains))
+		iscsi_drain_check(lane);
+	if (!session->conn)
+		iscsi_session_reap(session);
+}
+
+void iscsi_task_sent(struct iscsi_task *task)
+{
+	iscsi_task_free(task);
+}
+
+int iscsi_task_room(struct iscsi_task *task, uint32_t size)
+{
+	return buf_grow(&task->session->lane->bufs, &task->buf, size);
+}
+
+/* What runs or has R2Ts out holds its whole buffer and can finish without
+ * more; what waits holds its unsolicited data only, which does not count. So
+ * the line always moves. */
+int iscsi_task_reserve(struct iscsi_task *task, uint32_t size)
+{
+	struct iscsi_conn *conn = task->conn;
+
+	if (task->counted == 0) {
+		if (conn->reserved &&
+		    conn->reserved + size > ISCSI_CONN_BUFFERS) {
+			list_add_tail(&task->wait_link, &conn->waiters);
+			task->state = TASK_WAIT;
+			return EAGAIN;
+		}
+		task->counted = size;
+		conn->reserved += size;
+	}
+	return iscsi_task_room(task, size);
+}
+
+void iscsi_task_retry(struct iscsi_conn *conn)
+{
+	unsigned n = 0;
+
+	/* Each gets one try: the first that has to wait again stops it. */
+	while (!list_empty(&conn->waiters) && n++ < ISCSI_WINDOW) {
+		struct list_head *first = conn->waiters.next;
+		struct iscsi_task *task =
+			list_entry(first, struct iscsi_task, wait_link);
+
+		if (conn->reserved >= ISCSI_CONN_BUFFERS)
+			break;
+		list_del(first);
+		task->state = TASK_DATA;
+		iscsi_task_advance(task);
+		if (conn->state == CONN_DEAD)
+			return;
+	}
+}
+
+/* ---- arrival ------------------------------------------------------------- */
+
+/* Additional header segments (RFC 7143 11.2.2): a CDB of more than 16 bytes,
+ * a bidirectional read length (which no command here has a use for). */
+static bool parse_ahs(struct iscsi_task *task, const uint8_t *p, size_t len)
+{
+	while (len >= 4) {
+		size_t n = get_be16(p), whole = (n + 3 + 3) & ~(size_t)3;
+
+		if (whole > len || n == 0)
+			return false;
+		if (p[2] == 1) {
+			if (n - 1 > SCSI_CDB_MAX - 16)
+				return false;
+			memcpy(task->scsi.cdb + 16, p + 4, n - 1);
+			task->scsi.cdb_len = (uint8_t)(16 + n - 1);
+		}
+		p += whole;
+		len -= whole;
+	}
+	return len == 0;
+}
+
+/* Where immediate data goes, if it may come at all. */
+static void cmd_immediate_data(struct iscsi_conn *conn, struct iscsi_task *task)
+{
+	const struct iscsi_params *params = &conn->session->params;
+	uint32_t len = conn->data_len;
+
+	if (!task->unsol_done && (!task->write || params->initial_r2t)) {
+		iscsi_conn_warn(conn, "command announces unsolicited data "
+				      "that was not negotiated");
+		iscsi_task_fail(task, ISCSI_ASC_UNEXPECTED_DATA);
+	}
+	if (len == 0)
+		return;
+	if (!task->write || !params->immediate_data) {
+		iscsi_conn_warn(conn, "immediate data where none may be");
+		iscsi_task_fail(task, ISCSI_ASC_UNEXPECTED_DATA);
+	} else if (len > task->edtl || len > params->first_burst) {
+		iscsi_conn_warn(conn,
+				"%u bytes of immediate data, expected length "
+				"%u, FirstBurstLength %u",
+				len, task->edtl, params->first_burst);
+		iscsi_task_fail(task, ISCSI_ASC_INCORRECT_AMOUNT);
+	}
+	if (task->failed)
+		return;
+	if (iscsi_task_room(task, len)) {
+		iscsi_conn_fail(conn, "out of memory for immediate data");
+		return;
+	}
+	conn->rx_iov = task->buf.iov;
+	conn->rx_iovcnt = task->buf.num;
+	conn->rx_off = 0;
+}
+
+void iscsi_cmd_header(struct iscsi_conn *conn)
+{
+	struct iscsi_session *session = conn->session;
+	const uint8_t *bhs = conn->hdr;
+	bool immediate = bhs[0] & ISCSI_OP_IMMEDIATE;
+	uint32_t itt = get_be32(bhs + 16);
+	struct iscsi_task *task;
+
+	if (!immediate && iscsi_cmdsn_check(session, get_be32(bhs + 24)) ==
+				  ORDER_DROP) {
+		/* Silently, says 4.2.2.1; once in the log, say we. */
+		iscsi_conn_warn(conn,
+				"CmdSN %u is outside the window %u to %u",
+				get_be32(bhs + 24), session->exp_cmdsn,
+				session->max_cmdsn);
+		return;
+	}
+	if (itt == ISCSI_TAG_NONE || iscsi_task_find(session, itt)) {
+		iscsi_conn_warn(conn, "initiator task tag 0x%08x is in use",
+				itt);
+		iscsi_reject(conn, itt == ISCSI_TAG_NONE ?
+					   ISCSI_REJECT_INVALID_FIELD :
+					   ISCSI_REJECT_IN_PROGRESS,
+			     bhs);
+		return;
+	}
+	if (immediate && session->immediate >= ISCSI_MAX_IMMEDIATE) {
+		iscsi_conn_warn(conn, "more than %d immediate commands",
+				ISCSI_MAX_IMMEDIATE);
+		iscsi_reject(conn, ISCSI_REJECT_TOO_MANY_IMM, bhs);
+		return;
+	}
+	task = task_new(conn);
+	if (!task) {
+		iscsi_conn_fail(conn, "out of memory for a command");
+		return;
+	}
+	if (immediate)
+		session->immediate++;
+	else
+		session->active++;
+	if (bhs[4] && !parse_ahs(task, bhs + ISCSI_BHS_LEN, bhs[4] * 4u)) {
+		iscsi_conn_fail(conn, "malformed additional header segments");
+		return;
+	}
+	conn->rx_task = task;
+	cmd_immediate_data(conn, task);
+}
+
+void iscsi_cmd_complete(struct iscsi_conn *conn)
+{
+	struct iscsi_session *session = conn->session;
+	struct iscsi_task *task = conn->rx_task;
+
+	if (!task)
+		return;
+	conn->rx_task = NULL;
+	if (!task->failed)
+		task->received = conn->data_len;
+	if (task->immediate) {
+		iscsi_task_deliver(task);
+		return;
+	}
+	switch (iscsi_cmdsn_check(session, task->cmdsn)) {
+	case ORDER_NOW:
+		iscsi_cmdsn_advance(session);
+		iscsi_task_deliver(task);
+		if (!list_empty(&session->held))
+			iscsi_release_held(session);
+		break;
+	case ORDER_AHEAD:
+		if (!iscsi_hold(session, task->cmdsn, task, NULL, NULL, 0))
+			iscsi_conn_fail(conn, "out of memory for a command");
+		break;
+	case ORDER_DROP:
+		iscsi_task_free(task);
+		break;
+	}
+}
+
+/* ---- execution ----------------------------------------------------------- */
+
+void iscsi_task_fail(struct iscsi_task *task, uint16_t asc_ascq)
+{
+	struct scsi_task *scsi = &task->scsi;
+
+	if (task->failed)
+		return;
+	task->failed = true;
+	scsi->status = SCSI_CHECK_CONDITION;
+	memset(scsi->sense, 0, 18);
+	scsi->sense[0] = 0x70; /* current, fixed format (SPC-4 4.5.3) */
+	scsi->sense[2] = 0x0b; /* ABORTED COMMAND */
+	scsi->sense[7] = 10;
+	scsi->sense[12] = (uint8_t)(asc_ascq >> 8);
+	scsi->sense[13] = (uint8_t)asc_ascq;
+	scsi->sense_len = 18;
+	scsi->data_in_len = 0;
+	scsi->transfer_len = 0;
+}
+
+void iscsi_task_deliver(struct iscsi_task *task)
+{
+	struct scsi_task *scsi = &task->scsi;
+
+	if (task->aborted) {
+		iscsi_task_free(task);
+		return;
+	}
+	task->state = TASK_DATA;
+	if (!task->failed && !scsi_task_prepare(scsi)) {
+		task->failed = true;
+	} else if (!task->failed && scsi->dir == SCSI_DIR_OUT && task->write) {
+		task->wanted = scsi->length < task->edtl ? scsi->length :
+							   task->edtl;
+		if (task->wanted > ISCSI_MAX_TRANSFER)
+			iscsi_task_fail(task, ISCSI_ASC_INCORRECT_AMOUNT);
+	}
+	iscsi_task_advance(task);
+}
+
+/* All that a command writes is here, or it reads: run it. */
+static void task_run(struct iscsi_task *task)
+{
+	struct scsi_task *scsi = &task->scsi;
+	uint32_t len = 0;
+
+	if (scsi->dir == SCSI_DIR_OUT)
+		len = task->wanted;
+	else if (scsi->dir == SCSI_DIR_IN && task->read)
+		len = scsi->length < task->edtl ? scsi->length : task->edtl;
+	if (len > ISCSI_MAX_TRANSFER)
+		len = ISCSI_MAX_TRANSFER;
+
+	switch (iscsi_task_reserve(task, len)) {
+	case EAGAIN:
+		return;
+	case ENOMEM:
+		/* SAM-5 5.3.1: try again later. */
+		task->failed = true;
+		scsi->status = SCSI_BUSY;
+		scsi->sense_len = 0;
+		iscsi_task_respond(task);
+		return;
+	}
+	scsi->data_len = len;
+	scsi->iovcnt = buf_trim(&task->buf, len);
+	scsi->iov = task->buf.iov;
+	task->state = TASK_RUN;
+	if (scsi_task_execute(scsi))
+		task_done(scsi);
+}
+
+static void task_done(struct scsi_task *scsi)
+{
+	struct iscsi_task *task = scsi->private_data;
+
+	task->state = TASK_DATA;
+	if (task->aborted || !task->conn)
+		iscsi_task_free(task);
+	else
+		iscsi_task_respond(task);
+}
+
+void iscsi_task_advance(struct iscsi_task *task)
+{
+	if (task->state != TASK_DATA || !task->unsol_done || task->r2ts)
+		return;
+	/* "the target MUST wait until it receives a data PDU with the F bit
+	 * set … before sending the Response" (RFC 7143 11.4.2): it has. */
+	if (task->failed)
+		iscsi_task_respond(task);
+	else if (task->scsi.dir == SCSI_DIR_OUT &&
+		 task->received < task->wanted)
+		iscsi_task_solicit(task);
+	else
+		task_run(task);
+}
+
+void iscsi_task_abort(struct iscsi_task *task)
+{
+	task->aborted = true;
+	/* Held: a gap in the CmdSNs is before it; it ends at its turn. */
+	if (task->state == TASK_DATA || task->state == TASK_WAIT)
+		iscsi_task_free(task);
+}
+
+/* ---- response ------------------------------------------------------------- */
+
+/* RFC 7143 11.4.1, 11.4.5.2 */
+static uint8_t task_residual(const struct iscsi_task *task, uint32_t *count)
+{
+	uint32_t expected = task->scsi.edtl, moved = task->scsi.transfer_len;
+
+	if (moved > expected) {
+		*count = moved - expected;
+		return ISCSI_RSP_OVERFLOW;
+	}
+	*count = expected - moved;
+	return *count ? ISCSI_RSP_UNDERFLOW : 0;
+}
+
+/* Data-In PDUs; the last carries the status when it is GOOD.
+ * @return false when the connection broke */
+static bool task_data_in(struct iscsi_task *task, uint32_t len, uint32_t *count)
+{
+	struct iscsi_conn *conn = task->conn;
+	const struct iscsi_params *params = &conn->session->params;
+	bool good = task->scsi.status == SCSI_GOOD;
+	uint32_t off = 0, burst = 0, datasn = 0;
+
+	while (off < len) {
+		struct iscsi_out *out = iscsi_out_new(conn, ISCSI_OP_DATA_IN);
+		uint32_t n = len - off, residual;
+		bool last;
+
+		if (!out)
+			return false;
+		if (n > params->initiator_mrdsl)
+			n = params->initiator_mrdsl;
+		if (n > params->max_burst - burst)
+			n = params->max_burst - burst;
+		burst += n;
+		last = off + n == len;
+		if (burst == params->max_burst)
+			burst = 0;
+		else if (!last)
+			out->bhs[1] = 0;
+		put_be32(out->bhs + 16, task->itt);
+		put_be32(out->bhs + 20, ISCSI_TAG_NONE);
+		put_be32(out->bhs + 36, datasn++);
+		put_be32(out->bhs + 40, off);
+		out->iov = task->buf.iov;
+		out->iovcnt = task->buf.num;
+		out->off = off;
+		out->len = n;
+		if (last && good) {
+			out->bhs[1] |= ISCSI_DATA_STATUS |
+				       task_residual(task, &residual);
+			out->bhs[3] = SCSI_GOOD;
+			put_be32(out->bhs + 44, residual);
+			out->task = task;
+			task_inactive(task);
+		}
+		iscsi_out_queue(conn, out,
+				last && good ? STATSN_NEXT : STATSN_NONE);
+		off += n;
+	}
+	*count = datasn;
+	return true;
+}
+
+void iscsi_task_respond(struct iscsi_task *task)
+{
+	struct iscsi_conn *conn = task->conn;
+	struct scsi_task *scsi = &task->scsi;
+	struct iscsi_out *out;
+	uint32_t residual, len = 0, count = task->r2tsn;
+
+	if (scsi->dir == SCSI_DIR_IN && task->read) {
+		len = scsi->data_in_len < task->edtl ? scsi->data_in_len :
+						       task->edtl;
+		if (len > scsi->data_len)
+			len = scsi->data_len;
+	}
+	if (len) {
+		if (!task_data_in(task, len, &count))
+			return;
+		if (scsi->status == SCSI_GOOD)
+			return;
+	}
+	out = iscsi_out_new(conn, ISCSI_OP_SCSI_RSP);
+	if (!out)
+		return;
+	out->bhs[1] |= task_residual(task, &residual);
+	out->bhs[3] = scsi->status;
+	put_be32(out->bhs + 16, task->itt);
+	put_be32(out->bhs + 36, count); /* ExpDataSN */
+	put_be32(out->bhs + 44, residual);
+	if (scsi->sense_len) {
+		/* 11.4.7: SenseLength, then the sense data */
+		put_be16(task->sense, scsi->sense_len);
+		memcpy(task->sense + 2, scsi->sense, scsi->sense_len);
+		iscsi_out_data(out, task->sense, 2u + scsi->sense_len);
+	}
+	out->task = task;
+	task_inactive(task);
+	iscsi_out_queue(conn, out, STATSN_NEXT);
+}

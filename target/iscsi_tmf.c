@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Task management (RFC 7143 11.5, 11.6; SAM-5 7). The tasks in question end
+ * without a response of their own, then the function's response is sent.
+ */
+#include <stdlib.h>
+
+#include "target/iscsi_conn.h"
+#include "target/iscsi_session.h"
+
+/* SPC-4: COMMANDS CLEARED BY ANOTHER INITIATOR */
+#define UA_COMMANDS_CLEARED 0x2f00
+
+static void tmf_respond(struct iscsi_conn *conn, uint32_t itt, uint8_t response)
+{
+	struct iscsi_out *out = iscsi_out_new(conn, ISCSI_OP_TMF_RSP);
+
+	if (!out)
+		return;
+	out->bhs[2] = response;
+	put_be32(out->bhs + 16, itt);
+	iscsi_out_queue(conn, out, STATSN_NEXT);
+}
+
+struct tmf_msg {
+	struct msg msg;
+	uint64_t conn_id;
+	uint32_t itt;
+};
+
+static void lane_got_tmf_done(struct msg *msg, void *receiver)
+{
+	struct tmf_msg *m = (struct tmf_msg *)(void *)msg;
+	struct iscsi_conn *conn = iscsi_conn_find(receiver, m->conn_id);
+
+	if (conn && conn->state == CONN_FULL)
+		tmf_respond(conn, m->itt, ISCSI_TMF_COMPLETE);
+	free(m);
+}
+
+static void tmf_drained(struct iscsi_drain *drain)
+{
+	struct tmf_msg *m = calloc(1, sizeof(*m));
+
+	if (!m)
+		abort();
+	m->msg.handle = lane_got_tmf_done;
+	m->conn_id = drain->conn_id;
+	m->itt = drain->tag;
+	msgq_post(&drain->lane->inbox, &m->msg);
+}
+
+static struct iscsi_drain *tmf_drain(struct iscsi_conn *conn, uint32_t itt)
+{
+	struct iscsi_drain *drain = iscsi_drain_new(conn->server);
+
+	if (!drain) {
+		iscsi_conn_fail(conn, "out of memory for task management");
+		return NULL;
+	}
+	drain->abort = true;
+	drain->done = tmf_drained;
+	drain->lane = conn->lane;
+	drain->conn_id = conn->id;
+	drain->tag = itt;
+	return drain;
+}
+
+/* Commands ahead of their turn, which the function overtook, but which were
+ * sent before it. */
+static void abort_held(struct iscsi_session *session, const uint8_t *lun,
+		       uint32_t cmdsn)
+{
+	struct list_head *pos;
+
+	list_for_each(pos, &session->tasks) {
+		struct iscsi_task *task =
+			list_entry(pos, struct iscsi_task, link);
+
+		if (task->state == TASK_HELD && sn_lt(task->cmdsn, cmdsn) &&
+		    get_be64(task->scsi.lun) == get_be64(lun))
+			iscsi_task_abort(task);
+	}
+}
+
+static void abort_task(struct iscsi_conn *conn, const uint8_t *bhs)
+{
+	struct iscsi_session *session = conn->session;
+	uint32_t itt = get_be32(bhs + 16), rtt = get_be32(bhs + 20);
+	uint32_t cmdsn = get_be32(bhs + 24), ref = get_be32(bhs + 32);
+	struct iscsi_task *task = iscsi_task_find(session, rtt);
+	struct iscsi_drain *drain;
+
+	if (task && task->state != TASK_SEND) {
+		if (task->state == TASK_HELD) {
+			iscsi_task_abort(task);
+			tmf_respond(conn, itt, ISCSI_TMF_COMPLETE);
+			return;
+		}
+		drain = tmf_drain(conn, itt);
+		if (!drain)
+			return;
+		drain->only = session->id;
+		drain->has_itt = true;
+		drain->itt = rtt;
+		iscsi_drain_start(drain, conn->lane);
+		return;
+	}
+	/* 11.5.1: a command that has not arrived, though its number shows
+	 * that it was sent before, counts as received and aborted. */
+	if (!task && sn_lt(ref, cmdsn) &&
+	    iscsi_cmdsn_check(session, ref) != ORDER_DROP) {
+		static const uint8_t aborted[ISCSI_BHS_LEN] = {
+			ISCSI_OP_ABORTED
+		};
+
+		if (!iscsi_hold(session, ref, NULL, aborted, NULL, 0)) {
+			iscsi_conn_fail(conn, "out of memory");
+			return;
+		}
+		tmf_respond(conn, itt, ISCSI_TMF_COMPLETE);
+		iscsi_release_held(session);
+		return;
+	}
+	tmf_respond(conn, itt, ISCSI_TMF_NO_TASK);
+}
+
+static void lu_function(struct iscsi_conn *conn, const uint8_t *bhs,
+			uint8_t function)
+{
+	struct iscsi_session *session = conn->session;
+	struct scsi_lu *lu = scsi_nexus_lookup(session->nexus, bhs + 8);
+	uint32_t itt = get_be32(bhs + 16);
+	struct iscsi_drain *drain;
+
+	if (!lu) {
+		tmf_respond(conn, itt, ISCSI_TMF_NO_LUN);
+		return;
+	}
+	drain = tmf_drain(conn, itt);
+	if (!drain)
+		return;
+	drain->lu = lu;
+	abort_held(session, bhs + 8, get_be32(bhs + 24));
+	if (function == ISCSI_TMF_ABORT_TASK_SET) {
+		drain->only = session->id;
+		iscsi_drain_start(drain, conn->lane);
+		return;
+	}
+	if (function == ISCSI_TMF_CLEAR_TASK_SET) {
+		drain->attention = UA_COMMANDS_CLEARED;
+		drain->no_attention = session->id;
+	} else {
+		scsi_lu_reset(lu, session->nexus);
+	}
+	iscsi_drain_start(drain, NULL);
+}
+
+static void target_reset(struct iscsi_conn *conn, const uint8_t *bhs)
+{
+	struct iscsi_session *session = conn->session;
+	struct iscsi_drain *drain = tmf_drain(conn, get_be32(bhs + 16));
+	const struct scsi_lun_map *map;
+
+	if (!drain)
+		return;
+	drain->tgt = iscsi_tgt_ref(session->tgt);
+	if (session->conf) {
+		map = session->conf->map;
+		for (uint32_t i = 0; i < map->count; i++)
+			scsi_lu_reset(map->entry[i].lu, session->nexus);
+	}
+	iscsi_drain_start(drain, NULL);
+}
+
+void iscsi_tmf(struct iscsi_conn *conn, const uint8_t *bhs)
+{
+	uint8_t function = bhs[1] & 0x7f;
+	uint32_t itt = get_be32(bhs + 16);
+	char who[320];
+
+	iscsi_log(conn->server, ISCSI_LOG_NOTICE,
+		  "task management function %u from %s", function,
+		  iscsi_conn_who(conn, who));
+	switch (function) {
+	case ISCSI_TMF_ABORT_TASK:
+		abort_task(conn, bhs);
+		break;
+	case ISCSI_TMF_ABORT_TASK_SET:
+	case ISCSI_TMF_CLEAR_TASK_SET:
+	case ISCSI_TMF_LU_RESET:
+		lu_function(conn, bhs, function);
+		break;
+	case ISCSI_TMF_WARM_RESET:
+		target_reset(conn, bhs);
+		break;
+	case ISCSI_TMF_REASSIGN:
+		/* 11.6.1: needs error recovery level 2 */
+		tmf_respond(conn, itt, ISCSI_TMF_NO_REASSIGN);
+		break;
+	case ISCSI_TMF_CLEAR_ACA:
+	case ISCSI_TMF_COLD_RESET:
+		tmf_respond(conn, itt, ISCSI_TMF_UNSUPPORTED);
+		break;
+	default:
+		tmf_respond(conn, itt, ISCSI_TMF_REJECTED);
+		break;
+	}
+}
+
+/* ---- PREEMPT AND ABORT --------------------------------------------------- */
+
+static void preempted(struct iscsi_drain *drain)
+{
+	/* The command that preempted does not wait for this. */
+}
+
+void iscsi_session_abort_tasks(struct scsi_nexus *nexus, struct scsi_lu *lu,
+			       void *private_data)
+{
+	struct iscsi_session *session = private_data;
+	struct iscsi_drain *drain = iscsi_drain_new(session->lane->server);
+
+	if (!drain)
+		return;
+	drain->lu = lu;
+	drain->only = session->id;
+	drain->abort = true;
+	drain->done = preempted;
+	iscsi_drain_start(drain, session->lane);
+}

@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Output: PDUs are put in line during a pass and leave together at its end,
+ * as many per sendmsg as fit.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "target/iscsi_conn.h"
+#include "target/iscsi_crc32c.h"
+
+struct iscsi_out *iscsi_out_new(struct iscsi_conn *conn, uint8_t opcode)
+{
+	struct iscsi_out *out = pool_get(&conn->lane->outs);
+
+	if (!out) {
+		iscsi_conn_fail(conn, "out of memory for a response");
+		return NULL;
+	}
+	memset(out->bhs, 0, sizeof(out->bhs));
+	out->bhs[0] = opcode;
+	out->bhs[1] = ISCSI_FLAG_FINAL;
+	out->hdr_len = ISCSI_BHS_LEN;
+	out->tail_len = 0;
+	out->iov = NULL;
+	out->iovcnt = 0;
+	out->off = out->len = 0;
+	out->owned = NULL;
+	out->task = NULL;
+	list_init(&out->link);
+	return out;
+}
+
+void iscsi_out_data(struct iscsi_out *out, const void *data, uint32_t len)
+{
+	out->one.iov_base = (void *)(uintptr_t)data;
+	out->one.iov_len = len;
+	out->iov = &out->one;
+	out->iovcnt = 1;
+	out->off = 0;
+	out->len = len;
+}
+
+static uint32_t out_crc_data(const struct iscsi_out *out)
+{
+	uint32_t crc = ISCSI_CRC32C_INIT;
+	size_t off = out->off, len = out->len;
+
+	for (int i = 0; i < out->iovcnt && len; i++) {
+		size_t n = out->iov[i].iov_len;
+
+		if (off >= n) {
+			off -= n;
+			continue;
+		}
+		n -= off;
+		if (n > len)
+			n = len;
+		crc = iscsi_crc32c_update(
+			crc, (const char *)out->iov[i].iov_base + off, n);
+		off = 0;
+		len -= n;
+	}
+	return crc;
+}
+
+static void out_digests(struct iscsi_conn *conn, struct iscsi_out *out)
+{
+	uint32_t crc;
+
+	out->tail_len = (uint8_t)(-out->len & 3);
+	memset(out->tail, 0, sizeof(out->tail));
+	if (conn->data_digest && out->len) {
+		crc = out_crc_data(out);
+		crc = iscsi_crc32c_update(crc, out->tail, out->tail_len);
+		iscsi_crc32c_finish(crc, out->tail + out->tail_len);
+		out->tail_len += ISCSI_DIGEST_LEN;
+	}
+	if (conn->header_digest) {
+		crc = iscsi_crc32c_update(ISCSI_CRC32C_INIT, out->bhs,
+					  ISCSI_BHS_LEN);
+		iscsi_crc32c_finish(crc, out->bhs + ISCSI_BHS_LEN);
+		out->hdr_len += ISCSI_DIGEST_LEN;
+	}
+}
+
+static uint32_t out_size(const struct iscsi_out *out)
+{
+	return out->hdr_len + out->len + out->tail_len;
+}
+
+static void out_free(struct iscsi_conn *conn, struct iscsi_out *out)
+{
+	struct iscsi_task *task = out->task;
+
+	list_del(&out->link);
+	free(out->owned);
+	pool_put(&conn->lane->outs, out);
+	if (task)
+		iscsi_task_sent(task);
+}
+
+void iscsi_out_queue(struct iscsi_conn *conn, struct iscsi_out *out,
+		     int statsn)
+{
+	if (conn->state == CONN_DEAD) {
+		out_free(conn, out);
+		return;
+	}
+	put_be24(out->bhs + 5, out->len);
+	if (statsn != STATSN_NONE)
+		put_be32(out->bhs + 24, conn->statsn);
+	if (statsn == STATSN_NEXT)
+		conn->statsn++;
+	if (conn->session) {
+		put_be32(out->bhs + 28, conn->session->exp_cmdsn);
+		put_be32(out->bhs + 32, iscsi_max_cmdsn(conn->session));
+	}
+	out_digests(conn, out);
+	list_add_tail(&out->link, &conn->out);
+	conn->out_bytes += out_size(out);
+	conn->out_pdus++;
+	if (list_empty(&conn->dirty_link))
+		list_add_tail(&conn->dirty_link, &conn->lane->dirty);
+}
+
+/* Add bytes to the vector, less those of @skip that have been sent. */
+static void add(struct iovec *iov, int *n, void *base, size_t len, size_t *skip)
+{
+	if (*skip >= len) {
+		*skip -= len;
+		return;
+	}
+	iov[*n].iov_base = (char *)base + *skip;
+	iov[*n].iov_len = len - *skip;
+	*skip = 0;
+	(*n)++;
+}
+
+/* Describe one PDU. @return false when it did not fit whole */
+static bool tx_fill(struct iscsi_out *out, size_t skip, struct iovec *iov,
+		    int *n)
+{
+	size_t done;
+	int used;
+
+	if (*n + 3 > LANE_TX_IOV)
+		return false;
+	add(iov, n, out->bhs, out->hdr_len, &skip);
+	done = skip < out->len ? skip : out->len;
+	skip -= done;
+	if (done < out->len) {
+		size_t want = out->len - done, got = 0;
+
+		used = iov_slice(out->iov, out->iovcnt, out->off + done, want,
+				 iov + *n, LANE_TX_IOV - *n - 1);
+		for (int i = 0; i < used; i++)
+			got += iov[*n + i].iov_len;
+		*n += used;
+		if (got < want)
+			return false;
+	}
+	if (out->tail_len)
+		add(iov, n, out->tail, out->tail_len, &skip);
+	return true;
+}
+
+static void tx_sent(struct iscsi_conn *conn, size_t sent)
+{
+	conn->out_bytes -= sent;
+	sent += conn->out_sent;
+	while (!list_empty(&conn->out)) {
+		struct iscsi_out *out =
+			list_entry(conn->out.next, struct iscsi_out, link);
+
+		if (sent < out_size(out))
+			break;
+		sent -= out_size(out);
+		conn->out_pdus--;
+		out_free(conn, out);
+	}
+	conn->out_sent = (uint32_t)sent;
+}
+
+static bool tx_once(struct iscsi_conn *conn)
+{
+	struct iovec *iov = conn->lane->txiov;
+	struct msghdr msg = { .msg_iov = iov };
+	struct list_head *pos;
+	size_t skip = conn->out_sent, total = 0;
+	ssize_t sent;
+	int n = 0;
+
+	list_for_each(pos, &conn->out) {
+		struct iscsi_out *out = list_entry(pos, struct iscsi_out, link);
+
+		if (!tx_fill(out, skip, iov, &n))
+			break;
+		skip = 0;
+	}
+	for (int i = 0; i < n; i++)
+		total += iov[i].iov_len;
+	msg.msg_iovlen = (size_t)n;
+	do {
+		sent = sendmsg(conn->fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
+	} while (sent == -1 && errno == EINTR);
+	if (sent == -1 && errno != EAGAIN) {
+		if (errno != EPIPE && errno != ECONNRESET)
+			iscsi_conn_warn(conn, "sending failed: %s",
+					strerror(errno));
+		iscsi_conn_close(conn);
+		return false;
+	}
+	/* The edge that announces room again comes after a short send too. */
+	if (sent == -1 || (size_t)sent < total)
+		conn->writable = false;
+	if (sent > 0)
+		tx_sent(conn, (size_t)sent);
+	return true;
+}
+
+void iscsi_tx(struct iscsi_conn *conn)
+{
+	do {
+		while (conn->writable && !list_empty(&conn->out)) {
+			if (!tx_once(conn))
+				return;
+		}
+		/* What was sent gave buffers back. */
+		iscsi_task_retry(conn);
+		if (conn->state == CONN_DEAD)
+			return;
+	} while (conn->writable && !list_empty(&conn->out));
+
+	if (conn->state == CONN_CLOSING && list_empty(&conn->out)) {
+		iscsi_conn_close(conn);
+		return;
+	}
+	if (conn->paused && conn->out_bytes < ISCSI_OUT_LOW &&
+	    conn->out_pdus < ISCSI_OUT_PDUS / 2) {
+		conn->paused = false;
+		iscsi_conn_runnable(conn);
+	}
+}
+
+void iscsi_tx_drop(struct iscsi_conn *conn)
+{
+	struct list_head *pos, *n;
+
+	list_for_each_safe(pos, n, &conn->out)
+		out_free(conn, list_entry(pos, struct iscsi_out, link));
+	conn->out_bytes = 0;
+	conn->out_pdus = 0;
+	conn->out_sent = 0;
+}

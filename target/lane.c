@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "target/lane.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "target/iscsi_conn.h"
+#include "target/iscsi_server.h"
+
+/* Events taken from the epoll set in one system call. */
+#define LANE_EVENTS 128
+
+uint64_t lane_now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &ts);
+	return (uint64_t)ts.tv_sec;
+}
+
+static int watch(struct lane *lane, int fd, uint32_t events,
+		 struct lane_fd *lfd)
+{
+	struct epoll_event event = { .events = events, .data.ptr = lfd };
+
+	return epoll_ctl(lane->epfd, EPOLL_CTL_ADD, fd, &event) ? errno : 0;
+}
+
+int lane_watch(struct lane *lane, int fd, struct lane_fd *lfd)
+{
+	return watch(lane, fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, lfd);
+}
+
+int lane_watch_level(struct lane *lane, int fd, struct lane_fd *lfd)
+{
+	return watch(lane, fd, EPOLLIN, lfd);
+}
+
+static void lane_sockets_ready(struct tevent_context *ev,
+			       struct tevent_fd *fde, uint16_t flags,
+			       void *private_data)
+{
+	struct lane *lane = private_data;
+	struct epoll_event events[LANE_EVENTS];
+	int n = epoll_wait(lane->epfd, events, LANE_EVENTS, 0);
+
+	/* Nothing that a handler does frees another's lane_fd before the end
+	 * of the pass: connections are reaped there. */
+	for (int i = 0; i < n; i++) {
+		struct lane_fd *lfd = events[i].data.ptr;
+
+		lfd->ready(lfd, events[i].events);
+	}
+}
+
+static void lane_inbox_ready(struct tevent_context *ev, struct tevent_fd *fde,
+			     uint16_t flags, void *private_data)
+{
+	struct lane *lane = private_data;
+
+	msgq_drain(&lane->inbox, lane);
+}
+
+static void lane_again(struct tevent_context *ev, struct tevent_immediate *im,
+		       void *private_data)
+{
+	struct lane *lane = private_data;
+
+	lane->again_scheduled = false;
+	iscsi_lane_run(lane);
+}
+
+void lane_run_again(struct lane *lane)
+{
+	if (lane->again_scheduled)
+		return;
+	lane->again_scheduled = true;
+	tevent_schedule_immediate(lane->again, lane->ev, lane_again, lane);
+}
+
+static void lane_ticked(struct tevent_context *ev, struct tevent_timer *te,
+			struct timeval now, void *private_data)
+{
+	struct lane *lane = private_data;
+
+	TALLOC_FREE(lane->tick);
+	if (iscsi_lane_tick(lane))
+		lane_need_tick(lane);
+}
+
+void lane_need_tick(struct lane *lane)
+{
+	if (lane->tick)
+		return;
+	lane->tick = tevent_add_timer(lane->ev, lane->ev,
+				      tevent_timeval_current_ofs(1, 0),
+				      lane_ticked, lane);
+}
+
+/* What the lane's own thread sets up; a failure here ends the start. */
+static int lane_open(struct lane *lane)
+{
+	lane->ev = tevent_context_init(NULL);
+	if (!lane->ev)
+		return ENOMEM;
+	lane->again = tevent_create_immediate(lane->ev);
+	lane->rxbuf = malloc(LANE_RX_SIZE);
+	if (!lane->again || !lane->rxbuf)
+		return ENOMEM;
+	lane->io = vhd_io_create(lane->ev, lane->ev, LANE_IO_DEPTH);
+	if (!lane->io)
+		return errno;
+	if (!tevent_add_fd(lane->ev, lane->ev, lane->epfd, TEVENT_FD_READ,
+			   lane_sockets_ready, lane) ||
+	    !tevent_add_fd(lane->ev, lane->ev, lane->inbox.efd, TEVENT_FD_READ,
+			   lane_inbox_ready, lane))
+		return ENOMEM;
+	return 0;
+}
+
+static void lane_close(struct lane *lane)
+{
+	/* The ring before the loop that watches it. */
+	TALLOC_FREE(lane->io);
+	TALLOC_FREE(lane->ev);
+	pool_fini(&lane->tasks);
+	pool_fini(&lane->outs);
+	buf_pool_fini(&lane->bufs);
+	free(lane->rxbuf);
+}
+
+struct lane_starter {
+	struct lane *lane;
+	pthread_mutex_t lock;
+	pthread_cond_t cond;
+	bool done;
+	int error;
+};
+
+static void *lane_main(void *private_data)
+{
+	struct lane_starter *starter = private_data;
+	struct lane *lane = starter->lane;
+	int error = lane_open(lane);
+
+	pthread_mutex_lock(&starter->lock);
+	starter->error = error;
+	starter->done = true;
+	pthread_cond_signal(&starter->cond);
+	pthread_mutex_unlock(&starter->lock);
+	/* The starter is gone from here on. */
+
+	while (!error && !iscsi_lane_stopped(lane)) {
+		tevent_loop_once(lane->ev);
+		/* One pass is over: its I/O and its replies leave together. */
+		iscsi_lane_pass(lane);
+	}
+	lane_close(lane);
+	return NULL;
+}
+
+/* Signals are the main thread's. */
+static int create_thread(struct lane *lane, struct lane_starter *starter)
+{
+	sigset_t all, old;
+	char name[16] = "lane";
+	int error;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	error = pthread_create(&lane->thread, NULL, lane_main, starter);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	if (error)
+		return error;
+	name[4] = (char)('0' + lane->index / 10 % 10);
+	name[5] = (char)('0' + lane->index % 10);
+	pthread_setname_np(lane->thread, name);
+	return 0;
+}
+
+int lane_start(struct lane *lane, struct iscsi_server *server, unsigned index)
+{
+	struct lane_starter starter = {
+		.lane = lane,
+		.lock = PTHREAD_MUTEX_INITIALIZER,
+		.cond = PTHREAD_COND_INITIALIZER,
+	};
+	int error;
+
+	memset(lane, 0, sizeof(*lane));
+	lane->server = server;
+	lane->index = index;
+	atomic_init(&lane->load, 0);
+	list_init(&lane->conns);
+	list_init(&lane->dirty);
+	list_init(&lane->runnable);
+	list_init(&lane->dead);
+	list_init(&lane->sessions);
+	list_init(&lane->drains);
+	list_init(&lane->listeners);
+	iscsi_lane_init_pools(lane);
+	buf_pool_init(&lane->bufs);
+
+	lane->epfd = epoll_create1(EPOLL_CLOEXEC);
+	if (lane->epfd == -1)
+		return errno;
+	error = msgq_init(&lane->inbox);
+	if (error) {
+		close(lane->epfd);
+		return error;
+	}
+	error = create_thread(lane, &starter);
+	if (!error) {
+		pthread_mutex_lock(&starter.lock);
+		while (!starter.done)
+			pthread_cond_wait(&starter.cond, &starter.lock);
+		pthread_mutex_unlock(&starter.lock);
+		error = starter.error;
+		if (error)
+			pthread_join(lane->thread, NULL);
+	}
+	if (error) {
+		msgq_fini(&lane->inbox);
+		close(lane->epfd);
+	}
+	return error;
+}
+
+static void lane_got_stop(struct msg *msg, void *receiver)
+{
+	free(msg);
+	iscsi_lane_close_all(receiver);
+}
+
+void lane_stop(struct lane *lane)
+{
+	struct msg *msg = calloc(1, sizeof(*msg));
+
+	/* A process that cannot get 16 bytes while it ends may as well. */
+	if (!msg)
+		abort();
+	msg->handle = lane_got_stop;
+	msgq_post(&lane->inbox, msg);
+	pthread_join(lane->thread, NULL);
+	/* Messages that came too late free what they carry. */
+	lane->stopping = true;
+	msgq_drain(&lane->inbox, lane);
+	msgq_fini(&lane->inbox);
+	close(lane->epfd);
+}

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Lanes: the threads that serve connections.
+ *
+ * A lane owns its connections, their sessions and tasks outright: no other
+ * thread touches them. Others reach a lane through its inbox only. Its tevent
+ * loop watches three descriptors, each drained whole when it is ready: the
+ * inbox, an epoll set of its sockets, and the ring's eventfd (vhd_io).
+ */
+#ifndef ISTM_TARGET_LANE_H
+#define ISTM_TARGET_LANE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/uio.h>
+#include <tevent.h>
+
+#include "target/list.h"
+#include "target/msgq.h"
+#include "target/pool.h"
+#include "vhd/vhd.h"
+
+struct iscsi_server;
+
+/* What one read from a socket may bring beside payload that goes to its
+ * destination directly. */
+#define LANE_RX_SIZE  (256u << 10)
+#define LANE_TX_IOV   512
+#define LANE_IO_DEPTH 256
+
+/* Something in a lane's epoll set. */
+struct lane_fd {
+	void (*ready)(struct lane_fd *lfd, uint32_t events);
+};
+
+struct lane {
+	struct iscsi_server *server;
+	unsigned index;
+	pthread_t thread;
+	struct msgq inbox;
+	/* Connections assigned, for the choice of the least loaded lane. */
+	atomic_uint load;
+
+	/* From here on the lane's thread only. */
+	struct tevent_context *ev;
+	int epfd;
+	struct vhd_io *io;
+	struct tevent_immediate *again; /* runs when runnable is not empty */
+	bool again_scheduled;
+	struct tevent_timer *tick; /* NULL when there is nothing to watch */
+	bool stopping;
+	uint64_t next_id;	   /* of connections and sessions */
+
+	struct list_head conns;	   /* iscsi_conn.lane_link */
+	struct list_head dirty;	   /* .dirty_link: have output queued */
+	struct list_head runnable; /* .run_link: more to read */
+	struct list_head dead;	   /* .dirty_link: to be freed */
+	struct list_head sessions; /* iscsi_session.lane_link */
+	struct list_head drains;   /* iscsi_drain_node.link */
+	struct list_head listeners;
+
+	struct pool tasks, outs;
+	struct buf_pool bufs;
+	uint8_t *rxbuf;
+	struct iovec txiov[LANE_TX_IOV];
+};
+
+/* Main thread. @return 0 or errno; the lane runs */
+int lane_start(struct lane *lane, struct iscsi_server *server, unsigned index);
+/* Main thread: close everything, wait for I/O under way and the thread. */
+void lane_stop(struct lane *lane);
+
+/* The lane's thread: watch a descriptor, edge-triggered in both directions,
+ * so that no later epoll_ctl is needed. @return 0 or errno */
+int lane_watch(struct lane *lane, int fd, struct lane_fd *lfd);
+/* Level-triggered and for reading only (listening sockets). */
+int lane_watch_level(struct lane *lane, int fd, struct lane_fd *lfd);
+/* See that runnable connections get another turn after other events. */
+void lane_run_again(struct lane *lane);
+/* Have iscsi_lane_tick() called about once a second while there is need. */
+void lane_need_tick(struct lane *lane);
+
+/* Seconds, monotonic; cheap. */
+uint64_t lane_now(void);
+
+#endif /* ISTM_TARGET_LANE_H */
