@@ -15,11 +15,11 @@ int iscsi_acl_parse(const struct iscsi_id *id, struct iscsi_acl_id *out)
 		return ENOMEM;
 	switch (id->method) {
 	case ISCSI_ID_IPV4:
-		return inet_pton(AF_INET, id->value, &out->in4) == 1 ? 0 :
-								       EINVAL;
+		return inet_pton(AF_INET, id->value, &out->in4) == 1 ? 0
+								     : EINVAL;
 	case ISCSI_ID_IPV6:
-		return inet_pton(AF_INET6, id->value, &out->in6) == 1 ? 0 :
-									EINVAL;
+		return inet_pton(AF_INET6, id->value, &out->in6) == 1 ? 0
+								      : EINVAL;
 	default:
 		return 0;
 	}
@@ -70,8 +70,7 @@ bool iscsi_name_normalize(const char *name, char out[ISCSI_NAME_MAX + 1])
 			c += 'a' - 'A';
 		/* RFC 3722 6: of ASCII, letters, digits, '-', '.' and ':' */
 		if (c && c < 0x80 && !(c >= 'a' && c <= 'z') &&
-		    !(c >= '0' && c <= '9') && c != '-' && c != '.' &&
-		    c != ':')
+		    !(c >= '0' && c <= '9') && c != '-' && c != '.' && c != ':')
 			return false;
 		out[i] = (char)c;
 	}

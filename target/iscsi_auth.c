@@ -20,7 +20,8 @@ static bool choose_method(struct iscsi_conn *conn, const char *offer,
 	if (!iscsi_text_list_has(offer, want))
 		return iscsi_refuse(refusal, ISCSI_LOGIN_AUTH_FAILED,
 				    "it does not offer the authentication "
-				    "method %s", want);
+				    "method %s",
+				    want);
 	iscsi_text_add(&login->out, "AuthMethod", want);
 	login->auth = login->chap_needed ? AUTH_CHAP_A : AUTH_DONE;
 	return true;

@@ -10,10 +10,10 @@
 #include "target/iscsi_text.h"
 
 static const struct iscsi_chap_alg algs[] = {
-	{ 5, "MD5", 16 },
-	{ 6, "SHA1", 20 },
-	{ 7, "SHA2-256", 32 },
-	{ 8, "SHA3-256", 32 },
+	{5, "MD5", 16},
+	{6, "SHA1", 20},
+	{7, "SHA2-256", 32},
+	{8, "SHA3-256", 32},
 };
 
 const struct iscsi_chap_alg *iscsi_chap_choose(const char *list)

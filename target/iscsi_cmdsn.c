@@ -10,9 +10,9 @@
 
 uint32_t iscsi_max_cmdsn(struct iscsi_session *session)
 {
-	uint32_t room = session->active < ISCSI_WINDOW ?
-				ISCSI_WINDOW - session->active :
-				0;
+	uint32_t room = session->active < ISCSI_WINDOW
+				? ISCSI_WINDOW - session->active
+				: 0;
 	uint32_t max = session->exp_cmdsn + room - 1;
 
 	/* "a MaxCmdSN … less than the current one is ignored": never back */
@@ -31,7 +31,7 @@ enum iscsi_order iscsi_cmdsn_check(struct iscsi_session *session,
 	if (sn_lt(cmdsn, session->exp_cmdsn) ||
 	    sn_lt(session->max_cmdsn, cmdsn))
 		return ORDER_DROP;
-	list_for_each(pos, &session->held) {
+	list_for_each (pos, &session->held) {
 		if (list_entry(pos, struct iscsi_held, link)->cmdsn == cmdsn)
 			return ORDER_DROP;
 	}
@@ -59,7 +59,7 @@ bool iscsi_hold(struct iscsi_session *session, uint32_t cmdsn,
 	held->len = len;
 	if (len)
 		memcpy(held->data, data, len);
-	list_for_each(pos, &session->held) {
+	list_for_each (pos, &session->held) {
 		if (sn_lt(cmdsn,
 			  list_entry(pos, struct iscsi_held, link)->cmdsn))
 			break;
@@ -71,8 +71,8 @@ bool iscsi_hold(struct iscsi_session *session, uint32_t cmdsn,
 void iscsi_release_held(struct iscsi_session *session)
 {
 	while (session->conn && !list_empty(&session->held)) {
-		struct iscsi_held *held = list_entry(
-			session->held.next, struct iscsi_held, link);
+		struct iscsi_held *held =
+			list_entry(session->held.next, struct iscsi_held, link);
 
 		if (held->cmdsn != session->exp_cmdsn)
 			break;
@@ -91,7 +91,8 @@ void iscsi_drop_held(struct iscsi_session *session)
 {
 	struct list_head *pos, *n;
 
-	list_for_each_safe(pos, n, &session->held) {
+	list_for_each_safe(pos, n, &session->held)
+	{
 		list_del(pos);
 		free(list_entry(pos, struct iscsi_held, link));
 	}

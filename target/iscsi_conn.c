@@ -64,7 +64,7 @@ struct iscsi_conn *iscsi_conn_find(struct lane *lane, uint64_t id)
 {
 	struct list_head *pos;
 
-	list_for_each(pos, &lane->conns) {
+	list_for_each (pos, &lane->conns) {
 		struct iscsi_conn *conn =
 			list_entry(pos, struct iscsi_conn, lane_link);
 
@@ -324,8 +324,8 @@ static void conn_tick(struct iscsi_conn *conn, uint64_t now)
 	if (conn->state != CONN_FULL || !conn->session->conf ||
 	    !conn->session->conf->enforce_idle_timeout || conn->paused)
 		return;
-	if (conn->ping_sent && now >= conn->last_rx + ISCSI_NOP_INTERVAL +
-					      ISCSI_NOP_TIMEOUT)
+	if (conn->ping_sent &&
+	    now >= conn->last_rx + ISCSI_NOP_INTERVAL + ISCSI_NOP_TIMEOUT)
 		iscsi_conn_fail(conn, "no answer to a NOP-In for %d seconds",
 				ISCSI_NOP_TIMEOUT);
 	else if (!conn->ping_sent && now >= conn->last_rx + ISCSI_NOP_INTERVAL)
@@ -347,8 +347,8 @@ void iscsi_lane_close_all(struct lane *lane)
 	lane->stopping = true;
 	iscsi_listeners_close(lane);
 	while (!list_empty(&lane->conns))
-		iscsi_conn_close(list_entry(lane->conns.next,
-					    struct iscsi_conn, lane_link));
+		iscsi_conn_close(list_entry(lane->conns.next, struct iscsi_conn,
+					    lane_link));
 }
 
 bool iscsi_lane_stopped(struct lane *lane)

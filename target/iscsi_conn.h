@@ -66,12 +66,12 @@ struct iscsi_conn {
 	bool waiting; /* login waits for another thread: read nothing */
 	enum iscsi_rx_state rx_state;
 	unsigned hdr_have, hdr_need;
-	uint32_t data_len;  /* of this PDU */
+	uint32_t data_len; /* of this PDU */
 	uint32_t data_have;
 	unsigned tail_have, tail_need;
 	uint32_t rx_crc;
-	bool rx_refused;    /* rejected by its header */
-	bool rx_digest;	    /* there is a data digest to check */
+	bool rx_refused; /* rejected by its header */
+	bool rx_digest;	 /* there is a data digest to check */
 	/* Where the payload goes; rx_iov NULL: nowhere. */
 	const struct iovec *rx_iov;
 	int rx_iovcnt;
@@ -140,7 +140,8 @@ void iscsi_rx(struct iscsi_conn *conn);
 /* Parse bytes as if they had been received. */
 void iscsi_rx_feed(struct iscsi_conn *conn, const uint8_t *data, size_t len);
 
-/* ---- dispatch (iscsi_dispatch.c) ------------------------------------------ */
+/* ---- dispatch (iscsi_dispatch.c) ------------------------------------------
+ */
 
 /* The header is complete and its lengths are sound: decide where the payload
  * goes. */
@@ -152,14 +153,16 @@ void iscsi_request(struct iscsi_conn *conn, const uint8_t *bhs,
 		   const uint8_t *data, uint32_t len);
 void iscsi_reject(struct iscsi_conn *conn, uint8_t reason, const uint8_t *bhs);
 
-/* ---- SCSI commands and their data (iscsi_task.c, iscsi_data.c) ------------ */
+/* ---- SCSI commands and their data (iscsi_task.c, iscsi_data.c) ------------
+ */
 
 void iscsi_cmd_header(struct iscsi_conn *conn);
 void iscsi_cmd_complete(struct iscsi_conn *conn);
 void iscsi_data_out_header(struct iscsi_conn *conn);
 void iscsi_data_out_complete(struct iscsi_conn *conn, bool digest_ok);
 
-/* ---- output (iscsi_tx.c) -------------------------------------------------- */
+/* ---- output (iscsi_tx.c) --------------------------------------------------
+ */
 
 #define STATSN_NONE 0 /* leave the field alone */
 #define STATSN_SHOW 1 /* the next one, without using it up */
@@ -175,7 +178,8 @@ void iscsi_out_queue(struct iscsi_conn *conn, struct iscsi_out *out,
 void iscsi_tx(struct iscsi_conn *conn);
 void iscsi_tx_drop(struct iscsi_conn *conn);
 
-/* ---- login (iscsi_login.c) ------------------------------------------------ */
+/* ---- login (iscsi_login.c) ------------------------------------------------
+ */
 
 void iscsi_login_pdu(struct iscsi_conn *conn, const uint8_t *data,
 		     uint32_t len);
@@ -183,12 +187,14 @@ void iscsi_login_free(struct iscsi_login *login);
 /* What the login waited for has happened. */
 void iscsi_login_resume(struct iscsi_conn *conn);
 
-/* ---- text requests and discovery (iscsi_text_req.c) ------------------------ */
+/* ---- text requests and discovery (iscsi_text_req.c) ------------------------
+ */
 
 void iscsi_text_request(struct iscsi_conn *conn, const uint8_t *bhs,
 			const uint8_t *data, uint32_t len);
 
-/* ---- others (iscsi_misc.c, iscsi_tmf.c) ------------------------------------ */
+/* ---- others (iscsi_misc.c, iscsi_tmf.c) ------------------------------------
+ */
 
 void iscsi_nop_out(struct iscsi_conn *conn, const uint8_t *bhs,
 		   const uint8_t *data, uint32_t len);

@@ -18,8 +18,9 @@ static uint32_t table[8][256];
 static crc_fn chosen = iscsi_crc32c_update_table;
 
 #if defined(__x86_64__)
-__attribute__((target("sse4.2"))) static uint32_t
-update_sse42(uint32_t crc, const void *data, size_t len)
+__attribute__((target("sse4.2"))) static uint32_t update_sse42(uint32_t crc,
+							       const void *data,
+							       size_t len)
 {
 	const uint8_t *p = data;
 	uint64_t c = crc;
@@ -39,14 +40,15 @@ update_sse42(uint32_t crc, const void *data, size_t len)
 static crc_fn choose(void)
 {
 	__builtin_cpu_init();
-	return __builtin_cpu_supports("sse4.2") ? update_sse42 :
-						  iscsi_crc32c_update_table;
+	return __builtin_cpu_supports("sse4.2") ? update_sse42
+						: iscsi_crc32c_update_table;
 }
 #elif defined(__aarch64__)
 #include <arm_acle.h>
 
-__attribute__((target("+crc"))) static uint32_t
-update_arm(uint32_t crc, const void *data, size_t len)
+__attribute__((target("+crc"))) static uint32_t update_arm(uint32_t crc,
+							   const void *data,
+							   size_t len)
 {
 	const uint8_t *p = data;
 
@@ -63,8 +65,8 @@ update_arm(uint32_t crc, const void *data, size_t len)
 
 static crc_fn choose(void)
 {
-	return getauxval(AT_HWCAP) & HWCAP_CRC32 ? update_arm :
-						   iscsi_crc32c_update_table;
+	return getauxval(AT_HWCAP) & HWCAP_CRC32 ? update_arm
+						 : iscsi_crc32c_update_table;
 }
 #else
 static crc_fn choose(void)
@@ -98,9 +100,9 @@ uint32_t iscsi_crc32c_update_table(uint32_t crc, const void *data, size_t len)
 	const uint8_t *p = data;
 
 	for (; len >= 8; len -= 8, p += 8) {
-		uint32_t low = crc ^ ((uint32_t)p[0] | (uint32_t)p[1] << 8 |
-				      (uint32_t)p[2] << 16 |
-				      (uint32_t)p[3] << 24);
+		uint32_t low =
+			crc ^ ((uint32_t)p[0] | (uint32_t)p[1] << 8 |
+			       (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24);
 
 		crc = table[7][low & 0xff] ^ table[6][low >> 8 & 0xff] ^
 		      table[5][low >> 16 & 0xff] ^ table[4][low >> 24] ^

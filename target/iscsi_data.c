@@ -7,7 +7,8 @@
 #include "target/iscsi_conn.h"
 #include "target/iscsi_session.h"
 
-/* ---- R2T ------------------------------------------------------------------ */
+/* ---- R2T ------------------------------------------------------------------
+ */
 
 static bool send_r2t(struct iscsi_task *task, uint32_t off, uint32_t len)
 {
@@ -39,8 +40,8 @@ static bool send_r2t(struct iscsi_task *task, uint32_t off, uint32_t len)
 void iscsi_task_solicit(struct iscsi_task *task)
 {
 	const struct iscsi_params *params = &task->session->params;
-	unsigned max = params->max_r2t < ISCSI_MAX_R2T ? params->max_r2t :
-							 ISCSI_MAX_R2T;
+	unsigned max = params->max_r2t < ISCSI_MAX_R2T ? params->max_r2t
+						       : ISCSI_MAX_R2T;
 
 	switch (iscsi_task_reserve(task, task->wanted)) {
 	case EAGAIN:
@@ -66,7 +67,8 @@ void iscsi_task_solicit(struct iscsi_task *task)
 	}
 }
 
-/* ---- Data-Out --------------------------------------------------------------- */
+/* ---- Data-Out ---------------------------------------------------------------
+ */
 
 static void data_failed(struct iscsi_conn *conn, struct iscsi_task *task,
 			uint16_t asc_ascq, const char *what, uint32_t got,
@@ -74,8 +76,7 @@ static void data_failed(struct iscsi_conn *conn, struct iscsi_task *task,
 {
 	if (task->failed)
 		return;
-	iscsi_conn_warn(conn,
-			"Data-Out for task 0x%08x: %s %u, expected %u",
+	iscsi_conn_warn(conn, "Data-Out for task 0x%08x: %s %u, expected %u",
 			task->itt, what, got, expected);
 	iscsi_task_fail(task, asc_ascq);
 }

@@ -16,13 +16,13 @@ static const struct pdu_kind {
 	bool cmdsn;	/* is numbered */
 	const char *name;
 } kinds[] = {
-	{ ISCSI_OP_NOP_OUT, true, true, true, "NOP-Out" },
-	{ ISCSI_OP_SCSI_CMD, false, true, true, "SCSI Command" },
-	{ ISCSI_OP_TMF, false, false, true, "Task Management Request" },
-	{ ISCSI_OP_TEXT, true, true, true, "Text Request" },
-	{ ISCSI_OP_DATA_OUT, false, true, false, "SCSI Data-Out" },
-	{ ISCSI_OP_LOGOUT, true, false, true, "Logout Request" },
-	{ ISCSI_OP_SNACK, false, false, false, "SNACK Request" },
+	{ISCSI_OP_NOP_OUT, true, true, true, "NOP-Out"},
+	{ISCSI_OP_SCSI_CMD, false, true, true, "SCSI Command"},
+	{ISCSI_OP_TMF, false, false, true, "Task Management Request"},
+	{ISCSI_OP_TEXT, true, true, true, "Text Request"},
+	{ISCSI_OP_DATA_OUT, false, true, false, "SCSI Data-Out"},
+	{ISCSI_OP_LOGOUT, true, false, true, "Logout Request"},
+	{ISCSI_OP_SNACK, false, false, false, "SNACK Request"},
 };
 
 static const struct pdu_kind *find_kind(uint8_t opcode)
@@ -160,8 +160,7 @@ static void numbered(struct iscsi_conn *conn)
 			iscsi_conn_fail(conn, "out of memory for a request");
 		break;
 	case ORDER_DROP:
-		iscsi_conn_warn(conn,
-				"CmdSN %u is outside the window %u to %u",
+		iscsi_conn_warn(conn, "CmdSN %u is outside the window %u to %u",
 				cmdsn, session->exp_cmdsn, session->max_cmdsn);
 		break;
 	}

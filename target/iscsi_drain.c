@@ -43,11 +43,11 @@ static bool lane_busy(struct lane *lane, const struct iscsi_drain *drain)
 {
 	struct list_head *s, *t;
 
-	list_for_each(s, &lane->sessions) {
+	list_for_each (s, &lane->sessions) {
 		struct iscsi_session *session =
 			list_entry(s, struct iscsi_session, lane_link);
 
-		list_for_each(t, &session->tasks) {
+		list_for_each (t, &session->tasks) {
 			const struct iscsi_task *task =
 				list_entry(t, struct iscsi_task, link);
 
@@ -76,7 +76,8 @@ void iscsi_drain_check(struct lane *lane)
 {
 	struct list_head *pos, *n;
 
-	list_for_each_safe(pos, n, &lane->drains) {
+	list_for_each_safe(pos, n, &lane->drains)
+	{
 		struct drain_node *node =
 			list_entry(pos, struct drain_node, link);
 
@@ -109,7 +110,8 @@ static void end_tasks(struct iscsi_session *session,
 	struct list_head *pos, *n;
 	bool lost = false;
 
-	list_for_each_safe(pos, n, &session->tasks) {
+	list_for_each_safe(pos, n, &session->tasks)
+	{
 		struct iscsi_task *task =
 			list_entry(pos, struct iscsi_task, link);
 
@@ -124,9 +126,9 @@ static void end_tasks(struct iscsi_session *session,
 	}
 	if (lost && drain->attention && session->nexus &&
 	    session->id != drain->no_attention)
-		scsi_nexus_unit_attention(session->nexus,
-					  (struct scsi_lu *)(uintptr_t)drain->lu,
-					  drain->attention);
+		scsi_nexus_unit_attention(
+			session->nexus, (struct scsi_lu *)(uintptr_t)drain->lu,
+			drain->attention);
 }
 
 static void lane_got_drain(struct msg *msg, void *receiver)
@@ -135,9 +137,8 @@ static void lane_got_drain(struct msg *msg, void *receiver)
 	struct lane *lane = receiver;
 	struct list_head *pos, *n;
 
-	list_for_each_safe(pos, n, &lane->sessions)
-		end_tasks(list_entry(pos, struct iscsi_session, lane_link),
-			  node->drain);
+	list_for_each_safe(pos, n, &lane->sessions) end_tasks(
+		list_entry(pos, struct iscsi_session, lane_link), node->drain);
 	list_add_tail(&node->link, &lane->drains);
 	iscsi_drain_check(lane);
 }

@@ -8,72 +8,72 @@
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 
-static const char *const digests[] = { "None", "CRC32C", NULL };
+static const char *const digests[] = {"None", "CRC32C", NULL};
 /* RFC 7143 13.23. FastAbort and ResponseFence are not offered. */
-static const char *const task_reporting[] = { "RFC3720", NULL };
+static const char *const task_reporting[] = {"RFC3720", NULL};
 
-#define I KEY_FROM_INITIATOR
-#define T KEY_FROM_TARGET
-#define N KEY_NOT_DISCOVERY
+#define I	  KEY_FROM_INITIATOR
+#define T	  KEY_FROM_TARGET
+#define N	  KEY_NOT_DISCOVERY
 #define AT(field) offsetof(struct iscsi_params, field)
 #define SEG_MIN	  512u
 #define SEG_MAX	  16777215u /* 2^24-1 */
 
 const struct iscsi_key iscsi_keys[] = {
 	/* RFC 7143 12 */
-	{ "AuthMethod", KEY_NEGOTIATED, USE_SECURITY, I | T, 0, 0, 0, 0, NULL },
-	{ "CHAP_A", KEY_NEGOTIATED, USE_SECURITY, I | T, 0, 0, 0, 0, NULL },
-	{ "CHAP_I", KEY_NEGOTIATED, USE_SECURITY, I | T, 0, 0, 0, 0, NULL },
-	{ "CHAP_C", KEY_NEGOTIATED, USE_SECURITY, I | T, 0, 0, 0, 0, NULL },
-	{ "CHAP_N", KEY_NEGOTIATED, USE_SECURITY, I | T, 0, 0, 0, 0, NULL },
-	{ "CHAP_R", KEY_NEGOTIATED, USE_SECURITY, I | T, 0, 0, 0, 0, NULL },
+	{"AuthMethod", KEY_NEGOTIATED, USE_SECURITY, I | T, 0, 0, 0, 0, NULL},
+	{"CHAP_A", KEY_NEGOTIATED, USE_SECURITY, I | T, 0, 0, 0, 0, NULL},
+	{"CHAP_I", KEY_NEGOTIATED, USE_SECURITY, I | T, 0, 0, 0, 0, NULL},
+	{"CHAP_C", KEY_NEGOTIATED, USE_SECURITY, I | T, 0, 0, 0, 0, NULL},
+	{"CHAP_N", KEY_NEGOTIATED, USE_SECURITY, I | T, 0, 0, 0, 0, NULL},
+	{"CHAP_R", KEY_NEGOTIATED, USE_SECURITY, I | T, 0, 0, 0, 0, NULL},
 	/* RFC 7143 13 */
-	{ "HeaderDigest", KEY_LIST, USE_IO, I | T, 0, 0, 0, AT(header_digest),
-	  digests },
-	{ "DataDigest", KEY_LIST, USE_IO, I | T, 0, 0, 0, AT(data_digest),
-	  digests },
-	{ "MaxConnections", KEY_NUM_MIN, USE_LO, I | T | N, 1, 65535, 1,
-	  AT(max_connections), NULL },
-	{ "SendTargets", KEY_TEXT, USE_FFPO, I, 0, 0, 0, 0, NULL },
-	{ "TargetName", KEY_TEXT, USE_IO, I | T, 0, 0, 0, 0, NULL },
-	{ "InitiatorName", KEY_TEXT, USE_IO, I, 0, 0, 0, 0, NULL },
-	{ "TargetAlias", KEY_TEXT, USE_ALL, T, 0, 0, 0, 0, NULL },
-	{ "InitiatorAlias", KEY_TEXT, USE_ALL, I, 0, 0, 0, 0, NULL },
-	{ "TargetAddress", KEY_TEXT, USE_ALL, T, 0, 0, 0, 0, NULL },
-	{ "TargetPortalGroupTag", KEY_TEXT, USE_IO, T, 0, 65535, 0, 0, NULL },
-	{ "InitialR2T", KEY_BOOL_OR, USE_LO, I | T | N, 0, 1, 1,
-	  AT(initial_r2t), NULL },
-	{ "ImmediateData", KEY_BOOL_AND, USE_LO, I | T | N, 0, 1, 1,
-	  AT(immediate_data), NULL },
-	{ "MaxRecvDataSegmentLength", KEY_NUM_DECLARED, USE_ALL, I | T,
-	  SEG_MIN, SEG_MAX, 8192, AT(initiator_mrdsl), NULL },
-	{ "MaxBurstLength", KEY_NUM_MIN, USE_LO, I | T | N, SEG_MIN, SEG_MAX,
-	  262144, AT(max_burst), NULL },
-	{ "FirstBurstLength", KEY_NUM_MIN, USE_LO, I | T | N, SEG_MIN, SEG_MAX,
-	  65536, AT(first_burst), NULL },
-	{ "DefaultTime2Wait", KEY_NUM_MAX, USE_LO, I | T, 0, 3600, 2,
-	  AT(time2wait), NULL },
-	{ "DefaultTime2Retain", KEY_NUM_MIN, USE_LO, I | T, 0, 3600, 20,
-	  AT(time2retain), NULL },
-	{ "MaxOutstandingR2T", KEY_NUM_MIN, USE_LO, I | T | N, 1, 65535, 1,
-	  AT(max_r2t), NULL },
-	{ "DataPDUInOrder", KEY_BOOL_OR, USE_LO, I | T | N, 0, 1, 1,
-	  AT(pdu_in_order), NULL },
-	{ "DataSequenceInOrder", KEY_BOOL_OR, USE_LO, I | T | N, 0, 1, 1,
-	  AT(seq_in_order), NULL },
-	{ "ErrorRecoveryLevel", KEY_NUM_MIN, USE_LO, I | T, 0, 2, 0, AT(erl),
-	  NULL },
-	{ "SessionType", KEY_TEXT, USE_LO, I, 0, 0, 0, 0, NULL },
-	{ "TaskReporting", KEY_LIST, USE_LO, I | T | N, 0, 0, 0,
-	  AT(task_reporting), task_reporting },
+	{"HeaderDigest", KEY_LIST, USE_IO, I | T, 0, 0, 0, AT(header_digest),
+	 digests},
+	{"DataDigest", KEY_LIST, USE_IO, I | T, 0, 0, 0, AT(data_digest),
+	 digests},
+	{"MaxConnections", KEY_NUM_MIN, USE_LO, I | T | N, 1, 65535, 1,
+	 AT(max_connections), NULL},
+	{"SendTargets", KEY_TEXT, USE_FFPO, I, 0, 0, 0, 0, NULL},
+	{"TargetName", KEY_TEXT, USE_IO, I | T, 0, 0, 0, 0, NULL},
+	{"InitiatorName", KEY_TEXT, USE_IO, I, 0, 0, 0, 0, NULL},
+	{"TargetAlias", KEY_TEXT, USE_ALL, T, 0, 0, 0, 0, NULL},
+	{"InitiatorAlias", KEY_TEXT, USE_ALL, I, 0, 0, 0, 0, NULL},
+	{"TargetAddress", KEY_TEXT, USE_ALL, T, 0, 0, 0, 0, NULL},
+	{"TargetPortalGroupTag", KEY_TEXT, USE_IO, T, 0, 65535, 0, 0, NULL},
+	{"InitialR2T", KEY_BOOL_OR, USE_LO, I | T | N, 0, 1, 1, AT(initial_r2t),
+	 NULL},
+	{"ImmediateData", KEY_BOOL_AND, USE_LO, I | T | N, 0, 1, 1,
+	 AT(immediate_data), NULL},
+	{"MaxRecvDataSegmentLength", KEY_NUM_DECLARED, USE_ALL, I | T, SEG_MIN,
+	 SEG_MAX, 8192, AT(initiator_mrdsl), NULL},
+	{"MaxBurstLength", KEY_NUM_MIN, USE_LO, I | T | N, SEG_MIN, SEG_MAX,
+	 262144, AT(max_burst), NULL},
+	{"FirstBurstLength", KEY_NUM_MIN, USE_LO, I | T | N, SEG_MIN, SEG_MAX,
+	 65536, AT(first_burst), NULL},
+	{"DefaultTime2Wait", KEY_NUM_MAX, USE_LO, I | T, 0, 3600, 2,
+	 AT(time2wait), NULL},
+	{"DefaultTime2Retain", KEY_NUM_MIN, USE_LO, I | T, 0, 3600, 20,
+	 AT(time2retain), NULL},
+	{"MaxOutstandingR2T", KEY_NUM_MIN, USE_LO, I | T | N, 1, 65535, 1,
+	 AT(max_r2t), NULL},
+	{"DataPDUInOrder", KEY_BOOL_OR, USE_LO, I | T | N, 0, 1, 1,
+	 AT(pdu_in_order), NULL},
+	{"DataSequenceInOrder", KEY_BOOL_OR, USE_LO, I | T | N, 0, 1, 1,
+	 AT(seq_in_order), NULL},
+	{"ErrorRecoveryLevel", KEY_NUM_MIN, USE_LO, I | T, 0, 2, 0, AT(erl),
+	 NULL},
+	{"SessionType", KEY_TEXT, USE_LO, I, 0, 0, 0, 0, NULL},
+	{"TaskReporting", KEY_LIST, USE_LO, I | T | N, 0, 0, 0,
+	 AT(task_reporting), task_reporting},
 	/* RFC 7144 4.1 (iSCSIProtocolLevel of RFC 7143 13.24: 1) */
-	{ "iSCSIProtocolLevel", KEY_NUM_MIN, USE_LO, I | T | N, 0, 31, 1,
-	  AT(protocol_level), NULL },
+	{"iSCSIProtocolLevel", KEY_NUM_MIN, USE_LO, I | T | N, 0, 31, 1,
+	 AT(protocol_level), NULL},
 	/* RFC 3720 A.3, obsolete since RFC 7143 13.25 */
-	{ "IFMarker", KEY_OBSOLETE_NO, USE_IO, I | T, 0, 0, 0, 0, NULL },
-	{ "OFMarker", KEY_OBSOLETE_NO, USE_IO, I | T, 0, 0, 0, 0, NULL },
-	{ "IFMarkInt", KEY_OBSOLETE, USE_IO, I | T, 0, 0, 0, 0, NULL },
-	{ "OFMarkInt", KEY_OBSOLETE, USE_IO, I | T, 0, 0, 0, 0, NULL },
+	{"IFMarker", KEY_OBSOLETE_NO, USE_IO, I | T, 0, 0, 0, 0, NULL},
+	{"OFMarker", KEY_OBSOLETE_NO, USE_IO, I | T, 0, 0, 0, 0, NULL},
+	{"IFMarkInt", KEY_OBSOLETE, USE_IO, I | T, 0, 0, 0, 0, NULL},
+	{"OFMarkInt", KEY_OBSOLETE, USE_IO, I | T, 0, 0, 0, 0, NULL},
 };
 
 const size_t iscsi_num_keys = ARRAY_SIZE(iscsi_keys);
@@ -135,8 +135,8 @@ void iscsi_params_default(struct iscsi_params *params)
 /* RFC 7143 6.2.1: the responder takes the first value that it supports; what
  * we want decides only between support and none. */
 static enum iscsi_key_result negotiate_list(const struct iscsi_key *key,
-					    const char *value,
-					    uint32_t *result, char *answer)
+					    const char *value, uint32_t *result,
+					    char *answer)
 {
 	while (*value) {
 		size_t len = strcspn(value, ",");
@@ -165,8 +165,8 @@ static enum iscsi_key_result negotiate_bool(const struct iscsi_key *key,
 
 	if (!theirs && strcmp(value, "No") != 0)
 		return KEY_REJECT;
-	*result = key->type == KEY_BOOL_AND ? (theirs && ours) :
-					      (theirs || ours);
+	*result =
+		key->type == KEY_BOOL_AND ? (theirs && ours) : (theirs || ours);
 	snprintf(answer, ISCSI_ANSWER_MAX, "%s", *result ? "Yes" : "No");
 	return KEY_ANSWER;
 }

@@ -38,8 +38,8 @@ bool iscsi_refuse(struct iscsi_refusal *refusal, uint16_t status,
 
 const char *iscsi_login_value(struct iscsi_login *login, const char *name)
 {
-	struct iscsi_text_iter it = { login->in.data,
-				      login->in.data + login->in.len };
+	struct iscsi_text_iter it = {login->in.data,
+				     login->in.data + login->in.len};
 	const char *key, *value;
 
 	while (login->in.len && iscsi_text_next(&it, &key, &value) > 0) {
@@ -108,7 +108,8 @@ static void login_refused(struct iscsi_conn *conn,
 	iscsi_conn_finish(conn);
 }
 
-/* ---- the first request ---------------------------------------------------- */
+/* ---- the first request ----------------------------------------------------
+ */
 
 static bool login_start(struct iscsi_conn *conn, struct iscsi_refusal *refusal)
 {
@@ -171,8 +172,7 @@ static bool login_header(struct iscsi_conn *conn, struct iscsi_refusal *refusal)
 				    "next stage %u after stage %u", nsg, csg);
 	if (memcmp(bhs + 8, conn->session->isid, 6) != 0 ||
 	    get_be16(bhs + 14) != login->tsih ||
-	    get_be16(bhs + 20) != conn->cid ||
-	    get_be32(bhs + 16) != login->itt)
+	    get_be16(bhs + 20) != conn->cid || get_be32(bhs + 16) != login->itt)
 		return iscsi_refuse(refusal, ISCSI_LOGIN_INITIATOR_ERR,
 				    "ISID, TSIH, CID or task tag changed");
 	return true;
@@ -219,8 +219,8 @@ static bool find_target(struct iscsi_conn *conn, const char *name,
 	if (!iscsi_name_normalize(name, login->target_name))
 		return iscsi_refuse(refusal, ISCSI_LOGIN_NOT_FOUND,
 				    "TargetName is no iSCSI name");
-	conn->session->tgt = iscsi_tgt_find(conn->server, login->target_name,
-					    &conf);
+	conn->session->tgt =
+		iscsi_tgt_find(conn->server, login->target_name, &conf);
 	if (!conn->session->tgt)
 		return iscsi_refuse(refusal, ISCSI_LOGIN_NOT_FOUND,
 				    "there is no such target");
@@ -274,7 +274,8 @@ static bool login_identify(struct iscsi_conn *conn,
 	return true;
 }
 
-/* ---- keys ------------------------------------------------------------------- */
+/* ---- keys -------------------------------------------------------------------
+ */
 
 static bool is_answer(const char *value)
 {
@@ -341,8 +342,8 @@ static bool login_key(struct iscsi_conn *conn, const char *name,
 static bool login_keys(struct iscsi_conn *conn, struct iscsi_refusal *refusal)
 {
 	struct iscsi_login *login = conn->login;
-	struct iscsi_text_iter it = { login->in.data,
-				      login->in.data + login->in.len };
+	struct iscsi_text_iter it = {login->in.data,
+				     login->in.data + login->in.len};
 	const char *key, *value;
 	int ret = 0;
 
@@ -366,7 +367,8 @@ static bool login_keys(struct iscsi_conn *conn, struct iscsi_refusal *refusal)
 	return true;
 }
 
-/* ---- the end ---------------------------------------------------------------- */
+/* ---- the end ----------------------------------------------------------------
+ */
 
 static bool make_nexus(struct iscsi_session *session)
 {

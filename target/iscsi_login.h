@@ -13,19 +13,19 @@
 #define ISCSI_LOGIN_TEXT_MAX 8192u
 
 enum iscsi_auth_state {
-	AUTH_START,    /* no method chosen */
-	AUTH_CHAP_A,   /* CHAP; algorithms are awaited */
-	AUTH_CHAP_R,   /* challenge sent; the response is awaited */
+	AUTH_START,  /* no method chosen */
+	AUTH_CHAP_A, /* CHAP; algorithms are awaited */
+	AUTH_CHAP_R, /* challenge sent; the response is awaited */
 	AUTH_DONE,
 };
 
 struct iscsi_login {
-	bool started;	  /* the first request has been checked */
-	bool identified;  /* names are known, the target is found */
+	bool started;	 /* the first request has been checked */
+	bool identified; /* names are known, the target is found */
 	bool discovery;
 	bool chap_needed;
-	bool declared;	  /* our MaxRecvDataSegmentLength has been sent */
-	bool finishing;	  /* all is agreed, the final response is due */
+	bool declared;	/* our MaxRecvDataSegmentLength has been sent */
+	bool finishing; /* all is agreed, the final response is due */
 	uint8_t stage, flags;
 	uint32_t itt;
 	uint16_t tsih;

@@ -59,7 +59,8 @@ bool iscsi_lu_in_use(const struct iscsi_lu *lu)
 	return lu->num_sessions > 0;
 }
 
-/* ---- removal ------------------------------------------------------------------- */
+/* ---- removal
+ * ------------------------------------------------------------------- */
 
 struct iscsi_lu_remove_state {
 	struct removal *removal;
@@ -89,8 +90,8 @@ static void main_got_drained(struct msg *msg, void *receiver)
 	scsi_lu_free(removal->lu->scsi);
 	free(removal->lu);
 	if (req) {
-		struct iscsi_lu_remove_state *state = tevent_req_data(
-			req, struct iscsi_lu_remove_state);
+		struct iscsi_lu_remove_state *state =
+			tevent_req_data(req, struct iscsi_lu_remove_state);
 
 		state->removal = NULL;
 		tevent_req_done(req);
@@ -137,7 +138,7 @@ struct tevent_req *iscsi_lu_remove_send(TALLOC_CTX *mem_ctx,
 	lu->removing = true;
 
 	/* Lanes get the changed maps first and the drain after them. */
-	list_for_each(pos, &server->tgts)
+	list_for_each (pos, &server->tgts)
 		iscsi_tgt_unmap(list_entry(pos, struct iscsi_tgt, link), lu);
 	drain->lu = lu->scsi;
 	drain->done = lu_drained;

@@ -98,8 +98,8 @@ static void lane_got_listener(struct msg *msg, void *receiver)
 	l->lane = lane;
 	l->lfd.ready = listener_ready;
 	list_init(&l->link);
-	error = lane->stopping ? ESHUTDOWN :
-				 lane_watch_level(lane, l->fd, &l->lfd);
+	error = lane->stopping ? ESHUTDOWN
+			       : lane_watch_level(lane, l->fd, &l->lfd);
 	if (error) {
 		close(l->fd);
 		free(l);
@@ -126,7 +126,8 @@ static void lane_got_unlisten(struct msg *msg, void *receiver)
 	struct lane *lane = receiver;
 	struct list_head *pos, *n;
 
-	list_for_each_safe(pos, n, &lane->listeners) {
+	list_for_each_safe(pos, n, &lane->listeners)
+	{
 		struct listener *l = list_entry(pos, struct listener, link);
 
 		if (l->fd == u->fd)
@@ -142,7 +143,8 @@ void iscsi_listeners_close(struct lane *lane)
 					 link));
 }
 
-/* ---- main thread ------------------------------------------------------------ */
+/* ---- main thread ------------------------------------------------------------
+ */
 
 static int open_socket(const struct sockaddr *addr, socklen_t len)
 {
@@ -170,7 +172,7 @@ static struct iscsi_portal *find_portal(struct iscsi_server *server,
 {
 	struct list_head *pos;
 
-	list_for_each(pos, &server->portals) {
+	list_for_each (pos, &server->portals) {
 		struct iscsi_portal *portal =
 			list_entry(pos, struct iscsi_portal, link);
 

@@ -16,24 +16,24 @@
 #define ISCSI_OP_MASK	   0x3f
 #define ISCSI_OP_IMMEDIATE 0x40
 
-#define ISCSI_OP_NOP_OUT     0x00
-#define ISCSI_OP_SCSI_CMD    0x01
-#define ISCSI_OP_TMF	     0x02
-#define ISCSI_OP_LOGIN	     0x03
-#define ISCSI_OP_TEXT	     0x04
-#define ISCSI_OP_DATA_OUT    0x05
-#define ISCSI_OP_LOGOUT	     0x06
-#define ISCSI_OP_SNACK	     0x10
-#define ISCSI_OP_NOP_IN	     0x20
-#define ISCSI_OP_SCSI_RSP    0x21
-#define ISCSI_OP_TMF_RSP     0x22
-#define ISCSI_OP_LOGIN_RSP   0x23
-#define ISCSI_OP_TEXT_RSP    0x24
-#define ISCSI_OP_DATA_IN     0x25
-#define ISCSI_OP_LOGOUT_RSP  0x26
-#define ISCSI_OP_R2T	     0x31
-#define ISCSI_OP_ASYNC	     0x32
-#define ISCSI_OP_REJECT	     0x3f
+#define ISCSI_OP_NOP_OUT    0x00
+#define ISCSI_OP_SCSI_CMD   0x01
+#define ISCSI_OP_TMF	    0x02
+#define ISCSI_OP_LOGIN	    0x03
+#define ISCSI_OP_TEXT	    0x04
+#define ISCSI_OP_DATA_OUT   0x05
+#define ISCSI_OP_LOGOUT	    0x06
+#define ISCSI_OP_SNACK	    0x10
+#define ISCSI_OP_NOP_IN	    0x20
+#define ISCSI_OP_SCSI_RSP   0x21
+#define ISCSI_OP_TMF_RSP    0x22
+#define ISCSI_OP_LOGIN_RSP  0x23
+#define ISCSI_OP_TEXT_RSP   0x24
+#define ISCSI_OP_DATA_IN    0x25
+#define ISCSI_OP_LOGOUT_RSP 0x26
+#define ISCSI_OP_R2T	    0x31
+#define ISCSI_OP_ASYNC	    0x32
+#define ISCSI_OP_REJECT	    0x3f
 
 #define ISCSI_FLAG_FINAL 0x80
 
@@ -51,29 +51,29 @@
 #define ISCSI_LOGIN_TRANSIT  0x80
 #define ISCSI_TEXT_CONTINUE  0x40
 #define ISCSI_LOGIN_CSG(f)   (((f) >> 2) & 3)
-#define ISCSI_LOGIN_NSG(f)   ((f) & 3)
+#define ISCSI_LOGIN_NSG(f)   ((f)&3)
 #define ISCSI_STAGE_SECURITY 0
 #define ISCSI_STAGE_OP	     1
 #define ISCSI_STAGE_FULL     3
 
 /* Login status, class and detail in one number, 11.13.5 */
-#define ISCSI_LOGIN_SUCCESS	   0x0000
-#define ISCSI_LOGIN_MOVED_TEMP	   0x0101
-#define ISCSI_LOGIN_INITIATOR_ERR  0x0200
-#define ISCSI_LOGIN_AUTH_FAILED	   0x0201
-#define ISCSI_LOGIN_FORBIDDEN	   0x0202
-#define ISCSI_LOGIN_NOT_FOUND	   0x0203
-#define ISCSI_LOGIN_REMOVED	   0x0204
-#define ISCSI_LOGIN_VERSION	   0x0205
-#define ISCSI_LOGIN_TOO_MANY	   0x0206
-#define ISCSI_LOGIN_MISSING_PARAM  0x0207
-#define ISCSI_LOGIN_CANT_INCLUDE   0x0208
-#define ISCSI_LOGIN_SESSION_TYPE   0x0209
-#define ISCSI_LOGIN_NO_SESSION	   0x020a
-#define ISCSI_LOGIN_INVALID_REQ	   0x020b
-#define ISCSI_LOGIN_TARGET_ERR	   0x0300
-#define ISCSI_LOGIN_UNAVAILABLE	   0x0301
-#define ISCSI_LOGIN_NO_RESOURCES   0x0302
+#define ISCSI_LOGIN_SUCCESS	  0x0000
+#define ISCSI_LOGIN_MOVED_TEMP	  0x0101
+#define ISCSI_LOGIN_INITIATOR_ERR 0x0200
+#define ISCSI_LOGIN_AUTH_FAILED	  0x0201
+#define ISCSI_LOGIN_FORBIDDEN	  0x0202
+#define ISCSI_LOGIN_NOT_FOUND	  0x0203
+#define ISCSI_LOGIN_REMOVED	  0x0204
+#define ISCSI_LOGIN_VERSION	  0x0205
+#define ISCSI_LOGIN_TOO_MANY	  0x0206
+#define ISCSI_LOGIN_MISSING_PARAM 0x0207
+#define ISCSI_LOGIN_CANT_INCLUDE  0x0208
+#define ISCSI_LOGIN_SESSION_TYPE  0x0209
+#define ISCSI_LOGIN_NO_SESSION	  0x020a
+#define ISCSI_LOGIN_INVALID_REQ	  0x020b
+#define ISCSI_LOGIN_TARGET_ERR	  0x0300
+#define ISCSI_LOGIN_UNAVAILABLE	  0x0301
+#define ISCSI_LOGIN_NO_RESOURCES  0x0302
 
 /* Reject reasons, 11.17.1 */
 #define ISCSI_REJECT_DATA_DIGEST   0x02
@@ -87,22 +87,22 @@
 #define ISCSI_REJECT_LOGOUT	   0x0c
 
 /* Task management functions, 11.5.1 */
-#define ISCSI_TMF_ABORT_TASK	  1
-#define ISCSI_TMF_ABORT_TASK_SET  2
-#define ISCSI_TMF_CLEAR_ACA	  3
-#define ISCSI_TMF_CLEAR_TASK_SET  4
-#define ISCSI_TMF_LU_RESET	  5
-#define ISCSI_TMF_WARM_RESET	  6
-#define ISCSI_TMF_COLD_RESET	  7
-#define ISCSI_TMF_REASSIGN	  8
+#define ISCSI_TMF_ABORT_TASK	 1
+#define ISCSI_TMF_ABORT_TASK_SET 2
+#define ISCSI_TMF_CLEAR_ACA	 3
+#define ISCSI_TMF_CLEAR_TASK_SET 4
+#define ISCSI_TMF_LU_RESET	 5
+#define ISCSI_TMF_WARM_RESET	 6
+#define ISCSI_TMF_COLD_RESET	 7
+#define ISCSI_TMF_REASSIGN	 8
 
 /* Their responses, 11.6.1 */
-#define ISCSI_TMF_COMPLETE	0
-#define ISCSI_TMF_NO_TASK	1
-#define ISCSI_TMF_NO_LUN	2
-#define ISCSI_TMF_NO_REASSIGN	4
-#define ISCSI_TMF_UNSUPPORTED	5
-#define ISCSI_TMF_REJECTED	255
+#define ISCSI_TMF_COMPLETE    0
+#define ISCSI_TMF_NO_TASK     1
+#define ISCSI_TMF_NO_LUN      2
+#define ISCSI_TMF_NO_REASSIGN 4
+#define ISCSI_TMF_UNSUPPORTED 5
+#define ISCSI_TMF_REJECTED    255
 
 /* Logout reasons 11.14.1 and responses 11.15.1 */
 #define ISCSI_LOGOUT_SESSION	0
@@ -113,10 +113,10 @@
 #define ISCSI_LOGOUT_NO_RECOVER 2
 
 /* Asynchronous events, 11.9.1 */
-#define ISCSI_ASYNC_SCSI	   0
-#define ISCSI_ASYNC_LOGOUT	   1
-#define ISCSI_ASYNC_DROP_CONN	   2
-#define ISCSI_ASYNC_DROP_SESSION   3
+#define ISCSI_ASYNC_SCSI	 0
+#define ISCSI_ASYNC_LOGOUT	 1
+#define ISCSI_ASYNC_DROP_CONN	 2
+#define ISCSI_ASYNC_DROP_SESSION 3
 
 /* Not an opcode on the wire: a held request that was aborted. */
 #define ISCSI_OP_ABORTED 0xff

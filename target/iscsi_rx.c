@@ -128,8 +128,8 @@ static void rx_direct(struct iscsi_conn *conn, const struct iovec *iov,
 		for (; len; iov++) {
 			size_t n = iov->iov_len < len ? iov->iov_len : len;
 
-			conn->rx_crc = iscsi_crc32c_update(
-				conn->rx_crc, iov->iov_base, n);
+			conn->rx_crc = iscsi_crc32c_update(conn->rx_crc,
+							   iov->iov_base, n);
 			len -= n;
 		}
 	}
@@ -234,8 +234,7 @@ void iscsi_rx(struct iscsi_conn *conn)
 	ssize_t got;
 	int n = 0;
 
-	if (conn->out_bytes > ISCSI_OUT_HIGH ||
-	    conn->out_pdus > ISCSI_OUT_PDUS)
+	if (conn->out_bytes > ISCSI_OUT_HIGH || conn->out_pdus > ISCSI_OUT_PDUS)
 		conn->paused = true;
 	if (!rx_may(conn))
 		return;
@@ -272,7 +271,8 @@ void iscsi_rx(struct iscsi_conn *conn)
 	conn->last_rx = lane_now();
 	conn->ping_sent = false;
 	/* Edge-triggered: a short read means that the next arrival is
-	 * announced, except that the end of the stream may have been already. */
+	 * announced, except that the end of the stream may have been already.
+	 */
 	if ((size_t)got < total && !conn->hup)
 		conn->readable = false;
 

@@ -14,7 +14,8 @@
 
 #include "target/iscsi_session.h"
 
-/* ---- helpers ---------------------------------------------------------------- */
+/* ---- helpers ----------------------------------------------------------------
+ */
 
 void iscsi_log(struct iscsi_server *server, int level, const char *fmt, ...)
 {
@@ -27,6 +28,19 @@ void iscsi_log(struct iscsi_server *server, int level, const char *fmt, ...)
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	server->log(level, text);
+}
+
+/* The device server's messages go the same way. One server at a time has
+ * them, as its log is the process's. */
+static _Atomic int scsi_level;
+static void (*_Atomic scsi_sink)(int level, const char *message);
+
+static void scsi_log_line(int level, const char *message)
+{
+	void (*sink)(int, const char *) = scsi_sink;
+
+	if (sink && level <= scsi_level)
+		sink(level, message);
 }
 
 uint32_t iscsi_hash(const void *data, size_t len)
@@ -75,7 +89,8 @@ const char *iscsi_addr_str(const struct sockaddr_storage *addr, char *out)
 	return out;
 }
 
-/* ---- connections per address -------------------------------------------------- */
+/* ---- connections per address
+ * -------------------------------------------------- */
 
 static struct in6_addr peer_key(const struct sockaddr_storage *peer)
 {
@@ -100,7 +115,7 @@ static struct iscsi_peer *peer_find(struct list_head *head,
 {
 	struct list_head *pos;
 
-	list_for_each(pos, head) {
+	list_for_each (pos, head) {
 		struct iscsi_peer *p = list_entry(pos, struct iscsi_peer, link);
 
 		if (memcmp(&p->addr, key, sizeof(*key)) == 0)
@@ -160,11 +175,11 @@ void iscsi_peer_del(struct iscsi_server *server,
 	pthread_mutex_unlock(&server->lock);
 }
 
-/* ---- the server ----------------------------------------------------------------- */
+/* ---- the server
+ * ----------------------------------------------------------------- */
 
-static void server_inbox_ready(struct tevent_context *ev,
-			       struct tevent_fd *fde, uint16_t flags,
-			       void *private_data)
+static void server_inbox_ready(struct tevent_context *ev, struct tevent_fd *fde,
+			       uint16_t flags, void *private_data)
 {
 	struct iscsi_server *server = private_data;
 
@@ -234,6 +249,9 @@ struct iscsi_server *iscsi_server_create(TALLOC_CTX *mem_ctx,
 	server->private_data = cfg->private_data;
 	server->debug_level = cfg->debug_level;
 	server->log = cfg->log;
+	scsi_level = cfg->debug_level;
+	scsi_sink = cfg->log;
+	scsi_set_log(scsi_log_line);
 	list_init(&server->tgts);
 	list_init(&server->sessions);
 	list_init(&server->portals);
@@ -253,9 +271,9 @@ struct iscsi_server *iscsi_server_create(TALLOC_CTX *mem_ctx,
 		return NULL;
 	}
 	talloc_set_destructor(server, server_destructor);
-	server->inbox_fde = tevent_add_fd(ev, server, server->inbox.efd,
-					  TEVENT_FD_READ, server_inbox_ready,
-					  server);
+	server->inbox_fde =
+		tevent_add_fd(ev, server, server->inbox.efd, TEVENT_FD_READ,
+			      server_inbox_ready, server);
 	error = server->inbox_fde ? start_lanes(server, lanes) : ENOMEM;
 	if (error) {
 		talloc_free(server);
@@ -265,7 +283,8 @@ struct iscsi_server *iscsi_server_create(TALLOC_CTX *mem_ctx,
 	return server;
 }
 
-/* ---- what lanes report ------------------------------------------------------------ */
+/* ---- what lanes report
+ * ------------------------------------------------------------ */
 
 struct record_msg {
 	struct msg msg;
@@ -381,9 +400,9 @@ int iscsi_sessions(struct iscsi_server *server, struct iscsi_tgt *only,
 	struct list_head *pos;
 	size_t n = 0;
 
-	list_for_each(pos, &server->records) {
-		if (!only || list_entry(pos, struct iscsi_record, link)->tgt ==
-				     only)
+	list_for_each (pos, &server->records) {
+		if (!only ||
+		    list_entry(pos, struct iscsi_record, link)->tgt == only)
 			n++;
 	}
 	infos = talloc_zero_array(mem_ctx, struct iscsi_session_info, n);
@@ -391,7 +410,7 @@ int iscsi_sessions(struct iscsi_server *server, struct iscsi_tgt *only,
 		return ENOMEM;
 	*num = n;
 	n = 0;
-	list_for_each(pos, &server->records) {
+	list_for_each (pos, &server->records) {
 		const struct iscsi_record *record =
 			list_entry(pos, struct iscsi_record, link);
 

@@ -109,7 +109,7 @@ void iscsi_tgts_free(struct iscsi_server *server);
 /* ---- portals ----------------------------------------------------------- */
 
 struct iscsi_portal {
-	struct list_head link; /* server->portals, under lock */
+	struct list_head link;	       /* server->portals, under lock */
 	struct sockaddr_storage addr;  /* as bound */
 	struct sockaddr_storage asked; /* as given, main thread */
 	socklen_t len;

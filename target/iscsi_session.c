@@ -45,7 +45,7 @@ static void lane_got_kill(struct msg *msg, void *receiver)
 	struct lane *lane = receiver;
 	struct list_head *pos;
 
-	list_for_each(pos, &lane->sessions) {
+	list_for_each (pos, &lane->sessions) {
 		struct iscsi_session *session =
 			list_entry(pos, struct iscsi_session, lane_link);
 
@@ -90,9 +90,9 @@ static bool post(struct lane *lane, uint64_t id,
 static struct list_head *bucket(struct iscsi_server *server,
 				const struct iscsi_session *session)
 {
-	uint32_t h = iscsi_hash(session->initiator,
-				strlen(session->initiator)) ^
-		     iscsi_hash(session->isid, sizeof(session->isid));
+	uint32_t h =
+		iscsi_hash(session->initiator, strlen(session->initiator)) ^
+		iscsi_hash(session->isid, sizeof(session->isid));
 
 	return &server->session_hash[h % ISCSI_HASH];
 }
@@ -112,7 +112,7 @@ static struct iscsi_session *find_nexus(struct iscsi_server *server,
 {
 	struct list_head *pos;
 
-	list_for_each(pos, bucket(server, session)) {
+	list_for_each (pos, bucket(server, session)) {
 		struct iscsi_session *other =
 			list_entry(pos, struct iscsi_session, hash_link);
 
@@ -187,13 +187,15 @@ static void unregister(struct iscsi_session *session)
 	list_del(&session->hash_link);
 	if (session->tsih)
 		server->by_tsih[session->tsih] = NULL;
-	list_for_each_safe(pos, n, &session->waiters) {
+	list_for_each_safe(pos, n, &session->waiters)
+	{
 		list_del(pos);
 		list_add_tail(pos, &waiters);
 	}
 	pthread_mutex_unlock(&server->lock);
 
-	list_for_each_safe(pos, n, &waiters) {
+	list_for_each_safe(pos, n, &waiters)
+	{
 		struct iscsi_waiter *waiter =
 			list_entry(pos, struct iscsi_waiter, link);
 
@@ -211,13 +213,14 @@ void iscsi_session_end(struct iscsi_session *session)
 	struct list_head *pos, *n;
 
 	iscsi_drop_held(session);
-	list_for_each_safe(pos, n, &session->tasks) {
+	list_for_each_safe(pos, n, &session->tasks)
+	{
 		struct iscsi_task *task =
 			list_entry(pos, struct iscsi_task, link);
 
 		task->conn = NULL;
 		list_del(&task->wait_link);
-		task->aborted = true;
+		task->aborted = task->scsi.aborted = true;
 		/* A running command cannot be called back from the disk. */
 		if (task->state != TASK_RUN)
 			iscsi_task_free(task);
@@ -248,7 +251,8 @@ void iscsi_session_reap(struct iscsi_session *session)
 	iscsi_drain_check(lane);
 }
 
-/* ---- changed configuration ------------------------------------------------ */
+/* ---- changed configuration ------------------------------------------------
+ */
 
 static bool same_map(const struct scsi_lun_map *a, const struct scsi_lun_map *b)
 {
@@ -303,7 +307,8 @@ static void lane_got_tgt_changed(struct msg *msg, void *receiver)
 	struct lane *lane = receiver;
 	struct list_head *pos, *n;
 
-	list_for_each_safe(pos, n, &lane->sessions) {
+	list_for_each_safe(pos, n, &lane->sessions)
+	{
 		struct iscsi_session *session =
 			list_entry(pos, struct iscsi_session, lane_link);
 

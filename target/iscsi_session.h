@@ -56,9 +56,9 @@ struct iscsi_session {
 	bool chap_used;
 
 	uint32_t exp_cmdsn, max_cmdsn;
-	unsigned active;    /* tasks in the window without a response */
-	unsigned immediate; /* immediate ones */
-	unsigned num_tasks; /* all that exist */
+	unsigned active;	/* tasks in the window without a response */
+	unsigned immediate;	/* immediate ones */
+	unsigned num_tasks;	/* all that exist */
 	struct list_head tasks; /* iscsi_task.link, by arrival */
 	struct list_head hash[ISCSI_TASK_HASH];
 	struct list_head held; /* iscsi_held.link, by CmdSN */
@@ -100,12 +100,12 @@ struct iscsi_task {
 	bool aborted;	 /* no response */
 
 	/* Data from the initiator, in order. */
-	uint32_t wanted;      /* bytes the command takes */
-	uint32_t received;    /* so far */
-	uint32_t solicited;   /* asked for so far */
+	uint32_t wanted;    /* bytes the command takes */
+	uint32_t received;  /* so far */
+	uint32_t solicited; /* asked for so far */
 	uint32_t unsol_datasn;
 	uint32_t r2tsn;
-	unsigned r2ts;	      /* under way */
+	unsigned r2ts; /* under way */
 	struct iscsi_burst burst[ISCSI_MAX_R2T];
 
 	struct buf buf;
@@ -134,8 +134,7 @@ void iscsi_session_abort_tasks(struct scsi_nexus *nexus, struct scsi_lu *lu,
 
 /* The lane got word that a target's configuration changed. */
 void iscsi_session_conf_changed(struct iscsi_session *session);
-void iscsi_lane_tgt_changed(struct iscsi_server *server,
-			    struct iscsi_tgt *tgt);
+void iscsi_lane_tgt_changed(struct iscsi_server *server, struct iscsi_tgt *tgt);
 
 /* ---- command ordering (iscsi_cmdsn.c) ------------------------------------ */
 

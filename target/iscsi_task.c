@@ -13,7 +13,7 @@ struct iscsi_task *iscsi_task_find(struct iscsi_session *session, uint32_t itt)
 {
 	struct list_head *head = &session->hash[itt % ISCSI_TASK_HASH], *pos;
 
-	list_for_each(pos, head) {
+	list_for_each (pos, head) {
 		struct iscsi_task *task =
 			list_entry(pos, struct iscsi_task, hash_link);
 
@@ -62,6 +62,7 @@ static struct iscsi_task *task_new(struct iscsi_conn *conn)
 	task->scsi.io = conn->lane->io;
 	task->scsi.done = task_done;
 	task->scsi.private_data = task;
+	task->scsi.aborted = false;
 	task->scsi.dir = SCSI_DIR_NONE;
 	task->scsi.length = 0;
 	task->scsi.lu = NULL;
@@ -239,11 +240,10 @@ void iscsi_cmd_header(struct iscsi_conn *conn)
 	uint32_t itt = get_be32(bhs + 16);
 	struct iscsi_task *task;
 
-	if (!immediate && iscsi_cmdsn_check(session, get_be32(bhs + 24)) ==
-				  ORDER_DROP) {
+	if (!immediate &&
+	    iscsi_cmdsn_check(session, get_be32(bhs + 24)) == ORDER_DROP) {
 		/* Silently, says 4.2.2.1; once in the log, say we. */
-		iscsi_conn_warn(conn,
-				"CmdSN %u is outside the window %u to %u",
+		iscsi_conn_warn(conn, "CmdSN %u is outside the window %u to %u",
 				get_be32(bhs + 24), session->exp_cmdsn,
 				session->max_cmdsn);
 		return;
@@ -251,9 +251,9 @@ void iscsi_cmd_header(struct iscsi_conn *conn)
 	if (itt == ISCSI_TAG_NONE || iscsi_task_find(session, itt)) {
 		iscsi_conn_warn(conn, "initiator task tag 0x%08x is in use",
 				itt);
-		iscsi_reject(conn, itt == ISCSI_TAG_NONE ?
-					   ISCSI_REJECT_INVALID_FIELD :
-					   ISCSI_REJECT_IN_PROGRESS,
+		iscsi_reject(conn,
+			     itt == ISCSI_TAG_NONE ? ISCSI_REJECT_INVALID_FIELD
+						   : ISCSI_REJECT_IN_PROGRESS,
 			     bhs);
 		return;
 	}
@@ -344,8 +344,8 @@ void iscsi_task_deliver(struct iscsi_task *task)
 	if (!task->failed && !scsi_task_prepare(scsi)) {
 		task->failed = true;
 	} else if (!task->failed && scsi->dir == SCSI_DIR_OUT && task->write) {
-		task->wanted = scsi->length < task->edtl ? scsi->length :
-							   task->edtl;
+		task->wanted =
+			scsi->length < task->edtl ? scsi->length : task->edtl;
 		if (task->wanted > ISCSI_MAX_TRANSFER)
 			iscsi_task_fail(task, ISCSI_ASC_INCORRECT_AMOUNT);
 	}
@@ -413,12 +413,14 @@ void iscsi_task_advance(struct iscsi_task *task)
 void iscsi_task_abort(struct iscsi_task *task)
 {
 	task->aborted = true;
+	task->scsi.aborted = true;
 	/* Held: a gap in the CmdSNs is before it; it ends at its turn. */
 	if (task->state == TASK_DATA || task->state == TASK_WAIT)
 		iscsi_task_free(task);
 }
 
-/* ---- response ------------------------------------------------------------- */
+/* ---- response -------------------------------------------------------------
+ */
 
 /* RFC 7143 11.4.1, 11.4.5.2 */
 static uint8_t task_residual(const struct iscsi_task *task, uint32_t *count)
@@ -491,8 +493,8 @@ void iscsi_task_respond(struct iscsi_task *task)
 	uint32_t residual, len = 0, count = task->r2tsn;
 
 	if (scsi->dir == SCSI_DIR_IN && task->read) {
-		len = scsi->data_in_len < task->edtl ? scsi->data_in_len :
-						       task->edtl;
+		len = scsi->data_in_len < task->edtl ? scsi->data_in_len
+						     : task->edtl;
 		if (len > scsi->data_len)
 			len = scsi->data_len;
 	}

@@ -75,8 +75,7 @@ void iscsi_text_append(struct iscsi_text *text, const void *data, size_t len,
  * on a server with thousands of targets. */
 #define OWN_TEXT_MAX (64u << 20)
 
-void iscsi_text_add(struct iscsi_text *text, const char *key,
-		    const char *value)
+void iscsi_text_add(struct iscsi_text *text, const char *key, const char *value)
 {
 	iscsi_text_append(text, key, strlen(key), OWN_TEXT_MAX);
 	iscsi_text_append(text, "=", 1, OWN_TEXT_MAX);

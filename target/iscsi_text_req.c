@@ -10,7 +10,8 @@
 #include "target/iscsi_acl.h"
 #include "target/iscsi_conn.h"
 
-/* ---- SendTargets ----------------------------------------------------------- */
+/* ---- SendTargets -----------------------------------------------------------
+ */
 
 /* A wildcard portal is where the initiator found us. */
 static void portal_address(const struct iscsi_portal *portal,
@@ -43,9 +44,9 @@ static void portal_list(struct iscsi_conn *conn, struct iscsi_text *list)
 	char address[ISCSI_ADDR_STR + 8];
 
 	pthread_mutex_lock(&server->lock);
-	list_for_each(pos, &server->portals) {
-		portal_address(list_entry(pos, struct iscsi_portal, link),
-			       conn, address, sizeof(address));
+	list_for_each (pos, &server->portals) {
+		portal_address(list_entry(pos, struct iscsi_portal, link), conn,
+			       address, sizeof(address));
 		iscsi_text_add(list, "TargetAddress", address);
 	}
 	pthread_mutex_unlock(&server->lock);
@@ -65,16 +66,15 @@ static void send_targets(struct iscsi_conn *conn, const char *value,
 	struct iscsi_session *session = conn->session;
 	struct iscsi_server *server = conn->server;
 	char name[ISCSI_NAME_MAX + 1] = "";
-	struct iscsi_text portals = { 0 };
+	struct iscsi_text portals = {0};
 	struct list_head *pos;
 
 	portal_list(conn, &portals);
 	if (session->tgt) {
 		/* Appendix C: in a normal session this target only */
-		if (session->conf &&
-		    (*value == '\0' ||
-		     (iscsi_name_normalize(value, name) &&
-		      strcmp(name, session->conf->name) == 0)))
+		if (session->conf && (*value == '\0' ||
+				      (iscsi_name_normalize(value, name) &&
+				       strcmp(name, session->conf->name) == 0)))
 			add_target(text, session->conf, &portals);
 		iscsi_text_free(&portals);
 		return;
@@ -85,7 +85,7 @@ static void send_targets(struct iscsi_conn *conn, const char *value,
 		return;
 	}
 	pthread_mutex_lock(&server->lock);
-	list_for_each(pos, &server->tgts) {
+	list_for_each (pos, &server->tgts) {
 		struct iscsi_tgt *tgt = list_entry(pos, struct iscsi_tgt, link);
 
 		const struct iscsi_conf *conf = tgt->conf;
@@ -100,7 +100,8 @@ static void send_targets(struct iscsi_conn *conn, const char *value,
 	iscsi_text_free(&portals);
 }
 
-/* ---- requests --------------------------------------------------------------- */
+/* ---- requests ---------------------------------------------------------------
+ */
 
 static void declare(struct iscsi_conn *conn, const struct iscsi_key *key,
 		    const char *name, const char *value,
@@ -168,8 +169,8 @@ static void text_respond(struct iscsi_conn *conn, uint8_t flags)
 /* The keys of a whole request. @return false when it is malformed */
 static bool text_parse(struct iscsi_conn *conn)
 {
-	struct iscsi_text_iter it = { conn->text_in.data,
-				      conn->text_in.data + conn->text_in.len };
+	struct iscsi_text_iter it = {conn->text_in.data,
+				     conn->text_in.data + conn->text_in.len};
 	const char *key, *value;
 	uint64_t seen = 0;
 	int ret = 0;
@@ -209,8 +210,10 @@ void iscsi_text_request(struct iscsi_conn *conn, const uint8_t *bhs,
 
 	if ((flags & ISCSI_FLAG_FINAL && flags & ISCSI_TEXT_CONTINUE) ||
 	    itt == ISCSI_TAG_NONE) {
-		iscsi_conn_warn(conn, "Text Request with flags 0x%02x, "
-				      "task tag 0x%08x", flags, itt);
+		iscsi_conn_warn(conn,
+				"Text Request with flags 0x%02x, "
+				"task tag 0x%08x",
+				flags, itt);
 		iscsi_reject(conn, ISCSI_REJECT_INVALID_FIELD, bhs);
 		return;
 	}
@@ -220,8 +223,10 @@ void iscsi_text_request(struct iscsi_conn *conn, const uint8_t *bhs,
 		conn->text_itt = itt;
 		conn->text_ttt = conn->session->next_ttt++ & 0x7fffffff;
 	} else if (ttt != conn->text_ttt || itt != conn->text_itt) {
-		iscsi_conn_warn(conn, "Text Request with target transfer tag "
-				      "0x%08x, which is not in use", ttt);
+		iscsi_conn_warn(conn,
+				"Text Request with target transfer tag "
+				"0x%08x, which is not in use",
+				ttt);
 		iscsi_reject(conn, ISCSI_REJECT_PROTOCOL, bhs);
 		return;
 	}

@@ -11,7 +11,8 @@
 #include "target/iscsi_server.h"
 #include "target/iscsi_session.h"
 
-/* ---- configurations ------------------------------------------------------------ */
+/* ---- configurations
+ * ------------------------------------------------------------ */
 
 struct iscsi_conf *iscsi_conf_ref(struct iscsi_conf *conf)
 {
@@ -98,8 +99,8 @@ static int conf_map(struct iscsi_conf *conf,
 	struct iscsi_lun *luns = calloc(n + 1, sizeof(*luns));
 	int error = 0;
 
-	conf->map = calloc(1, sizeof(*conf->map) +
-				      n * sizeof(conf->map->entry[0]));
+	conf->map =
+		calloc(1, sizeof(*conf->map) + n * sizeof(conf->map->entry[0]));
 	conf->lus = calloc(n + 1, sizeof(*conf->lus));
 	if (!luns || !conf->map || !conf->lus) {
 		free(luns);
@@ -144,8 +145,8 @@ static int conf_new(struct iscsi_server *server,
 	if (conf->target_mrdsl > MRDSL_MAX)
 		conf->target_mrdsl = MRDSL_MAX;
 	conf->max_burst = in_range("MaxBurstLength", config->max_burst_length);
-	conf->first_burst = in_range("FirstBurstLength",
-				     config->first_burst_length);
+	conf->first_burst =
+		in_range("FirstBurstLength", config->first_burst_length);
 	/* RFC 7143 13.14 */
 	if (conf->first_burst > conf->max_burst)
 		conf->first_burst = conf->max_burst;
@@ -211,7 +212,8 @@ static struct iscsi_conf *conf_copy(struct iscsi_server *server,
 	return conf;
 }
 
-/* ---- targets ---------------------------------------------------------------------- */
+/* ---- targets
+ * ---------------------------------------------------------------------- */
 
 struct iscsi_tgt *iscsi_tgt_ref(struct iscsi_tgt *tgt)
 {
@@ -235,7 +237,7 @@ static struct iscsi_tgt *find(struct iscsi_server *server, const char *name)
 {
 	struct list_head *pos;
 
-	list_for_each(pos, bucket(server, name)) {
+	list_for_each (pos, bucket(server, name)) {
 		struct iscsi_tgt *tgt =
 			list_entry(pos, struct iscsi_tgt, hash_link);
 
@@ -393,7 +395,8 @@ void iscsi_tgts_free(struct iscsi_server *server)
 {
 	struct list_head *pos, *n;
 
-	list_for_each_safe(pos, n, &server->tgts) {
+	list_for_each_safe(pos, n, &server->tgts)
+	{
 		struct iscsi_tgt *tgt = list_entry(pos, struct iscsi_tgt, link);
 
 		iscsi_conf_unref(tgt->conf);
@@ -401,7 +404,8 @@ void iscsi_tgts_free(struct iscsi_server *server)
 		list_del(&tgt->hash_link);
 		iscsi_tgt_unref(tgt);
 	}
-	list_for_each_safe(pos, n, &server->lus) {
+	list_for_each_safe(pos, n, &server->lus)
+	{
 		struct iscsi_lu *lu = list_entry(pos, struct iscsi_lu, link);
 
 		list_del(pos);

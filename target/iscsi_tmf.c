@@ -73,7 +73,7 @@ static void abort_held(struct iscsi_session *session, const uint8_t *lun,
 {
 	struct list_head *pos;
 
-	list_for_each(pos, &session->tasks) {
+	list_for_each (pos, &session->tasks) {
 		struct iscsi_task *task =
 			list_entry(pos, struct iscsi_task, link);
 
@@ -111,8 +111,7 @@ static void abort_task(struct iscsi_conn *conn, const uint8_t *bhs)
 	if (!task && sn_lt(ref, cmdsn) &&
 	    iscsi_cmdsn_check(session, ref) != ORDER_DROP) {
 		static const uint8_t aborted[ISCSI_BHS_LEN] = {
-			ISCSI_OP_ABORTED
-		};
+			ISCSI_OP_ABORTED};
 
 		if (!iscsi_hold(session, ref, NULL, aborted, NULL, 0)) {
 			iscsi_conn_fail(conn, "out of memory");

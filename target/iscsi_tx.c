@@ -102,8 +102,7 @@ static void out_free(struct iscsi_conn *conn, struct iscsi_out *out)
 		iscsi_task_sent(task);
 }
 
-void iscsi_out_queue(struct iscsi_conn *conn, struct iscsi_out *out,
-		     int statsn)
+void iscsi_out_queue(struct iscsi_conn *conn, struct iscsi_out *out, int statsn)
 {
 	if (conn->state == CONN_DEAD) {
 		out_free(conn, out);
@@ -187,13 +186,13 @@ static void tx_sent(struct iscsi_conn *conn, size_t sent)
 static bool tx_once(struct iscsi_conn *conn)
 {
 	struct iovec *iov = conn->lane->txiov;
-	struct msghdr msg = { .msg_iov = iov };
+	struct msghdr msg = {.msg_iov = iov};
 	struct list_head *pos;
 	size_t skip = conn->out_sent, total = 0;
 	ssize_t sent;
 	int n = 0;
 
-	list_for_each(pos, &conn->out) {
+	list_for_each (pos, &conn->out) {
 		struct iscsi_out *out = list_entry(pos, struct iscsi_out, link);
 
 		if (!tx_fill(out, skip, iov, &n))

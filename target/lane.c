@@ -26,7 +26,7 @@ uint64_t lane_now(void)
 static int watch(struct lane *lane, int fd, uint32_t events,
 		 struct lane_fd *lfd)
 {
-	struct epoll_event event = { .events = events, .data.ptr = lfd };
+	struct epoll_event event = {.events = events, .data.ptr = lfd};
 
 	return epoll_ctl(lane->epfd, EPOLL_CTL_ADD, fd, &event) ? errno : 0;
 }
@@ -41,9 +41,8 @@ int lane_watch_level(struct lane *lane, int fd, struct lane_fd *lfd)
 	return watch(lane, fd, EPOLLIN, lfd);
 }
 
-static void lane_sockets_ready(struct tevent_context *ev,
-			       struct tevent_fd *fde, uint16_t flags,
-			       void *private_data)
+static void lane_sockets_ready(struct tevent_context *ev, struct tevent_fd *fde,
+			       uint16_t flags, void *private_data)
 {
 	struct lane *lane = private_data;
 	struct epoll_event events[LANE_EVENTS];

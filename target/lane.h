@@ -51,7 +51,7 @@ struct lane {
 	bool again_scheduled;
 	struct tevent_timer *tick; /* NULL when there is nothing to watch */
 	bool stopping;
-	uint64_t next_id;	   /* of connections and sessions */
+	uint64_t next_id; /* of connections and sessions */
 
 	struct list_head conns;	   /* iscsi_conn.lane_link */
 	struct list_head dirty;	   /* .dirty_link: have output queued */

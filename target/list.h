@@ -13,15 +13,15 @@ struct list_head {
 	struct list_head *next, *prev;
 };
 
-#define list_entry(ptr, type, member) \
-	((type *)(void *)((char *)(ptr) - offsetof(type, member)))
+#define list_entry(ptr, type, member)                                          \
+	((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 
-#define list_for_each(pos, head) \
+#define list_for_each(pos, head)                                               \
 	for (pos = (head)->next; pos != (head); pos = pos->next)
 
 /* @pos may be removed or freed in the body; @n may not. */
-#define list_for_each_safe(pos, n, head)                       \
-	for (pos = (head)->next, n = pos->next; pos != (head); \
+#define list_for_each_safe(pos, n, head)                                       \
+	for (pos = (head)->next, n = pos->next; pos != (head);                 \
 	     pos = n, n = pos->next)
 
 static inline void list_init(struct list_head *head)

@@ -141,8 +141,8 @@ void buf_release(struct buf_pool *pool, struct buf *buf)
 	for (int i = 0; i < buf->num; i++) {
 		struct iovec *iov = &buf->iov[i];
 
-		pool_put(iov->iov_len == BUF_SMALL ? &pool->small :
-						     &pool->large,
+		pool_put(iov->iov_len == BUF_SMALL ? &pool->small
+						   : &pool->large,
 			 iov->iov_base);
 	}
 	if (buf->iov != buf->inline_iov)
@@ -174,8 +174,8 @@ int iov_slice(const struct iovec *iov, int num, size_t off, size_t len,
 	return used;
 }
 
-void iov_copy_in(const struct iovec *iov, int num, size_t off,
-		 const void *data, size_t len)
+void iov_copy_in(const struct iovec *iov, int num, size_t off, const void *data,
+		 size_t len)
 {
 	const char *p = data;
 

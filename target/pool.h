@@ -63,7 +63,7 @@ void buf_release(struct buf_pool *pool, struct buf *buf);
 int iov_slice(const struct iovec *iov, int num, size_t off, size_t len,
 	      struct iovec *out, int max);
 /* Copy into a scattered buffer at @off. */
-void iov_copy_in(const struct iovec *iov, int num, size_t off,
-		 const void *data, size_t len);
+void iov_copy_in(const struct iovec *iov, int num, size_t off, const void *data,
+		 size_t len);
 
 #endif /* ISTM_TARGET_POOL_H */
