@@ -201,25 +201,33 @@ static bool audited(const struct dcom_call *call)
 	return strncmp(call->method->name, "get_", 4) != 0;
 }
 
+/* What the call was about: what the method said, or else what the object that
+ * it was made on is. */
+static const char *audit_object(struct dcom_call *call)
+{
+	const struct dcom_object_type *type;
+	const char *object = NULL;
+
+	if (call->audit_object != NULL) {
+		return call->audit_object;
+	}
+	if (call->object == NULL) {
+		return "class";
+	}
+	type = call->object->type;
+	if (type->describe != NULL) {
+		object = type->describe(call->object->self, call);
+	}
+	return object != NULL ? object : type->name;
+}
+
 static void audit(struct dcom_call *call)
 {
-	const char *object = call->audit_object;
-	const char *type = "class";
-
 	if (!audited(call)) {
 		return;
 	}
-	if (call->object != NULL) {
-		const struct dcom_object_type *t = call->object->type;
-
-		type = t->name;
-		if (object == NULL && t->describe != NULL) {
-			object = t->describe(call->object->self, call);
-		}
-	}
-	log_msg(LOG_AUDIT, "audit: %s from %s: %s on %s%s%s: 0x%08x",
-		call->account, call->address, dcom_call_method(call), type,
-		object != NULL ? " " : "", object != NULL ? object : "",
+	log_msg(LOG_AUDIT, "audit: %s from %s: %s: %s: 0x%08x", call->account,
+		call->address, dcom_call_method(call), audit_object(call),
 		HRES_ERROR_V(call->result));
 }
 

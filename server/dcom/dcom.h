@@ -157,7 +157,7 @@ TALLOC_CTX *dcom_call_mem(struct dcom_call *call);
 struct tevent_context *dcom_call_ev(const struct dcom_call *call);
 
 /* What the call is about, for its line in the audit log, where the object that
- * it was made on does not tell: "disk 3", "target iqn.…". Never a secret. */
+ * it was made on does not tell enough: "disk 3: enable". Never a secret. */
 void dcom_call_audit(struct dcom_call *call, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 

@@ -17,13 +17,16 @@ struct istm_enumerator {
 	size_t pos; /* the next item to look at */
 };
 
+typedef bool (*enum_exists_fn)(struct istm *istm, const struct GUID *guid);
+typedef HRESULT (*enum_object_fn)(struct istm *istm, struct dcom_call *call,
+				  const struct GUID *guid,
+				  struct MInterfacePointer **out);
+
 struct istm_enum_desc {
 	size_t size; /* of an item */
 	/* NULL: items are structures that are copied into the answer. */
-	bool (*exists)(struct istm *istm, const struct GUID *guid);
-	HRESULT (*object)
-	(struct istm *istm, struct dcom_call *call, const struct GUID *guid,
-	 struct MInterfacePointer **out);
+	enum_exists_fn exists;
+	enum_object_fn object;
 	const struct com_interface *interface;
 };
 

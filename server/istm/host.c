@@ -525,6 +525,16 @@ static const struct IHost_vtbl host_methods = {
 	.get_ResourceState = host_get_ResourceState,
 	NOTIMPL(ISTM_NOTIMPL_MEMBER)};
 
+static const char *host_describe(void *self, TALLOC_CTX *mem_ctx)
+{
+	const struct model_target *target = host_target(self);
+
+	if (target == NULL) {
+		return "target that has been deleted";
+	}
+	return talloc_asprintf(mem_ctx, "target \"%s\"", target->name);
+}
+
 static const struct com_interface *const host_interfaces[] = {
 	&com_IHost, &com_IHost2, &com_IHost3, NULL};
 
@@ -532,6 +542,7 @@ const struct dcom_object_type istm_host_type = {
 	.name = "target",
 	.interfaces = host_interfaces,
 	.vtbl = &host_methods,
+	.describe = host_describe,
 };
 
 static const struct istm_decision host_decisions[] = {

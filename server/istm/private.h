@@ -99,8 +99,9 @@ extern const struct istm_type istm_general_entry;
 /* ---- calls --------------------------------------------------------------- */
 
 /*
- * Log a call that changes state: who, from where, what, on which object, with
- * which result. Never a secret.
+ * Say what a call that changes state is about, for its line in the audit log
+ * (the runtime adds who, from where, which method and the result). Never a
+ * secret.
  * @param fmt  the object and what is new: "target \"a\": description \"b\""
  * @return @result
  */

@@ -529,6 +529,16 @@ static const struct IWTDisk_vtbl wtdisk_methods = {
 	.GetLunStatus = wtdisk_GetLunStatus,
 	NOTIMPL(ISTM_NOTIMPL_MEMBER)};
 
+static const char *wtdisk_describe(void *self, TALLOC_CTX *mem_ctx)
+{
+	const struct model_disk *disk = self_disk(self);
+
+	if (disk == NULL) {
+		return "disk that has been deleted";
+	}
+	return talloc_asprintf(mem_ctx, "disk %u", disk->index);
+}
+
 static const struct com_interface *const wtdisk_interfaces[] = {
 	&com_IWTDisk, &com_IWTDisk2, &com_IWTDisk3, NULL};
 
@@ -536,6 +546,7 @@ const struct dcom_object_type istm_wtdisk_type = {
 	.name = "disk",
 	.interfaces = wtdisk_interfaces,
 	.vtbl = &wtdisk_methods,
+	.describe = wtdisk_describe,
 };
 
 static const struct istm_decision wtdisk_decisions[] = {
