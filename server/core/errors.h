@@ -7,6 +7,7 @@
 #ifndef ISTM_ERRORS_H
 #define ISTM_ERRORS_H
 
+#include <stdint.h>
 #include <core/hresult.h>
 
 #define ISTM_S_OK    HRES_ERROR(0x00000000)

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <talloc.h>
+#include <util/data_blob.h>
 #include <gen_ndr/misc.h>
 
 #define PATH_MAX_BYTES	    4000

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <talloc.h>
+#include <util/data_blob.h>
 
 #include "librpc/gen_ndr/istm_state.h"
 

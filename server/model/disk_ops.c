@@ -1,0 +1,771 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * What happens to disks in steps: create, save, close, delete. The steps go
+ * on when the client that asked has gone.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "server/model/private.h"
+
+/* ---- create -------------------------------------------------------------- */
+
+struct disk_create_op {
+	struct model *model;
+	struct tevent_req *req; /* NULL: nobody waits any more */
+	struct disk_entry *entry;
+	bool clear_partition_table;
+	struct vhd_io *io; /* for that: the main thread as a lane */
+	struct vhd_req zero[2];
+	unsigned zeroing;
+	int zero_error;
+};
+
+struct disk_create_state {
+	struct disk_create_op *op; /* NULL: done */
+	uint32_t index;
+};
+
+static int disk_create_state_destructor(struct disk_create_state *state)
+{
+	if (state->op != NULL) {
+		state->op->req = NULL;
+	}
+	return 0;
+}
+
+/* The model goes first: the request stays without an answer. */
+static int disk_create_op_destructor(struct disk_create_op *op)
+{
+	if (op->req != NULL) {
+		(tevent_req_data(op->req, struct disk_create_state))->op = NULL;
+	}
+	return 0;
+}
+
+static void disk_create_done(struct disk_create_op *op, HRESULT hr)
+{
+	struct tevent_req *req = op->req;
+	struct disk_entry *entry = op->entry;
+	uint32_t index = entry == NULL ? 0 : entry->d.index;
+
+	if (req != NULL) {
+		struct disk_create_state *state =
+			tevent_req_data(req, struct disk_create_state);
+
+		state->index = index;
+	}
+	if (ISTM_FAILED(hr)) {
+		talloc_free(entry); /* never was visible */
+	}
+	talloc_free(op);
+	if (req == NULL) {
+		return;
+	}
+	if (ISTM_FAILED(hr)) {
+		tevent_req_error(req, HRES_ERROR_V(hr));
+	} else {
+		tevent_req_done(req);
+	}
+}
+
+/* The last step: from now on everybody sees it. */
+static void disk_create_show(struct disk_create_op *op)
+{
+	struct disk_entry *entry = op->entry;
+	struct model *model = op->model;
+
+	entry->pending = false;
+	log_msg(LOG_INFO, "disk %u: new, %s, %llu bytes",
+		(unsigned)entry->d.index, entry->d.path,
+		(unsigned long long)entry->d.size);
+	disk_create_done(op, ISTM_S_OK);
+	model_emit_disk(model, MODEL_EVENT_DISK_ADDED, &entry->d);
+	model_emit_luns(model);
+}
+
+static void disk_create_saved(struct tevent_req *subreq);
+
+static void disk_create_publish(struct disk_create_op *op)
+{
+	struct disk_entry *entry = op->entry;
+	struct change_list changes = { NULL, 0 };
+	struct tevent_req *subreq;
+	DATA_BLOB blob;
+
+	TALLOC_FREE(op->io);
+	if (disk_publish(entry) != 0) {
+		disk_create_done(op, ISTM_OUT_OF_MEMORY);
+		return;
+	}
+	if (!entry->d.persistent) {
+		disk_create_show(op);
+		return;
+	}
+	if (!record_of_disk(op, entry, &blob) ||
+	    !change_add(op, &changes,
+			record_key(op, ISTM_STATE_DISK, &entry->d.guid),
+			&blob)) {
+		disk_create_done(op, ISTM_OUT_OF_MEMORY);
+		return;
+	}
+	subreq = store_commit_send(op, op->model->ev, op->model->store,
+				   changes.changes, changes.num);
+	if (subreq == NULL) {
+		disk_create_done(op, ISTM_OUT_OF_MEMORY);
+		return;
+	}
+	tevent_req_set_callback(subreq, disk_create_saved, op);
+}
+
+static void disk_create_withdrawn(struct tevent_req *subreq);
+
+static void disk_create_saved(struct tevent_req *subreq)
+{
+	struct disk_create_op *op =
+		tevent_req_callback_data(subreq, struct disk_create_op);
+	int error = store_commit_recv(subreq);
+
+	TALLOC_FREE(subreq);
+	if (error == 0) {
+		op->entry->d.saved = true;
+		disk_create_show(op);
+		return;
+	}
+	/* The engine has it already; no target can have it. */
+	op->zero_error = error;
+	subreq = iscsi_lu_remove_send(op, op->model->ev, op->entry->lu);
+	op->entry->lu = NULL;
+	if (subreq == NULL) {
+		disk_create_done(op, hresult_from_errno(error));
+		return;
+	}
+	tevent_req_set_callback(subreq, disk_create_withdrawn, op);
+}
+
+static void disk_create_withdrawn(struct tevent_req *subreq)
+{
+	struct disk_create_op *op =
+		tevent_req_callback_data(subreq, struct disk_create_op);
+
+	iscsi_lu_remove_recv(subreq);
+	TALLOC_FREE(subreq);
+	disk_create_done(op, hresult_from_errno(op->zero_error));
+}
+
+static void disk_create_zeroed(struct vhd_req *zero)
+{
+	struct disk_create_op *op = zero->private_data;
+
+	if (zero->error != 0) {
+		op->zero_error = zero->error;
+	}
+	if (--op->zeroing > 0) {
+		return;
+	}
+	if (op->zero_error != 0) {
+		HRESULT hr = model_refuse(
+			hresult_from_errno(op->zero_error),
+			"disk %u: %s: clearing its partition table: %s",
+			(unsigned)op->entry->d.index, op->entry->d.path,
+			strerror(op->zero_error));
+
+		TALLOC_FREE(op->io);
+		disk_create_done(op, hr);
+		return;
+	}
+	disk_create_publish(op);
+}
+
+/* Protective MBR, GPT and its backup: 34 blocks at the front, 33 at the end
+ * (UEFI 5.3.1); 1 MiB covers them for any alignment. */
+#define PARTITION_TABLE_BYTES (1u << 20)
+
+static void disk_create_clear(struct disk_create_op *op)
+{
+	uint64_t size = op->entry->d.size;
+
+	op->io = vhd_io_create(op, op->model->ev, 4);
+	if (op->io == NULL) {
+		disk_create_done(op, hresult_from_errno(errno));
+		return;
+	}
+	/* One more than the requests: nothing ends before all are under way. */
+	op->zeroing = 3;
+	for (int i = 0; i < 2; i++) {
+		op->zero[i] = (struct vhd_req){
+			.op = VHD_ZERO,
+			.flags = VHD_FUA,
+			.offset = i == 0 ? 0 : size - PARTITION_TABLE_BYTES,
+			.length = PARTITION_TABLE_BYTES,
+			.done = disk_create_zeroed,
+			.private_data = op,
+		};
+		if (vhd_submit(op->io, op->entry->vhd, &op->zero[i])) {
+			op->zeroing--;
+			if (op->zero[i].error != 0) {
+				op->zero_error = op->zero[i].error;
+			}
+		}
+	}
+	vhd_io_kick(op->io);
+	disk_create_zeroed(&(struct vhd_req){ .private_data = op });
+}
+
+/* What CreateWTDisk (MS-ISTM 3.46.4.2) and CreateWTDiskNonPersistent (3.48.4.1)
+ * make of a file that cannot be served. */
+static HRESULT disk_create_error(const struct disk_create_op *op, HRESULT hr)
+{
+	if (!op->entry->d.persistent &&
+	    HRES_IS_EQUAL(hr, ISTM_INVALID_DATA)) {
+		return ISTM_INVALID_ARG;
+	}
+	if (op->entry->d.type == MODEL_DISK_RAM &&
+	    HRES_IS_EQUAL(hr, ISTM_INVALID_DATA)) {
+		return ISTM_FAIL;
+	}
+	return hr;
+}
+
+static void disk_create_opened(struct tevent_req *subreq)
+{
+	struct disk_create_op *op =
+		tevent_req_callback_data(subreq, struct disk_create_op);
+	HRESULT hr = disk_open_recv(subreq);
+
+	TALLOC_FREE(subreq);
+	if (ISTM_FAILED(hr)) {
+		disk_create_done(op, disk_create_error(op, hr));
+		return;
+	}
+	if (op->clear_partition_table) {
+		disk_create_clear(op);
+	} else {
+		disk_create_publish(op);
+	}
+}
+
+static HRESULT disk_create_index(struct model *model, int64_t wanted,
+				 uint32_t *index)
+{
+	if (wanted < 0) {
+		*index = index_set_lowest_free(&model->indices);
+		if (*index >= INDEX_SET_SIZE) {
+			return model_refuse(ISTM_HANDLE_EOF,
+					    "new disk: all %u indices are used",
+					    INDEX_SET_SIZE);
+		}
+		return ISTM_S_OK;
+	}
+	if (wanted > UINT32_MAX) {
+		return ISTM_INVALID_ARG;
+	}
+	*index = wanted;
+	if (disk_index_taken(model, *index)) {
+		return model_refuse(ISTM_ALREADY_EXISTS,
+				    "new disk: index %u is in use",
+				    (unsigned)*index);
+	}
+	return ISTM_S_OK;
+}
+
+/* Where a new disk is to live: a path that no disk has. */
+static HRESULT disk_create_location(TALLOC_CTX *mem_ctx, struct model *model,
+				    const struct model_disk_create *create,
+				    struct location **location)
+{
+	struct disk_entry *other;
+	HRESULT hr = location_find(mem_ctx, model, create->path, location);
+
+	if (ISTM_FAILED(hr)) {
+		return HRES_IS_EQUAL(hr, ISTM_INVALID_ARG) && create->persistent
+			       ? ISTM_FAIL
+			       : hr;
+	}
+	other = disk_by_location(model, *location);
+	if (other != NULL) {
+		return model_refuse(ISTM_ALREADY_EXISTS,
+				    "new disk: %s is disk %u's already",
+				    (*location)->client,
+				    (unsigned)other->d.index);
+	}
+	if (!(*location)->exists) {
+		return model_refuse(ISTM_FILE_NOT_FOUND,
+				    "new disk: %s does not exist",
+				    (*location)->client);
+	}
+	if (!S_ISREG((*location)->st.st_mode) ||
+	    (*location)->trailing_separator) {
+		return model_refuse(create->persistent ? ISTM_FAIL
+						       : ISTM_INVALID_ARG,
+				    "new disk: %s is no file",
+				    (*location)->client);
+	}
+	return ISTM_S_OK;
+}
+
+static HRESULT disk_create_prepare(struct disk_create_op *op,
+				   const struct model_disk_create *create)
+{
+	struct model *model = op->model;
+	struct GUID guid = create->guid;
+	struct location *location = NULL;
+	struct disk_entry *entry;
+	const char *path = create->path;
+	uint32_t index;
+	HRESULT hr;
+
+	if (create->path == NULL || create->description == NULL) {
+		return model_refuse(ISTM_POINTER,
+				    "new disk: path or description is NULL");
+	}
+	if (create->type != MODEL_DISK_FILE && create->type != MODEL_DISK_RAM) {
+		return model_refuse(ISTM_INVALID_ARG,
+				    "new disk %.300s: type %d is reserved",
+				    path, (int)create->type);
+	}
+	hr = model_check_string("new disk's path", create->path);
+	if (!ISTM_FAILED(hr)) {
+		hr = model_check_string("new disk's description",
+					create->description);
+	}
+	if (!ISTM_FAILED(hr) && create->type == MODEL_DISK_FILE) {
+		hr = disk_create_location(op, model, create, &location);
+	}
+	if (!ISTM_FAILED(hr)) {
+		hr = disk_create_index(model, create->index, &index);
+	}
+	if (ISTM_FAILED(hr)) {
+		return hr;
+	}
+	if (GUID_all_zero(&guid)) {
+		guid = GUID_random();
+	} else if (model_disk_by_guid(model, &guid) != NULL) {
+		return model_refuse(ISTM_ALREADY_EXISTS,
+				    "new disk: its GUID is in use");
+	}
+	entry = disk_create(model, &guid, index, create->type);
+	if (entry == NULL) {
+		return ISTM_OUT_OF_MEMORY;
+	}
+	/* Holds path and index while the file is opened. */
+	entry->pending = true;
+	op->entry = entry;
+	entry->d.persistent = create->persistent;
+	entry->d.description = talloc_strdup(entry, create->description);
+	if (create->resource_name != NULL) {
+		entry->d.resource_name =
+			talloc_strdup(entry, create->resource_name);
+	}
+	if (location != NULL) {
+		/* "Sets the snapshot storage location": the same volume. */
+		path = location->client;
+		entry->d.snapshot_storage_path = talloc_asprintf(
+			entry, "%c:\\", location->volume->letter);
+	}
+	if (!disk_set_path(entry, path,
+			   location == NULL ? NULL : location->volume) ||
+	    entry->d.description == NULL || entry->d.resource_name == NULL ||
+	    entry->d.snapshot_storage_path == NULL) {
+		return ISTM_OUT_OF_MEMORY;
+	}
+	return ISTM_S_OK;
+}
+
+struct tevent_req *model_disk_create_send(TALLOC_CTX *mem_ctx,
+					  struct model *model,
+					  const struct model_disk_create *create)
+{
+	struct disk_create_op *op = talloc_zero(model, struct disk_create_op);
+	struct disk_create_state *state;
+	struct tevent_req *req =
+		tevent_req_create(mem_ctx, &state, struct disk_create_state);
+	struct tevent_req *subreq;
+	HRESULT hr;
+
+	if (op == NULL || req == NULL) {
+		talloc_free(op);
+		talloc_free(req);
+		return NULL;
+	}
+	op->model = model;
+	op->clear_partition_table = create->clear_partition_table;
+	hr = disk_create_prepare(op, create);
+	subreq = ISTM_FAILED(hr) ? NULL
+				 : disk_open_send(op, model, op->entry);
+	if (subreq == NULL) {
+		hr = ISTM_FAILED(hr) ? hr : ISTM_OUT_OF_MEMORY;
+		talloc_free(op->entry);
+		talloc_free(op);
+		tevent_req_error(req, HRES_ERROR_V(hr));
+		return tevent_req_post(req, model->ev);
+	}
+	op->req = req;
+	state->op = op;
+	talloc_set_destructor(op, disk_create_op_destructor);
+	talloc_set_destructor(state, disk_create_state_destructor);
+	tevent_req_set_callback(subreq, disk_create_opened, op);
+	return req;
+}
+
+HRESULT model_disk_create_recv(struct tevent_req *req, uint32_t *index)
+{
+	struct disk_create_state *state =
+		tevent_req_data(req, struct disk_create_state);
+	HRESULT hr = model_req_recv(req);
+
+	*index = ISTM_FAILED(hr) ? 0 : state->index;
+	return hr;
+}
+
+/* ---- save ---------------------------------------------------------------- */
+
+struct disk_save {
+	struct GUID guid;
+	bool was_saved;
+};
+
+static void disk_saved(struct model *model, int error, void *private_data)
+{
+	struct disk_save *save = private_data;
+	struct model_disk *disk = model_disk_by_guid(model, &save->guid);
+
+	if (disk != NULL && error != 0) {
+		disk->saved = save->was_saved;
+	}
+}
+
+struct tevent_req *model_disk_save_send(TALLOC_CTX *mem_ctx,
+					struct model *model,
+					struct model_disk *disk)
+{
+	struct disk_save *save = talloc_zero(model, struct disk_save);
+	struct change_list changes = { NULL, 0 };
+	struct tevent_req *req;
+	DATA_BLOB blob;
+
+	if (save == NULL) {
+		return NULL;
+	}
+	save->guid = disk->guid;
+	save->was_saved = disk->saved;
+	if (disk->deleting) {
+		talloc_free(save);
+		return model_req_failed(mem_ctx, model,
+					model_refuse(ISTM_DELETE_PENDING,
+						     "disk %u: being deleted",
+						     (unsigned)disk->index));
+	}
+	if (!record_of_disk(save, disk_entry(disk), &blob) ||
+	    !change_add(save, &changes,
+			record_key(save, ISTM_STATE_DISK, &disk->guid),
+			&blob)) {
+		talloc_free(save);
+		return model_req_failed(
+			mem_ctx, model,
+			model_refuse(ISTM_OUT_OF_MEMORY,
+				     "disk %u: no record can be made of it",
+				     (unsigned)disk->index));
+	}
+	req = model_commit_send(mem_ctx, model, &changes, disk_saved, save);
+	if (req != NULL) {
+		disk->saved = true;
+		disk->persistent = true;
+	}
+	return req;
+}
+
+HRESULT model_disk_save_recv(struct tevent_req *req)
+{
+	return model_req_recv(req);
+}
+
+/* ---- delete and close ----------------------------------------------------- */
+
+struct disk_remove_op {
+	struct model *model;
+	struct tevent_req *req; /* NULL: nobody waits any more */
+	struct disk_entry *entry;
+	/* Of the targets' records: what the store holds if this fails. */
+	struct replaced {
+		struct GUID guid;
+		uint64_t generation;
+		DATA_BLOB previous;
+	} *replaced;
+	size_t num_replaced;
+	const char *what;
+};
+
+struct disk_remove_state {
+	struct disk_remove_op *op; /* NULL: done */
+};
+
+static int disk_remove_op_destructor(struct disk_remove_op *op)
+{
+	for (size_t i = 0; i < op->num_replaced; i++) {
+		secret_blob_free(&op->replaced[i].previous);
+	}
+	if (op->req != NULL) {
+		(tevent_req_data(op->req, struct disk_remove_state))->op = NULL;
+	}
+	return 0;
+}
+
+static int disk_remove_state_destructor(struct disk_remove_state *state)
+{
+	if (state->op != NULL) {
+		state->op->req = NULL;
+	}
+	return 0;
+}
+
+static void disk_remove_done(struct disk_remove_op *op, HRESULT hr)
+{
+	struct tevent_req *req = op->req;
+
+	talloc_free(op);
+	if (req == NULL) {
+		return;
+	}
+	if (ISTM_FAILED(hr)) {
+		tevent_req_error(req, HRES_ERROR_V(hr));
+	} else {
+		tevent_req_done(req);
+	}
+}
+
+static void disk_remove_released(struct tevent_req *subreq)
+{
+	struct disk_remove_op *op =
+		tevent_req_callback_data(subreq, struct disk_remove_op);
+
+	if (subreq != NULL) {
+		iscsi_lu_remove_recv(subreq);
+		TALLOC_FREE(subreq);
+	}
+	log_msg(LOG_INFO, "disk %u: %s (%s)", (unsigned)op->entry->d.index,
+		op->what, op->entry->d.path);
+	disk_drop(op->entry);
+	disk_remove_done(op, ISTM_S_OK);
+}
+
+/* Durable where it had to be: take it out of memory. */
+static void disk_remove_now(struct disk_remove_op *op)
+{
+	struct disk_entry *entry = op->entry;
+	struct tevent_req *subreq;
+
+	disk_unmap_all(entry);
+	if (entry->lu == NULL) {
+		log_msg(LOG_INFO, "disk %u: %s (%s)",
+			(unsigned)entry->d.index, op->what, entry->d.path);
+		disk_drop(entry);
+		disk_remove_done(op, ISTM_S_OK);
+		return;
+	}
+	subreq = iscsi_lu_remove_send(op, op->model->ev, entry->lu);
+	entry->lu = NULL;
+	if (subreq == NULL) {
+		/* The engine still reads it: keep it, out of sight. */
+		entry->d.usable = false;
+		disk_remove_done(op, ISTM_OUT_OF_MEMORY);
+		return;
+	}
+	tevent_req_set_callback(subreq, disk_remove_released, op);
+}
+
+/* The commit failed: the store still has the records as they were. */
+static void disk_delete_restore(struct disk_remove_op *op)
+{
+	for (size_t i = 0; i < op->num_replaced; i++) {
+		struct replaced *r = &op->replaced[i];
+		struct model_target *t =
+			model_target_by_guid(op->model, &r->guid);
+		struct target_entry *target;
+
+		if (t == NULL) {
+			continue;
+		}
+		target = target_entry(t);
+		if (target->saved_generation == r->generation) {
+			target_replace_saved(target, &r->previous);
+		}
+	}
+}
+
+/* Take the disk out of one target's saved record. */
+static bool disk_delete_unsave(struct disk_remove_op *op,
+			       struct target_entry *target,
+			       struct change_list *changes)
+{
+	struct replaced *r;
+	DATA_BLOB blob;
+
+	op->replaced = talloc_realloc(op, op->replaced, struct replaced,
+				      op->num_replaced + 1);
+	if (op->replaced == NULL) {
+		op->num_replaced = 0;
+		return false;
+	}
+	if (!record_without_disk(target, &target->saved_blob,
+				 &op->entry->d.guid, &blob)) {
+		return false;
+	}
+	r = &op->replaced[op->num_replaced++];
+	r->guid = target->t.guid;
+	r->previous = target->saved_blob;
+	talloc_steal(op, r->previous.data);
+	target->saved_blob = data_blob_null;
+	target_replace_saved(target, &blob);
+	r->generation = target->saved_generation;
+	return change_add(op, changes,
+			  record_key(op, ISTM_STATE_TARGET, &target->t.guid),
+			  &target->saved_blob);
+}
+
+static void disk_delete_committed(struct tevent_req *subreq)
+{
+	struct disk_remove_op *op =
+		tevent_req_callback_data(subreq, struct disk_remove_op);
+	int error = store_commit_recv(subreq);
+
+	TALLOC_FREE(subreq);
+	if (error != 0) {
+		op->entry->d.deleting = false;
+		disk_delete_restore(op);
+		disk_remove_done(op, hresult_from_errno(error));
+		return;
+	}
+	disk_remove_now(op);
+}
+
+/*
+ * The disk's record goes, and out of the targets' saved records goes its
+ * mapping, in one transaction. What else of a target was changed and not
+ * saved stays unsaved.
+ */
+static struct tevent_req *disk_delete_commit(struct disk_remove_op *op)
+{
+	struct disk_entry *entry = op->entry;
+	struct change_list changes = { NULL, 0 };
+	struct list_head *pos;
+
+	if (entry->d.saved &&
+	    !change_add(op, &changes,
+			record_key(op, ISTM_STATE_DISK, &entry->d.guid),
+			NULL)) {
+		return NULL;
+	}
+	list_for_each(pos, &entry->saved_maps)
+	{
+		struct target_entry *target =
+			list_entry(pos, struct saved_map, link_disk)->target;
+
+		/* One that is being deleted takes its record with it. */
+		if (!target->deleting &&
+		    !disk_delete_unsave(op, target, &changes)) {
+			disk_delete_restore(op);
+			return NULL;
+		}
+	}
+	return store_commit_send(op, op->model->ev, op->model->store,
+				 changes.changes, changes.num);
+}
+
+static struct tevent_req *disk_remove_send(TALLOC_CTX *mem_ctx,
+					   struct model *model,
+					   struct disk_entry *entry,
+					   bool from_store)
+{
+	struct disk_remove_op *op = talloc_zero(model, struct disk_remove_op);
+	struct disk_remove_state *state;
+	struct tevent_req *req =
+		tevent_req_create(mem_ctx, &state, struct disk_remove_state);
+	struct tevent_req *subreq;
+
+	if (op == NULL || req == NULL) {
+		talloc_free(op);
+		talloc_free(req);
+		return NULL;
+	}
+	op->model = model;
+	op->entry = entry;
+	op->req = req;
+	op->what = from_store ? "deleted" : "closed";
+	talloc_set_destructor(op, disk_remove_op_destructor);
+	state->op = op;
+	talloc_set_destructor(state, disk_remove_state_destructor);
+	entry->d.deleting = true;
+	/* Also without records: it always ends in a later pass. */
+	if (from_store) {
+		subreq = disk_delete_commit(op);
+	} else {
+		subreq = store_commit_send(op, model->ev, model->store, NULL,
+					   0);
+	}
+	if (subreq == NULL) {
+		entry->d.deleting = false;
+		talloc_free(op);
+		tevent_req_error(req, HRES_ERROR_V(ISTM_OUT_OF_MEMORY));
+		return tevent_req_post(req, model->ev);
+	}
+	tevent_req_set_callback(subreq, disk_delete_committed, op);
+	return req;
+}
+
+/* MS-ISTM 3.46.4.4 */
+struct tevent_req *model_disk_delete_send(TALLOC_CTX *mem_ctx,
+					  struct model *model, uint32_t index)
+{
+	struct model_disk *disk = model_disk_by_index(model, index);
+	struct disk_entry *entry;
+
+	if (disk == NULL) {
+		return model_req_failed(mem_ctx, model, ISTM_S_OK);
+	}
+	entry = disk_entry(disk);
+	if (disk->deleting) {
+		return model_req_failed(mem_ctx, model,
+					model_refuse(ISTM_DELETE_PENDING,
+						     "disk %u: being deleted "
+						     "already",
+						     (unsigned)index));
+	}
+	if (entry->lu != NULL && iscsi_lu_in_use(entry->lu)) {
+		return model_req_failed(mem_ctx, model,
+					model_refuse(ISTM_DRIVE_LOCKED,
+						     "disk %u: an initiator "
+						     "uses it",
+						     (unsigned)index));
+	}
+	return disk_remove_send(mem_ctx, model, entry, true);
+}
+
+HRESULT model_disk_delete_recv(struct tevent_req *req)
+{
+	return model_req_recv(req);
+}
+
+/* CloseWTDisk: the persistent copy stays (spec/notes 5). */
+struct tevent_req *model_disk_close_send(TALLOC_CTX *mem_ctx,
+					 struct model *model, uint32_t index)
+{
+	struct model_disk *disk = model_disk_by_index(model, index);
+
+	if (disk == NULL) {
+		return model_req_failed(mem_ctx, model,
+					model_refuse(ISTM_FILE_NOT_FOUND,
+						     "close: there is no disk "
+						     "%u",
+						     (unsigned)index));
+	}
+	if (disk->deleting) {
+		return model_req_failed(mem_ctx, model, ISTM_S_OK);
+	}
+	return disk_remove_send(mem_ctx, model, disk_entry(disk), false);
+}
+
+HRESULT model_disk_close_recv(struct tevent_req *req)
+{
+	return model_req_recv(req);
+}

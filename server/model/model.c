@@ -1,0 +1,394 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Start and end of the model, and what it hears from the target engine. */
+#include <errno.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "server/model/private.h"
+
+/* Disks that are opened at the same time at the start. */
+#define START_PARALLEL 32
+#define JOB_THREADS    4
+
+struct model_start_state {
+	struct model *model;
+	const struct model_options *options;
+	struct loaded *loaded;
+	struct list_head *next; /* disk to be opened next */
+	unsigned opening;
+	bool filling;
+};
+
+/* ---- from the engine -------------------------------------------------------- */
+
+static void engine_login(const struct iscsi_login_event *event,
+			 void *private_data)
+{
+	struct model *model = private_data;
+	struct model_target *target;
+
+	initiator_seen(model, event->initiator_name);
+	if (!event->accepted || event->discovery) {
+		return;
+	}
+	target = model_target_by_iqn(model, event->target_name);
+	if (target != NULL) {
+		target->last_login = filetime_now(); /* 3.21.4.12 */
+	}
+}
+
+static void engine_session_changed(struct iscsi_tgt *tgt, void *private_data)
+{
+	struct model *model = private_data;
+	struct target_entry *entry =
+		tgt == NULL ? NULL : iscsi_tgt_private(tgt);
+
+	if (entry == NULL) {
+		model_emit(model, &(struct model_event){
+					  .type = MODEL_EVENT_SESSIONS });
+		return;
+	}
+	model_emit_target(model, MODEL_EVENT_SESSIONS, &entry->t);
+	/* "A target starts, stops using a LUN", 3.42.4.1 */
+	if (entry->t.num_mappings > 0) {
+		model_emit_luns(model);
+	}
+}
+
+static const struct iscsi_server_ops engine_ops = {
+	.login = engine_login,
+	.session_changed = engine_session_changed,
+};
+
+int model_sessions(struct model *model, const struct model_target *only,
+		   TALLOC_CTX *mem_ctx, struct iscsi_session_info **sessions,
+		   size_t *num)
+{
+	struct iscsi_tgt *tgt = NULL;
+
+	*sessions = NULL;
+	*num = 0;
+	if (only != NULL) {
+		tgt = target_entry(only)->engine;
+		if (tgt == NULL) {
+			return 0;
+		}
+	}
+	return iscsi_sessions(model->engine, tgt, mem_ctx, sessions, num);
+}
+
+/* ---- end --------------------------------------------------------------------- */
+
+static int model_destructor(struct model *model)
+{
+	model->starting = true; /* no events any more */
+	portals_stop(model);
+	while (!list_empty(&model->targets)) {
+		talloc_free(list_entry(model->targets.next,
+				       struct target_entry, link));
+	}
+	/* The lanes stop before the disks that they use are closed. */
+	TALLOC_FREE(model->engine);
+	while (!list_empty(&model->disks)) {
+		talloc_free(list_entry(model->disks.next, struct disk_entry,
+				       link));
+	}
+	TALLOC_FREE(model->store);
+	TALLOC_FREE(model->jobs);
+	return 0;
+}
+
+/* ---- start ------------------------------------------------------------------- */
+
+static char *host_name(TALLOC_CTX *mem_ctx)
+{
+	char name[256] = "localhost";
+
+	gethostname(name, sizeof(name) - 1);
+	name[strcspn(name, ".")] = '\0';
+	return talloc_strdup(mem_ctx, name);
+}
+
+static struct model *model_create(TALLOC_CTX *mem_ctx,
+				  struct tevent_context *ev,
+				  const struct model_options *options)
+{
+	struct model *model = talloc_zero(mem_ctx, struct model);
+
+	if (model == NULL) {
+		return NULL;
+	}
+	model->ev = ev;
+	model->starting = true;
+	model->netlink_fd = -1;
+	model->max_luns = MODEL_MAX_LUN_DEFAULT;
+	model->max_disk_size = VHD_MAX_SIZE;
+	list_init(&model->targets);
+	list_init(&model->disks);
+	list_init(&model->subscribers);
+	list_init(&model->portals);
+	list_init(&model->initiators);
+	list_init(&model->sns_servers);
+	hash_init(&model->targets_by_guid, model);
+	hash_init(&model->targets_by_name, model);
+	hash_init(&model->targets_by_iqn, model);
+	hash_init(&model->disks_by_guid, model);
+	hash_init(&model->disks_by_index, model);
+	hash_init(&model->disks_by_path, model);
+	hash_init(&model->disks_by_file, model);
+	hash_init(&model->mappings, model);
+	hash_init(&model->portals_by_address, model);
+	hash_init(&model->initiators_by_iqn, model);
+	model->host = host_name(model);
+	model->service_guid = GUID_random();
+	model->service_name = talloc_strdup(model, model->host);
+	model->jobs = job_pool_create(model, ev, JOB_THREADS);
+	if (model->host == NULL || model->service_name == NULL ||
+	    model->jobs == NULL || !index_set_init(&model->indices, model)) {
+		talloc_free(model);
+		return NULL;
+	}
+	talloc_set_destructor(model, model_destructor);
+	return model;
+}
+
+/* Every disk is a descriptor. */
+static void raise_descriptor_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 &&
+	    limit.rlim_cur < limit.rlim_max) {
+		limit.rlim_cur = limit.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &limit);
+	}
+}
+
+/* A volume keeps its GUID as long as its directory keeps its name. */
+static bool start_volumes(TALLOC_CTX *mem_ctx, struct model *model,
+			  const struct loaded *loaded,
+			  struct change_list *changes)
+{
+	for (struct volume *v = model->volumes; v != NULL; v = v->next) {
+		struct istm_state_data data = { .kind = ISTM_STATE_VOLUME };
+		bool known = false;
+
+		for (size_t i = 0; i < loaded->num && !known; i++) {
+			const struct istm_state_data *r = loaded->records[i];
+
+			if (r->kind == ISTM_STATE_VOLUME &&
+			    strcmp(r->body.volume.path, v->path) == 0) {
+				v->guid = r->body.volume.guid;
+				known = true;
+			}
+		}
+		if (known) {
+			continue;
+		}
+		v->guid = GUID_random();
+		data.body.volume.guid = v->guid;
+		data.body.volume.path = v->path;
+		if (!change_add_record(mem_ctx, changes,
+				       talloc_asprintf(mem_ctx, "volume:%s",
+						       v->path),
+				       &data)) {
+			return false;
+		}
+	}
+	return true;
+}
+
+static void start_committed(struct tevent_req *subreq);
+static void start_open_disks(struct tevent_req *req);
+
+static bool start_load(struct model_start_state *state)
+{
+	struct model *model = state->model;
+	int error;
+
+	state->loaded = talloc_zero(state, struct loaded);
+	if (state->loaded == NULL ||
+	    volumes_open(model, state->options) != 0) {
+		return false;
+	}
+	error = store_open(model, model->ev, state->options->store_path,
+			   model_load_record, state->loaded, &model->store);
+	if (error != 0) {
+		return false;
+	}
+	if (state->loaded->refused > 0) {
+		log_msg(LOG_ERROR,
+			"%s: %u records cannot be read; nothing was changed. "
+			"Restore it from a backup, or take the records out "
+			"with tdbtool",
+			state->options->store_path, state->loaded->refused);
+		return false;
+	}
+	return true;
+}
+
+struct tevent_req *model_start_send(TALLOC_CTX *mem_ctx,
+				    struct tevent_context *ev,
+				    const struct model_options *options)
+{
+	struct model_start_state *state;
+	struct tevent_req *req =
+		tevent_req_create(mem_ctx, &state, struct model_start_state);
+	struct iscsi_server_config config = {
+		.lanes = options->lanes,
+		.ops = &engine_ops,
+		.debug_level = options->debug_level,
+		.log = log_from_thread,
+	};
+	struct change_list changes = { NULL, 0 };
+	struct tevent_req *subreq;
+	struct model *model;
+
+	if (req == NULL) {
+		return NULL;
+	}
+	state->options = options;
+	raise_descriptor_limit();
+	model = state->model = model_create(state, ev, options);
+	if (tevent_req_nomem(model, req)) {
+		return tevent_req_post(req, ev);
+	}
+	if (!start_load(state)) {
+		tevent_req_error(req, HRES_ERROR_V(ISTM_NOT_READY));
+		return tevent_req_post(req, ev);
+	}
+	config.private_data = model;
+	if (!log_threads_start(model, ev)) {
+		tevent_req_oom(req);
+		return tevent_req_post(req, ev);
+	}
+	model->engine = iscsi_server_create(model, ev, &config);
+	if (model->engine == NULL) {
+		tevent_req_error(req,
+				 HRES_ERROR_V(model_refuse(
+					 ISTM_NOT_READY, "target engine: %s",
+					 strerror(errno))));
+		return tevent_req_post(req, ev);
+	}
+	if (!start_volumes(state, model, state->loaded, &changes) ||
+	    !model_load_objects(model, state->loaded) ||
+	    (!model->service_saved &&
+	     !service_record(state, model, &changes))) {
+		tevent_req_error(req, HRES_ERROR_V(ISTM_NOT_READY));
+		return tevent_req_post(req, ev);
+	}
+	subreq = store_commit_send(state, ev, model->store, changes.changes,
+				   changes.num);
+	if (tevent_req_nomem(subreq, req)) {
+		return tevent_req_post(req, ev);
+	}
+	tevent_req_set_callback(subreq, start_committed, req);
+	return req;
+}
+
+static void start_committed(struct tevent_req *subreq)
+{
+	struct tevent_req *req =
+		tevent_req_callback_data(subreq, struct tevent_req);
+	struct model_start_state *state =
+		tevent_req_data(req, struct model_start_state);
+	int error = store_commit_recv(subreq);
+
+	TALLOC_FREE(subreq);
+	if (error != 0) {
+		tevent_req_error(req, HRES_ERROR_V(hresult_from_errno(error)));
+		return;
+	}
+	state->next = state->model->disks.next;
+	start_open_disks(req);
+}
+
+struct disk_start {
+	struct tevent_req *req;
+	struct disk_entry *entry;
+};
+
+static void start_finish(struct tevent_req *req)
+{
+	struct model_start_state *state =
+		tevent_req_data(req, struct model_start_state);
+	struct model *model = state->model;
+	struct list_head *pos;
+
+	model_load_targets(model, state->loaded);
+	TALLOC_FREE(state->loaded);
+	model->starting = false;
+	list_for_each(pos, &model->targets)
+	{
+		target_publish(list_entry(pos, struct target_entry, link));
+	}
+	if (portals_start(model, state->options) != 0) {
+		tevent_req_error(req, HRES_ERROR_V(ISTM_NOT_READY));
+		return;
+	}
+	log_msg(LOG_INFO, "model: %zu targets, %zu disks",
+		model->targets_by_guid.count, model->disks_by_guid.count);
+	tevent_req_done(req);
+}
+
+static void start_disk_opened(struct tevent_req *subreq)
+{
+	struct disk_start *start =
+		tevent_req_callback_data(subreq, struct disk_start);
+	struct tevent_req *req = start->req;
+	struct model_start_state *state =
+		tevent_req_data(req, struct model_start_state);
+	HRESULT hr = disk_open_recv(subreq);
+
+	TALLOC_FREE(subreq);
+	/* One that cannot be opened stays in the model, unusable: it may be
+	 * back at the next start, and nothing that refers to it is lost. */
+	if (!ISTM_FAILED(hr)) {
+		disk_publish(start->entry);
+	}
+	talloc_free(start);
+	state->opening--;
+	start_open_disks(req);
+}
+
+static void start_open_disks(struct tevent_req *req)
+{
+	struct model_start_state *state =
+		tevent_req_data(req, struct model_start_state);
+	struct model *model = state->model;
+
+	while (state->next != &model->disks &&
+	       state->opening < START_PARALLEL) {
+		struct disk_start *start = talloc(state, struct disk_start);
+		struct tevent_req *subreq;
+
+		if (tevent_req_nomem(start, req)) {
+			return;
+		}
+		start->req = req;
+		start->entry =
+			list_entry(state->next, struct disk_entry, link);
+		state->next = state->next->next;
+		subreq = disk_open_send(start, model, start->entry);
+		if (tevent_req_nomem(subreq, req)) {
+			return;
+		}
+		tevent_req_set_callback(subreq, start_disk_opened, start);
+		state->opening++;
+	}
+	if (state->opening == 0 && state->next == &model->disks) {
+		start_finish(req);
+	}
+}
+
+HRESULT model_start_recv(struct tevent_req *req, TALLOC_CTX *mem_ctx,
+			 struct model **model)
+{
+	struct model_start_state *state =
+		tevent_req_data(req, struct model_start_state);
+	HRESULT hr = model_req_recv(req);
+
+	*model = ISTM_FAILED(hr) ? NULL : talloc_steal(mem_ctx, state->model);
+	return hr;
+}

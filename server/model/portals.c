@@ -1,0 +1,497 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Portals: the addresses on which the target listens. They follow the
+ * machine's interfaces, or the option istm:portals.
+ */
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <uuid/uuid.h>
+
+#include "server/model/names.h"
+#include "server/model/netlink.h"
+#include "server/model/private.h"
+
+#define ISCSI_PORT 3260 /* RFC 7143 4.2.7.2 */
+/* One portal group: a session may have connections through any portal. */
+#define PORTAL_GROUP 1
+/* Interfaces come up with several changes at once. */
+#define PORTALS_DELAY_MS 100
+
+/* Windows' WSAEADDRINUSE and WSAEADDRNOTAVAIL */
+#define ADDRESS_IN_USE	      ISTM_WIN32(10048)
+#define ADDRESS_NOT_AVAILABLE ISTM_WIN32(10049)
+
+static socklen_t address_len(const struct sockaddr_storage *addr)
+{
+	return addr->ss_family == AF_INET ? sizeof(struct sockaddr_in)
+					  : sizeof(struct sockaddr_in6);
+}
+
+static void address_set_port(struct sockaddr_storage *addr, uint16_t port)
+{
+	if (addr->ss_family == AF_INET) {
+		((struct sockaddr_in *)addr)->sin_port = htons(port);
+	} else {
+		((struct sockaddr_in6 *)addr)->sin6_port = htons(port);
+	}
+}
+
+static struct portal_entry *portal_find(struct model *model, const char *text)
+{
+	uint64_t hash = hash_string(text);
+	struct hash_node *node;
+
+	for (node = hash_first(&model->portals_by_address, hash); node != NULL;
+	     node = hash_next(node, hash)) {
+		struct portal_entry *entry =
+			hash_entry(node, struct portal_entry, by_address);
+
+		if (strcmp(entry->p.text, text) == 0) {
+			return entry;
+		}
+	}
+	return NULL;
+}
+
+/* The same for an address for ever, as long as the service has its GUID
+ * (MS-ISTM 3.1.1.3.5: persisted). */
+static struct GUID portal_guid(struct model *model, const char *text)
+{
+	struct GUID guid = model->service_guid;
+	uuid_t space, made;
+
+	memcpy(space, &guid, sizeof(space));
+	uuid_generate_sha1(made, space, text, strlen(text));
+	memcpy(&guid, made, sizeof(guid));
+	return guid;
+}
+
+static struct portal_entry *portal_create(struct model *model,
+					  const struct sockaddr_storage *addr)
+{
+	struct portal_entry *entry = talloc_zero(model, struct portal_entry);
+
+	if (entry == NULL) {
+		return NULL;
+	}
+	list_init(&entry->link);
+	entry->p.addr = *addr;
+	entry->p.text = name_format_address(entry, addr);
+	entry->p.listen = true;
+	entry->port = ISCSI_PORT;
+	address_set_port(&entry->p.addr, entry->port);
+	if (entry->p.text == NULL ||
+	    !hash_add(&model->portals_by_address, &entry->by_address,
+		      hash_string(entry->p.text))) {
+		talloc_free(entry);
+		return NULL;
+	}
+	entry->p.guid = portal_guid(model, entry->p.text);
+	list_add_tail(&entry->link, &model->portals);
+	return entry;
+}
+
+static struct portal_entry *portal_get(struct model *model,
+				       const struct sockaddr_storage *addr)
+{
+	char *text = name_format_address(model, addr);
+	struct portal_entry *entry =
+		text == NULL ? NULL : portal_find(model, text);
+
+	talloc_free(text);
+	return entry != NULL ? entry : portal_create(model, addr);
+}
+
+bool portal_load(struct model *model, const struct istm_state_portal *record)
+{
+	struct sockaddr_storage addr;
+	struct portal_entry *entry;
+
+	if (!name_parse_address(record->address, &addr)) {
+		log_msg(LOG_ERROR, "store: portal %s is no address",
+			record->address);
+		return false;
+	}
+	entry = portal_get(model, &addr);
+	if (entry == NULL) {
+		return false;
+	}
+	entry->p.guid = record->guid;
+	entry->p.listen = record->listen;
+	entry->port = record->port;
+	address_set_port(&entry->p.addr, entry->port);
+	return true;
+}
+
+/* ---- listening ------------------------------------------------------------ */
+
+static int portal_listen(struct model *model, struct portal_entry *entry)
+{
+	int error = iscsi_portal_add(model->engine,
+				     (const struct sockaddr *)&entry->p.addr,
+				     address_len(&entry->p.addr), PORTAL_GROUP);
+
+	entry->listening = error == 0;
+	if (error == 0) {
+		log_msg(LOG_INFO, "portal %s: listening on port %u",
+			entry->p.text, (unsigned)entry->port);
+	}
+	return error;
+}
+
+static void portal_unlisten(struct model *model, struct portal_entry *entry)
+{
+	iscsi_portal_remove(model->engine,
+			    (const struct sockaddr *)&entry->p.addr,
+			    address_len(&entry->p.addr));
+	entry->listening = false;
+	log_msg(LOG_INFO, "portal %s: no longer listening on port %u",
+		entry->p.text, (unsigned)entry->port);
+}
+
+/* Listen where it is wanted, and nowhere else. @return something changed */
+static bool portals_apply(struct model *model)
+{
+	struct list_head *pos;
+	bool changed = false;
+
+	list_for_each(pos, &model->portals)
+	{
+		struct portal_entry *entry =
+			list_entry(pos, struct portal_entry, link);
+		bool wanted = entry->present && entry->p.listen;
+		bool valid = entry->p.valid;
+		int error = 0;
+
+		if (wanted && !entry->listening) {
+			error = portal_listen(model, entry);
+			changed |= error == 0;
+		} else if (!wanted && entry->listening) {
+			portal_unlisten(model, entry);
+			changed = true;
+		}
+		entry->p.valid = entry->present && error == 0;
+		if (error != 0 && valid) {
+			log_msg(LOG_ERROR, "portal %s: port %u: %s",
+				entry->p.text, (unsigned)entry->port,
+				strerror(error));
+		}
+	}
+	return changed;
+}
+
+/* ---- which addresses there are --------------------------------------------- */
+
+/* "10.0.0.1", "10.0.0.1:3261", "fd00::1", "[fd00::1]:3261" */
+static bool parse_portal(const char *text, struct sockaddr_storage *addr,
+			 uint16_t *port)
+{
+	char copy[128];
+	const char *colon = strrchr(text, ':');
+	char *end;
+	long number;
+
+	*port = 0;
+	if (name_parse_address(text, addr)) {
+		return true;
+	}
+	if (colon == NULL || (size_t)(colon - text) >= sizeof(copy)) {
+		return false;
+	}
+	memcpy(copy, text, colon - text);
+	copy[colon - text] = '\0';
+	number = strtol(colon + 1, &end, 10);
+	if (end == colon + 1 || *end != '\0' || number < 1 ||
+	    number > UINT16_MAX) {
+		return false;
+	}
+	*port = number;
+	return name_parse_address(copy, addr);
+}
+
+static void portals_refresh(struct model *model)
+{
+	struct sockaddr_storage *addresses = NULL;
+	struct list_head *pos;
+	size_t num = 0;
+	int error;
+
+	if (model->portal_config != NULL) {
+		/* Those are asked for, there or not: only try again. */
+		if (portals_apply(model)) {
+			model_emit(model, &(struct model_event){
+						  .type = MODEL_EVENT_PORTALS,
+					  });
+		}
+		return;
+	}
+	error = netlink_addresses(model, &addresses, &num);
+	if (error != 0) {
+		log_msg(LOG_ERROR, "portals: the interfaces' addresses: %s",
+			strerror(error));
+		talloc_free(addresses);
+		return;
+	}
+	list_for_each(pos, &model->portals)
+	{
+		list_entry(pos, struct portal_entry, link)->present = false;
+	}
+	for (size_t i = 0; i < num; i++) {
+		struct portal_entry *entry = portal_get(model, &addresses[i]);
+
+		if (entry != NULL) {
+			entry->p.valid |= !entry->present && !entry->listening;
+			entry->present = true;
+		}
+	}
+	talloc_free(addresses);
+	if (portals_apply(model)) {
+		model_emit(model, &(struct model_event){
+					  .type = MODEL_EVENT_PORTALS,
+				  });
+	}
+}
+
+static void portals_timer(struct tevent_context *ev, struct tevent_timer *te,
+			  struct timeval now, void *private_data)
+{
+	struct model *model = talloc_get_type_abort(private_data, struct model);
+
+	model->portals_timer = NULL;
+	portals_refresh(model);
+}
+
+static void portals_changed(struct tevent_context *ev, struct tevent_fd *fde,
+			    uint16_t flags, void *private_data)
+{
+	struct model *model = talloc_get_type_abort(private_data, struct model);
+
+	netlink_drain(model->netlink_fd);
+	if (model->portals_timer == NULL) {
+		model->portals_timer = tevent_add_timer(
+			ev, model,
+			tevent_timeval_current_ofs(0, PORTALS_DELAY_MS * 1000),
+			portals_timer, model);
+	}
+}
+
+static int portals_configured(struct model *model, const char **portals)
+{
+	for (size_t i = 0; portals[i] != NULL; i++) {
+		struct sockaddr_storage addr;
+		struct portal_entry *entry;
+		uint16_t port;
+
+		if (!parse_portal(portals[i], &addr, &port)) {
+			log_msg(LOG_ERROR,
+				"istm:portals: '%s' is no ADDRESS[:PORT]",
+				portals[i]);
+			return EINVAL;
+		}
+		entry = portal_get(model, &addr);
+		if (entry == NULL) {
+			return ENOMEM;
+		}
+		/* The administrator's file decides over the record. */
+		if (port != 0) {
+			entry->port = port;
+			address_set_port(&entry->p.addr, port);
+		}
+		entry->present = entry->p.valid = true;
+	}
+	return 0;
+}
+
+int portals_start(struct model *model, const struct model_options *options)
+{
+	int error = 0;
+
+	/* Before the addresses are read, so that no change is missed. */
+	model->netlink_fd = netlink_watch();
+	if (model->netlink_fd < 0) {
+		log_msg(LOG_WARNING,
+			"portals: changes of addresses will not be seen: %s",
+			strerror(-model->netlink_fd));
+	} else {
+		model->netlink_fde = tevent_add_fd(
+			model->ev, model, model->netlink_fd, TEVENT_FD_READ,
+			portals_changed, model);
+	}
+	if (options->portals != NULL && options->portals[0] != NULL) {
+		model->portal_config = options->portals;
+		error = portals_configured(model, options->portals);
+	}
+	if (error == 0) {
+		portals_refresh(model);
+	}
+	return error;
+}
+
+void portals_stop(struct model *model)
+{
+	TALLOC_FREE(model->portals_timer);
+	TALLOC_FREE(model->netlink_fde);
+	if (model->netlink_fd >= 0) {
+		close(model->netlink_fd);
+		model->netlink_fd = -1;
+	}
+}
+
+/* ---- what clients see --------------------------------------------------- */
+
+static bool portal_copy(TALLOC_CTX *mem_ctx, const struct portal_entry *entry,
+			struct model_portal *portal)
+{
+	*portal = entry->p;
+	portal->text = talloc_strdup(mem_ctx, entry->p.text);
+	return portal->text != NULL;
+}
+
+size_t model_portals(struct model *model, TALLOC_CTX *mem_ctx,
+		     struct model_portal **portals)
+{
+	struct list_head *pos;
+	size_t num = 0;
+
+	*portals = talloc_array(mem_ctx, struct model_portal,
+				model->portals_by_address.count);
+	if (*portals == NULL) {
+		return 0;
+	}
+	list_for_each(pos, &model->portals)
+	{
+		struct portal_entry *entry =
+			list_entry(pos, struct portal_entry, link);
+
+		if (entry->present &&
+		    portal_copy(*portals, entry, &(*portals)[num])) {
+			num++;
+		}
+	}
+	return num;
+}
+
+static struct portal_entry *portal_of_text(struct model *model,
+					   const char *text)
+{
+	struct sockaddr_storage addr;
+	struct portal_entry *entry = NULL;
+	char *canonical;
+
+	if (text != NULL && name_parse_address(text, &addr)) {
+		canonical = name_format_address(model, &addr);
+		entry = canonical == NULL ? NULL
+					  : portal_find(model, canonical);
+		talloc_free(canonical);
+	}
+	if (entry != NULL && entry->present) {
+		return entry;
+	}
+	model_refuse(ISTM_FILE_NOT_FOUND, "portal '%.100s': there is none",
+		     text == NULL ? "" : text);
+	return NULL;
+}
+
+HRESULT model_portal_by_address(struct model *model, TALLOC_CTX *mem_ctx,
+				const char *text, struct model_portal **portal)
+{
+	struct portal_entry *entry = portal_of_text(model, text);
+
+	*portal = NULL;
+	if (entry == NULL) {
+		return ISTM_FILE_NOT_FOUND;
+	}
+	*portal = talloc(mem_ctx, struct model_portal);
+	if (*portal == NULL || !portal_copy(*portal, entry, *portal)) {
+		TALLOC_FREE(*portal);
+		return ISTM_OUT_OF_MEMORY;
+	}
+	return ISTM_S_OK;
+}
+
+/* Take a new port and state; the sockets follow at once. */
+static HRESULT portal_move(struct model *model, struct portal_entry *entry,
+			   uint16_t port, bool listen)
+{
+	struct portal_entry before = *entry;
+	int error = 0;
+
+	if (entry->port == port && entry->p.listen == listen) {
+		return ISTM_S_OK;
+	}
+	/* The new socket first: if there is none, all stays as it was. */
+	entry->port = port;
+	entry->p.listen = listen;
+	address_set_port(&entry->p.addr, port);
+	if (listen && (before.port != port || !before.listening)) {
+		error = portal_listen(model, entry);
+	}
+	if (error != 0) {
+		entry->port = before.port;
+		entry->p = before.p;
+		entry->listening = before.listening;
+		return model_refuse(error == EADDRINUSE
+					    ? ADDRESS_IN_USE
+					    : ADDRESS_NOT_AVAILABLE,
+				    "portal %s: port %u: %s", entry->p.text,
+				    (unsigned)port, strerror(error));
+	}
+	if (before.listening && (before.port != port || !listen)) {
+		bool listening = entry->listening && listen;
+
+		portal_unlisten(model, &before);
+		entry->listening = listening;
+	}
+	model_emit(model, &(struct model_event){ .type = MODEL_EVENT_PORTALS });
+	return ISTM_S_OK;
+}
+
+/* MS-ISTM 3.30.4.16: the portal is looked at first, then the port. */
+struct tevent_req *model_portal_set_send(TALLOC_CTX *mem_ctx,
+					 struct model *model, const char *text,
+					 uint16_t port, bool listen)
+{
+	struct portal_entry *entry = portal_of_text(model, text);
+	struct istm_state_data data = { .kind = ISTM_STATE_PORTAL };
+	struct change_list changes = { NULL, 0 };
+	TALLOC_CTX *tmp;
+	HRESULT hr;
+
+	if (entry == NULL) {
+		return model_req_failed(mem_ctx, model, ISTM_FILE_NOT_FOUND);
+	}
+	if (port == 0) {
+		return model_req_failed(mem_ctx, model,
+					model_refuse(ISTM_INVALID_ARG,
+						     "portal %s: port 0",
+						     text));
+	}
+	hr = portal_move(model, entry, port, listen);
+	if (ISTM_FAILED(hr)) {
+		return model_req_failed(mem_ctx, model, hr);
+	}
+	data.body.portal = (struct istm_state_portal){
+		.guid = entry->p.guid,
+		.address = entry->p.text,
+		.port = port,
+		.listen = listen,
+	};
+	tmp = talloc_new(model);
+	if (tmp == NULL ||
+	    !change_add_record(tmp, &changes,
+			       talloc_asprintf(tmp, "portal:%s",
+					       entry->p.text),
+			       &data)) {
+		talloc_free(tmp);
+		return model_req_failed(mem_ctx, model, ISTM_OUT_OF_MEMORY);
+	}
+	return model_commit_send(mem_ctx, model, &changes, NULL, tmp);
+}
+
+HRESULT model_portal_set_recv(struct tevent_req *req)
+{
+	return model_req_recv(req);
+}

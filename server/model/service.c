@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The service itself and the iSNS servers it is to use. */
+#include <errno.h>
+#include <string.h>
+
+#include "server/core/utf8.h"
+#include "server/model/private.h"
+
+/* ---- service -------------------------------------------------------------- */
+
+void model_service_guid(struct model *model, struct GUID *guid)
+{
+	*guid = model->service_guid;
+}
+
+const char *model_service_name(struct model *model)
+{
+	return model->service_name;
+}
+
+bool service_load(struct model *model, const struct istm_state_service *record)
+{
+	model->service_guid = record->guid;
+	talloc_free(model->service_name);
+	model->service_name = talloc_strdup(model, record->name);
+	model->service_saved = true;
+	return model->service_name != NULL;
+}
+
+bool service_record(TALLOC_CTX *mem_ctx, struct model *model,
+		    struct change_list *changes)
+{
+	struct istm_state_data data = {
+		.kind = ISTM_STATE_SERVICE,
+		.body.service = {
+			.guid = model->service_guid,
+			.name = model->service_name,
+		},
+	};
+
+	return change_add_record(mem_ctx, changes, "service", &data);
+}
+
+struct name_change {
+	char *previous;
+};
+
+static void service_named(struct model *model, int error, void *private_data)
+{
+	struct name_change *change = private_data;
+
+	if (error != 0) {
+		talloc_free(model->service_name);
+		model->service_name = talloc_steal(model, change->previous);
+	}
+}
+
+struct tevent_req *model_service_set_name_send(TALLOC_CTX *mem_ctx,
+					       struct model *model,
+					       const char *name)
+{
+	HRESULT hr = model_check_string("service's name", name);
+	struct change_list changes = { NULL, 0 };
+	struct name_change *change;
+	char *copy;
+
+	if (ISTM_FAILED(hr)) {
+		return model_req_failed(mem_ctx, model, hr);
+	}
+	change = talloc_zero(model, struct name_change);
+	copy = talloc_strdup(model, name);
+	if (change == NULL || copy == NULL) {
+		talloc_free(change);
+		talloc_free(copy);
+		return NULL;
+	}
+	change->previous = talloc_steal(change, model->service_name);
+	model->service_name = copy;
+	if (!service_record(change, model, &changes)) {
+		service_named(model, ENOMEM, change);
+		talloc_free(change);
+		return model_req_failed(mem_ctx, model, ISTM_OUT_OF_MEMORY);
+	}
+	return model_commit_send(mem_ctx, model, &changes, service_named,
+				 change);
+}
+
+HRESULT model_service_set_name_recv(struct tevent_req *req)
+{
+	return model_req_recv(req);
+}
+
+/* ---- iSNS servers ------------------------------------------------------------
+ * A handful; their list is walked. */
+
+static struct sns_entry *sns_find(struct model *model, const char *name)
+{
+	struct list_head *pos;
+
+	list_for_each(pos, &model->sns_servers)
+	{
+		struct sns_entry *entry =
+			list_entry(pos, struct sns_entry, link);
+
+		if (utf8_equal_fold(entry->name, name)) {
+			return entry;
+		}
+	}
+	return NULL;
+}
+
+size_t model_sns_servers(struct model *model, TALLOC_CTX *mem_ctx,
+			 const char ***names)
+{
+	struct list_head *pos;
+	size_t num = 0;
+
+	list_for_each(pos, &model->sns_servers)
+	{
+		num++;
+	}
+	*names = talloc_array(mem_ctx, const char *, num);
+	if (*names == NULL) {
+		return 0;
+	}
+	num = 0;
+	list_for_each(pos, &model->sns_servers)
+	{
+		(*names)[num++] = talloc_strdup(
+			*names,
+			list_entry(pos, struct sns_entry, link)->name);
+	}
+	return num;
+}
+
+static struct sns_entry *sns_create(struct model *model, const char *name)
+{
+	struct sns_entry *entry = talloc_zero(model, struct sns_entry);
+
+	if (entry == NULL) {
+		return NULL;
+	}
+	entry->name = talloc_strdup(entry, name);
+	if (entry->name == NULL) {
+		talloc_free(entry);
+		return NULL;
+	}
+	list_add_tail(&entry->link, &model->sns_servers);
+	return entry;
+}
+
+bool sns_load(struct model *model, const struct istm_state_sns_server *record)
+{
+	return sns_find(model, record->name) != NULL ||
+	       sns_create(model, record->name) != NULL;
+}
+
+static char *sns_key(TALLOC_CTX *mem_ctx, const char *name)
+{
+	char *folded = utf8_fold(mem_ctx, name);
+
+	return folded == NULL ? NULL
+			      : talloc_asprintf(mem_ctx, "sns:%s", folded);
+}
+
+struct sns_change {
+	char *name;
+	bool adding;
+};
+
+static void sns_changed(struct model *model, int error, void *private_data)
+{
+	struct sns_change *change = private_data;
+	struct sns_entry *entry = sns_find(model, change->name);
+
+	if (change->adding && error != 0 && entry != NULL) {
+		list_del(&entry->link);
+		talloc_free(entry);
+	} else if (!change->adding && error != 0 && entry == NULL) {
+		sns_create(model, change->name);
+	}
+}
+
+static struct tevent_req *sns_change_send(TALLOC_CTX *mem_ctx,
+					  struct model *model,
+					  const char *name, bool adding)
+{
+	struct change_list changes = { NULL, 0 };
+	struct sns_change *change = talloc_zero(model, struct sns_change);
+	struct istm_state_data data = {
+		.kind = ISTM_STATE_SNS_SERVER,
+		.body.sns_server = { .name = name },
+	};
+	struct sns_entry *entry;
+	bool ok;
+
+	if (change == NULL) {
+		return NULL;
+	}
+	change->adding = adding;
+	change->name = talloc_strdup(change, name);
+	ok = change->name != NULL;
+	if (adding) {
+		ok = ok && change_add_record(change, &changes,
+					     sns_key(change, name), &data) &&
+		     sns_create(model, name) != NULL;
+	} else {
+		ok = ok && change_add(change, &changes, sns_key(change, name),
+				      NULL);
+		entry = sns_find(model, name);
+		if (ok && entry != NULL) {
+			list_del(&entry->link);
+			talloc_free(entry);
+		}
+	}
+	if (!ok) {
+		talloc_free(change);
+		return model_req_failed(mem_ctx, model, ISTM_OUT_OF_MEMORY);
+	}
+	log_msg(LOG_INFO, "iSNS server %s: %s", change->name,
+		adding ? "added" : "removed");
+	return model_commit_send(mem_ctx, model, &changes, sns_changed, change);
+}
+
+/* MS-ISTM 3.40.4.2 */
+struct tevent_req *model_sns_server_add_send(TALLOC_CTX *mem_ctx,
+					     struct model *model,
+					     const char *name)
+{
+	HRESULT hr = model_check_string("iSNS server's name", name);
+
+	if (!ISTM_FAILED(hr) && name[0] == '\0') {
+		hr = model_refuse(ISTM_INVALID_ARG,
+				  "iSNS server: the name is empty");
+	}
+	if (ISTM_FAILED(hr) || sns_find(model, name) != NULL) {
+		return model_req_failed(mem_ctx, model, hr);
+	}
+	return sns_change_send(mem_ctx, model, name, true);
+}
+
+HRESULT model_sns_server_add_recv(struct tevent_req *req)
+{
+	return model_req_recv(req);
+}
+
+/* MS-ISTM 3.40.4.3 */
+struct tevent_req *model_sns_server_remove_send(TALLOC_CTX *mem_ctx,
+						struct model *model,
+						const char *name)
+{
+	HRESULT hr = model_check_string("iSNS server's name", name);
+
+	if (!ISTM_FAILED(hr) && sns_find(model, name) == NULL) {
+		hr = model_refuse(ISTM_FILE_NOT_FOUND,
+				  "iSNS server %s: not configured", name);
+	}
+	if (ISTM_FAILED(hr)) {
+		return model_req_failed(mem_ctx, model, hr);
+	}
+	return sns_change_send(mem_ctx, model, name, false);
+}
+
+HRESULT model_sns_server_remove_recv(struct tevent_req *req)
+{
+	return model_req_recv(req);
+}
