@@ -190,7 +190,7 @@ static HRESULT wtdisk_mgr_DVMountSelectedWTDisksSnapshotNow(
 
 struct create_non_persistent {
 	void *self;
-	struct IWTDiskMgr2_CreateWTDiskNonPersistent *r;
+	struct MInterfacePointer **out;
 };
 
 static HRESULT wtdisk_created_non_persistent(struct tevent_req *req,
@@ -204,45 +204,78 @@ static HRESULT wtdisk_created_non_persistent(struct tevent_req *req,
 	if (ISTM_FAILED(result)) {
 		return result;
 	}
-	return istm_return_wtdisk(istm_of(state->self), call,
-				  model_disk_by_index(model_of(state->self),
-						      index),
-				  state->r->out.ppWTDisk);
+	return istm_return_wtdisk(
+		istm_of(state->self), call,
+		model_disk_by_index(model_of(state->self), index), state->out);
 }
 
-static HRESULT wtdisk_mgr_CreateWTDiskNonPersistent(
-	struct dcom_call *call, void *self,
-	struct IWTDiskMgr2_CreateWTDiskNonPersistent *r)
+/* What 3.48.4.1 and 3.48.4.2 have in common; index -1 is the next free. */
+static HRESULT create_non_persistent(struct dcom_call *call, void *self,
+				     struct model_disk_create *params,
+				     uint32_t index, enum WTDType type,
+				     struct MInterfacePointer **out)
 {
 	struct create_non_persistent *state;
-	struct model_disk_create params = {
-		.path = r->in.DevicePath.s,
-		.description = r->in.Description.s,
-		.resource_name = bstr_or_empty(&r->in.ResourceName),
-		.clear_partition_table = r->in.bClearPartTable != 0,
-		.persistent = false,
-		.index = r->in.nWTD == UINT32_MAX ? -1 : (int64_t)r->in.nWTD,
-	};
 
-	if (params.path == NULL || params.description == NULL) {
+	params->persistent = false;
+	params->index = index == UINT32_MAX ? -1 : (int64_t)index;
+	if (params->path == NULL || params->description == NULL) {
 		return istm_audit(call, ISTM_POINTER,
 				  "create disk without path or description");
 	}
-	if (!type_from_wire(r->in.eDeviceType, &params.type)) {
+	if (!type_from_wire(type, &params->type)) {
 		return istm_audit(call, ISTM_INVALID_ARG,
-				  "create disk of type %d on \"%s\"",
-				  (int)r->in.eDeviceType, params.path);
+				  "create disk of type %d on \"%s\"", (int)type,
+				  params->path);
 	}
 	state = talloc(dcom_call_mem(call), struct create_non_persistent);
 	if (state == NULL) {
 		return ISTM_OUT_OF_MEMORY;
 	}
 	state->self = self;
-	state->r = r;
-	return istm_defer(
-		call, model_disk_create_send(state, model_of(self), &params),
-		wtdisk_created_non_persistent, state,
-		"create non-persistent disk on \"%s\"", params.path);
+	state->out = out;
+	return istm_defer(call,
+			  model_disk_create_send(state, model_of(self), params),
+			  wtdisk_created_non_persistent, state,
+			  "create non-persistent disk on \"%s\"", params->path);
+}
+
+static HRESULT wtdisk_mgr_CreateWTDiskNonPersistent(
+	struct dcom_call *call, void *self,
+	struct IWTDiskMgr2_CreateWTDiskNonPersistent *r)
+{
+	struct model_disk_create params = {
+		.path = r->in.DevicePath.s,
+		.description = r->in.Description.s,
+		.resource_name = bstr_or_empty(&r->in.ResourceName),
+		.clear_partition_table = r->in.bClearPartTable != 0,
+	};
+
+	return create_non_persistent(call, self, &params, r->in.nWTD,
+				     r->in.eDeviceType, r->out.ppWTDisk);
+}
+
+/*
+ * Zero is no snapshot at all: the disk is backed by its path alone. Any other
+ * is unknown as long as the model has none.
+ */
+static HRESULT wtdisk_mgr_CreateShadowWTDiskNonPersistent(
+	struct dcom_call *call, void *self,
+	struct IWTDiskMgr2_CreateShadowWTDiskNonPersistent *r)
+{
+	struct model_disk_create params = {
+		.path = r->in.DevicePath.s,
+		.description = r->in.Description.s,
+		.resource_name = bstr_or_empty(&r->in.ResourceName),
+	};
+
+	if (params.path != NULL && params.description != NULL &&
+	    !GUID_all_zero(&r->in.SnapshotId)) {
+		return istm_audit(call, ISTM_FILE_NOT_FOUND,
+				  "create disk of an unknown snapshot");
+	}
+	return create_non_persistent(call, self, &params, r->in.nWTD,
+				     r->in.eDeviceType, r->out.ppWTDisk);
 }
 
 /* Every caller over the network is a remote one (3.48.4.3). */
@@ -309,6 +342,8 @@ static const struct IWTDiskMgr_vtbl wtdisk_mgr_methods = {
 	.DVMountSelectedWTDisksSnapshotNow =
 		wtdisk_mgr_DVMountSelectedWTDisksSnapshotNow,
 	.CreateWTDiskNonPersistent = wtdisk_mgr_CreateWTDiskNonPersistent,
+	.CreateShadowWTDiskNonPersistent =
+		wtdisk_mgr_CreateShadowWTDiskNonPersistent,
 	.OpenWTDisk = wtdisk_mgr_OpenWTDisk,
 	.CloseWTDisk = wtdisk_mgr_CloseWTDisk,
 	.EnumAllClusterWTDisks = wtdisk_mgr_EnumAllClusterWTDisks,

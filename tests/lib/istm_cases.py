@@ -495,6 +495,17 @@ for _method, _malformed in (
            DevicePath=volume_path('DISK.VHD'))
     create(_method, ERROR_FILE_NOT_FOUND, 'no file',
            DevicePath=volume_path('none.vhd'))
+create_shadow = 'IWTDiskMgr2.CreateShadowWTDiskNonPersistent'
+SHADOW = dict(eDeviceType=istm.WTDTypeFileBased,
+              DevicePath=volume_path('new.vhd'), Description='new',
+              nWTD=0xffffffff, ResourceName='')
+case(create_shadow, S_OK, 'of no snapshot', out=lambda s, a: True,
+     before=lambda s: s.file('new.vhd'), **SHADOW)
+case(create_shadow, ERROR_FILE_NOT_FOUND, 'of an unknown snapshot',
+     SnapshotId=UNKNOWN_GUID, **SHADOW)
+case(create_shadow, E_POINTER, 'no path', **dict(SHADOW, DevicePath=None))
+case(create_shadow, ERROR_ALREADY_EXISTS, 'path in use',
+     **dict(SHADOW, DevicePath=volume_path('disk.vhd')))
 create('IWTDiskMgr2.CreateWTDiskNonPersistent', S_OK, 'index 99', nWTD=99,
        out=lambda s, a: a['ppWTDisk'].get_WTD().value == 99 and
        a['ppWTDisk'].query('IWTDisk3').get_ResourceState().value == 2)
