@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""As much of an iSCSI initiator as it takes to hold a session open (RFC 7143),
+for tests of what the management sees of it."""
+
+import hashlib
+import socket
+import struct
+
+NONE, CRC32C = 'None', 'CRC32C'
+
+
+class LoginRefused(Exception):
+    """Status-Class and Status-Detail, RFC 7143 11.13.5."""
+
+    def __init__(self, status_class, status_detail):
+        super().__init__('login refused: 0x%02x%02x' % (
+            status_class, status_detail))
+        self.status = (status_class, status_detail)
+
+
+class Session:
+    """Logs in at once; target None makes it a discovery session."""
+
+    def __init__(self, portal, initiator, target=None, isid=b'\x80\0\0\0\0\1',
+                 user=None, secret=None, header_digest=NONE):
+        host, port = portal.rsplit(':', 1)
+        self.sock = socket.create_connection((host.strip('[]'), int(port)),
+                                             timeout=10)
+        self.isid = isid
+        self.tsih = 0
+        self.cid = 1
+        self.exp_stat_sn = 0
+        self.local = self.sock.getsockname()
+        keys = {'InitiatorName': initiator}
+        if target is None:
+            keys['SessionType'] = 'Discovery'
+        else:
+            keys.update(SessionType='Normal', TargetName=target)
+        keys['AuthMethod'] = 'CHAP,None' if user else 'None'
+        # Security negotiation first, then operational parameters.
+        answer = self.step(0, 1, keys, transit=not user)
+        if user:
+            self.chap(answer, user, secret)
+        answer = self.step(1, 3, {'HeaderDigest': header_digest,
+                                  'DataDigest': NONE})
+        assert answer.get('HeaderDigest', NONE) == header_digest
+
+    def chap(self, answer, user, secret):
+        """RFC 7143 12.1.3."""
+        answer = self.step(0, 1, {'CHAP_A': '5'}, transit=False)
+        challenge = answer['CHAP_C']
+        value = bytes.fromhex(challenge[2:])
+        digest = hashlib.md5(bytes([int(answer['CHAP_I'])]) +
+                             secret.encode() + value).hexdigest()
+        self.step(0, 1, {'CHAP_N': user, 'CHAP_R': '0x' + digest})
+
+    def step(self, csg, nsg, keys, transit=True):
+        """One login request and its response."""
+        data = b''.join(b'%s=%s\0' % (k.encode(), v.encode())
+                        for k, v in keys.items())
+        flags = (0x80 if transit else 0) | csg << 2 | (nsg if transit else 0)
+        header = struct.pack(
+            '>BBBBB3s6sHIHHII16x', 0x43, flags, 0, 0, 0,
+            struct.pack('>I', len(data))[1:], self.isid, self.tsih, 1,
+            self.cid, 0, 1, self.exp_stat_sn)
+        self.sock.sendall(header + data + b'\0' * (-len(data) % 4))
+        return self.response()
+
+    def receive(self, length):
+        data = b''
+        while len(data) < length:
+            more = self.sock.recv(length - len(data))
+            if not more:
+                raise ConnectionError('the target closed the connection')
+            data += more
+        return data
+
+    def response(self):
+        header = self.receive(48)
+        length = int.from_bytes(header[5:8], 'big')
+        data = self.receive(length + -length % 4)[:length]
+        assert header[0] & 0x3f == 0x23, 'no login response: %r' % header[:1]
+        if header[36]:
+            raise LoginRefused(header[36], header[37])
+        self.tsih = int.from_bytes(header[14:16], 'big')
+        self.exp_stat_sn = int.from_bytes(header[24:28], 'big') + 1
+        return dict(pair.decode().split('=', 1)
+                    for pair in data.split(b'\0') if pair)
+
+    def closed(self):
+        """Whether the target closes the connection (it may say why first)."""
+        try:
+            while self.sock.recv(4096):
+                pass
+            return True
+        except ConnectionError:
+            return True
+        except socket.timeout:
+            return False
+
+    def close(self):
+        self.sock.close()
