@@ -13,6 +13,7 @@
  * and clSize 0; that is what tells it from an empty string. A null pointer,
  * which some clients send, is taken for a NULL BSTR.
  */
+#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -21,6 +22,25 @@
 
 #define BSTR_REFERENT	0x72657355 /* "User" */
 #define BSTR_NULL_BYTES 0xffffffff
+
+/*
+ * The units are 16-bit integers in the sender's byte order (C706 14.1), while
+ * utf16.h wants and makes little-endian ones.
+ */
+static void to_wire_order(bool big_endian, uint8_t *data, size_t len)
+{
+	size_t i;
+
+	if (!big_endian) {
+		return;
+	}
+	for (i = 0; i + 1 < len; i += 2) {
+		uint8_t first = data[i];
+
+		data[i] = data[i + 1];
+		data[i + 1] = first;
+	}
+}
 
 enum ndr_err_code ndr_push_BSTR(struct ndr_push *ndr, int ndr_flags,
 				const struct BSTR *r)
@@ -48,6 +68,7 @@ enum ndr_err_code ndr_push_BSTR(struct ndr_push *ndr, int ndr_flags,
 				      "BSTR of %zu bytes of UTF-8",
 				      strlen(r->s));
 	}
+	to_wire_order(NDR_BE(ndr), data, len);
 	NDR_CHECK(ndr_push_uint32(ndr, NDR_SCALARS, len / 2));
 	NDR_CHECK(ndr_push_uint32(ndr, NDR_SCALARS, len));
 	NDR_CHECK(ndr_push_uint32(ndr, NDR_SCALARS, len / 2));
@@ -59,6 +80,7 @@ enum ndr_err_code ndr_push_BSTR(struct ndr_push *ndr, int ndr_flags,
 static enum ndr_err_code pull_blob(struct ndr_pull *ndr, struct BSTR *r)
 {
 	uint32_t max_count, bytes, size;
+	uint8_t *data = NULL;
 
 	NDR_CHECK(ndr_pull_align(ndr, 4));
 	NDR_CHECK(ndr_pull_uint32(ndr, NDR_SCALARS, &max_count));
@@ -78,8 +100,12 @@ static enum ndr_err_code pull_blob(struct ndr_pull *ndr, struct BSTR *r)
 				      size);
 	}
 	NDR_PULL_NEED_BYTES(ndr, bytes);
-	r->s = utf8_from_utf16le(ndr->current_mem_ctx, ndr->data + ndr->offset,
-				 bytes);
+	data = talloc_memdup(ndr, ndr->data + ndr->offset, bytes);
+	if (data != NULL) {
+		to_wire_order(NDR_BE(ndr), data, bytes);
+		r->s = utf8_from_utf16le(ndr->current_mem_ctx, data, bytes);
+		talloc_free(data);
+	}
 	if (r->s == NULL) {
 		return ndr_pull_error(ndr, NDR_ERR_ALLOC, "BSTR of %u bytes",
 				      bytes);

@@ -10,6 +10,7 @@
 #include "tests/unit/ndr_bytes.h"
 
 #include "gen_ndr/ndr_istm.h"
+#include "gen_ndr/ndr_oaut.h"
 #include "librpc/utf16.h"
 
 static int setup(void **state)
@@ -141,6 +142,30 @@ static void test_out_failed(void **state)
 {
 	check_out(*state, NULL, HRES_ERROR(0x80070002),
 		  "55736572 00000000 ffffffff 00000000 02000780");
+}
+
+/* A big-endian peer sends everything so, the units too. */
+static void test_big_endian(void **state)
+{
+	static const char want[] = "55736572 00000002 00000004 00000002"
+				   "0061 20ac";
+	DATA_BLOB blob = ndr_bytes_parse(*state, want);
+	struct ndr_pull *pull = ndr_pull_init_blob(&blob, *state);
+	struct ndr_push *push = ndr_push_init_ctx(*state);
+	struct BSTR bstr = {.s = NULL};
+
+	assert_non_null(pull);
+	assert_non_null(push);
+	/* the referent is a number as well, but any will do */
+	pull->flags |= LIBNDR_FLAG_BIGENDIAN;
+	push->flags |= LIBNDR_FLAG_BIGENDIAN;
+	assert_int_equal(ndr_pull_BSTR(pull, NDR_SCALARS | NDR_BUFFERS, &bstr),
+			 NDR_ERR_SUCCESS);
+	assert_string_equal(bstr.s, "a\xe2\x82\xac");
+	assert_int_equal(ndr_push_BSTR(push, NDR_SCALARS | NDR_BUFFERS, &bstr),
+			 NDR_ERR_SUCCESS);
+	ndr_bytes_compare("BSTR", ndr_push_blob(push),
+			  "72657355 00000002 00000004 00000002 0061 20ac");
 }
 
 /* What a server hands out before the method has set anything is NULL. */
@@ -348,6 +373,7 @@ int main(void)
 		TEST(test_out),
 		TEST(test_out_failed),
 		TEST(test_out_is_null_at_first),
+		TEST(test_big_endian),
 		TEST(test_null_pointer),
 		TEST(test_any_referent),
 		TEST(test_refused),
