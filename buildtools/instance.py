@@ -38,11 +38,11 @@ class Failed(Exception):
 class Instance:
     """Where everything of one istmd is."""
 
-    def __init__(self, folder, build="default"):
+    def __init__(self, folder, build="default", daemon="server/istmd"):
         self.folder = folder
         self.build = os.path.join(TOP, "build", build)
         self.flavour = build
-        self.daemon = os.path.join(self.build, "server", "istmd")
+        self.daemon = os.path.join(self.build, daemon)
         self.istmctl = os.path.join(self.build, "client", "istmctl")
         self.conf = os.path.join(folder, "smb.conf")
         self.log = os.path.join(folder, "istmd.log")
