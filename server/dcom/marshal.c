@@ -6,10 +6,11 @@ const struct GUID dcom_iid_iunknown = {
 	0, 0, 0, {0xc0, 0}, {0, 0, 0, 0, 0, 0x46}};
 
 /*
- * How many references come with an interface pointer: a client that copies it
- * needs no RemAddRef for the first copies (Windows hands out 5).
+ * How many references come with an interface pointer. Windows gives 5, to save
+ * clients that marshal it on a RemAddRef; with one, a client that releases what
+ * it was given once (impacket does) has released it.
  */
-#define RETURNED_REFS 5
+#define RETURNED_REFS 1
 
 void dcom_std_objref(const struct dcom_ipid *ipid, uint32_t refs,
 		     struct STDOBJREF *std)

@@ -43,8 +43,8 @@ static HRESULT get_statistics(struct dcom_call *call, void *self,
 		dcom_call_mem(call),
 		"connections=%zu clients=%zu objects=%zu references=%zu "
 		"sets=%zu hosts=%u",
-		s.connections, s.clients, s.objects, s.references,
-		s.ping_sets, hosts_alive);
+		s.connections, s.clients, s.objects, s.references, s.ping_sets,
+		hosts_alive);
 	return ISTM_S_OK;
 }
 
@@ -129,7 +129,7 @@ static const char *host_describe(void *self, TALLOC_CTX *mem_ctx)
 	return ((struct host *)self)->name;
 }
 
-static const struct IHost_vtbl host_vtbl = { .get_Name = host_get_name };
+static const struct IHost_vtbl host_vtbl = {.get_Name = host_get_name};
 
 static const struct com_interface *const host_interfaces[] = {
 	&com_IHost,
@@ -146,8 +146,7 @@ static const struct dcom_object_type host_type = {
 	.describe = host_describe,
 };
 
-static struct dcom_object *host_create(struct dcom_call *call,
-				       const char *name,
+static struct dcom_object *host_create(struct dcom_call *call, const char *name,
 				       const struct GUID *key)
 {
 	struct dcom_runtime *runtime = dcom_call_runtime(call);
@@ -167,8 +166,7 @@ static struct dcom_object *host_create(struct dcom_call *call,
 static HRESULT new_host(struct dcom_call *call, void *self,
 			struct IHostMgr_NewHost *r)
 {
-	struct dcom_object *object =
-		host_create(call, r->in.HostName.s, NULL);
+	struct dcom_object *object = host_create(call, r->in.HostName.s, NULL);
 
 	if (object == NULL) {
 		return ISTM_OUT_OF_MEMORY;
@@ -183,7 +181,7 @@ static HRESULT get_host(struct dcom_call *call, void *self,
 	const char *name = r->in.HostName.s != NULL ? r->in.HostName.s : "";
 	uint64_t value = hash_string(name);
 	struct dcom_object *object;
-	struct GUID key = { 0 };
+	struct GUID key = {0};
 
 	memcpy(&key, &value, sizeof(value));
 	object = dcom_object_find(dcom_call_runtime(call), &host_type, &key);
@@ -199,8 +197,7 @@ static HRESULT get_host(struct dcom_call *call, void *self,
 static HRESULT failing_new_host(struct dcom_call *call, void *self,
 				struct IHostMgr2_NewHost2 *r)
 {
-	struct dcom_object *object =
-		host_create(call, r->in.HostName.s, NULL);
+	struct dcom_object *object = host_create(call, r->in.HostName.s, NULL);
 
 	if (object == NULL) {
 		return ISTM_OUT_OF_MEMORY;
@@ -236,7 +233,8 @@ static const struct dcom_object_type host_mgr_type = {
 	.vtbl = &host_mgr_vtbl,
 };
 
-/* ---- service --------------------------------------------------------------- */
+/* ---- service ---------------------------------------------------------------
+ */
 
 static HRESULT singleton(struct dcom_runtime *runtime, void *private_data,
 			 struct dcom_object **object)
@@ -253,8 +251,8 @@ static bool add_class(struct dcom_runtime *runtime,
 		.clsid = com_class->clsid,
 		.name = com_class->name,
 		.create = singleton,
-		.private_data = dcom_object_create(
-			runtime, type, talloc_new(runtime), NULL),
+		.private_data = dcom_object_create(runtime, type,
+						   talloc_new(runtime), NULL),
 	};
 
 	if (class.private_data == NULL) {

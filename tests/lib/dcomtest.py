@@ -375,7 +375,7 @@ class Session:
         hr, answer = self.call("IWTGeneral",
                                istm.IWTGeneral_get_WTCliPath())
         assert hr == S_OK, hex(hr)
-        text = istm.from_bstr(answer["pWtCliPath"])
+        text = istm.from_bstr(answer.fields["pWtCliPath"])
         return {k: int(v) for k, v in
                 (item.split("=") for item in text.split())}
 
