@@ -14,6 +14,7 @@
 #include <popt.h>
 
 #include "client/istmctl.h"
+#include "server/auth/auth.h"
 #include "server/auth/cmdline.h"
 
 static const struct ctl_command *const tables[] = {
@@ -220,7 +221,7 @@ static int run(struct ctl *ctl, poptContext pc)
 
 int main(int argc, const char **argv)
 {
-	TALLOC_CTX *mem = talloc_new(NULL);
+	TALLOC_CTX *mem = auth_frame();
 	struct ctl ctl = {.mem = mem};
 	struct ctl_options *o = &ctl.opt;
 	poptContext pc;

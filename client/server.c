@@ -77,6 +77,7 @@ static int session_list(struct ctl *ctl)
 		if (!ctl_is_ok(hr)) {
 			break;
 		}
+		s = *next.out.pElements;
 		output_record(ctl->out);
 		output_number(ctl->out, "tsih", s.TSIH);
 		output_string(ctl->out, "isid", isid_string(ctl->mem, s.ISID));
@@ -130,6 +131,7 @@ static int portal_list(struct ctl *ctl)
 		if (!ctl_is_ok(hr)) {
 			break;
 		}
+		p = *next.out.pElements;
 		output_record(ctl->out);
 		output_string(ctl->out, "address",
 			      WCHAR_GET(ctl->mem, p.szIpAddress));
@@ -201,6 +203,7 @@ static int volume_list(struct ctl *ctl)
 		if (!ctl_is_ok(hr)) {
 			break;
 		}
+		v = *next.out.pElements;
 		output_record(ctl->out);
 		output_string(ctl->out, "volume",
 			      WCHAR_GET(ctl->mem, v.szMountPoint));

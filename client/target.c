@@ -154,9 +154,10 @@ static HRESULT mappings(struct ctl *ctl, struct istm_object *host, char **text)
 		hr = istm_call(list, ctl->mem, NDR_IENUMWTDISKLUNMAPPING_NEXT,
 			       &next);
 		if (ctl_is_ok(hr)) {
-			*text = talloc_asprintf_append(*text, "%s%u=%u",
-						       (*text)[0] ? " " : "",
-						       m.dwLun, m.dwWTD);
+			*text = talloc_asprintf_append(
+				*text, "%s%u=%u", (*text)[0] ? " " : "",
+				next.out.pElements->dwLun,
+				next.out.pElements->dwWTD);
 		}
 	}
 	return ctl_failed(hr) ? hr : ISTM_S_OK;
@@ -187,8 +188,9 @@ static HRESULT ids(struct ctl *ctl, struct istm_object *host, char **text)
 		if (ctl_is_ok(hr)) {
 			*text = talloc_asprintf_append(
 				*text, "%s%s:%s", (*text)[0] ? " " : "",
-				ctl_id_method_name(id.eMethod),
-				WCHAR_GET(ctl->mem, id.szValue));
+				ctl_id_method_name(next.out.pElements->eMethod),
+				WCHAR_GET(ctl->mem,
+					  next.out.pElements->szValue));
 		}
 	}
 	return ctl_failed(hr) ? hr : ISTM_S_OK;

@@ -143,20 +143,21 @@ static HRESULT activate(TALLOC_CTX *mem_ctx, TALLOC_CTX *frame,
 		.in.ORPCthis = {.version = version, .cid = GUID_random()},
 		.in.pActProperties = actprops_in_pack(frame, &props),
 	};
-	struct dcerpc_binding_handle *handle = NULL;
+	struct istm_context *scm_context = NULL;
 	NTSTATUS status;
 	HRESULT hr;
 
 	if (r.in.pActProperties == NULL) {
 		return ISTM_OUT_OF_MEMORY;
 	}
-	hr = istm_scm_handle(client, &ndr_table_IRemoteSCMActivator, &handle);
+	hr = istm_scm_context(client, &ndr_table_IRemoteSCMActivator,
+			      &scm_context);
 	if (ISTM_FAILED(hr)) {
 		return hr;
 	}
 	status =
-		dcerpc_binding_handle_call(handle, NULL,
-					   &ndr_table_IRemoteSCMActivator,
+		dcerpc_binding_handle_call(scm_context->pipe->binding_handle,
+					   NULL, &scm_context->table,
 					   NDR_REMOTECREATEINSTANCE, frame, &r);
 	if (!NT_STATUS_IS_OK(status)) {
 		return istm_fail(client, status, "Activation of %s",

@@ -122,13 +122,17 @@ static NTSTATUS connect_root(struct istm_connection *c,
 					       client->config.credentials,
 					       client->ev, client->config.lp);
 	}
+	if (NT_STATUS_IS_OK(status)) {
+		/* [out] parameters are allocated for the caller. */
+		(*pipe)->conn->flags |= DCERPC_NDR_REF_ALLOC;
+	}
 	talloc_free(port);
 	return status;
 }
 
-HRESULT istm_connection_handle(struct istm_connection *c,
-			       const struct ndr_interface_table *table,
-			       struct dcerpc_binding_handle **handle)
+HRESULT istm_connection_context(struct istm_connection *c,
+				const struct ndr_interface_table *table,
+				struct istm_context **found)
 {
 	struct istm_context *context;
 	NTSTATUS status;
@@ -143,7 +147,7 @@ HRESULT istm_connection_handle(struct istm_connection *c,
 	}
 	for (context = c->contexts; context != NULL; context = context->next) {
 		if (GUID_equal(&context->iid, &table->syntax_id.uuid)) {
-			*handle = context->pipe->binding_handle;
+			*found = context;
 			return ISTM_S_OK;
 		}
 	}
@@ -171,13 +175,13 @@ HRESULT istm_connection_handle(struct istm_connection *c,
 					  24 * 3600);
 	context->next = c->contexts;
 	c->contexts = context;
-	*handle = context->pipe->binding_handle;
+	*found = context;
 	return ISTM_S_OK;
 }
 
-HRESULT istm_scm_handle(struct istm_client *client,
-			const struct ndr_interface_table *table,
-			struct dcerpc_binding_handle **handle)
+HRESULT istm_scm_context(struct istm_client *client,
+			 const struct ndr_interface_table *table,
+			 struct istm_context **context)
 {
 	if (client->scm == NULL) {
 		client->scm = istm_connection_new(client, client,
@@ -187,7 +191,7 @@ HRESULT istm_scm_handle(struct istm_client *client,
 	if (client->scm == NULL) {
 		return ISTM_OUT_OF_MEMORY;
 	}
-	return istm_connection_handle(client->scm, table, handle);
+	return istm_connection_context(client->scm, table, context);
 }
 
 /* ---- exporters --------------------------------------------------------- */
@@ -196,9 +200,9 @@ HRESULT istm_scm_handle(struct istm_client *client,
  * The server lists every address it has; the one that it was reached at comes
  * first and is tried first. Once one works, it stays.
  */
-static HRESULT exporter_handle(struct istm_exporter *e,
-			       const struct com_interface *interface,
-			       struct dcerpc_binding_handle **handle)
+static HRESULT exporter_context(struct istm_exporter *e,
+				const struct com_interface *interface,
+				struct istm_context **context)
 {
 	struct ndr_interface_table table;
 	HRESULT hr = RPC_UNAVAILABLE;
@@ -206,7 +210,7 @@ static HRESULT exporter_handle(struct istm_exporter *e,
 
 	com_interface_table(interface, &table);
 	if (e->connection != NULL) {
-		return istm_connection_handle(e->connection, &table, handle);
+		return istm_connection_context(e->connection, &table, context);
 	}
 	for (i = 0; i < e->num_bindings; i++) {
 		struct istm_connection *c = istm_connection_new(
@@ -215,7 +219,7 @@ static HRESULT exporter_handle(struct istm_exporter *e,
 		if (c == NULL) {
 			return ISTM_OUT_OF_MEMORY;
 		}
-		hr = istm_connection_handle(c, &table, handle);
+		hr = istm_connection_context(c, &table, context);
 		if (!ISTM_FAILED(hr)) {
 			e->connection = c;
 			return hr;
@@ -234,8 +238,7 @@ static HRESULT exporter_call(struct istm_exporter *e,
 			     uint32_t opnum, void *r)
 {
 	const struct com_method *method = com_method_by_opnum(interface, opnum);
-	struct dcerpc_binding_handle *handle = NULL;
-	struct ndr_interface_table table;
+	struct istm_context *context = NULL;
 	struct ORPCTHIS *this = NULL;
 	NTSTATUS status;
 	HRESULT hr;
@@ -244,7 +247,7 @@ static HRESULT exporter_call(struct istm_exporter *e,
 		return ISTM_NO_INTERFACE;
 	}
 	TALLOC_FREE(e->client->error);
-	hr = exporter_handle(e, interface, &handle);
+	hr = exporter_context(e, interface, &context);
 	if (ISTM_FAILED(hr)) {
 		return hr;
 	}
@@ -253,9 +256,8 @@ static HRESULT exporter_call(struct istm_exporter *e,
 		.version = {COM_MAJOR_VERSION, COM_MINOR_VERSION},
 		.cid = GUID_random(),
 	};
-	com_interface_table(interface, &table);
-	status = dcerpc_binding_handle_call(handle, ipid, &table, opnum,
-					    mem_ctx, r);
+	status = dcerpc_binding_handle_call(context->pipe->binding_handle, ipid,
+					    &context->table, opnum, mem_ctx, r);
 	if (!NT_STATUS_IS_OK(status)) {
 		return istm_fail(e->client, status, "%s::%s", interface->name,
 				 method->name);
@@ -468,8 +470,14 @@ struct istm_client *istm_client_create(TALLOC_CTX *mem_ctx,
 				       struct tevent_context *ev,
 				       const struct istm_client_config *config)
 {
-	struct istm_client *client = talloc_zero(mem_ctx, struct istm_client);
+	struct istm_client *client;
 
+	/* Registers the authentication mechanisms; once is enough, more do
+	 * no harm. */
+	if (!NT_STATUS_IS_OK(dcerpc_init())) {
+		return NULL;
+	}
+	client = talloc_zero(mem_ctx, struct istm_client);
 	if (client == NULL) {
 		return NULL;
 	}

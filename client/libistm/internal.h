@@ -66,16 +66,17 @@ struct istm_client {
 	struct tevent_req *ping;
 };
 
-/* Connect when needed, bind or alter_context to the interface. */
-HRESULT istm_connection_handle(struct istm_connection *connection,
-			       const struct ndr_interface_table *table,
-			       struct dcerpc_binding_handle **handle);
+/* Connect when needed, bind or alter_context to the interface. A call on the
+ * context's handle wants the context's table, not another one like it. */
+HRESULT istm_connection_context(struct istm_connection *connection,
+				const struct ndr_interface_table *table,
+				struct istm_context **context);
 struct istm_connection *istm_connection_new(TALLOC_CTX *mem_ctx,
 					    struct istm_client *client,
 					    const char *host, uint16_t port);
-HRESULT istm_scm_handle(struct istm_client *client,
-			const struct ndr_interface_table *table,
-			struct dcerpc_binding_handle **handle);
+HRESULT istm_scm_context(struct istm_client *client,
+			 const struct ndr_interface_table *table,
+			 struct istm_context **context);
 
 /* Note what failed for istm_client_error(); returns it as an HRESULT. */
 HRESULT istm_fail(struct istm_client *client, NTSTATUS status, const char *fmt,

@@ -114,13 +114,13 @@ static void ping_timer(struct tevent_context *ev, struct tevent_timer *te,
 {
 	struct istm_client *client =
 		talloc_get_type_abort(private_data, struct istm_client);
-	struct dcerpc_binding_handle *handle = NULL;
+	struct istm_context *scm_context = NULL;
 	struct ping_state *state;
 
 	ping_schedule(client);
 	if (client->ping != NULL ||
-	    ISTM_FAILED(istm_scm_handle(client, &ndr_table_IObjectExporter,
-					&handle))) {
+	    ISTM_FAILED(istm_scm_context(client, &ndr_table_IObjectExporter,
+					 &scm_context))) {
 		return;
 	}
 	state = talloc_zero(client, struct ping_state);
@@ -143,8 +143,8 @@ static void ping_timer(struct tevent_context *ev, struct tevent_timer *te,
 		client->num_unping = 0;
 	}
 	client->ping = dcerpc_binding_handle_call_send(
-		state, client->ev, handle, NULL, &ndr_table_IObjectExporter,
-		NDR_COMPLEXPING, state, &state->r);
+		state, client->ev, scm_context->pipe->binding_handle, NULL,
+		&scm_context->table, NDR_COMPLEXPING, state, &state->r);
 	if (client->ping == NULL) {
 		talloc_free(state);
 		return;
