@@ -173,6 +173,7 @@ static size_t page_extended_inquiry(struct scsi_task *task, uint8_t *buf)
 static size_t page_block_limits(struct scsi_task *task, uint8_t *buf)
 {
 	(void)task;
+	buf[4] = 0x01; /* WSNZ */
 	buf[5] = SCSI_MAX_COMPARE;
 	put_be16(buf + 6, SCSI_OPTIMAL_GRANULE);
 	put_be32(buf + 8, SCSI_MAX_TRANSFER);

@@ -18,11 +18,11 @@
 
 #define SCSI_BLOCK	       VHD_SECTOR
 #define SCSI_BLOCK_SHIFT       9
-#define SCSI_MAX_TRANSFER      16384u  /* blocks a READ or WRITE moves: 8 MiB */
-#define SCSI_OPTIMAL_TRANSFER  2048u   /* blocks: 1 MiB */
-#define SCSI_OPTIMAL_GRANULE   8u      /* blocks: a page */
-#define SCSI_MAX_COMPARE       255u    /* COMPARE AND WRITE; 8-bit field */
-#define SCSI_MAX_WRITE_SAME    131072u /* blocks: 64 MiB */
+#define SCSI_MAX_TRANSFER      16384u /* blocks a READ or WRITE moves: 8 MiB */
+#define SCSI_OPTIMAL_TRANSFER  2048u  /* blocks: 1 MiB */
+#define SCSI_OPTIMAL_GRANULE   8u     /* blocks: a page */
+#define SCSI_MAX_COMPARE       255u   /* COMPARE AND WRITE; 8-bit field */
+#define SCSI_MAX_WRITE_SAME    65528u /* blocks: 32 MiB, whole pages */
 #define SCSI_MAX_UNMAP	       1048576u /* blocks of one UNMAP command */
 #define SCSI_MAX_UNMAP_DESC    256u
 #define SCSI_CHUNK	       262144u /* bytes of a command's work buffer */

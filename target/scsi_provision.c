@@ -20,16 +20,18 @@ static bool no_data_out(const struct scsi_task *task)
 
 bool scsi_write_same_prepare(struct scsi_task *task)
 {
-	uint64_t lba, count, capacity = scsi_lu_blocks(task->lu);
+	uint64_t lba;
 	uint32_t blocks;
 
 	scsi_cdb_range(task, &lba, &blocks);
-	count = blocks;
-	if (count == 0 && lba < capacity) {
-		count = capacity - lba; /* WSNZ is 0: to the end */
+	if (!scsi_check_range(task, lba, blocks, SCSI_MAX_WRITE_SAME)) {
+		return false;
 	}
-	return scsi_check_range(task, lba, count, SCSI_MAX_WRITE_SAME) &&
-	       scsi_prepare_out(task, no_data_out(task) ? 0 : SCSI_BLOCK);
+	/* To the end of a disk is more than the longest WRITE SAME: WSNZ. */
+	if (blocks == 0) {
+		return scsi_refuse_cdb(task, task->cdb[0] == 0x93 ? 10 : 7, 7);
+	}
+	return scsi_prepare_out(task, no_data_out(task) ? 0 : SCSI_BLOCK);
 }
 
 static bool same_finished(struct scsi_task *task)
@@ -96,9 +98,6 @@ bool scsi_write_same(struct scsi_task *task)
 	if (task->edtl != task->length || task->data_len != task->length) {
 		return scsi_fail(task, SENSE_ILLEGAL_REQUEST,
 				 ASC_INVALID_FIELD_IN_CDB);
-	}
-	if (work->total == 0) {
-		return scsi_good(task);
 	}
 	scsi_iov_read(task, 0, block, sizeof(block));
 	/* Only what reads back as zeroes may be unmapped (SBC-3 4.7.3.4.3,

@@ -158,7 +158,8 @@ static void too_long(void **state)
 	bench_field(b, true, 6, 7);
 	assert_sense(b, block_op(b, 0x2a, 0, 0, 65535, NULL, 0), INVALID_CDB);
 	bench_field(b, true, 7, 7);
-	assert_sense(b, block_op(b, 0x93, 0, 0, 131073, NULL, 0), INVALID_CDB);
+	assert_sense(b, block_op(b, 0x93, 0, 0, 65529, NULL, 0), INVALID_CDB);
+	bench_field(b, true, 10, 7);
 	assert_sense(b, block_op(b, 0x93, 0, 0, 0, NULL, 0), INVALID_CDB);
 	b->disk.size = BENCH_SIZE;
 }
@@ -420,10 +421,6 @@ static void write_same(void **state)
 		assert_good(block_op(b, 0x93, 0x08, 70, 2, pattern, 512));
 		assert_memory_equal(b->disk.data + 71 * 512, pattern, 512);
 	}
-	/* 0 blocks: to the end */
-	memset(b->disk.data, 'z', BENCH_SIZE);
-	assert_good(block_op(b, 0x41, 0, 1, 0, pattern, 512));
-	assert_memory_equal(b->disk.data + BENCH_SIZE - 512, pattern, 512);
 }
 
 static void write_same_refusals(void **state)
@@ -434,6 +431,11 @@ static void write_same_refusals(void **state)
 	assert_sense(b, block_op(b, 0x41, 0, 0, 1, data, 256), INVALID_CDB);
 	assert_sense(b, block_op(b, 0x41, 0, 0, 1, data, 1024), INVALID_CDB);
 	assert_sense(b, block_op(b, 0x93, 0x01, 0, 1, data, 512), INVALID_CDB);
+	/* 0 blocks, to the end: WSNZ */
+	assert_sense(b, block_op(b, 0x41, 0, 0, 0, data, 512), INVALID_CDB);
+	bench_field(b, true, 7, 7);
+	assert_sense(b, block_op(b, 0x93, 0, 0, 0, data, 512), INVALID_CDB);
+	bench_field(b, true, 10, 7);
 	/* ANCHOR: VPD page B2h does not offer it */
 	assert_sense(b, block_op(b, 0x93, 0x18, 0, 1, data, 512), INVALID_CDB);
 	bench_field(b, true, 1, 4);

@@ -154,12 +154,12 @@ static void vpd_limits(void **state)
 
 	assert_good(RUN(b, 0x12, 1, 0xb0, 0, 255, 0));
 	assert_int_equal(get_be16(b->in + 2), 0x3c);
-	assert_int_equal(b->in[4], 0); /* WSNZ */
+	assert_int_equal(b->in[4], 1); /* WSNZ */
 	assert_int_equal(b->in[5], 255);
 	assert_int_equal(get_be32(b->in + 8), 16384);
 	assert_int_equal(get_be32(b->in + 20), 1048576);
 	assert_int_equal(get_be32(b->in + 24), 256);
-	assert_int_equal(get_be64(b->in + 36), 131072);
+	assert_int_equal(get_be64(b->in + 36), 65528);
 
 	assert_good(RUN(b, 0x12, 1, 0xb2, 0, 255, 0));
 	assert_int_equal(b->in[5], 0xe4);
