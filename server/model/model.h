@@ -20,6 +20,7 @@
 #include <talloc.h>
 #include <tevent.h>
 #include <core/hresult.h>
+#include <util/data_blob.h>
 #include <gen_ndr/misc.h> /* struct GUID */
 
 #include "target/target.h"

@@ -219,7 +219,7 @@ static void portals_refresh(struct model *model)
 	size_t num = 0;
 	int error;
 
-	if (model->portal_config != NULL) {
+	if (model->portals_configured) {
 		/* Those are asked for, there or not: only try again. */
 		if (portals_apply(model)) {
 			model_emit(model, &(struct model_event){
@@ -321,7 +321,7 @@ int portals_start(struct model *model, const struct model_options *options)
 			portals_changed, model);
 	}
 	if (options->portals != NULL && options->portals[0] != NULL) {
-		model->portal_config = options->portals;
+		model->portals_configured = true;
 		error = portals_configured(model, options->portals);
 	}
 	if (error == 0) {

@@ -138,7 +138,7 @@ struct model {
 
 	struct list_head portals;
 	struct hash portals_by_address;
-	const char **portal_config;
+	bool portals_configured; /* istm:portals names them */
 	int netlink_fd;
 	struct tevent_fd *netlink_fde;
 	struct tevent_timer *portals_timer;

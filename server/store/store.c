@@ -130,8 +130,12 @@ static int store_errno(struct store *store)
 	case TDB_ERR_CORRUPT:
 		return EILSEQ;
 	default:
-		return saved != 0 ? saved : EIO;
+		break;
 	}
+	if (saved == 0 && strstr(store->message, "expan") != NULL) {
+		return ENOSPC; /* a short write, which sets no errno */
+	}
+	return saved != 0 ? saved : EIO;
 }
 
 static int store_apply(struct store *store, const struct commit *commit)
@@ -370,14 +374,19 @@ static int store_open_tdb(struct store *store)
 		.log_fn = store_tdb_log,
 		.log_private = store,
 	};
+	int flags = O_RDWR | O_CLOEXEC;
 	struct stat st;
 	int error;
 
+	/* With O_CREAT the TDB library makes a new database of a file whose
+	 * header is damaged. */
+	if (stat(store->path, &st) != 0 || st.st_size == 0) {
+		flags |= O_CREAT;
+	}
 	errno = 0;
 	store->tdb = tdb_open_ex(store->path, STORE_HASH_SIZE,
 				 TDB_INCOMPATIBLE_HASH | TDB_DISALLOW_NESTING,
-				 O_RDWR | O_CREAT | O_CLOEXEC, 0600, &log_ctx,
-				 NULL);
+				 flags, 0600, &log_ctx, NULL);
 	if (store->tdb == NULL) {
 		error = errno != 0 ? errno : EIO;
 		log_msg(LOG_ERROR, "%s: cannot be opened: %s%s%s", store->path,
