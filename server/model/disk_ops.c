@@ -16,6 +16,7 @@ struct disk_create_op {
 	struct disk_entry *entry;
 	bool clear_partition_table;
 	struct vhd_io *io; /* for that: the main thread as a lane */
+	struct tevent_immediate *immediate;
 	struct vhd_req zero[2];
 	unsigned zeroing;
 	int zero_error;
@@ -153,16 +154,12 @@ static void disk_create_withdrawn(struct tevent_req *subreq)
 	disk_create_done(op, hresult_from_errno(op->zero_error));
 }
 
-static void disk_create_zeroed(struct vhd_req *zero)
+static void disk_create_cleared(struct tevent_context *ev,
+				struct tevent_immediate *im,
+				void *private_data)
 {
-	struct disk_create_op *op = zero->private_data;
+	struct disk_create_op *op = private_data;
 
-	if (zero->error != 0) {
-		op->zero_error = zero->error;
-	}
-	if (--op->zeroing > 0) {
-		return;
-	}
 	if (op->zero_error != 0) {
 		HRESULT hr = model_refuse(
 			hresult_from_errno(op->zero_error),
@@ -177,6 +174,20 @@ static void disk_create_zeroed(struct vhd_req *zero)
 	disk_create_publish(op);
 }
 
+static void disk_create_zeroed(struct vhd_req *zero)
+{
+	struct disk_create_op *op = zero->private_data;
+
+	if (zero->error != 0) {
+		op->zero_error = zero->error;
+	}
+	if (--op->zeroing == 0) {
+		/* Not from within its I/O context, which goes now. */
+		tevent_schedule_immediate(op->immediate, op->model->ev,
+					  disk_create_cleared, op);
+	}
+}
+
 /* Protective MBR, GPT and its backup: 34 blocks at the front, 33 at the end
  * (UEFI 5.3.1); 1 MiB covers them for any alignment. */
 #define PARTITION_TABLE_BYTES (1u << 20)
@@ -185,9 +196,10 @@ static void disk_create_clear(struct disk_create_op *op)
 {
 	uint64_t size = op->entry->d.size;
 
+	op->immediate = tevent_create_immediate(op);
 	op->io = vhd_io_create(op, op->model->ev, 4);
-	if (op->io == NULL) {
-		disk_create_done(op, hresult_from_errno(errno));
+	if (op->immediate == NULL || op->io == NULL) {
+		disk_create_done(op, hresult_from_errno(ENOMEM));
 		return;
 	}
 	/* One more than the requests: nothing ends before all are under way. */
