@@ -17,6 +17,7 @@ dictionaries; [out] interface pointers are objects or None.
 import contextlib
 import os
 import sys
+import threading
 
 sys.path.insert(0, os.path.join(
     os.environ.get('ISTM_BUILD') or os.path.join(
@@ -32,6 +33,18 @@ from impacket.dcerpc.v5.dtypes import GUID, NULL  # noqa: E402
 from impacket.dcerpc.v5.ndr import (  # noqa: E402
     NDRSTRUCT, NDRPOINTER, NDRPOINTERNULL, NDRUniConformantArray)
 from impacket.uuid import bin_to_string, string_to_bin  # noqa: E402
+
+
+
+class _DaemonTimer(threading.Timer):
+    """For impacket's pings: a test that fails must not wait for them."""
+
+    def __init__(self, *args, **kw):
+        super().__init__(*args, **kw)
+        self.daemon = True
+
+
+dcomrt.Timer = _DaemonTimer
 
 S_OK = 0
 S_FALSE = 1
@@ -261,8 +274,8 @@ class Client:
     def __init__(self, server, user, password, domain=''):
         self.server = server
         self.contexts = {}
-        self.connection = DCOMConnection(server, user, password, domain,
-                                         oxidResolver=True)
+        self.credentials = user, password, domain
+        self.connection = None
 
     @classmethod
     def from_environment(cls, second=False):
@@ -272,8 +285,13 @@ class Client:
                    os.environ.get('ISTM_DOMAIN', ''))
 
     def create(self, cls, interface=None):
-        """Activate a class and ask for an interface."""
+        """Activate a class and ask for an interface. Each time on a new
+        connection: impacket would bind a second time on one."""
         interface = interface or 'I' + cls
+        if self.connection is not None:
+            self.connection.get_dce_rpc().disconnect()
+        self.connection = DCOMConnection(self.server, *self.credentials,
+                                         oxidResolver=True)
         found = self.connection.CoCreateInstanceEx(
             istm.CLSIDS[cls], istm.IIDS[interface])
         return Object(self, interface, found)
