@@ -543,7 +543,8 @@ case('IWTDiskMgr4.ClusterNotifyWTDiskDeletion2', ERROR_INVALID_OPERATION)
 
 FILE = volume_path('file.vhd')
 HOSTILE = ['C:\\..\\etc\\passwd', '\\\\server\\share\\x.vhd',
-           'C:\\x.vhd:stream', 'Z:\\x.vhd', '/etc/passwd']
+           'C:\\x.vhd:stream', 'C:\\NUL', '\\\\.\\PhysicalDrive0']
+ELSEWHERE = ['Z:\\x.vhd', '/etc/passwd']
 
 
 def volume_ok(v):
@@ -616,6 +617,9 @@ for _size, _wanted in ((0, E_INVALIDARG), (MB - 1, E_INVALIDARG),
          hyFileSize=_size, after=lambda s: not s.exists('file.vhd'))
 for _path in HOSTILE:
     case(_method, E_INVALIDARG, _path, FilePath=_path, hyFileSize=8 * MB)
+for _path in ELSEWHERE:
+    case(_method, ERROR_PATH_NOT_FOUND, _path, FilePath=_path,
+         hyFileSize=8 * MB)
 
 _method = 'ILocalDeviceMgr.GrowWtFile'
 case(_method, S_OK, FilePath=FILE, hyAdditionalSize=MB,
@@ -652,7 +656,7 @@ _method = 'ILocalDeviceMgr.IsPathValid'
 case(_method, S_OK, 'a free path', FilePath=FILE)
 case(_method, S_OK, 'a file', FilePath=FILE,
      before=lambda s: s.file('file.vhd'))
-for _path in ['no path', '', None, 'C:\\'] + HOSTILE[:3]:
+for _path in ['no path', '', None, 'C:\\'] + HOSTILE:
     case(_method, E_FAIL, repr(_path), FilePath=_path)
 case(_method, E_FAIL, 'a directory', FilePath=volume_path('folder'),
      before=lambda s: os.makedirs(local_path('folder'), exist_ok=True))
