@@ -70,6 +70,7 @@ bool iscsi_hold(struct iscsi_session *session, uint32_t cmdsn,
 
 void iscsi_release_held(struct iscsi_session *session)
 {
+	session->num_tasks++; /* what is released may end the session */
 	while (session->conn && !list_empty(&session->held)) {
 		struct iscsi_held *held =
 			list_entry(session->held.next, struct iscsi_held, link);
@@ -85,6 +86,8 @@ void iscsi_release_held(struct iscsi_session *session)
 				      held->len);
 		free(held);
 	}
+	session->num_tasks--;
+	iscsi_session_reap(session);
 }
 
 void iscsi_drop_held(struct iscsi_session *session)

@@ -232,6 +232,7 @@ void iscsi_conn_close(struct iscsi_conn *conn)
 	iscsi_tx_drop(conn);
 	if (session) {
 		session->conn = NULL;
+		conn->session = NULL;
 		iscsi_session_end(session);
 	}
 	iscsi_peer_del(conn->server, &conn->peer);

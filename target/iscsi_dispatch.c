@@ -151,7 +151,7 @@ static void numbered(struct iscsi_conn *conn)
 	case ORDER_NOW:
 		iscsi_cmdsn_advance(session);
 		iscsi_request(conn, bhs, conn->rx_owned, conn->data_len);
-		if (!list_empty(&session->held))
+		if (conn->session && !list_empty(&session->held))
 			iscsi_release_held(session);
 		break;
 	case ORDER_AHEAD:

@@ -213,6 +213,7 @@ void iscsi_session_end(struct iscsi_session *session)
 	struct list_head *pos, *n;
 
 	iscsi_drop_held(session);
+	session->num_tasks++; /* its end is at the end of this */
 	list_for_each_safe(pos, n, &session->tasks)
 	{
 		struct iscsi_task *task =
@@ -225,6 +226,7 @@ void iscsi_session_end(struct iscsi_session *session)
 		if (task->state != TASK_RUN)
 			iscsi_task_free(task);
 	}
+	session->num_tasks--;
 	iscsi_session_reap(session);
 }
 

@@ -298,7 +298,7 @@ void iscsi_cmd_complete(struct iscsi_conn *conn)
 	case ORDER_NOW:
 		iscsi_cmdsn_advance(session);
 		iscsi_task_deliver(task);
-		if (!list_empty(&session->held))
+		if (conn->session && !list_empty(&session->held))
 			iscsi_release_held(session);
 		break;
 	case ORDER_AHEAD:

@@ -1,0 +1,512 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * A bench for the iSCSI target: the whole of it in this process on a RAM disk,
+ * and an initiator that sends what a test says, right or wrong. Included by one
+ * source of a program only.
+ */
+#ifndef ISCSI_BENCH_H
+#define ISCSI_BENCH_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "target/iscsi_crc32c.h"
+#include "target/iscsi_proto.h"
+#include "target/iscsi_text.h"
+#include "target/target.h"
+
+#define UNUSED __attribute__((unused))
+
+#define TARGET	  "iqn.2026-01.test.istmd:one"
+#define INITIATOR "iqn.2026-01.test.istmd:client"
+#define DISK_SIZE (64u << 20)
+
+/* Nothing here takes this long; what does has failed. */
+#define PATIENCE_MS 20000
+
+/* ---- the target ----------------------------------------------------- */
+
+static pthread_mutex_t log_lock = PTHREAD_MUTEX_INITIALIZER;
+static unsigned log_warnings;
+static char log_last[1024];
+
+static void bench_log(int level, const char *message)
+{
+	pthread_mutex_lock(&log_lock);
+	if (level <= 1) {
+		log_warnings++;
+		snprintf(log_last, sizeof(log_last), "%s", message);
+	}
+	pthread_mutex_unlock(&log_lock);
+	if (getenv("ISCSI_BENCH_VERBOSE")) {
+		fprintf(stderr, "%d: %s\n", level, message);
+	}
+}
+
+/* Warnings since the last call; the last of them is in log_last. */
+static UNUSED unsigned bench_warnings(void)
+{
+	unsigned n;
+
+	pthread_mutex_lock(&log_lock);
+	n = log_warnings;
+	log_warnings = 0;
+	pthread_mutex_unlock(&log_lock);
+	return n;
+}
+
+struct bench {
+	struct tevent_context *ev;
+	struct iscsi_server *server;
+	struct vhd_disk *disk;
+	struct iscsi_lu *lu;
+	struct iscsi_tgt *tgt;
+	struct sockaddr_in addr;
+	/* callbacks */
+	unsigned logins, refused, changes;
+	uint16_t last_status;
+};
+
+static void bench_login(const struct iscsi_login_event *event, void *private)
+{
+	struct bench *b = private;
+
+	if (event->accepted) {
+		b->logins++;
+	} else {
+		b->refused++;
+	}
+	b->last_status =
+		(uint16_t)(event->status_class << 8 | event->status_detail);
+}
+
+static void bench_changed(struct iscsi_tgt *tgt, void *private)
+{
+	struct bench *b = private;
+
+	b->changes++;
+}
+
+static const struct iscsi_server_ops bench_ops = {
+	.login = bench_login,
+	.session_changed = bench_changed,
+};
+
+static const struct iscsi_id bench_ids[] = {
+	{ISCSI_ID_IQN, "IQN.2026-01.test.istmd:Client"},
+	{ISCSI_ID_IQN, "iqn.2026-01.test.istmd:second"},
+};
+static struct iscsi_lun bench_luns[1];
+
+/* What the tests start from. */
+static struct iscsi_tgt_config bench_config(struct bench *b)
+{
+	bench_luns[0].lun = 0;
+	bench_luns[0].lu = b->lu;
+	return (struct iscsi_tgt_config){
+		.name = "iqn.2026-01.test.ISTMD:One",
+		.alias = "one",
+		.enabled = true,
+		.max_recv_data_segment_length = 65536,
+		.first_burst_length = 65536,
+		.max_burst_length = 262144,
+		.ids = bench_ids,
+		.num_ids = 2,
+		.luns = bench_luns,
+		.num_luns = 1,
+	};
+}
+
+static UNUSED struct bench *bench_start(unsigned lanes)
+{
+	struct bench *b = calloc(1, sizeof(*b));
+	struct iscsi_server_config config = {
+		.lanes = lanes,
+		.ops = &bench_ops,
+		.private_data = b,
+		.debug_level = 10,
+		.log = bench_log,
+	};
+	struct iscsi_lu_config lu = {
+		.vendor = "istmd",
+		.product = "VIRTUAL-DISK",
+		.revision = "1",
+		.serial = "1",
+		.guid = {1, 2, 3},
+		.enabled = true,
+	};
+	struct sockaddr_in any = {
+		.sin_family = AF_INET,
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+	};
+	struct iscsi_tgt_config tgt;
+	struct sockaddr_storage bound;
+
+	assert_non_null(b);
+	b->ev = tevent_context_init(NULL);
+	b->server = iscsi_server_create(b->ev, b->ev, &config);
+	assert_non_null(b->server);
+	b->disk = vhd_open_ram(b->ev, DISK_SIZE);
+	assert_non_null(b->disk);
+	lu.disk = b->disk;
+	b->lu = iscsi_lu_add(b->server, &lu);
+	assert_non_null(b->lu);
+	tgt = bench_config(b);
+	b->tgt = iscsi_tgt_add(b->server, &tgt, b);
+	assert_non_null(b->tgt);
+	assert_int_equal(iscsi_portal_add(b->server, (struct sockaddr *)&any,
+					  sizeof(any), 1),
+			 0);
+	assert_int_equal(iscsi_portal_address(b->server,
+					      (struct sockaddr *)&any,
+					      sizeof(any), &bound),
+			 0);
+	memcpy(&b->addr, &bound, sizeof(b->addr));
+	bench_warnings();
+	return b;
+}
+
+static UNUSED void bench_stop(struct bench *b)
+{
+	talloc_free(b->server);
+	talloc_free(b->ev);
+	free(b);
+}
+
+/* Let the main thread hear until *value reaches at least @want. */
+static UNUSED void bench_wait(struct bench *b, const unsigned *value,
+			      unsigned want)
+{
+	while (*value < want) {
+		assert_int_equal(tevent_loop_once(b->ev), 0);
+	}
+}
+
+static UNUSED void bench_wait_sessions(struct bench *b, size_t want)
+{
+	while (iscsi_tgt_num_sessions(b->tgt) != want) {
+		assert_int_equal(tevent_loop_once(b->ev), 0);
+	}
+}
+
+/* ---- the initiator --------------------------------------------------- */
+
+struct peer {
+	int fd;
+	uint32_t cmdsn, statsn, itt;
+	bool header_digest, data_digest;
+	uint8_t isid[6];
+	uint16_t tsih, cid;
+	/* What was received last. */
+	uint8_t bhs[48];
+	uint32_t len;
+	uint8_t data[300000];
+};
+
+static UNUSED struct peer *peer_connect(struct bench *b)
+{
+	struct peer *p = calloc(1, sizeof(*p));
+	int one = 1;
+
+	assert_non_null(p);
+	p->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(connect(p->fd, (struct sockaddr *)&b->addr,
+				 sizeof(b->addr)),
+			 0);
+	setsockopt(p->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	p->cmdsn = 100;
+	p->itt = 1;
+	p->isid[0] = 0x80; /* random format */
+	p->isid[5] = 1;
+	p->cid = 7;
+	return p;
+}
+
+static UNUSED void peer_close(struct peer *p)
+{
+	close(p->fd);
+	free(p);
+}
+
+static UNUSED void peer_write(struct peer *p, const void *data, size_t len)
+{
+	const char *c = data;
+
+	while (len) {
+		ssize_t n = send(p->fd, c, len, MSG_NOSIGNAL);
+
+		assert_true(n > 0);
+		c += n;
+		len -= (size_t)n;
+	}
+}
+
+/* @return false at the end of the stream */
+static bool peer_read(struct peer *p, void *data, size_t len)
+{
+	char *c = data;
+
+	while (len) {
+		struct pollfd pfd = {.fd = p->fd, .events = POLLIN};
+		ssize_t n;
+
+		assert_int_equal(poll(&pfd, 1, PATIENCE_MS), 1);
+		n = recv(p->fd, c, len, 0);
+		if (n <= 0) {
+			return false;
+		}
+		c += n;
+		len -= (size_t)n;
+	}
+	return true;
+}
+
+/* The connection has been closed, and nothing came before. */
+static UNUSED void peer_expect_close(struct peer *p)
+{
+	char c;
+
+	assert_false(peer_read(p, &c, 1));
+}
+
+static UNUSED void peer_send(struct peer *p, uint8_t *bhs, const void *data,
+			     uint32_t len)
+{
+	static const uint8_t pad[3];
+	uint8_t digest[4];
+	uint32_t crc;
+
+	put_be24(bhs + 5, len);
+	peer_write(p, bhs, 48);
+	if (p->header_digest) {
+		crc = iscsi_crc32c_update(ISCSI_CRC32C_INIT, bhs, 48);
+		iscsi_crc32c_finish(crc, digest);
+		peer_write(p, digest, 4);
+	}
+	if (len == 0) {
+		return;
+	}
+	peer_write(p, data, len);
+	peer_write(p, pad, -len & 3);
+	if (p->data_digest) {
+		crc = iscsi_crc32c_update(ISCSI_CRC32C_INIT, data, len);
+		crc = iscsi_crc32c_update(crc, pad, -len & 3);
+		iscsi_crc32c_finish(crc, digest);
+		peer_write(p, digest, 4);
+	}
+}
+
+/* @return the opcode, or -1 at the end of the stream */
+static UNUSED int peer_recv(struct peer *p)
+{
+	uint8_t digest[4], want[4], pad[3];
+	uint32_t crc;
+
+	if (!peer_read(p, p->bhs, 48)) {
+		return -1;
+	}
+	if (p->header_digest) {
+		assert_true(peer_read(p, digest, 4));
+		crc = iscsi_crc32c_update(ISCSI_CRC32C_INIT, p->bhs, 48);
+		iscsi_crc32c_finish(crc, want);
+		assert_memory_equal(digest, want, 4);
+	}
+	p->len = get_be24(p->bhs + 5);
+	assert_in_range(p->len, 0, sizeof(p->data));
+	if (p->len) {
+		assert_true(peer_read(p, p->data, p->len));
+		assert_true(peer_read(p, pad, -p->len & 3));
+		if (p->data_digest) {
+			assert_true(peer_read(p, digest, 4));
+			crc = iscsi_crc32c_update(ISCSI_CRC32C_INIT, p->data,
+						  p->len);
+			crc = iscsi_crc32c_update(crc, pad, -p->len & 3);
+			iscsi_crc32c_finish(crc, want);
+			assert_memory_equal(digest, want, 4);
+		}
+	}
+	return p->bhs[0] & 0x3f;
+}
+
+static UNUSED void peer_expect(struct peer *p, int opcode)
+{
+	assert_int_equal(peer_recv(p), opcode);
+}
+
+/* ---- login ------------------------------------------------------------ */
+
+/* A text of pairs: "A=1;B=2" with the semicolons as NULs. */
+static UNUSED size_t text_of(const char *pairs, char *out)
+{
+	size_t len = strlen(pairs);
+
+	for (size_t i = 0; i < len; i++) {
+		out[i] = pairs[i] == ';' ? '\0' : pairs[i];
+	}
+	out[len] = '\0';
+	return len ? len + 1 : 0;
+}
+
+/* One login request. @return the status; the answer's text is in p->data */
+static UNUSED int peer_login_step(struct peer *p, uint8_t flags,
+				  const char *pairs)
+{
+	uint8_t bhs[48] = {ISCSI_OP_LOGIN | ISCSI_OP_IMMEDIATE, flags};
+	char text[8192];
+	size_t len = text_of(pairs, text);
+
+	memcpy(bhs + 8, p->isid, 6);
+	put_be16(bhs + 14, p->tsih);
+	put_be32(bhs + 16, p->itt);
+	put_be16(bhs + 20, p->cid);
+	put_be32(bhs + 24, p->cmdsn);
+	put_be32(bhs + 28, p->statsn);
+	peer_send(p, bhs, text, (uint32_t)len);
+	if (peer_recv(p) < 0) {
+		return -1;
+	}
+	assert_int_equal(p->bhs[0], ISCSI_OP_LOGIN_RSP);
+	assert_int_equal(get_be32(p->bhs + 16), p->itt);
+	return get_be16(p->bhs + 36);
+}
+
+/* A pair of the last answer; NULL: not there. */
+static UNUSED const char *peer_value(struct peer *p, const char *name)
+{
+	struct iscsi_text_iter it = {(char *)p->data, (char *)p->data + p->len};
+	const char *key, *value;
+	size_t len = strlen(name);
+
+	while (iscsi_text_next(&it, &key, &value) > 0) {
+		if (strncmp(key, name, len) == 0 && key[len] == '=') {
+			return value;
+		}
+	}
+	return NULL;
+}
+
+#define NAMES "InitiatorName=" INITIATOR ";TargetName=" TARGET
+#define OP_TO_FULL                                                             \
+	(ISCSI_LOGIN_TRANSIT | ISCSI_STAGE_OP << 2 | ISCSI_STAGE_FULL)
+
+/* The whole login with one request. */
+static UNUSED void peer_login(struct peer *p, const char *more)
+{
+	char pairs[2048];
+	const char *value;
+
+	snprintf(pairs, sizeof(pairs), NAMES ";SessionType=Normal%s%s",
+		 *more ? ";" : "", more);
+	assert_int_equal(peer_login_step(p, OP_TO_FULL, pairs), 0);
+	assert_int_equal(p->bhs[1], OP_TO_FULL);
+	p->tsih = get_be16(p->bhs + 14);
+	assert_int_not_equal(p->tsih, 0);
+	value = peer_value(p, "HeaderDigest");
+	p->header_digest = value && strcmp(value, "CRC32C") == 0;
+	value = peer_value(p, "DataDigest");
+	p->data_digest = value && strcmp(value, "CRC32C") == 0;
+}
+
+/* ---- commands ----------------------------------------------------------- */
+
+/* A SCSI Command PDU with a 10-byte CDB; flags: R, W, F bits. */
+static UNUSED void command(struct peer *p, uint8_t *bhs, uint8_t flags,
+			   uint32_t edtl, uint8_t opcode, uint32_t lba,
+			   uint16_t blocks)
+{
+	memset(bhs, 0, 48);
+	bhs[0] = ISCSI_OP_SCSI_CMD;
+	bhs[1] = flags;
+	put_be32(bhs + 16, ++p->itt);
+	put_be32(bhs + 20, edtl);
+	put_be32(bhs + 24, p->cmdsn++);
+	bhs[32] = opcode;
+	put_be32(bhs + 34, lba);
+	put_be16(bhs + 39, blocks);
+}
+
+#define FR (ISCSI_FLAG_FINAL | ISCSI_CMD_READ)
+#define FW (ISCSI_FLAG_FINAL | ISCSI_CMD_WRITE)
+
+static UNUSED void send_test_unit_ready(struct peer *p)
+{
+	uint8_t bhs[48];
+
+	command(p, bhs, ISCSI_FLAG_FINAL, 0, 0x00, 0, 0);
+	peer_send(p, bhs, NULL, 0);
+}
+
+/* The power-on unit attention is out of the way. */
+static UNUSED void peer_ready(struct peer *p)
+{
+	do {
+		send_test_unit_ready(p);
+		peer_expect(p, ISCSI_OP_SCSI_RSP);
+	} while (p->bhs[3] != 0);
+}
+
+static UNUSED struct peer *peer_new(struct bench *b, const char *more)
+{
+	struct peer *p = peer_connect(b);
+
+	peer_login(p, more);
+	peer_ready(p);
+	return p;
+}
+
+/* The connection works: somebody else's mistake has done it no harm. */
+static UNUSED void peer_works(struct peer *p)
+{
+	send_test_unit_ready(p);
+	peer_expect(p, ISCSI_OP_SCSI_RSP);
+	assert_int_equal(get_be32(p->bhs + 16), p->itt);
+	assert_int_equal(p->bhs[3], 0);
+}
+
+/* CHECK CONDITION with this sense key and code. */
+static UNUSED void expect_sense(struct peer *p, uint8_t key, uint16_t code)
+{
+	peer_expect(p, ISCSI_OP_SCSI_RSP);
+	assert_int_equal(p->bhs[3], 2);
+	assert_true(p->len >= 2 + 14);
+	assert_int_equal(p->data[2 + 2] & 0xf, key);
+	assert_int_equal(get_be16(p->data + 2 + 12), code);
+}
+
+static UNUSED void data_out(struct peer *p, uint32_t itt, uint32_t ttt,
+			    uint32_t datasn, uint32_t off, const void *data,
+			    uint32_t len, bool final)
+{
+	uint8_t bhs[48] = {ISCSI_OP_DATA_OUT};
+
+	bhs[1] = final ? ISCSI_FLAG_FINAL : 0;
+	put_be32(bhs + 16, itt);
+	put_be32(bhs + 20, ttt);
+	put_be32(bhs + 36, datasn);
+	put_be32(bhs + 40, off);
+	peer_send(p, bhs, data, len);
+}
+
+static UNUSED void fill(uint8_t *data, size_t len, unsigned seed)
+{
+	for (size_t i = 0; i < len; i++) {
+		seed = seed * 1103515245u + 12345u;
+		data[i] = (uint8_t)(seed >> 16);
+	}
+}
+
+#endif /* ISCSI_BENCH_H */

@@ -1,0 +1,673 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Sessions: command numbers, task management, NOP, logout, reinstatement, and
+ * what happens to them when the configuration changes (RFC
+ * 7143 4.2, 4.4, 6.3.5, 11.5, 11.9, 11.14, 11.17). */
+#include "target_iscsi_bench.h"
+
+#define WRITE10 0x2a
+#define READ10	0x28
+
+static struct bench *b;
+static uint8_t pattern[8192];
+
+static int setup(void **state)
+{
+	b = bench_start(2);
+	fill(pattern, sizeof(pattern), 3);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	bench_stop(b);
+	return 0;
+}
+
+/* Another initiator port, on the other lane as a rule. */
+static struct peer *second(void)
+{
+	struct peer *p = peer_connect(b);
+
+	p->isid[5] = 2;
+	peer_login(p, "");
+	peer_ready(p);
+	return p;
+}
+
+static void expect_reject(struct peer *p, uint8_t reason, const uint8_t *bhs)
+{
+	peer_expect(p, ISCSI_OP_REJECT);
+	assert_int_equal(p->bhs[2], reason);
+	assert_int_equal(get_be32(p->bhs + 16), ISCSI_TAG_NONE);
+	assert_int_equal(p->len, 48);
+	assert_memory_equal(p->data, bhs, 48);
+}
+
+/* ---- command numbers --------------------------------------------------------
+ */
+
+static void test_window(void **state)
+{
+	struct peer *p = peer_new(b, "");
+	uint8_t bhs[48];
+	uint32_t max = get_be32(p->bhs + 32);
+
+	assert_int_equal(max, p->cmdsn + 127);
+	/* beyond the window, and before it: silently ignored, logged once */
+	bench_warnings();
+	command(p, bhs, ISCSI_FLAG_FINAL, 0, 0, 0, 0);
+	put_be32(bhs + 24, max + 1);
+	peer_send(p, bhs, NULL, 0);
+	put_be32(bhs + 16, 0xaaaa);
+	put_be32(bhs + 24, p->cmdsn - 2);
+	peer_send(p, bhs, NULL, 0);
+	p->cmdsn--;
+	peer_works(p);
+	assert_int_equal(bench_warnings(), 1);
+	peer_close(p);
+}
+
+static void test_out_of_order(void **state)
+{
+	struct peer *p = peer_new(b, "");
+	uint8_t first[48], text[48] = {ISCSI_OP_TEXT, 0x80}, third[48],
+			   again[48];
+
+	command(p, first, FW, 512, WRITE10, 0, 1);
+	put_be32(text + 16, ++p->itt);
+	put_be32(text + 20, ISCSI_TAG_NONE);
+	put_be32(text + 24, p->cmdsn++);
+	command(p, third, FR, 512, READ10, 0, 1);
+	/* the third twice: the second copy is dropped */
+	peer_send(p, third, NULL, 0);
+	memcpy(again, third, 48);
+	put_be32(again + 16, 0xbbbb);
+	peer_send(p, again, NULL, 0);
+	peer_send(p, text, "SendTargets=", 13);
+	peer_send(p, first, pattern, 512);
+	peer_expect(p, ISCSI_OP_SCSI_RSP);
+	assert_int_equal(get_be32(p->bhs + 16), get_be32(first + 16));
+	peer_expect(p, ISCSI_OP_TEXT_RSP);
+	assert_string_equal(peer_value(p, "TargetName"), TARGET);
+	peer_expect(p, ISCSI_OP_DATA_IN);
+	assert_memory_equal(p->data, pattern, 512);
+	peer_works(p);
+	peer_close(p);
+}
+
+static void test_task_tag_reuse(void **state)
+{
+	struct peer *p = peer_new(b, "ImmediateData=No");
+	uint8_t bhs[48], again[48];
+
+	command(p, bhs, FW, 512, WRITE10, 0, 1);
+	peer_send(p, bhs, NULL, 0);
+	peer_expect(p, ISCSI_OP_R2T);
+	memcpy(again, bhs, 48);
+	put_be32(again + 24, p->cmdsn);
+	peer_send(p, again, NULL, 0);
+	expect_reject(p, ISCSI_REJECT_IN_PROGRESS, again);
+	/* the first is as it was; the number of the second is still due */
+	data_out(p, get_be32(bhs + 16), 0, 0, 0, pattern, 512, true);
+	peer_expect(p, ISCSI_OP_SCSI_RSP);
+	assert_int_equal(p->bhs[3], 0);
+	peer_works(p);
+	/* a reserved tag */
+	command(p, bhs, ISCSI_FLAG_FINAL, 0, 0, 0, 0);
+	put_be32(bhs + 16, ISCSI_TAG_NONE);
+	peer_send(p, bhs, NULL, 0);
+	expect_reject(p, ISCSI_REJECT_INVALID_FIELD, bhs);
+	peer_close(p);
+}
+
+/* ---- other PDUs
+ * --------------------------------------------------------------- */
+
+static void test_nop(void **state)
+{
+	struct peer *p = peer_new(b, "HeaderDigest=CRC32C");
+	uint8_t bhs[48] = {ISCSI_OP_NOP_OUT | ISCSI_OP_IMMEDIATE, 0x80};
+
+	put_be32(bhs + 16, 77);
+	put_be32(bhs + 20, ISCSI_TAG_NONE);
+	put_be32(bhs + 24, p->cmdsn);
+	peer_send(p, bhs, "ping!", 5);
+	peer_expect(p, ISCSI_OP_NOP_IN);
+	assert_int_equal(get_be32(p->bhs + 16), 77);
+	assert_int_equal(get_be32(p->bhs + 20), ISCSI_TAG_NONE);
+	assert_int_equal(p->len, 5);
+	assert_memory_equal(p->data, "ping!", 5);
+	/* numbered */
+	bhs[0] = ISCSI_OP_NOP_OUT;
+	put_be32(bhs + 24, p->cmdsn++);
+	peer_send(p, bhs, NULL, 0);
+	peer_expect(p, ISCSI_OP_NOP_IN);
+	assert_int_equal(get_be32(p->bhs + 28), p->cmdsn);
+	/* nobody asks for an answer */
+	bhs[0] = ISCSI_OP_NOP_OUT | ISCSI_OP_IMMEDIATE;
+	put_be32(bhs + 16, ISCSI_TAG_NONE);
+	peer_send(p, bhs, NULL, 0);
+	peer_works(p);
+	peer_close(p);
+}
+
+static void test_bad_pdus(void **state)
+{
+	struct peer *p = peer_new(b, ""), *q = second();
+	uint8_t bhs[48] = {0x1f, 0x80};
+
+	/* an unknown opcode, with data */
+	bench_warnings();
+	put_be32(bhs + 16, 5);
+	peer_send(p, bhs, pattern, 100);
+	expect_reject(p, ISCSI_REJECT_UNSUPPORTED, bhs);
+	/* one that only targets send */
+	bhs[0] = ISCSI_OP_R2T;
+	peer_send(p, bhs, NULL, 0);
+	expect_reject(p, ISCSI_REJECT_UNSUPPORTED, bhs);
+	assert_int_equal(bench_warnings(), 1);
+	/* SNACK at error recovery level 0, login in full feature phase */
+	bhs[0] = ISCSI_OP_SNACK;
+	peer_send(p, bhs, NULL, 0);
+	expect_reject(p, ISCSI_REJECT_SNACK, bhs);
+	bhs[0] = ISCSI_OP_LOGIN | ISCSI_OP_IMMEDIATE;
+	peer_send(p, bhs, "A=1", 4);
+	expect_reject(p, ISCSI_REJECT_PROTOCOL, bhs);
+	/* a data segment where none belongs */
+	bhs[0] = ISCSI_OP_LOGOUT | ISCSI_OP_IMMEDIATE;
+	peer_send(p, bhs, pattern, 4);
+	expect_reject(p, ISCSI_REJECT_INVALID_FIELD, bhs);
+	peer_works(p);
+
+	/* a data segment that was never agreed to: no way on */
+	bhs[0] = ISCSI_OP_NOP_OUT | ISCSI_OP_IMMEDIATE;
+	bhs[5] = 0xff;
+	bench_warnings();
+	peer_write(p, bhs, 48);
+	peer_expect_close(p);
+	assert_int_equal(bench_warnings(), 1);
+	peer_close(p);
+	peer_works(q);
+
+	/* additional header segments that do not add up */
+	p = peer_new(b, "");
+	command(p, bhs, ISCSI_FLAG_FINAL, 0, 0, 0, 0);
+	bhs[4] = 1;
+	peer_write(p, bhs, 48);
+	peer_write(p, "\0\xff\1\0", 4);
+	peer_expect_close(p);
+	peer_close(p);
+	p = peer_new(b, "");
+	memset(bhs, 0, 48);
+	bhs[0] = ISCSI_OP_NOP_OUT | ISCSI_OP_IMMEDIATE;
+	bhs[4] = 255;
+	peer_write(p, bhs, 48);
+	peer_expect_close(p);
+	peer_close(p);
+	peer_works(q);
+	peer_close(q);
+}
+
+/* An extended CDB is taken (and here none that is known). */
+static void test_extended_cdb(void **state)
+{
+	struct peer *p = peer_new(b, "");
+	uint8_t bhs[48], ahs[20] = {0, 17, 1};
+
+	command(p, bhs, ISCSI_FLAG_FINAL, 0, 0x7f, 0, 0);
+	bhs[4] = 5;
+	peer_write(p, bhs, 48);
+	peer_write(p, ahs, 20);
+	peer_expect(p, ISCSI_OP_SCSI_RSP);
+	assert_int_equal(p->bhs[3], 2);
+	peer_works(p);
+	peer_close(p);
+}
+
+static void test_half_open(void **state)
+{
+	struct peer *p = peer_new(b, "ImmediateData=No"), *q = second();
+	uint8_t bhs[48];
+
+	/* gone in the middle of a header, of data, of an R2T */
+	peer_write(q, pattern, 20);
+	peer_close(q);
+	q = second();
+	command(q, bhs, FW, 4096, WRITE10, 0, 8);
+	put_be24(bhs + 5, 4096);
+	peer_write(q, bhs, 48);
+	peer_write(q, pattern, 1000);
+	peer_close(q);
+	q = peer_connect(b);
+	q->isid[5] = 2;
+	peer_login(q, "ImmediateData=No");
+	peer_ready(q);
+	command(q, bhs, FW, 4096, WRITE10, 0, 8);
+	peer_send(q, bhs, NULL, 0);
+	peer_expect(q, ISCSI_OP_R2T);
+	peer_close(q);
+	/* only its own end is closed: no more requests, so it is over */
+	q = second();
+	shutdown(q->fd, SHUT_WR);
+	peer_expect_close(q);
+	peer_close(q);
+	peer_works(p);
+	peer_close(p);
+	bench_wait_sessions(b, 0);
+}
+
+/* ---- logout
+ * ------------------------------------------------------------------------ */
+
+static void send_logout(struct peer *p, uint8_t reason, uint16_t cid)
+{
+	uint8_t bhs[48] = {ISCSI_OP_LOGOUT | ISCSI_OP_IMMEDIATE, 0x80};
+
+	bhs[1] |= reason;
+	put_be32(bhs + 16, ++p->itt);
+	put_be16(bhs + 20, cid);
+	put_be32(bhs + 24, p->cmdsn);
+	peer_send(p, bhs, NULL, 0);
+}
+
+static void test_logout(void **state)
+{
+	struct peer *p = peer_new(b, "");
+
+	send_logout(p, ISCSI_LOGOUT_CONNECTION, 55);
+	peer_expect(p, ISCSI_OP_LOGOUT_RSP);
+	assert_int_equal(p->bhs[2], ISCSI_LOGOUT_NO_CID);
+	send_logout(p, ISCSI_LOGOUT_RECOVERY, 7);
+	peer_expect(p, ISCSI_OP_LOGOUT_RSP);
+	assert_int_equal(p->bhs[2], ISCSI_LOGOUT_NO_RECOVER);
+	send_logout(p, 99, 7);
+	peer_expect(p, ISCSI_OP_REJECT);
+	peer_works(p);
+	send_logout(p, ISCSI_LOGOUT_CONNECTION, 7);
+	peer_expect(p, ISCSI_OP_LOGOUT_RSP);
+	assert_int_equal(p->bhs[2], ISCSI_LOGOUT_OK);
+	assert_int_equal(get_be32(p->bhs + 16), p->itt);
+	peer_expect_close(p);
+	peer_close(p);
+
+	p = peer_new(b, "");
+	send_logout(p, ISCSI_LOGOUT_SESSION, 0);
+	peer_expect(p, ISCSI_OP_LOGOUT_RSP);
+	peer_expect_close(p);
+	peer_close(p);
+	bench_wait_sessions(b, 0);
+}
+
+/* ---- reinstatement
+ * -------------------------------------------------------------------- */
+
+static void test_reinstatement(void **state)
+{
+	struct peer *old = peer_new(b, ""), *other = second();
+
+	for (unsigned i = 0; i < 10; i++) {
+		struct peer *p = peer_connect(b);
+
+		/* the same name and ISID: the old session ends first */
+		peer_login(p, "");
+		assert_int_not_equal(p->tsih, old->tsih);
+		peer_expect_close(old);
+		peer_close(old);
+		old = p;
+	}
+	peer_ready(old);
+	peer_works(other);
+	peer_close(old);
+	peer_close(other);
+	bench_wait_sessions(b, 0);
+}
+
+/* ---- task management
+ * ---------------------------------------------------------------------- */
+
+static void send_tmf(struct peer *p, uint8_t function, uint32_t rtt,
+		     uint32_t refcmdsn, uint8_t lun)
+{
+	uint8_t bhs[48] = {ISCSI_OP_TMF | ISCSI_OP_IMMEDIATE, 0x80};
+
+	bhs[1] |= function;
+	bhs[9] = lun;
+	put_be32(bhs + 16, ++p->itt);
+	put_be32(bhs + 20, rtt);
+	put_be32(bhs + 24, p->cmdsn);
+	put_be32(bhs + 32, refcmdsn);
+	peer_send(p, bhs, NULL, 0);
+}
+
+static void tmf(struct peer *p, uint8_t function, uint32_t rtt,
+		uint32_t refcmdsn, uint8_t lun, uint8_t response)
+{
+	send_tmf(p, function, rtt, refcmdsn, lun);
+	peer_expect(p, ISCSI_OP_TMF_RSP);
+	assert_int_equal(get_be32(p->bhs + 16), p->itt);
+	assert_int_equal(p->bhs[2], response);
+}
+
+/* A write that waits for its data. @return its task tag */
+static uint32_t pending(struct peer *p)
+{
+	uint8_t bhs[48];
+
+	command(p, bhs, FW, 512, WRITE10, 0, 1);
+	peer_send(p, bhs, NULL, 0);
+	peer_expect(p, ISCSI_OP_R2T);
+	return p->itt;
+}
+
+static void test_abort_task(void **state)
+{
+	struct peer *p = peer_new(b, "ImmediateData=No");
+	uint32_t itt = pending(p), ttt = get_be32(p->bhs + 20);
+
+	tmf(p, ISCSI_TMF_ABORT_TASK, itt, p->cmdsn - 1, 0, ISCSI_TMF_COMPLETE);
+	/* its data goes nowhere, and there is no response to it */
+	data_out(p, itt, ttt, 0, 0, pattern, 512, true);
+	peer_works(p);
+	tmf(p, ISCSI_TMF_ABORT_TASK, itt, p->cmdsn - 1, 0, ISCSI_TMF_NO_TASK);
+	tmf(p, ISCSI_TMF_ABORT_TASK, 0x4444, p->cmdsn + 50, 0,
+	    ISCSI_TMF_NO_TASK);
+	peer_close(p);
+}
+
+/* 11.5.1: a command that was sent before and has not arrived. */
+static void test_abort_missing(void **state)
+{
+	struct peer *p = peer_new(b, "");
+	uint8_t bhs[48];
+	uint32_t lost = p->cmdsn++;
+
+	command(p, bhs, ISCSI_FLAG_FINAL, 0, 0, 0, 0);
+	peer_send(p, bhs, NULL, 0);
+	tmf(p, ISCSI_TMF_ABORT_TASK, 0x5555, lost, 0, ISCSI_TMF_COMPLETE);
+	/* the gap is closed: the command behind it runs */
+	peer_expect(p, ISCSI_OP_SCSI_RSP);
+	assert_int_equal(get_be32(p->bhs + 16), get_be32(bhs + 16));
+	peer_works(p);
+	peer_close(p);
+}
+
+static void test_task_sets(void **state)
+{
+	static const uint8_t functions[] = {ISCSI_TMF_ABORT_TASK_SET,
+					    ISCSI_TMF_CLEAR_TASK_SET,
+					    ISCSI_TMF_LU_RESET};
+	struct peer *p = peer_new(b, "ImmediateData=No");
+
+	for (size_t i = 0; i < sizeof(functions); i++) {
+		pending(p);
+		pending(p);
+		pending(p);
+		tmf(p, functions[i], ISCSI_TAG_NONE, 0, 1, ISCSI_TMF_NO_LUN);
+		tmf(p, functions[i], ISCSI_TAG_NONE, 0, 0, ISCSI_TMF_COMPLETE);
+		peer_ready(p);
+		/* the window is open again */
+		assert_int_equal(get_be32(p->bhs + 32), p->cmdsn + 127);
+	}
+	pending(p);
+	tmf(p, ISCSI_TMF_WARM_RESET, ISCSI_TAG_NONE, 0, 0, ISCSI_TMF_COMPLETE);
+	peer_ready(p);
+	tmf(p, ISCSI_TMF_CLEAR_ACA, ISCSI_TAG_NONE, 0, 0,
+	    ISCSI_TMF_UNSUPPORTED);
+	tmf(p, ISCSI_TMF_REASSIGN, 1, 0, 0, ISCSI_TMF_NO_REASSIGN);
+	tmf(p, 0x7f, 1, 0, 0, ISCSI_TMF_REJECTED);
+	peer_close(p);
+}
+
+/* Across lanes: the other's tasks end too, and it is told so. */
+static void test_clear_task_set_of_others(void **state)
+{
+	struct peer *p = peer_new(b, ""), *q = peer_connect(b);
+	uint32_t itt, ttt;
+
+	q->isid[5] = 2;
+	peer_login(q, "ImmediateData=No");
+	peer_ready(q);
+	itt = pending(q);
+	ttt = get_be32(q->bhs + 20);
+	tmf(p, ISCSI_TMF_CLEAR_TASK_SET, ISCSI_TAG_NONE, 0, 0,
+	    ISCSI_TMF_COMPLETE);
+	data_out(q, itt, ttt, 0, 0, pattern, 512, true);
+	send_test_unit_ready(q);
+	expect_sense(q, 6, 0x2f00);
+	peer_works(q);
+	peer_works(p);
+	peer_close(p);
+	peer_close(q);
+}
+
+/* ---- changed configuration
+ * ------------------------------------------------------------------ */
+
+static void expect_async_logout(struct peer *p)
+{
+	peer_expect(p, ISCSI_OP_ASYNC);
+	assert_int_equal(get_be32(p->bhs + 16), ISCSI_TAG_NONE);
+	assert_int_equal(p->bhs[36], ISCSI_ASYNC_LOGOUT);
+	assert_int_not_equal(get_be16(p->bhs + 42), 0);
+}
+
+static void test_target_removed(void **state)
+{
+	struct peer *p, *q;
+	struct iscsi_tgt_config config = bench_config(b);
+	struct iscsi_tgt *tgt;
+	uint8_t bhs[48];
+
+	bench_wait_sessions(b, 0);
+	p = peer_new(b, "");
+	q = second();
+	bench_wait_sessions(b, 2);
+	iscsi_tgt_remove(b->tgt);
+	expect_async_logout(p);
+	expect_async_logout(q);
+	/* the units are out of reach at once */
+	command(p, bhs, FR, 512, READ10, 0, 1);
+	peer_send(p, bhs, NULL, 0);
+	do {
+		peer_expect(p, ISCSI_OP_SCSI_RSP);
+		assert_int_equal(p->bhs[3], 2);
+		if ((p->data[4] & 0xf) == 6) { /* unit attention */
+			command(p, bhs, FR, 512, READ10, 0, 1);
+			peer_send(p, bhs, NULL, 0);
+		}
+	} while ((p->data[4] & 0xf) == 6);
+	assert_int_equal(get_be16(p->data + 14), 0x2500);
+	/* one obeys, the other is cut off */
+	send_logout(p, ISCSI_LOGOUT_SESSION, 0);
+	peer_expect(p, ISCSI_OP_LOGOUT_RSP);
+	peer_expect_close(p);
+	peer_expect_close(q);
+	peer_close(p);
+	peer_close(q);
+	p = peer_connect(b);
+	assert_int_equal(peer_login_step(p, OP_TO_FULL, NAMES),
+			 ISCSI_LOGIN_NOT_FOUND);
+	peer_close(p);
+
+	tgt = iscsi_tgt_add(b->server, &config, b);
+	assert_non_null(tgt);
+	assert_ptr_equal(iscsi_tgt_private(tgt), b);
+	b->tgt = tgt;
+	peer_close(peer_new(b, ""));
+}
+
+static void test_no_longer_listed(void **state)
+{
+	static const struct iscsi_id only[] = {
+		{ISCSI_ID_IQN, "iqn.2026-01.test.istmd:second"}};
+	struct iscsi_tgt_config config = bench_config(b);
+	struct peer *p = peer_new(b, ""), *q = peer_connect(b);
+
+	assert_int_equal(
+		peer_login_step(q, OP_TO_FULL,
+				"InitiatorName=iqn.2026-01.test.istmd:SECOND;"
+				"TargetName=" TARGET),
+		0);
+	peer_ready(q);
+	config.ids = only;
+	config.num_ids = 1;
+	assert_int_equal(iscsi_tgt_update(b->tgt, &config), 0);
+	expect_async_logout(p);
+	peer_expect_close(p);
+	peer_works(q);
+	/* disabled: everyone */
+	config.enabled = false;
+	assert_int_equal(iscsi_tgt_update(b->tgt, &config), 0);
+	expect_async_logout(q);
+	peer_expect_close(q);
+	peer_close(p);
+	peer_close(q);
+	config = bench_config(b);
+	assert_int_equal(iscsi_tgt_update(b->tgt, &config), 0);
+}
+
+static void test_renamed(void **state)
+{
+	struct iscsi_tgt_config config = bench_config(b);
+	struct peer *p = peer_connect(b);
+
+	config.name = "iqn.2026-01.test.istmd:other";
+	assert_int_equal(iscsi_tgt_update(b->tgt, &config), 0);
+	assert_int_equal(peer_login_step(p, OP_TO_FULL, NAMES),
+			 ISCSI_LOGIN_NOT_FOUND);
+	peer_close(p);
+	p = peer_connect(b);
+	assert_int_equal(
+		peer_login_step(p, OP_TO_FULL,
+				"InitiatorName=" INITIATOR
+				";TargetName=iqn.2026-01.test.istmd:other"),
+		0);
+	peer_close(p);
+	config = bench_config(b);
+	assert_int_equal(iscsi_tgt_update(b->tgt, &config), 0);
+	peer_close(peer_new(b, ""));
+}
+
+static void removed(struct tevent_req *req)
+{
+	bool *done = tevent_req_callback_data_void(req);
+
+	assert_int_equal(iscsi_lu_remove_recv(req), 0);
+	talloc_free(req);
+	*done = true;
+}
+
+static void test_unit_removed(void **state)
+{
+	struct peer *p = peer_new(b, "ImmediateData=No");
+	uint32_t itt = pending(p), ttt = get_be32(p->bhs + 20);
+	struct iscsi_lu_config lu = {
+		.vendor = "istmd",
+		.product = "VIRTUAL-DISK",
+		.revision = "1",
+		.serial = "2",
+		.guid = {9},
+		.enabled = true,
+		.disk = b->disk,
+	};
+	struct iscsi_tgt_config config;
+	struct tevent_req *req;
+	bool done = false;
+
+	req = iscsi_lu_remove_send(b->ev, b->ev, b->lu);
+	assert_non_null(req);
+	tevent_req_set_callback(req, removed, &done);
+	while (!done) {
+		assert_int_equal(tevent_loop_once(b->ev), 0);
+	}
+	/* the write is told when its data is there */
+	data_out(p, itt, ttt, 0, 0, pattern, 512, true);
+	expect_sense(p, 5, 0x2500);
+
+	b->lu = iscsi_lu_add(b->server, &lu);
+	assert_non_null(b->lu);
+	config = bench_config(b);
+	assert_int_equal(iscsi_tgt_update(b->tgt, &config), 0);
+	peer_close(p);
+	peer_close(peer_new(b, ""));
+}
+
+static void test_session_list(void **state)
+{
+	struct peer *p, *q;
+	struct iscsi_session_info *infos;
+	size_t num;
+
+	bench_wait_sessions(b, 0);
+	p = peer_new(b, "HeaderDigest=CRC32C");
+	q = second();
+	bench_wait_sessions(b, 2);
+	assert_int_equal(iscsi_sessions(b->server, b->tgt, b->ev, &infos, &num),
+			 0);
+	assert_int_equal(num, 2);
+	for (size_t i = 0; i < num; i++) {
+		const struct iscsi_session_info *info = &infos[i];
+
+		assert_string_equal(info->initiator_name, INITIATOR);
+		assert_string_equal(info->target_name, TARGET);
+		assert_ptr_equal(info->tgt, b->tgt);
+		assert_false(info->discovery);
+		assert_int_equal(info->num_connections, 1);
+		assert_int_equal(info->connections[0].cid, 7);
+		if (info->tsih == p->tsih) {
+			assert_true(info->connections[0].header_digest);
+		} else {
+			assert_int_equal(info->tsih, q->tsih);
+			assert_false(info->connections[0].header_digest);
+		}
+	}
+	talloc_free(infos);
+	peer_close(p);
+	peer_close(q);
+	bench_wait_sessions(b, 0);
+}
+
+/* The server goes while sessions are at work. */
+static void test_stop_under_load(void **state)
+{
+	struct bench *other = bench_start(2);
+	struct peer *p = peer_new(other, "ImmediateData=No");
+	uint8_t bhs[48];
+
+	pending(p);
+	for (unsigned i = 0; i < 50; i++) {
+		command(p, bhs, FR, 65536, READ10, 0, 128);
+		peer_send(p, bhs, NULL, 0);
+	}
+	bench_stop(other);
+	while (peer_read(p, p->data, 1)) {
+	}
+	peer_close(p);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_window),
+		cmocka_unit_test(test_out_of_order),
+		cmocka_unit_test(test_task_tag_reuse),
+		cmocka_unit_test(test_nop),
+		cmocka_unit_test(test_bad_pdus),
+		cmocka_unit_test(test_extended_cdb),
+		cmocka_unit_test(test_half_open),
+		cmocka_unit_test(test_logout),
+		cmocka_unit_test(test_reinstatement),
+		cmocka_unit_test(test_abort_task),
+		cmocka_unit_test(test_abort_missing),
+		cmocka_unit_test(test_task_sets),
+		cmocka_unit_test(test_clear_task_set_of_others),
+		cmocka_unit_test(test_target_removed),
+		cmocka_unit_test(test_no_longer_listed),
+		cmocka_unit_test(test_renamed),
+		cmocka_unit_test(test_unit_removed),
+		cmocka_unit_test(test_session_list),
+		cmocka_unit_test(test_stop_under_load),
+	};
+
+	return cmocka_run_group_tests(tests, setup, teardown);
+}
