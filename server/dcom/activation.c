@@ -247,10 +247,10 @@ static uint32_t scm_dispatch(struct dcom_call *call, uint16_t opnum, void *r)
 	return DCERPC_FAULT_OP_RNG_ERROR;
 }
 
-static uint32_t refuse(const struct dcom_rpc_interface *interface,
-		       uint16_t opnum, void *r)
+static uint32_t prepare_refusal(uint16_t opnum, void *r)
 {
-	NTSTATUS status = dcom_pull_zero(&interface->table->calls[opnum], r, r);
+	NTSTATUS status = dcom_pull_zero(
+		&ndr_table_IRemoteSCMActivator.calls[opnum], r, r);
 
 	return NT_STATUS_IS_OK(status) ? 0 : DCERPC_FAULT_ACCESS_DENIED;
 }
@@ -261,12 +261,12 @@ static uint32_t scm_refuse(struct dcom_call *call, uint16_t opnum, void *r)
 
 	switch (opnum) {
 	case NDR_REMOTEGETCLASSOBJECT:
-		fault = refuse(&dcom_scm_activator, opnum, r);
+		fault = prepare_refusal(opnum, r);
 		((struct RemoteGetClassObject *)r)->out.result =
 			ISTM_ACCESS_DENIED;
 		return fault;
 	case NDR_REMOTECREATEINSTANCE:
-		fault = refuse(&dcom_scm_activator, opnum, r);
+		fault = prepare_refusal(opnum, r);
 		((struct RemoteCreateInstance *)r)->out.result =
 			ISTM_ACCESS_DENIED;
 		return fault;
@@ -343,21 +343,21 @@ static uint32_t activation_dispatch(struct dcom_call *call, uint16_t opnum,
 	return 0;
 }
 
+/* A NULL interface pointer for each that was asked for. */
 static uint32_t activation_refuse(struct dcom_call *call, uint16_t opnum,
 				  void *r)
 {
 	struct RemoteActivation *ra = r;
-	uint32_t fault;
 
 	if (opnum != NDR_REMOTEACTIVATION) {
 		return DCERPC_FAULT_OP_RNG_ERROR;
 	}
-	fault = refuse(&dcom_activation, opnum, r);
-	if (fault == 0) {
-		*ra->out.phr = ISTM_ACCESS_DENIED;
-		ra->out.result = W_ERROR(HRES_ERROR_V(ISTM_ACCESS_DENIED));
+	for (uint32_t i = 0; i < ra->in.Interfaces; i++) {
+		ra->out.pResults[i] = ISTM_ACCESS_DENIED;
 	}
-	return fault;
+	*ra->out.phr = ISTM_ACCESS_DENIED;
+	ra->out.result = W_ERROR(HRES_ERROR_V(ISTM_ACCESS_DENIED));
+	return 0;
 }
 
 const struct dcom_rpc_interface dcom_activation = {
@@ -365,4 +365,5 @@ const struct dcom_rpc_interface dcom_activation = {
 	.min_level = DCERPC_AUTH_LEVEL_PRIVACY,
 	.dispatch = activation_dispatch,
 	.refuse = activation_refuse,
+	.refuse_needs_arguments = true,
 };

@@ -131,6 +131,13 @@ static void lookup(struct dcom_call *call, struct ept_lookup *r)
 
 	*r->out.num_ents = 0;
 	ZERO_STRUCTP(r->out.entry_handle);
+	/* pidl allocates no arrays that are [out] only. */
+	r->out.entries = talloc_zero_array(call, struct ept_entry_t,
+					   MAX(r->in.max_ents, 1));
+	if (entries == NULL || r->out.entries == NULL) {
+		r->out.result = EPT_S_CANT_PERFORM_OP;
+		return;
+	}
 	for (; i < num && n < r->in.max_ents; i++) {
 		struct ept_entry_t *e = &r->out.entries[n];
 
@@ -162,6 +169,12 @@ static void map(struct dcom_call *call, struct ept_map *r)
 
 	*r->out.num_towers = 0;
 	ZERO_STRUCTP(r->out.entry_handle);
+	r->out.towers = talloc_zero_array(call, struct twr_p_t,
+					  MAX(r->in.max_towers, 1));
+	if (r->out.towers == NULL) {
+		r->out.result = EPT_S_CANT_PERFORM_OP;
+		return;
+	}
 	r->out.result = EPT_S_NOT_REGISTERED;
 	if (r->in.map_tower == NULL || r->in.max_towers == 0 ||
 	    !tower_unpack(r->in.map_tower, &tower)) {

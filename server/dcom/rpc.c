@@ -108,7 +108,9 @@ static NTSTATUS rpc_pull(struct dcesrv_call_state *dce, TALLOC_CTX *mem_ctx,
 	*r = call;
 	if (interface->refuse != NULL && !dcom_call_allowed(call)) {
 		call->refused = true;
-		return NT_STATUS_OK;
+		if (!interface->refuse_needs_arguments) {
+			return NT_STATUS_OK;
+		}
 	}
 	pull->current_mem_ctx = call->r;
 	ndr_err = ndr_call->ndr_pull(pull, NDR_IN, call->r);

@@ -249,6 +249,8 @@ struct dcom_rpc_interface {
 	uint32_t (*dispatch)(struct dcom_call *call, uint16_t opnum, void *r);
 	/* The reply to someone who is no administrator; NULL: all may. */
 	uint32_t (*refuse)(struct dcom_call *call, uint16_t opnum, void *r);
+	/* That reply has as many elements as the arguments say. */
+	bool refuse_needs_arguments;
 };
 
 NTSTATUS dcom_rpc_register(struct dcom_runtime *runtime, const char *endpoint,
