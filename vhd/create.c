@@ -9,8 +9,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "vhd/dynamic.h"
 #include "vhd/job.h"
-#include "vhd/private.h"
 
 /* Zeroes are written in such pieces; between them cancellation is noticed. */
 #define CHUNK (4u << 20)
@@ -18,6 +18,7 @@
 struct create_work {
 	int fd;
 	char *name;
+	char *parent_path, *parent_relative;
 	struct vhd_create_params params;
 	const char *what; /* being done, for the message */
 	int ret;
@@ -32,7 +33,14 @@ static void create_work_free(void *data)
 		close(work->fd);
 	}
 	free(work->name);
+	free(work->parent_path);
+	free(work->parent_relative);
 	free(work);
+}
+
+static char *strdup_or_null(const char *s)
+{
+	return s != NULL ? strdup(s) : NULL;
 }
 
 static int set_direct(int fd, bool on)
@@ -166,8 +174,30 @@ static int create_fixed(struct vhd_job *job, struct create_work *work,
 static int create_params_check(struct create_work *work)
 {
 	const struct vhd_create_params *params = &work->params;
+	uint32_t bs = params->block_size;
 
-	if (params->type != VHD_TYPE_FIXED) {
+	switch (params->type) {
+	case VHD_TYPE_FIXED:
+		break;
+	case VHD_TYPE_DIFFERENCING:
+		if (params->parent_path == NULL ||
+		    params->parent_path[0] == '\0') {
+			snprintf(work->why, sizeof(work->why),
+				 "no parent is given");
+			return EINVAL;
+		}
+		/* fall through */
+	case VHD_TYPE_DYNAMIC:
+		if (bs == 0 || (bs >= VHD_BLOCK_MIN && bs <= VHD_BLOCK_MAX &&
+				(bs & (bs - 1)) == 0)) {
+			break;
+		}
+		snprintf(work->why, sizeof(work->why),
+			 "block size %" PRIu32 " is not a power of two from "
+			 "%u to %u",
+			 bs, VHD_BLOCK_MIN, VHD_BLOCK_MAX);
+		return EINVAL;
+	default:
 		snprintf(work->why, sizeof(work->why),
 			 "disks of type %d cannot be created", params->type);
 		return EINVAL;
@@ -200,8 +230,11 @@ static int create_in_file(struct vhd_job *job, struct create_work *work,
 			 "the file is not empty: %" PRIu64 " bytes", size);
 		return EEXIST;
 	}
-	if (ret == 0) {
+	if (ret == 0 && work->params.type == VHD_TYPE_FIXED) {
 		ret = create_fixed(job, work, file);
+	} else if (ret == 0) {
+		work->what = "writing the metadata";
+		ret = dyn_create(file, &work->params);
 	}
 	if (ret != 0) {
 		snprintf(work->why, sizeof(work->why), "%s: %s", work->what,
@@ -287,12 +320,19 @@ struct tevent_req *vhd_create_send(TALLOC_CTX *mem_ctx,
 	work->fd = fd;
 	work->params = *params;
 	work->name = strdup(name);
+	/* Freeing the request may leave the worker alone with them. */
+	work->parent_path = strdup_or_null(params->parent_path);
+	work->parent_relative = strdup_or_null(params->parent_relative);
+	work->params.parent_path = work->parent_path;
+	work->params.parent_relative = work->parent_relative;
 	if (tevent_req_nomem(work->name, req)) {
 		create_work_free(work);
 		return tevent_req_post(req, ev);
 	}
 	subreq = vhd_job_send(state, ev,
-			      params->sparse ? &create_ops : &create_slow_ops,
+			      params->type == VHD_TYPE_FIXED && !params->sparse
+				      ? &create_slow_ops
+				      : &create_ops,
 			      work);
 	if (tevent_req_nomem(subreq, req)) {
 		return tevent_req_post(req, ev);

@@ -91,15 +91,24 @@ void vhd_geometry(uint64_t size, struct vhd_footer *footer)
 	footer->sectors = sectors;
 }
 
+uint32_t vhd_timestamp(int64_t unix_time)
+{
+	if (unix_time < VHD_EPOCH) {
+		return 0;
+	}
+	if (unix_time - VHD_EPOCH > UINT32_MAX) {
+		return UINT32_MAX;
+	}
+	return (uint32_t)(unix_time - VHD_EPOCH);
+}
+
 void vhd_footer_init(struct vhd_footer *footer, uint32_t type, uint64_t size)
 {
-	time_t now = time(NULL);
-
 	*footer = (struct vhd_footer){
 		.features = FEATURE_RESERVED,
 		.version = FORMAT_VERSION,
 		.data_offset = VHD_NO_DATA_OFFSET,
-		.timestamp = now > VHD_EPOCH ? (uint32_t)(now - VHD_EPOCH) : 0,
+		.timestamp = vhd_timestamp(time(NULL)),
 		/*
 		 * qemu takes the disk's size from the footer rather than from
 		 * its rounded-down geometry for few creators only; the one

@@ -7,8 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "vhd/dynamic.h"
 #include "vhd/job.h"
-#include "vhd/private.h"
 
 int vhd_recv_result(struct tevent_req *req, const char *why,
 		    TALLOC_CTX *mem_ctx, char **message)
@@ -44,14 +44,6 @@ static void describe_stranger(struct vhd_file *file, uint64_t size, char *why,
 	if (vhd_file_pread(file, head, sizeof(head), 0) == 0) {
 		if (memcmp(head, "vhdxfile", 8) == 0) {
 			snprintf(why, why_len, "a VHDX file, not a VHD");
-			return;
-		}
-		if (memcmp(head, "conectix", 8) == 0) {
-			snprintf(why, why_len,
-				 "no footer in the last %u bytes"
-				 " of %" PRIu64 ", but a copy of one at the"
-				 " start: a damaged dynamic VHD",
-				 VHD_FOOTER_SIZE, size);
 			return;
 		}
 	}
@@ -112,7 +104,9 @@ struct open_work {
 	bool probe; /* look only: no lock */
 	struct vhd_file *file;
 	struct vhd_footer footer;
-	size_t footer_len;
+	size_t footer_len; /* 0: it is missing, its copy was taken */
+	uint64_t footer_at;
+	struct vhd_dyn *dyn;
 	uint64_t allocated;
 	int ret;
 	char why[VHD_WHY_MAX];
@@ -122,6 +116,7 @@ static void open_work_free(void *data)
 {
 	struct open_work *work = data;
 
+	dyn_free(work->dyn);
 	vhd_file_unref(work->file);
 	if (work->fd >= 0) {
 		close(work->fd);
@@ -130,33 +125,81 @@ static void open_work_free(void *data)
 	free(work);
 }
 
-static int open_footer(struct open_work *work)
+/*
+ * A dynamic disk has a copy of its footer at the start, for when the one at
+ * the end was lost while the file was being extended.
+ */
+static bool open_footer_copy(struct open_work *work, uint64_t size)
 {
-	uint64_t size;
+	uint8_t buf[VHD_FOOTER_SIZE];
+	struct vhd_footer footer;
+	char why[VHD_WHY_MAX];
+
+	if (vhd_file_pread(work->file, buf, sizeof(buf), 0) != 0 ||
+	    vhd_footer_find(buf) != sizeof(buf)) {
+		return false;
+	}
+	if (vhd_footer_pull(buf, sizeof(buf), &footer, why, sizeof(why)) != 0 ||
+	    footer.type == VHD_TYPE_FIXED) {
+		snprintf(work->why, sizeof(work->why),
+			 "a damaged dynamic VHD: no footer in the last %u "
+			 "bytes of %" PRIu64 ", and its copy at the start is "
+			 "damaged too",
+			 VHD_FOOTER_SIZE, size);
+		return false;
+	}
+	work->footer = footer;
+	work->footer_len = 0;
+	work->footer_at = size;
+	return true;
+}
+
+static int open_metadata(struct open_work *work)
+{
+	uint64_t size = 0;
 	int ret;
 
 	ret = vhd_read_footer(work->file, &work->footer, &work->footer_len,
 			      &size, work->why, sizeof(work->why));
+	work->footer_at = size - work->footer_len;
+	if (ret == EINVAL && open_footer_copy(work, size)) {
+		ret = 0;
+	}
 	if (ret != 0) {
 		return ret;
 	}
-	switch (work->footer.type) {
-	case VHD_TYPE_FIXED:
+	if (work->footer.type == VHD_TYPE_FIXED) {
 		return vhd_footer_check_fixed(&work->footer, work->footer_len,
 					      size, work->why,
 					      sizeof(work->why));
-	default:
-		if (work->probe) {
-			return 0;
-		}
-		snprintf(work->why, sizeof(work->why),
-			 "a %s VHD: only fixed "
-			 "ones can be served",
-			 work->footer.type == VHD_TYPE_DYNAMIC
-				 ? "dynamic"
-				 : "differencing");
-		return EINVAL;
 	}
+	return dyn_load(work->file, &work->footer, work->footer_at, &work->dyn,
+			work->why, sizeof(work->why));
+}
+
+/* Put a missing footer back, behind all that is in the file. */
+static int restore_footer(struct open_work *work)
+{
+	struct vhd_dyn *dyn = work->dyn;
+	uint64_t at =
+		(work->footer_at + VHD_SECTOR - 1) / VHD_SECTOR * VHD_SECTOR;
+	int ret;
+
+	vhd_log(1,
+		"vhd: %s: no footer at the end (interrupted while it was "
+		"extended?): restored from its copy at %" PRIu64,
+		work->name, at);
+	ret = vhd_file_pwrite(work->file, dyn->footer, VHD_FOOTER_SIZE, at);
+	if (ret == 0) {
+		ret = vhd_file_sync(work->file);
+	}
+	if (ret != 0) {
+		snprintf(work->why, sizeof(work->why),
+			 "restoring the footer: %s", strerror(ret));
+		return ret;
+	}
+	dyn->next = dyn->end = at;
+	return 0;
 }
 
 /* A disk that grows meanwhile moves its footer: look again. */
@@ -180,13 +223,19 @@ static int open_file(struct open_work *work)
 		}
 	}
 	do {
-		ret = open_footer(work);
+		ret = open_metadata(work);
 	} while (ret != 0 && --tries > 0);
 	if (ret != 0) {
 		return ret;
 	}
 	if (work->probe) {
 		return vhd_file_size(work->file, &size, &work->allocated);
+	}
+	if (work->footer_len == 0 && !work->readonly) {
+		ret = restore_footer(work);
+		if (ret != 0) {
+			return ret;
+		}
 	}
 	vhd_file_scan_holes(work->file);
 	return 0;
@@ -197,6 +246,11 @@ static void open_work(struct vhd_job *job, void *data)
 	struct open_work *work = data;
 
 	work->ret = open_file(work);
+	/* Before the caller hears of it: the lock is gone then. */
+	if (work->ret != 0 || work->probe) {
+		vhd_file_unref(work->file);
+		work->file = NULL;
+	}
 }
 
 static const struct vhd_job_ops open_ops = {
@@ -252,8 +306,9 @@ static void open_done(struct tevent_req *subreq)
 		tevent_req_error(req, (uint64_t)work->ret);
 		return;
 	}
-	disk = vhd_disk_new(state, &vhd_fixed_ops, VHD_TYPE_FIXED,
-			    work->footer.current_size);
+	disk = vhd_disk_new(
+		state, work->dyn != NULL ? &vhd_dynamic_ops : &vhd_fixed_ops,
+		work->footer.type, work->footer.current_size);
 	if (tevent_req_nomem(disk, req)) {
 		return;
 	}
@@ -261,7 +316,9 @@ static void open_done(struct tevent_req *subreq)
 	disk->footer = work->footer;
 	disk->footer_len = work->footer_len;
 	disk->file = work->file;
+	disk->format = work->dyn;
 	work->file = NULL;
+	work->dyn = NULL;
 	state->disk = disk;
 	TALLOC_FREE(subreq);
 	tevent_req_done(req);
@@ -323,6 +380,12 @@ static void probe_done(struct tevent_req *subreq)
 	state->info.size = work->footer.current_size;
 	state->info.allocated = work->allocated;
 	memcpy(state->info.unique_id, work->footer.unique_id, 16);
+	if (work->dyn != NULL) {
+		state->info.block_size = work->dyn->header.block_size;
+		memcpy(state->info.parent, work->dyn->parent,
+		       sizeof(state->info.parent));
+		memcpy(state->info.parent_id, work->dyn->header.parent_id, 16);
+	}
 	tevent_req_done(req);
 }
 

@@ -151,6 +151,9 @@ struct vhd_disk {
 	bool readonly;
 	_Atomic uint64_t size;
 	struct vhd_file *file; /* NULL for a RAM disk */
+	/* Differencing: where absent sectors come from; read-only, immutable
+	 * once lanes use the disk. */
+	struct vhd_disk *parent;
 	struct vhd_footer footer;
 	size_t footer_len;
 	void *format; /* the format's own */
@@ -223,6 +226,18 @@ struct vhd_state {
 	struct iovec slice[VHD_SLICE];
 	/* In the gate's list; see gate.c. */
 	struct vhd_req *gate_prev, *gate_next;
+
+	/* Of dynamic.c: where it stands, and its step's own data. */
+	struct {
+		uint64_t at, seg;	 /* done so far; being done, bytes */
+		struct vhd_disk *disk;	 /* whose metadata the step is about */
+		struct vhd_cursor saved; /* while metadata are transferred */
+		struct iovec iov;	 /* of metadata */
+		struct vhd_bitmap *bitmap; /* loaded, new or written */
+		uint32_t block, place;
+		uint32_t word; /* big-endian table entry */
+		bool need_sync;
+	} dyn;
 };
 
 _Static_assert(sizeof(struct vhd_state) <=

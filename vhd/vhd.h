@@ -63,6 +63,7 @@ struct vhd_info {
 	uint8_t unique_id[16]; /* footer's Unique Id, as on disk */
 	uint32_t block_size;   /* dynamic and differencing, else 0 */
 	char parent[1024];     /* differencing: parent's path, else "" */
+	uint8_t parent_id[16]; /* and its unique id */
 };
 
 /* ---- lanes ---------------------------------------------------------- */
@@ -118,7 +119,7 @@ struct vhd_req {
 	uint64_t miscompare;
 
 	/* The engine's own while the request is under way. */
-	uint64_t engine[32];
+	uint64_t engine[40];
 };
 
 /*
@@ -159,6 +160,23 @@ int vhd_open_recv(struct tevent_req *req, TALLOC_CTX *mem_ctx,
 struct vhd_disk *vhd_open_ram(TALLOC_CTX *mem_ctx, uint64_t size);
 
 /*
+ * Give a differencing disk its parent, which may itself be one that has its
+ * own. Checks that it is the one that the child was made from: unique id and
+ * time of the last change. Before any lane uses the child, whose talloc child
+ * the parent becomes; until then all requests fail with EIO.
+ * @param parent   opened with VHD_OPEN_READONLY
+ * @param message  talloc'ed on @child, what is wrong; may be NULL
+ * errors: EINVAL (no differencing disk, another parent, or a parent that is not
+ *         read-only), ESTALE (the parent has been changed since)
+ */
+#define VHD_PARENT_ANY_TIME 0x1u /* accept a changed parent: a copied file */
+int vhd_set_parent(struct vhd_disk *child, struct vhd_disk *parent,
+		   uint32_t flags, char **message);
+
+/* A time as VHDs keep it: seconds since 2000-01-01 00:00:00 UTC. */
+uint32_t vhd_timestamp(int64_t unix_time);
+
+/*
  * Close. The caller has made sure that no lane submits any more (the target
  * has let go of the disk). talloc_free() of an opened disk does the same.
  */
@@ -176,10 +194,23 @@ int vhd_probe_recv(struct tevent_req *req, TALLOC_CTX *mem_ctx,
 		   struct vhd_info *info, char **message);
 
 struct vhd_create_params {
-	enum vhd_type type; /* FIXED; DYNAMIC and DIFFERENCING later */
+	enum vhd_type type; /* FIXED, DYNAMIC or DIFFERENCING */
 	uint64_t size;	    /* bytes, rounded up to a sector by the caller */
 	bool sparse;	    /* leave holes instead of writing out zeroes */
+	/* DYNAMIC, DIFFERENCING: a power of two from 512 KiB to 64 MiB;
+	 * 0: 2 MiB, as Windows */
 	uint32_t block_size;
+	/*
+	 * DIFFERENCING: the parent's unique id (vhd_info), when it was last
+	 * changed (vhd_timestamp() of its mtime), its absolute path and its
+	 * path relative to the child's folder (may be NULL), both as the
+	 * reader of the file is to see them (Windows' way), UTF-8. The size
+	 * is to be the parent's.
+	 */
+	uint8_t parent_id[16];
+	uint32_t parent_timestamp;
+	const char *parent_path;
+	const char *parent_relative;
 	/* main thread; percent 0..100 */
 	void (*progress)(unsigned percent, void *private_data);
 	void *private_data;

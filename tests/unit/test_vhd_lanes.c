@@ -61,16 +61,12 @@ static void on_all(void **state, void (*test)(struct vhd_disk *disk))
 {
 	struct vt *vt = *state;
 	struct vhd_disk *disk;
+	unsigned kind;
 
-	disk = vt_disk(vt, "sparse.vhd", SIZE, true);
-	test(disk);
-	vhd_close(disk);
-	disk = vt_disk(vt, "out.vhd", SIZE, false);
-	test(disk);
-	vhd_close(disk);
-	disk = vhd_open_ram(vt->mem, SIZE);
-	test(disk);
-	vhd_close(disk);
+	for (kind = 0; (disk = vt_kind(vt, kind, SIZE)) != NULL; kind++) {
+		test(disk);
+		vhd_close(disk);
+	}
 }
 
 static int lane_rw(struct vhd_io *io, struct tevent_context *ev,

@@ -12,6 +12,21 @@
 
 static uint8_t big[2 * MiB], back[2 * MiB];
 
+/* Open the files as a chain, compare with raw. */
+static const char chain_script[] =
+	"import sys, pyvhdi\n"
+	"files = []\n"
+	"for name in sys.argv[1:]:\n"
+	"    f = pyvhdi.file()\n"
+	"    f.open(name)\n"
+	"    files.append(f)\n"
+	"for child, parent in reversed(list(zip(files, files[1:]))):\n"
+	"    assert child.parent_identifier == parent.identifier\n"
+	"    child.set_parent(parent)\n"
+	"raw = open('raw', 'rb').read()\n"
+	"data = files[0].read_buffer_at_offset(len(raw), 0)\n"
+	"print('identical' if data == raw else 'different')\n";
+
 static bool have(const char *program)
 {
 	char command[100];
@@ -159,6 +174,120 @@ static void test_locks_with_qemu(void **state)
 	must(vt, "qemu-img info -f vpc l.vhd");
 }
 
+/* ---- dynamic and differencing disks
+ * ------------------------------------------- */
+
+/* What qemu has written is served, what we add to it is read by qemu, and what
+ * qemu then adds by us. */
+static void test_dynamic_of_qemu(void **state)
+{
+	struct vt *vt = *state;
+	struct vhd_disk *disk = NULL;
+
+	if (!have("qemu-img") || !have("qemu-io")) {
+		skip();
+	}
+	vt_pattern(big, sizeof(big), 2);
+	vt_file_write(vt, "raw", 3 * MiB, big, sizeof(big));
+	must(vt, "truncate -s 64M raw && qemu-img convert -f raw -O vpc -o "
+		 "subformat=dynamic,force_size=on raw d.vhd");
+	assert_int_equal(vt_open(vt, "d.vhd", 0, &disk), 0);
+	assert_int_equal(vhd_disk_size(disk), 64 * MiB);
+	assert_int_equal(
+		vt_rw(vt, disk, VHD_READ, 0, 3 * MiB, back, sizeof(back)), 0);
+	assert_memory_equal(big, back, sizeof(big));
+	assert_int_equal(
+		vt_rw(vt, disk, VHD_WRITE, 0, 33 * MiB, big, sizeof(big)), 0);
+	assert_int_equal(vt_rw(vt, disk, VHD_WRITE, 0, 3 * MiB + 512, big, 512),
+			 0);
+	vhd_close(disk);
+	vt_file_write(vt, "raw", 33 * MiB, big, sizeof(big));
+	vt_file_write(vt, "raw", 3 * MiB + 512, big, 512);
+	must_say(vt, "qemu-img compare -f vpc -F raw d.vhd raw",
+		 "Images are identical.");
+	must(vt, "qemu-io -f vpc -c 'write -P 0xa5 50M 64k' d.vhd && "
+		 "qemu-io -f raw -c 'write -P 0xa5 50M 64k' raw");
+	assert_int_equal(vt_open(vt, "d.vhd", 0, &disk), 0);
+	assert_int_equal(vt_rw(vt, disk, VHD_READ, 0, 50 * MiB, back, 65536),
+			 0);
+	memset(big, 0xa5, 65536);
+	assert_memory_equal(big, back, 65536);
+	vhd_close(disk);
+}
+
+static void test_dynamic_of_ours(void **state)
+{
+	struct vt *vt = *state;
+	struct vhd_disk *disk;
+	static const uint32_t block_sizes[] = {512 * 1024, 2 * MiB, 4 * MiB};
+	size_t i;
+
+	if (!have("qemu-img") || !have("vhdiinfo")) {
+		skip();
+	}
+	for (i = 0; i < 3; i++) {
+		disk = vt_dynamic(vt, "o.vhd", 64 * MiB + 512, block_sizes[i]);
+		vt_pattern(big, sizeof(big), 1);
+		assert_int_equal(vt_rw(vt, disk, VHD_WRITE, 0, 5 * MiB + 512,
+				       big, sizeof(big)),
+				 0);
+		assert_int_equal(
+			vt_rw(vt, disk, VHD_WRITE, 0, 64 * MiB, big, 512), 0);
+		assert_int_equal(vt_grow(vt, disk, 100 * MiB), 0);
+		assert_int_equal(vt_rw(vt, disk, VHD_WRITE, 0, 160 * MiB, big,
+				       sizeof(big)),
+				 0);
+		vhd_close(disk);
+		unlink(vt_path(vt, "raw"));
+		vt_file_write(vt, "raw", 5 * MiB + 512, big, sizeof(big));
+		vt_file_write(vt, "raw", 64 * MiB, big, 512);
+		vt_file_write(vt, "raw", 160 * MiB, big, sizeof(big));
+		must(vt, "truncate -s $((164*1024*1024+512)) raw");
+		must_say(vt, "qemu-img compare -f vpc -F raw o.vhd raw",
+			 "Images are identical.");
+		/* It takes the size at creation, not the current one. */
+		must_say(vt, "vhdiinfo o.vhd", "(67109376 bytes)");
+		must_say(vt, "vhdiinfo o.vhd", "Dynamic");
+		unlink(vt_path(vt, "o.vhd"));
+	}
+}
+
+/*
+ * libvhdi reads a chain of ours, three deep, as we do. In whole groups of eight
+ * sectors: of its bitmaps, libvhdi 20210425 takes all bits of a byte from the
+ * first set one on as set.
+ */
+static void test_chain_for_libvhdi(void **state)
+{
+	struct vt *vt = *state;
+	struct vhd_disk *disk;
+
+	if (system("/usr/bin/python3 -c 'import pyvhdi' 2>/dev/null") != 0) {
+		skip();
+	}
+	disk = vt_dynamic(vt, "a.vhd", 16 * MiB, 0);
+	vt_pattern(big, sizeof(big), 1);
+	assert_int_equal(
+		vt_rw(vt, disk, VHD_WRITE, 0, 1 * MiB, big, sizeof(big)), 0);
+	vhd_close(disk);
+	disk = vt_child(vt, "b.vhd", "a.vhd");
+	assert_int_equal(
+		vt_rw(vt, disk, VHD_WRITE, 0, 1 * MiB + 8192, big, 4096), 0);
+	vhd_close(disk);
+	disk = vt_child(vt, "c.vhd", "b.vhd");
+	assert_int_equal(
+		vt_rw(vt, disk, VHD_WRITE, 0, 9 * MiB + 12288, big, 4096), 0);
+	vhd_close(disk);
+	vt_file_write(vt, "raw", 1 * MiB, big, sizeof(big));
+	vt_file_write(vt, "raw", 1 * MiB + 8192, big, 4096);
+	vt_file_write(vt, "raw", 9 * MiB + 12288, big, 4096);
+	must(vt, "truncate -s 16M raw");
+	must_say(vt, "vhdiinfo c.vhd", "Differential");
+	vt_file_write(vt, "chain.py", 0, chain_script, strlen(chain_script));
+	must_say(vt, "/usr/bin/python3 chain.py c.vhd b.vhd a.vhd",
+		 "identical");
+}
+
 static void test_libvhdi(void **state)
 {
 	struct vt *vt = *state;
@@ -176,9 +305,10 @@ static void test_libvhdi(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_sizes_for_qemu), TEST(test_qemu_reads_ours),
-		TEST(test_we_read_qemus),  TEST(test_locks_with_qemu),
-		TEST(test_libvhdi),
+		TEST(test_sizes_for_qemu),  TEST(test_qemu_reads_ours),
+		TEST(test_we_read_qemus),   TEST(test_locks_with_qemu),
+		TEST(test_libvhdi),	    TEST(test_dynamic_of_qemu),
+		TEST(test_dynamic_of_ours), TEST(test_chain_for_libvhdi),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

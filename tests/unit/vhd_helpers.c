@@ -170,6 +170,87 @@ struct vhd_disk *vt_disk(struct vt *vt, const char *name, uint64_t size,
 	return disk;
 }
 
+struct vhd_disk *vt_dynamic(struct vt *vt, const char *name, uint64_t size,
+			    uint32_t block_size)
+{
+	struct vhd_create_params params = {
+		.type = VHD_TYPE_DYNAMIC,
+		.size = size,
+		.block_size = block_size,
+	};
+	struct vhd_disk *disk = NULL;
+
+	assert_int_equal(vt_create_params(vt, name, &params), 0);
+	assert_int_equal(vt_open(vt, name, 0, &disk), 0);
+	return disk;
+}
+
+int vt_create_child(struct vt *vt, const char *name, const char *parent)
+{
+	struct vhd_create_params params = {.type = VHD_TYPE_DIFFERENCING};
+	struct vhd_info info;
+	struct stat st;
+
+	assert_int_equal(vt_probe(vt, parent, &info), 0);
+	assert_int_equal(stat(vt_path(vt, parent), &st), 0);
+	params.size = info.size;
+	params.block_size = info.block_size;
+	memcpy(params.parent_id, info.unique_id, 16);
+	params.parent_timestamp = vhd_timestamp(st.st_mtime);
+	params.parent_path = talloc_asprintf(vt->mem, "C:\\d\\%s", parent);
+	params.parent_relative = talloc_asprintf(vt->mem, ".\\%s", parent);
+	return vt_create_params(vt, name, &params);
+}
+
+struct vhd_disk *vt_open_chain(struct vt *vt, const char *name,
+			       uint32_t flags)
+{
+	struct vhd_disk *disk = NULL, *parent;
+	struct vhd_info info;
+
+	assert_int_equal(vt_open(vt, name, flags, &disk), 0);
+	vhd_disk_info(disk, &info);
+	if (info.type != VHD_TYPE_DIFFERENCING) {
+		return disk;
+	}
+	assert_non_null(strrchr(info.parent, '\\'));
+	parent = vt_open_chain(vt, strrchr(info.parent, '\\') + 1,
+			       VHD_OPEN_READONLY);
+	assert_int_equal(vhd_set_parent(disk, parent, 0, &vt->message), 0);
+	return disk;
+}
+
+struct vhd_disk *vt_child(struct vt *vt, const char *name, const char *parent)
+{
+	assert_int_equal(vt_create_child(vt, name, parent), 0);
+	return vt_open_chain(vt, name, 0);
+}
+
+struct vhd_disk *vt_kind(struct vt *vt, unsigned kind, uint64_t size)
+{
+	switch (kind) {
+	case 0:
+		return vt_disk(vt, "out.vhd", size, false);
+	case 1:
+		return vt_disk(vt, "sparse.vhd", size, true);
+	case 2:
+		return vhd_open_ram(vt->mem, size);
+	case 3:
+		return vt_dynamic(vt, "dynamic.vhd", size, 0);
+	case 4:
+		return vt_dynamic(vt, "dynamic512.vhd", size, 512 * 1024);
+	case 5:
+		vhd_close(vt_disk(vt, "parent.vhd", size, true));
+		return vt_child(vt, "child.vhd", "parent.vhd");
+	case 6:
+		vhd_close(vt_dynamic(vt, "p1.vhd", size, 512 * 1024));
+		assert_int_equal(vt_create_child(vt, "p2.vhd", "p1.vhd"), 0);
+		return vt_child(vt, "p3.vhd", "p2.vhd");
+	default:
+		return NULL;
+	}
+}
+
 static void run_done(struct vhd_req *req)
 {
 	*(bool *)req->private_data = true;

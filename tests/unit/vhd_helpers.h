@@ -48,6 +48,21 @@ int vt_grow(struct vt *vt, struct vhd_disk *disk, uint64_t additional);
 struct vhd_disk *vt_disk(struct vt *vt, const char *name, uint64_t size,
 			 bool sparse);
 
+/* A dynamic disk. */
+struct vhd_disk *vt_dynamic(struct vt *vt, const char *name, uint64_t size,
+			    uint32_t block_size);
+/* A differencing disk over the file @parent; opened with its chain. */
+struct vhd_disk *vt_child(struct vt *vt, const char *name,
+			  const char *parent);
+int vt_create_child(struct vt *vt, const char *name, const char *parent);
+/* Open a differencing disk with all its parents, found by their names in
+ * the folder. */
+struct vhd_disk *vt_open_chain(struct vt *vt, const char *name,
+			       uint32_t flags);
+
+/* Each kind of disk in turn, empty, of @size bytes; NULL: no more. */
+struct vhd_disk *vt_kind(struct vt *vt, unsigned kind, uint64_t size);
+
 /* Run one request to its end on @io, whose loop is @ev. @return its error */
 int vt_run(struct vhd_io *io, struct tevent_context *ev, struct vhd_disk *disk,
 	   struct vhd_req *req);

@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The allocator of a dynamic disk: who gets which place (dynamic.h). */
+
+#include "vhd/dynamic.h"
+
+/* Data starts on such a boundary. */
+#define DATA_ALIGN 4096u
+
+/* Append this many blocks at a time at most. */
+#define EXTEND_MAX 16
+
+uint64_t dyn_place_after(const struct vhd_dyn *dyn, uint64_t end)
+{
+	/* Behind the footer, which stays where it is, in the gap. */
+	uint64_t data = end + VHD_FOOTER_SIZE + dyn->bitmap_size;
+
+	data = (data + DATA_ALIGN - 1) / DATA_ALIGN * DATA_ALIGN;
+	return data - dyn->bitmap_size;
+}
+
+uint64_t dyn_span(const struct vhd_dyn *dyn)
+{
+	uint64_t bytes = (uint64_t)dyn->bitmap_size + dyn->header.block_size;
+
+	return (bytes + DATA_ALIGN - 1) / DATA_ALIGN * DATA_ALIGN;
+}
+
+/* ---- waiting
+ * -------------------------------------------------------------------- */
+
+void dyn_wait(struct vhd_dyn *dyn, struct vhd_req *req)
+{
+	vhd_state(req)->next = dyn->waiters;
+	dyn->waiters = req;
+}
+
+void dyn_wake(struct vhd_dyn *dyn)
+{
+	struct vhd_req *req = dyn->waiters;
+
+	dyn->waiters = NULL;
+	while (req != NULL) {
+		struct vhd_req *next = vhd_state(req)->next;
+
+		vhd_io_post(req);
+		req = next;
+	}
+}
+
+/* ---- places
+ * ---------------------------------------------------------------------- */
+
+/* The place that an earlier attempt got. The lock is held. */
+static bool take_failed(struct vhd_dyn *dyn, uint32_t block, uint32_t *place)
+{
+	uint32_t i;
+
+	for (i = 0; i < dyn->failed_count; i++) {
+		if (dyn->failed[i].block == block) {
+			*place = dyn->failed[i].place;
+			dyn->failed[i] = dyn->failed[--dyn->failed_count];
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool take_free(struct vhd_dyn *dyn, uint32_t *place)
+{
+	if (dyn->next + dyn->bitmap_size + dyn->header.block_size > dyn->end) {
+		return false;
+	}
+	*place = (uint32_t)(dyn->next / VHD_SECTOR);
+	dyn->next += dyn_span(dyn);
+	return true;
+}
+
+enum dyn_take dyn_take_block(struct vhd_req *req, uint32_t block)
+{
+	struct vhd_state *st = vhd_state(req);
+	struct vhd_dyn *dyn = vhd_dyn(st->disk);
+	enum dyn_take take;
+	uint32_t entry;
+
+	pthread_mutex_lock(&dyn->lock);
+	entry = atomic_load(&dyn->bat[block]);
+	if (entry > BAT_BUSY) {
+		take = DYN_LOOK;
+	} else if (entry == BAT_BUSY || dyn->frozen) {
+		dyn_wait(dyn, req);
+		take = DYN_WAIT;
+	} else if (take_failed(dyn, block, &st->dyn.place) ||
+		   take_free(dyn, &st->dyn.place)) {
+		atomic_store(&dyn->bat[block], BAT_BUSY);
+		st->dyn.block = block;
+		dyn->allocating++;
+		take = DYN_TAKEN;
+	} else if (dyn->extending) {
+		dyn_wait(dyn, req);
+		take = DYN_WAIT;
+	} else {
+		dyn->extending = true;
+		dyn->allocating++;
+		take = DYN_EXTEND;
+	}
+	pthread_mutex_unlock(&dyn->lock);
+	return take;
+}
+
+/* The lock is held. */
+static void allocating_ends(struct vhd_dyn *dyn)
+{
+	if (--dyn->allocating == 0) {
+		pthread_cond_signal(&dyn->idle);
+	}
+	dyn_wake(dyn);
+}
+
+void dyn_publish(struct vhd_req *req, struct vhd_bitmap *bitmap)
+{
+	struct vhd_state *st = vhd_state(req);
+	struct vhd_dyn *dyn = vhd_dyn(st->disk);
+
+	pthread_mutex_lock(&dyn->lock);
+	atomic_store(&dyn->bitmaps[st->dyn.block], bitmap);
+	atomic_store_explicit(&dyn->bat[st->dyn.block], st->dyn.place,
+			      memory_order_release);
+	atomic_fetch_add(&dyn->allocated, 1);
+	allocating_ends(dyn);
+	pthread_mutex_unlock(&dyn->lock);
+}
+
+void dyn_give_back(struct vhd_req *req)
+{
+	struct vhd_state *st = vhd_state(req);
+	struct vhd_dyn *dyn = vhd_dyn(st->disk);
+
+	pthread_mutex_lock(&dyn->lock);
+	atomic_store(&dyn->bat[st->dyn.block], BAT_NONE);
+	if (dyn->failed_count < DYN_FAILED_MAX) {
+		dyn->failed[dyn->failed_count].block = st->dyn.block;
+		dyn->failed[dyn->failed_count++].place = st->dyn.place;
+	}
+	allocating_ends(dyn);
+	pthread_mutex_unlock(&dyn->lock);
+}
+
+/* ---- extension
+ * ------------------------------------------------------------------- */
+
+/* Only the request that extends calls this: next and end stand still. */
+uint64_t dyn_extension_end(const struct vhd_dyn *dyn)
+{
+	uint64_t first = dyn_place_after(dyn, dyn->end);
+
+	return first + dyn->extend_by * dyn_span(dyn);
+}
+
+void dyn_extended(struct vhd_dyn *dyn, bool ok)
+{
+	pthread_mutex_lock(&dyn->lock);
+	if (ok) {
+		uint64_t end = dyn_extension_end(dyn);
+
+		dyn->next = dyn_place_after(dyn, dyn->end);
+		dyn->end = end;
+		if (dyn->extend_by < EXTEND_MAX) {
+			dyn->extend_by *= 2;
+		}
+	} else {
+		/* Less may fit. */
+		dyn->extend_by = 1;
+	}
+	dyn->extending = false;
+	allocating_ends(dyn);
+	pthread_mutex_unlock(&dyn->lock);
+}
