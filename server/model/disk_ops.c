@@ -56,10 +56,13 @@ static void disk_create_done(struct disk_create_op *op, HRESULT hr)
 
 		state->index = index;
 	}
+	if (entry != NULL) {
+		entry->op = NULL;
+	}
+	talloc_free(op);
 	if (ISTM_FAILED(hr)) {
 		talloc_free(entry); /* never was visible */
 	}
-	talloc_free(op);
 	if (req == NULL) {
 		return;
 	}
@@ -362,6 +365,7 @@ static HRESULT disk_create_prepare(struct disk_create_op *op,
 	}
 	/* Holds path and index while the file is opened. */
 	entry->pending = true;
+	entry->op = op;
 	op->entry = entry;
 	entry->d.persistent = create->persistent;
 	entry->d.description = talloc_strdup(entry, create->description);
@@ -407,6 +411,9 @@ struct tevent_req *model_disk_create_send(TALLOC_CTX *mem_ctx,
 				 : disk_open_send(op, model, op->entry);
 	if (subreq == NULL) {
 		hr = ISTM_FAILED(hr) ? hr : ISTM_OUT_OF_MEMORY;
+		if (op->entry != NULL) {
+			op->entry->op = NULL;
+		}
 		talloc_free(op->entry);
 		talloc_free(op);
 		tevent_req_error(req, HRES_ERROR_V(hr));

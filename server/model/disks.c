@@ -217,6 +217,7 @@ static int disk_destructor(struct disk_entry *entry)
 		list_del(&s->link_disk);
 		talloc_free(s);
 	}
+	TALLOC_FREE(entry->op);
 	if (entry->vhd != NULL) {
 		vhd_close(entry->vhd);
 	}

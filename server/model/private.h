@@ -59,6 +59,7 @@ struct disk_entry {
 	struct list_head mappings;   /* struct mapping, link_disk */
 	struct list_head saved_maps; /* struct saved_map, link_disk */
 	bool pending; /* being created: not to be found by clients */
+	void *op;     /* what uses vhd; freed before it is closed */
 };
 
 /* A LUN of a target. */
