@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The model's values as MS-ISTM's structures (2.2.4). */
-#include <arpa/inet.h>
 #include <netinet/in.h>
 
 #include "server/istm/private.h"
+#include "server/model/names.h"
 
 HRESULT istm_return_string(struct dcom_call *call, const char *s,
 			   struct BSTR *out)
@@ -12,36 +12,17 @@ HRESULT istm_return_string(struct dcom_call *call, const char *s,
 	return out->s != NULL ? ISTM_S_OK : ISTM_OUT_OF_MEMORY;
 }
 
-static void ipv6_text(const struct in6_addr *addr, char *text)
+/* In the model's form, which is MS-ISTM's (Appendix B <1>). */
+static void set_address(uint16_t *array, size_t n,
+			const struct sockaddr_storage *addr)
 {
-	const uint8_t *b = addr->s6_addr;
-	char *p = text;
+	char *text = NULL;
 
-	for (int i = 0; i < 16; i += 2) {
-		p += snprintf(p, 6, "%s%x", i > 0 ? ":" : "",
-			      b[i] << 8 | b[i + 1]);
+	if (addr->ss_family != AF_UNSPEC) {
+		text = name_format_address(NULL, addr);
 	}
-}
-
-void istm_address_text(const struct sockaddr_storage *addr, char *text)
-{
-	const struct sockaddr_in *in = (const struct sockaddr_in *)addr;
-	const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)addr;
-
-	text[0] = '\0';
-	switch (addr->ss_family) {
-	case AF_INET:
-		inet_ntop(AF_INET, &in->sin_addr, text, ISTM_ADDRESS_MAX);
-		break;
-	case AF_INET6:
-		if (IN6_IS_ADDR_V4MAPPED(&in6->sin6_addr)) {
-			inet_ntop(AF_INET, &in6->sin6_addr.s6_addr[12], text,
-				  ISTM_ADDRESS_MAX);
-		} else {
-			ipv6_text(&in6->sin6_addr, text);
-		}
-		break;
-	}
+	wchar_set(array, n, text);
+	TALLOC_FREE(text);
 }
 
 uint16_t istm_address_port(const struct sockaddr_storage *addr)
@@ -152,8 +133,6 @@ void istm_session2(struct model *model, const struct iscsi_session_info *info,
 void istm_connection(const struct iscsi_connection_info *info,
 		     struct CONNECTION *out)
 {
-	char text[ISTM_ADDRESS_MAX];
-
 	*out = (struct CONNECTION){
 		.CID = info->cid,
 		.InitiatorPort = istm_address_port(&info->initiator),
@@ -161,8 +140,10 @@ void istm_connection(const struct iscsi_connection_info *info,
 		.HeaderDigestEnabled = info->header_digest,
 		.DataDigestEnabled = info->data_digest,
 	};
-	istm_address_text(&info->initiator, text);
-	WCHAR_SET(out->InitiatorIpAddress, text);
-	istm_address_text(&info->target, text);
-	WCHAR_SET(out->TargetIpAddress, text);
+	set_address(out->InitiatorIpAddress,
+		    sizeof(out->InitiatorIpAddress) / sizeof(uint16_t),
+		    &info->initiator);
+	set_address(out->TargetIpAddress,
+		    sizeof(out->TargetIpAddress) / sizeof(uint16_t),
+		    &info->target);
 }

@@ -140,13 +140,6 @@ static inline bool bstr_empty(const struct BSTR *bstr)
 HRESULT istm_return_string(struct dcom_call *call, const char *s,
 			   struct BSTR *out);
 
-/*
- * An address as MS-ISTM has it (Appendix B <1>): IPv6 in eight groups without
- * :: and without brackets.
- * @param text at least ISTM_ADDRESS_MAX bytes; empty for other families
- */
-#define ISTM_ADDRESS_MAX 48
-void istm_address_text(const struct sockaddr_storage *addr, char *text);
 uint16_t istm_address_port(const struct sockaddr_storage *addr);
 
 /* {xxxxxxxx-...}, [MS-DTYP] 2.3.4.3, into a WCHAR array. */

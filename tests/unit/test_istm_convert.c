@@ -31,33 +31,12 @@ static struct sockaddr_storage ipv6(const char *text, uint16_t port)
 	return ss;
 }
 
-static void assert_address(struct sockaddr_storage ss, const char *wanted)
-{
-	char text[ISTM_ADDRESS_MAX];
-
-	istm_address_text(&ss, text);
-	assert_string_equal(text, wanted);
-}
-
 static void assert_wchars(const uint16_t *array, size_t n, const char *wanted)
 {
 	char *text = wchar_get(NULL, array, n);
 
 	assert_string_equal(text, wanted);
 	talloc_free(text);
-}
-
-/* Appendix B <1>. */
-static void test_address(void **state)
-{
-	assert_address(ipv4("192.0.2.1", 1), "192.0.2.1");
-	assert_address(ipv6("21DA:D3:0:2F3B:2AA:FF:FE28:9C5A", 1),
-		       "21da:d3:0:2f3b:2aa:ff:fe28:9c5a");
-	assert_address(ipv6("2001:db8::1", 1), "2001:db8:0:0:0:0:0:1");
-	assert_address(ipv6("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", 1),
-		       "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff");
-	assert_address(ipv6("::ffff:192.0.2.1", 1), "192.0.2.1");
-	assert_address((struct sockaddr_storage){0}, "");
 }
 
 static void test_port(void **state)
@@ -189,7 +168,6 @@ static void test_session(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_address),
 		cmocka_unit_test(test_port),
 		cmocka_unit_test(test_guid),
 		cmocka_unit_test(test_volume),
