@@ -35,7 +35,7 @@ void notify_supervisor(const char *state)
 	if (sendto(fd, state, strlen(state), MSG_NOSIGNAL,
 		   (struct sockaddr *)&sun,
 		   offsetof(struct sockaddr_un, sun_path) + length) < 0) {
-		log_msg(LOG_WARNING, "cannot notify %s: %s", path,
+		log_msg(LOG_DEBUG, "cannot notify %s: %s", path,
 			strerror(errno));
 	}
 	close(fd);

@@ -62,6 +62,7 @@ void auth_pidfile_remove(const char *program)
 void auth_shutdown(void)
 {
 	auth_set_admin_users(NULL);
+	memcache_set_global(NULL);
 	log_set_sink(NULL);
 	global_messaging_context_free();
 	global_event_context_free();

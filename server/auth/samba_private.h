@@ -47,6 +47,9 @@ void smb_init_locale(void);
 void pidfile_create(const char *pid_dir, const char *name);
 void pidfile_unlink(const char *pid_dir, const char *name);
 TALLOC_CTX *_talloc_stackframe(const char *location);
+struct memcache;
+struct memcache *memcache_init(TALLOC_CTX *mem_ctx, size_t max_size);
+void memcache_set_global(struct memcache *cache);
 
 /* libsamba-security */
 bool dom_sid_equal(const struct dom_sid *sid1, const struct dom_sid *sid2);

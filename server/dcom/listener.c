@@ -31,12 +31,6 @@ struct dcom_listener {
 	struct tevent_fd *fde;
 };
 
-static int listener_destructor(struct dcom_listener *listener)
-{
-	close(listener->fd);
-	return 0;
-}
-
 static int connection_destructor(struct dcom_connection *conn)
 {
 	DCOM_LIST_REMOVE(conn->runtime->connections, conn);
@@ -302,13 +296,14 @@ static bool add_listener(struct dcom_runtime *runtime, int fd,
 	listener->runtime = runtime;
 	listener->endpoint = endpoint;
 	listener->fd = fd;
-	talloc_set_destructor(listener, listener_destructor);
 	listener->fde = tevent_add_fd(runtime->ev, listener, fd, TEVENT_FD_READ,
 				      listener_ready, listener);
 	if (listener->fde == NULL) {
+		close(fd);
 		talloc_free(listener);
 		return false;
 	}
+	tevent_fd_set_auto_close(listener->fde);
 	listener->next = runtime->listeners;
 	runtime->listeners = listener;
 	return true;
