@@ -287,6 +287,7 @@ int main(int argc, const char **argv)
 	}
 	poptFreeContext(pc);
 	talloc_free(mem);
+	cmdline_shutdown();
 	free(o->server);
 	free(o->description);
 	free(o->name);

@@ -118,6 +118,11 @@ void cmdline_burn(int argc, char **argv)
 	samba_cmdline_burn(argc, argv);
 }
 
+void cmdline_shutdown(void)
+{
+	gfree_loadparm();
+}
+
 struct loadparm_context *cmdline_lp(void)
 {
 	return samba_cmdline_get_lp_ctx();

@@ -35,6 +35,10 @@ poptContext cmdline_context(const char *name, int argc, const char **argv,
 /* Overwrite a password given in argv, so that ps does not show it. */
 void cmdline_burn(int argc, char **argv);
 
+/* At a client's end: give back what smb.conf's settings take. A daemon has
+ * auth_shutdown() for that. */
+void cmdline_shutdown(void);
+
 /* Valid after the options were parsed; owned by the library. */
 struct loadparm_context *cmdline_lp(void);
 struct cli_credentials *cmdline_credentials(void);
