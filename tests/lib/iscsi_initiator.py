@@ -30,6 +30,8 @@ class Session:
         self.tsih = 0
         self.cid = 1
         self.exp_stat_sn = 0
+        self.cmd_sn = 0     # of the last command; 1 is the first
+        self.itt = 1
         self.local = self.sock.getsockname()
         keys = {'InitiatorName': initiator}
         if target is None:
@@ -86,6 +88,71 @@ class Session:
         self.exp_stat_sn = int.from_bytes(header[24:28], 'big') + 1
         return dict(pair.decode().split('=', 1)
                     for pair in data.split(b'\0') if pair)
+
+    def command(self, cdb, length=0, lun=0):
+        """Run a command that reads at most so many bytes; returns (status,
+        data), data being the sense data of a CHECK CONDITION."""
+        self.cmd_sn += 1
+        self.itt += 1
+        header = struct.pack(
+            '>BBHIQIIII16s', 1, 0x80 | (0x40 if length else 0), 0, 0,
+            lun << 48, self.itt, length, self.cmd_sn, self.exp_stat_sn,
+            cdb.ljust(16, b'\0'))
+        self.sock.sendall(header)
+        data = b''
+        while True:
+            header = self.receive(48)
+            size = int.from_bytes(header[5:8], 'big')
+            segment = self.receive(size + -size % 4)[:size]
+            opcode = header[0] & 0x3f
+            if opcode == 0x20:      # NOP-In that wants no answer
+                continue
+            assert int.from_bytes(header[16:20], 'big') == self.itt
+            if opcode == 0x25:      # Data-In
+                data += segment
+                if not header[1] & 1:
+                    continue
+                status = header[3]
+            else:
+                assert opcode == 0x21, 'PDU of type 0x%02x' % opcode
+                status = header[3]
+            self.exp_stat_sn = int.from_bytes(header[24:28], 'big') + 1
+            if status == 2:
+                data = segment[2:]  # behind SenseLength
+            return status, data
+
+    def test_unit_ready(self, lun=0):
+        """(sense key, ASC, ASCQ), or None when the unit is ready."""
+        status, sense = self.command(bytes(6), lun=lun)
+        return (sense[2] & 15, sense[12], sense[13]) if status == 2 else None
+
+    def settle(self, lun=0):
+        """Take the unit attentions that wait; the last answer."""
+        for _ in range(10):
+            answer = self.test_unit_ready(lun)
+            if answer is None or answer[0] != 6:
+                return answer
+        return answer
+
+    def inquiry(self, page=None, lun=0):
+        cdb = bytes([0x12, page is not None, page or 0, 0, 255, 0])
+        status, data = self.command(cdb, 255, lun)
+        assert status == 0, 'INQUIRY: status %d' % status
+        return data
+
+    def capacity(self, lun=0):
+        """Bytes, by READ CAPACITY(10)."""
+        status, data = self.command(b'\x25', 8, lun)
+        assert status == 0, 'READ CAPACITY: status %d' % status
+        last, block = struct.unpack('>II', data)
+        return (last + 1) * block
+
+    def luns(self):
+        status, data = self.command(
+            b'\xa0'.ljust(8, b'\0') + b'\x10\0', 4096)
+        assert status == 0, 'REPORT LUNS: status %d' % status
+        return [int.from_bytes(data[i:i + 2], 'big')
+                for i in range(8, len(data), 8)]
 
     def closed(self):
         """Whether the target closes the connection (it may say why first)."""
