@@ -20,7 +20,7 @@
 #include <stdatomic.h>
 
 #include "target/lane.h"
-#include "target/list.h"
+#include "lib/list.h"
 #include "target/msgq.h"
 #include "target/scsi.h"
 #include "target/target.h"

@@ -9,7 +9,7 @@
 #include "target/iscsi_keys.h"
 #include "target/iscsi_proto.h"
 #include "target/iscsi_server.h"
-#include "target/list.h"
+#include "lib/list.h"
 #include "target/scsi.h"
 
 struct iscsi_conn;

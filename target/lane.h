@@ -17,7 +17,7 @@
 #include <sys/uio.h>
 #include <tevent.h>
 
-#include "target/list.h"
+#include "lib/list.h"
 #include "target/msgq.h"
 #include "target/pool.h"
 #include "vhd/vhd.h"

@@ -21,7 +21,7 @@
 #include "server/model/path.h"
 #include "server/store/record.h"
 #include "server/store/store.h"
-#include "target/list.h"
+#include "lib/list.h"
 #include "vhd/vhd.h"
 
 /* Longest string that a client may store. */

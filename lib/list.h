@@ -3,8 +3,8 @@
  * Doubly linked lists with the links inside the element: no allocation, O(1)
  * removal, and an element knows whether it is on a list.
  */
-#ifndef ISTM_TARGET_LIST_H
-#define ISTM_TARGET_LIST_H
+#ifndef ISTM_LIST_H
+#define ISTM_LIST_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -55,4 +55,4 @@ static inline void list_del(struct list_head *item)
 	list_init(item);
 }
 
-#endif /* ISTM_TARGET_LIST_H */
+#endif /* ISTM_LIST_H */
