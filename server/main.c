@@ -25,6 +25,7 @@ struct daemon {
 	struct config *config;
 	struct dcom_options dcom;
 	struct auth_session_info *anonymous;
+	struct sockaddr_storage *listen;
 	struct tevent_req *start;
 	struct service *service;
 	bool stop;
@@ -163,6 +164,7 @@ static bool catch_signals(struct daemon *daemon)
 static void fill_dcom_options(struct daemon *daemon)
 {
 	const struct config *config = daemon->config;
+	size_t num_listen = auth_listen_addresses(daemon, &daemon->listen);
 
 	daemon->dcom = (struct dcom_options){
 		.lp_ctx = cmdline_lp(),
@@ -172,6 +174,8 @@ static void fill_dcom_options(struct daemon *daemon)
 		.netbios_name = config->netbios_name,
 		.dns_name = config->dns_name,
 		.addresses = config->addresses,
+		.listen = daemon->listen,
+		.num_listen = num_listen,
 		.epm_port = config->epmapper_port,
 		.object_port_low = config->object_port_low,
 		.object_port_high = config->object_port_high,

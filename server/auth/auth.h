@@ -17,6 +17,7 @@
 struct auth_session_info;
 struct dcesrv_call_state;
 struct gensec_security;
+struct sockaddr_storage;
 
 /* ---- process ----------------------------------------------------------- */
 
@@ -32,6 +33,14 @@ void auth_log_init(const char *program, bool to_stdout);
 
 /* Read smb.conf again. On a mistake in it the old settings stay. */
 bool auth_config_reload(void);
+
+/*
+ * The addresses of "interfaces" with "bind interfaces only".
+ * @param addresses  child of @mem_ctx
+ * @return how many; 0: all addresses of the machine
+ */
+size_t auth_listen_addresses(TALLOC_CTX *mem_ctx,
+			     struct sockaddr_storage **addresses);
 
 /* Create DIR/PROGRAM.pid from "pid directory"; ends the process when another
  * one runs. */

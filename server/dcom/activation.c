@@ -17,6 +17,7 @@ struct activation {
 	size_t num_iids;
 	const struct GUID *iids;
 	struct COMVERSION version; /* agreed upon */
+	const char *class_name;	   /* for the log, once it is known */
 	/* results, of num_iids elements */
 	HRESULT *results;
 	struct MInterfacePointer **pointers;
@@ -44,7 +45,7 @@ static HRESULT find_object(struct activation *a, struct dcom_object **object)
 			GUID_buf_string(&a->clsid, &buf));
 		return DCOM_E_CLASS_NOT_REG;
 	}
-	dcom_call_audit(a->call, "%s", entry->class.name);
+	a->class_name = entry->class.name;
 	if (a->class_object) {
 		*object = entry->factory;
 		return ISTM_S_OK;
@@ -77,15 +78,16 @@ static HRESULT activate(struct activation *a)
 	if (a->results == NULL || a->pointers == NULL) {
 		return ISTM_OUT_OF_MEMORY;
 	}
+	a->class_name = "an unknown class";
 	hr = find_object(a, &object);
 	for (size_t i = 0; i < a->num_iids; i++) {
 		a->results[i] =
 			ISTM_FAILED(hr) ? hr : give_interface(a, object, i);
 		good += !ISTM_FAILED(a->results[i]);
 	}
-	log_msg(LOG_DEBUG, "%s from %s: %s gave %zu of %zu interfaces",
-		a->call->account, a->call->address, a->call->method_name, good,
-		a->num_iids);
+	log_msg(LOG_INFO, "%s from %s: %s of %s: %zu of %zu interfaces",
+		a->call->account, a->call->address, a->call->method_name,
+		a->class_name, good, a->num_iids);
 	if (good == 0) {
 		return a->results[0];
 	}

@@ -103,6 +103,18 @@ static bool configured(const struct dcom_runtime *runtime,
 	return false;
 }
 
+/* Whether clients that connect to it are served. */
+static bool listened(const struct dcom_runtime *runtime,
+		     const struct sockaddr_storage *ss)
+{
+	for (size_t i = 0; i < runtime->options.num_listen; i++) {
+		if (same_address(&runtime->options.listen[i], ss)) {
+			return true;
+		}
+	}
+	return runtime->options.num_listen == 0;
+}
+
 static void read_addresses(struct dcom_runtime *runtime,
 			   struct dcom_local_addresses *list)
 {
@@ -128,7 +140,8 @@ static void read_addresses(struct dcom_runtime *runtime,
 		} else {
 			continue;
 		}
-		if (dcom_address_is_global(&ss) || configured(runtime, &ss)) {
+		if (listened(runtime, &ss) &&
+		    (dcom_address_is_global(&ss) || configured(runtime, &ss))) {
 			list->ss[list->count++] = ss;
 		}
 	}

@@ -190,7 +190,7 @@ static bool audited(const struct dcom_call *call)
 	const struct dcom_options *options = &call->runtime->options;
 
 	if (call->method == NULL) {
-		return true; /* activation */
+		return false; /* activation */
 	}
 	if (com_interface_derives(call->interface, &com_IRemUnknown)) {
 		return false;

@@ -24,6 +24,7 @@ struct auth_session_info;
 struct dcesrv_call_state;
 struct gensec_security;
 struct loadparm_context;
+struct sockaddr_storage;
 
 /* ---- the runtime ------------------------------------------------------- */
 
@@ -32,7 +33,7 @@ struct loadparm_context;
 struct dcom_options {
 	struct loadparm_context *lp_ctx;
 	/* See struct dcesrv_context_callbacks. */
-	NTSTATUS (*gensec_prepare)
+	NTSTATUS(*gensec_prepare)
 	(TALLOC_CTX *mem_ctx, struct dcesrv_call_state *call,
 	 struct gensec_security **gensec, void *private_data);
 	/* The session of callers before they have authenticated. */
@@ -52,6 +53,10 @@ struct dcom_options {
 	/* Local addresses that remote clients are told although they are not
 	 * of global scope; NULL-terminated, or NULL. */
 	const char *const *addresses;
+
+	/* Where to listen; none: on all addresses. */
+	const struct sockaddr_storage *listen;
+	size_t num_listen;
 
 	uint16_t epm_port; /* 135: activation, OXID resolver, endpoint mapper */
 	uint16_t object_port_low, object_port_high; /* the first free one */
@@ -107,7 +112,7 @@ struct dcom_class {
 	const char *name;
 	/* Returns the object to hand out: for a singleton the same each time.
 	 * @param mem_ctx for messages only */
-	HRESULT (*create)
+	HRESULT(*create)
 	(struct dcom_runtime *runtime, void *private_data,
 	 struct dcom_object **object);
 	void *private_data;

@@ -253,27 +253,33 @@ static void listener_ready(struct tevent_context *ev, struct tevent_fd *fde,
 	}
 }
 
-static int open_socket(int family, uint16_t port)
+static void set_port(struct sockaddr_storage *ss, uint16_t port)
 {
-	struct sockaddr_in sin = {.sin_family = AF_INET,
-				  .sin_port = htons(port)};
-	struct sockaddr_in6 sin6 = {.sin6_family = AF_INET6,
-				    .sin6_port = htons(port),
-				    .sin6_addr = IN6ADDR_ANY_INIT};
+	if (ss->ss_family == AF_INET) {
+		((struct sockaddr_in *)ss)->sin_port = htons(port);
+	} else {
+		((struct sockaddr_in6 *)ss)->sin6_port = htons(port);
+	}
+}
+
+static int open_socket(const struct sockaddr_storage *address, uint16_t port)
+{
+	struct sockaddr_storage ss = *address;
 	int one = 1, saved;
-	int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int fd = socket(ss.ss_family,
+			SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
 	if (fd < 0) {
 		return -1;
 	}
+	set_port(&ss, port);
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-	if (family == AF_INET6) {
+	if (ss.ss_family == AF_INET6) {
 		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one));
 	}
-	if (bind(fd,
-		 family == AF_INET ? (struct sockaddr *)&sin
-				   : (struct sockaddr *)&sin6,
-		 family == AF_INET ? sizeof(sin) : sizeof(sin6)) != 0 ||
+	if (bind(fd, (struct sockaddr *)&ss,
+		 ss.ss_family == AF_INET ? sizeof(struct sockaddr_in)
+					 : sizeof(struct sockaddr_in6)) != 0 ||
 	    listen(fd, BACKLOG) != 0) {
 		saved = errno;
 		close(fd);
@@ -309,30 +315,50 @@ static bool add_listener(struct dcom_runtime *runtime, int fd,
 	return true;
 }
 
-/* Both families on one port, or errno. Without IPv6 in the kernel, IPv4. */
+static void remove_listeners(struct dcom_runtime *runtime,
+			     const struct dcom_listener *until)
+{
+	while (runtime->listeners != until) {
+		struct dcom_listener *next = runtime->listeners->next;
+
+		talloc_free(runtime->listeners);
+		runtime->listeners = next;
+	}
+}
+
+/* Listen on all addresses, or on none and return the error. */
 static int listen_port(struct dcom_runtime *runtime, uint16_t port,
 		       const struct dcesrv_endpoint *endpoint)
 {
-	int fd4 = open_socket(AF_INET, port);
-	int fd6, error;
+	static const struct sockaddr_storage any[] = {
+		{.ss_family = AF_INET},
+		{.ss_family = AF_INET6},
+	};
+	const struct dcom_listener *before = runtime->listeners;
+	const struct sockaddr_storage *list = runtime->options.listen;
+	size_t count = runtime->options.num_listen;
+	bool all = count == 0;
 
-	if (fd4 < 0) {
-		return errno;
+	if (all) {
+		list = any;
+		count = ARRAY_SIZE(any);
 	}
-	fd6 = open_socket(AF_INET6, port);
-	if (fd6 < 0 && errno != EAFNOSUPPORT && errno != EADDRNOTAVAIL) {
-		error = errno;
-		close(fd4);
-		return error;
-	}
-	if (!add_listener(runtime, fd4, endpoint)) {
-		if (fd6 >= 0) {
-			close(fd6);
+	for (size_t i = 0; i < count; i++) {
+		int fd = open_socket(&list[i], port);
+		int error = fd < 0 ? errno : 0;
+
+		/* Without IPv6 in the kernel, IPv4 is all there is. */
+		if (all && i > 0 &&
+		    (error == EAFNOSUPPORT || error == EADDRNOTAVAIL)) {
+			continue;
 		}
-		return ENOMEM;
-	}
-	if (fd6 >= 0 && !add_listener(runtime, fd6, endpoint)) {
-		return ENOMEM;
+		if (error == 0 && !add_listener(runtime, fd, endpoint)) {
+			error = ENOMEM;
+		}
+		if (error != 0) {
+			remove_listeners(runtime, before);
+			return error;
+		}
 	}
 	return 0;
 }
@@ -385,12 +411,7 @@ NTSTATUS dcom_listen(struct dcom_runtime *runtime)
 void dcom_connections_close(struct dcom_runtime *runtime)
 {
 	runtime->stopping = true;
-	while (runtime->listeners != NULL) {
-		struct dcom_listener *next = runtime->listeners->next;
-
-		talloc_free(runtime->listeners);
-		runtime->listeners = next;
-	}
+	remove_listeners(runtime, NULL);
 	while (runtime->connections != NULL) {
 		talloc_free(runtime->connections);
 	}

@@ -81,10 +81,9 @@ static void complex_ping(struct dcom_call *call, struct ComplexPing *r)
 
 	*r->out.pSetId = *r->in.pSetId;
 	*r->out.pPingBackoffFactor = 0;
-	r->out.result =
-		W_ERROR(dcom_ping_complex(call->runtime, r->out.pSetId,
-					  r->in.SequenceNum, r->in.AddToSet,
-					  num_add, r->in.DelFromSet, num_del));
+	r->out.result = W_ERROR(dcom_ping_complex(
+		call->runtime, call->address, r->out.pSetId, r->in.SequenceNum,
+		r->in.AddToSet, num_add, r->in.DelFromSet, num_del));
 }
 
 static void server_alive2(struct dcom_call *call, struct ServerAlive2 *r)

@@ -13,14 +13,16 @@
 
 /* A set costs memory and everyone may make one: [MS-DCOM] leaves the resolver
  * open to unauthenticated callers. */
-#define MAX_SETS    10000
-#define MAX_MEMBERS 65536
+#define MAX_SETS	     10000
+#define MAX_SETS_PER_ADDRESS 500
+#define MAX_MEMBERS	     65536
 
 struct dcom_ping_set {
 	struct dcom_ping_set *prev, *next;
 	struct dcom_runtime *runtime;
 	struct hash_node node;
 	uint64_t id;
+	const char *address; /* of whoever created it */
 	uint16_t sequence;
 	struct timeval pinged;
 	/* Of OIDs, not objects: members may go before the set does. Each
@@ -46,6 +48,11 @@ static struct timeval expiry(const struct dcom_runtime *runtime)
 		limit.tv_usec += 1000000;
 	}
 	return limit;
+}
+
+uint64_t dcom_ping_set_id(const struct hash_node *node)
+{
+	return hash_entry(node, struct dcom_ping_set, node)->id;
 }
 
 static struct dcom_ping_set *set_find(struct dcom_runtime *runtime, uint64_t id)
@@ -134,17 +141,41 @@ static void set_expire(struct dcom_ping_set *set)
 	set_free(set);
 }
 
-static struct dcom_ping_set *set_create(struct dcom_runtime *runtime)
+static bool too_many_sets(const struct dcom_runtime *runtime,
+			  const char *address)
+{
+	size_t same = 0;
+
+	if (runtime->num_sets >= MAX_SETS) {
+		return true;
+	}
+	if (runtime->num_sets < MAX_SETS_PER_ADDRESS) {
+		return false;
+	}
+	for (const struct dcom_ping_set *set = runtime->set_list; set != NULL;
+	     set = set->next) {
+		same += strcmp(set->address, address) == 0;
+	}
+	return same >= MAX_SETS_PER_ADDRESS;
+}
+
+static struct dcom_ping_set *set_create(struct dcom_runtime *runtime,
+					const char *address)
 {
 	struct dcom_ping_set *set;
 
-	if (runtime->num_sets >= MAX_SETS) {
-		log_msg(LOG_WARNING, "there are %d ping sets, the limit",
-			MAX_SETS);
+	if (too_many_sets(runtime, address)) {
+		log_msg(LOG_WARNING, "%s: no new ping set, there are %zu",
+			address, runtime->num_sets);
 		return NULL;
 	}
 	set = talloc_zero(runtime, struct dcom_ping_set);
 	if (set == NULL) {
+		return NULL;
+	}
+	set->address = talloc_strdup(set, address);
+	if (set->address == NULL) {
+		talloc_free(set);
 		return NULL;
 	}
 	set->runtime = runtime;
@@ -213,15 +244,16 @@ static bool out_of_order(const struct dcom_ping_set *set, uint16_t sequence)
 	       sequence != 0;
 }
 
-uint32_t dcom_ping_complex(struct dcom_runtime *runtime, uint64_t *set_id,
-			   uint16_t sequence, const uint64_t *add,
-			   size_t num_add, const uint64_t *del, size_t num_del)
+uint32_t dcom_ping_complex(struct dcom_runtime *runtime, const char *address,
+			   uint64_t *set_id, uint16_t sequence,
+			   const uint64_t *add, size_t num_add,
+			   const uint64_t *del, size_t num_del)
 {
 	struct dcom_ping_set *set;
 	bool unknown = false;
 
 	if (*set_id == 0) {
-		set = set_create(runtime);
+		set = set_create(runtime, address);
 		if (set == NULL) {
 			return DCOM_WIN32_OUTOFMEMORY;
 		}

@@ -273,10 +273,14 @@ extern const struct dcom_rpc_interface dcom_endpoint_mapper; /* epm.c */
 /* ---- ping.c ---------------------------------------------------------- */
 
 bool dcom_ping_start(struct dcom_runtime *runtime);
+/* The ID of the set of a node in the runtime's table; for tests. */
+uint64_t dcom_ping_set_id(const struct hash_node *node);
 uint32_t dcom_ping_simple(struct dcom_runtime *runtime, uint64_t set_id);
-uint32_t dcom_ping_complex(struct dcom_runtime *runtime, uint64_t *set_id,
-			   uint16_t sequence, const uint64_t *add,
-			   size_t num_add, const uint64_t *del, size_t num_del);
+/* @param address  of the caller, for the limit of sets */
+uint32_t dcom_ping_complex(struct dcom_runtime *runtime, const char *address,
+			   uint64_t *set_id, uint16_t sequence,
+			   const uint64_t *add, size_t num_add,
+			   const uint64_t *del, size_t num_del);
 
 /* ---- remunknown.c, factory.c ----------------------------------------- */
 
