@@ -140,15 +140,7 @@ static bool unmap_check(struct scsi_task *task, const uint8_t *p,
 		uint32_t blocks = get_be32(d + 8);
 
 		if (lba > capacity || blocks > capacity - lba) {
-			struct scsi_sense sense = {
-				.key = SENSE_ILLEGAL_REQUEST,
-				.asc = ASC_LBA_OUT_OF_RANGE,
-				.info_valid = true,
-				.info = lba,
-			};
-
-			scsi_set_sense(task, &sense);
-			return false;
+			return scsi_refuse_lba(task, lba);
 		}
 		total += blocks;
 		if (total > SCSI_MAX_UNMAP) {

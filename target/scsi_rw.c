@@ -56,22 +56,7 @@ bool scsi_check_range(struct scsi_task *task, uint64_t lba, uint64_t blocks,
 	/* SBC-3 4.5: an LBA past the end, even with nothing to move; the end
 	 * itself is allowed then. */
 	if (lba > capacity || blocks > capacity - lba) {
-		struct scsi_sense sense = {
-			.key = SENSE_ILLEGAL_REQUEST,
-			.asc = ASC_LBA_OUT_OF_RANGE,
-			.info_valid = true,
-			.info = lba < capacity ? capacity : lba,
-		};
-
-		scsi_set_sense(task, &sense);
-		scsi_log(5,
-			 "disk %d: %s from %s: %llu blocks at %llu are "
-			 "past the end, %llu",
-			 (int)task->lu->config.index, task->op->name,
-			 task->nexus->initiator_name,
-			 (unsigned long long)blocks, (unsigned long long)lba,
-			 (unsigned long long)capacity);
-		return false;
+		return scsi_refuse_lba(task, lba < capacity ? capacity : lba);
 	}
 	if (blocks > max) {
 		return scsi_refuse_cdb(task, length_field(task), 7);

@@ -101,33 +101,64 @@ void scsi_set_sense(struct scsi_task *task, const struct scsi_sense *sense)
 	task->sense_len = scsi_sense_build(task->sense, descriptor, sense);
 }
 
-static void log_refusal(const struct scsi_task *task, uint8_t key, uint16_t asc)
+/* What the administrator sees of a refusal, once. */
+static void log_refusal(const struct scsi_task *task,
+			const struct scsi_sense *sense)
 {
-	int level = 5;
+	char command[16], where[64] = "";
+	int level = 3;
 
-	/* A unit attention is news, not a refusal; trouble with the medium
-	 * is for the administrator. */
-	if (key == SENSE_MEDIUM_ERROR || key == SENSE_HARDWARE_ERROR ||
-	    asc == ASC_SPACE_ALLOCATION_FAILED) {
-		level = 1;
+	/* A unit attention is news and a failed comparison an answer, neither
+	 * is a refusal. */
+	if (sense->key == SENSE_UNIT_ATTENTION ||
+	    sense->key == SENSE_MISCOMPARE) {
+		level = 5;
 	}
-	scsi_log(level, "disk %d: %s from %s: CHECK CONDITION %x/%02x/%02x",
+	snprintf(command, sizeof(command), "opcode %02x", task->cdb[0]);
+	if (sense->field_valid) {
+		snprintf(where, sizeof(where), ", %s byte %u",
+			 sense->in_cdb ? "CDB" : "parameter list",
+			 sense->field);
+	} else if (sense->info_valid) {
+		snprintf(where, sizeof(where), ", at %llu",
+			 (unsigned long long)sense->info);
+	}
+	scsi_log(level,
+		 "disk %d: %s from %s is answered with sense %x/%02x/%02x%s",
 		 task->lu != NULL ? (int)task->lu->config.index : -1,
-		 task->op != NULL ? task->op->name : "unknown command",
-		 task->nexus->initiator_name, key, asc >> 8, asc & 0xff);
+		 task->op != NULL ? task->op->name : command,
+		 task->nexus->initiator_name, sense->key, sense->asc >> 8,
+		 sense->asc & 0xff, where);
+}
+
+bool scsi_refuse_with(struct scsi_task *task, const struct scsi_sense *sense)
+{
+	scsi_set_sense(task, sense);
+	log_refusal(task, sense);
+	return false;
 }
 
 bool scsi_refuse(struct scsi_task *task, uint8_t key, uint16_t asc)
 {
 	struct scsi_sense sense = {.key = key, .asc = asc};
 
-	scsi_set_sense(task, &sense);
-	log_refusal(task, key, asc);
-	return false;
+	return scsi_refuse_with(task, &sense);
 }
 
-static void set_field(struct scsi_task *task, bool in_cdb, uint16_t byte,
-		      int bit)
+bool scsi_refuse_lba(struct scsi_task *task, uint64_t lba)
+{
+	struct scsi_sense sense = {
+		.key = SENSE_ILLEGAL_REQUEST,
+		.asc = ASC_LBA_OUT_OF_RANGE,
+		.info_valid = true,
+		.info = lba,
+	};
+
+	return scsi_refuse_with(task, &sense);
+}
+
+static bool refuse_field(struct scsi_task *task, bool in_cdb, uint16_t byte,
+			 int bit)
 {
 	struct scsi_sense sense = {
 		.key = SENSE_ILLEGAL_REQUEST,
@@ -139,18 +170,12 @@ static void set_field(struct scsi_task *task, bool in_cdb, uint16_t byte,
 		.field = byte,
 	};
 
-	scsi_set_sense(task, &sense);
-	scsi_log(5, "disk %d: %s from %s: invalid field in %s, byte %u bit %d",
-		 task->lu != NULL ? (int)task->lu->config.index : -1,
-		 task->op != NULL ? task->op->name : "unknown command",
-		 task->nexus->initiator_name, in_cdb ? "CDB" : "parameter list",
-		 byte, bit);
+	return scsi_refuse_with(task, &sense);
 }
 
 bool scsi_refuse_cdb(struct scsi_task *task, uint16_t byte, int bit)
 {
-	set_field(task, true, byte, bit);
-	return false;
+	return refuse_field(task, true, byte, bit);
 }
 
 bool scsi_fail(struct scsi_task *task, uint8_t key, uint16_t asc)
@@ -161,7 +186,7 @@ bool scsi_fail(struct scsi_task *task, uint8_t key, uint16_t asc)
 
 bool scsi_fail_parameter(struct scsi_task *task, uint16_t byte, int bit)
 {
-	set_field(task, false, byte, bit);
+	refuse_field(task, false, byte, bit);
 	return true;
 }
 
@@ -172,59 +197,68 @@ bool scsi_good(struct scsi_task *task)
 	return true;
 }
 
-static bool fail_miscompare(struct scsi_task *task)
-{
-	/* SBC-3 5.2: INFORMATION is the offset of the first byte that did not
-	 * match. */
-	struct scsi_sense sense = {
-		.key = SENSE_MISCOMPARE,
-		.asc = ASC_MISCOMPARE,
-		.info_valid = true,
-		.info = task->req.miscompare,
-	};
+struct meaning {
+	uint8_t key;
+	uint16_t asc;
+};
 
-	scsi_set_sense(task, &sense);
-	return true;
+/* A failed block request's errno in SCSI's terms; key 0: BUSY. */
+static struct meaning meaning_of(int error, bool reading)
+{
+	switch (error) {
+	case EILSEQ:
+		return (struct meaning){SENSE_MISCOMPARE, ASC_MISCOMPARE};
+	case EINVAL:
+		return (struct meaning){SENSE_ILLEGAL_REQUEST,
+					ASC_LBA_OUT_OF_RANGE};
+	case ENOSPC:
+	case EDQUOT:
+		return (struct meaning){SENSE_DATA_PROTECT,
+					ASC_SPACE_ALLOCATION_FAILED};
+	case EROFS:
+	case EPERM:
+		return (struct meaning){SENSE_DATA_PROTECT,
+					ASC_WRITE_PROTECTED};
+	case ENODEV:
+		return (struct meaning){SENSE_NOT_READY, ASC_NOT_READY_OFFLINE};
+	case ENOMEM:
+	case EAGAIN:
+		return (struct meaning){0, ASC_NONE};
+	case EIO:
+		return (struct meaning){SENSE_MEDIUM_ERROR,
+					reading ? ASC_UNRECOVERED_READ
+						: ASC_WRITE_ERROR};
+	default:
+		return (struct meaning){SENSE_HARDWARE_ERROR,
+					ASC_INTERNAL_FAILURE};
+	}
 }
 
 bool scsi_fail_io(struct scsi_task *task)
 {
-	bool reading = task->req.op == VHD_READ;
+	const struct vhd_req *req = &task->req;
+	struct meaning m = meaning_of(req->error, req->op == VHD_READ);
+	struct scsi_sense sense = {.key = m.key, .asc = m.asc};
 
-	scsi_log(task->req.error == EILSEQ ? 5 : 1,
+	/* Trouble with the disk is for the administrator; that two blocks
+	 * differ is what the initiator wanted to know. */
+	scsi_log(req->error == EILSEQ ? 5 : 1,
 		 "disk %d: %s of %llu bytes at %llu for %s: %s",
 		 (int)task->lu->config.index, task->op->name,
-		 (unsigned long long)task->req.length,
-		 (unsigned long long)task->req.offset,
-		 task->nexus->initiator_name, strerror(task->req.error));
-
-	switch (task->req.error) {
-	case EILSEQ:
-		return fail_miscompare(task);
-	case EINVAL:
-		return scsi_fail(task, SENSE_ILLEGAL_REQUEST,
-				 ASC_LBA_OUT_OF_RANGE);
-	case ENOSPC:
-	case EDQUOT:
-		return scsi_fail(task, SENSE_DATA_PROTECT,
-				 ASC_SPACE_ALLOCATION_FAILED);
-	case EROFS:
-	case EPERM:
-		return scsi_fail(task, SENSE_DATA_PROTECT, ASC_WRITE_PROTECTED);
-	case ENODEV:
-		return scsi_fail(task, SENSE_NOT_READY, ASC_NOT_READY_OFFLINE);
-	case ENOMEM:
-	case EAGAIN:
+		 (unsigned long long)req->length,
+		 (unsigned long long)req->offset, task->nexus->initiator_name,
+		 strerror(req->error));
+	if (m.key == 0) {
 		task->status = SCSI_BUSY;
 		task->sense_len = 0;
 		task->data_in_len = 0;
 		return true;
-	case EIO:
-		return scsi_fail(task, SENSE_MEDIUM_ERROR,
-				 reading ? ASC_UNRECOVERED_READ
-					 : ASC_WRITE_ERROR);
-	default:
-		return scsi_fail(task, SENSE_HARDWARE_ERROR,
-				 ASC_INTERNAL_FAILURE);
 	}
+	if (req->error == EILSEQ) {
+		/* SBC-3 5.2: the offset of the first byte that differs */
+		sense.info_valid = true;
+		sense.info = req->miscompare;
+	}
+	scsi_set_sense(task, &sense);
+	return true;
 }

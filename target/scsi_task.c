@@ -87,8 +87,6 @@ static bool find_opcode(struct scsi_task *task)
 		if (known) {
 			return scsi_refuse_cdb(task, 1, 4);
 		}
-		scsi_log(5, "%s: opcode %02x is not supported",
-			 task->nexus->initiator_name, task->cdb[0]);
 		return scsi_refuse(task, SENSE_ILLEGAL_REQUEST,
 				   ASC_INVALID_OPCODE);
 	}

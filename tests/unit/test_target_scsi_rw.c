@@ -703,6 +703,49 @@ static void lba_status(void **state)
 	assert_sense(b, bench_cdb(b, cdb, 16), LBA_OUT_OF_RANGE);
 }
 
+static unsigned log_lines;
+static char log_last[512];
+
+static void count_log(int level, const char *message)
+{
+	if (level <= 3) {
+		log_lines++;
+		snprintf(log_last, sizeof(log_last), "%s", message);
+	}
+}
+
+/* Every refusal is logged once, with who asked what of which disk. */
+static void refusals_are_logged_once(void **state)
+{
+	struct bench *b = *state;
+	uint8_t data[512] = {0};
+
+	scsi_set_log(count_log);
+	assert_sense(b, block_op(b, 0x28, 0, BENCH_BLOCKS, 1, NULL, 0),
+		     LBA_OUT_OF_RANGE);
+	assert_int_equal(log_lines, 1);
+	assert_string_equal(log_last,
+			    "disk 7: READ(10) from iqn.2026-01.example:one is "
+			    "answered with sense 5/21/00, at 16384");
+	assert_sense(b, RUN(b, 0xfe, 0, 0, 0, 0, 0), INVALID_OPCODE);
+	assert_int_equal(log_lines, 2);
+	assert_non_null(strstr(log_last, "opcode fe"));
+	assert_sense(b, RUN(b, 0x12, 0, 1, 0, 36, 0), INVALID_CDB);
+	assert_int_equal(log_lines, 3);
+	assert_non_null(strstr(log_last, "CDB byte 2"));
+	b->disk.fail = EIO;
+	b->disk.fail_op = -1;
+	assert_sense(b, block_op(b, 0x2a, 0, 0, 1, data, 512), 0x30c00);
+	assert_int_equal(log_lines, 4);
+	b->disk.fail = 0;
+	/* what goes well is not */
+	assert_good(block_op(b, 0x2a, 0, 0, 1, data, 512));
+	scsi_lu_capacity_changed(b->lu);
+	bench_clear_ua(b);
+	assert_int_equal(log_lines, 4);
+	scsi_set_log(NULL);
+}
+
 /* A command of many steps ends when its task is aborted. */
 static void aborted_command(void **state)
 {
@@ -758,6 +801,7 @@ int main(void)
 		BENCH_TEST(start_and_stop),
 		BENCH_TEST(defects),
 		BENCH_TEST(lba_status),
+		BENCH_TEST(refusals_are_logged_once),
 		BENCH_TEST(aborted_command),
 	};
 
