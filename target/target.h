@@ -38,7 +38,8 @@ struct iscsi_login_event {
 
 struct iscsi_server_ops {
 	/* Every login attempt that got as far as an initiator name. */
-	void (*login)(const struct iscsi_login_event *event, void *private_data);
+	void (*login)(const struct iscsi_login_event *event,
+		      void *private_data);
 	/* A session has begun or ended; @tgt NULL for discovery. Counters
 	 * and lists are up to date when it is called. */
 	void (*session_changed)(struct iscsi_tgt *tgt, void *private_data);
@@ -60,9 +61,8 @@ struct iscsi_server *iscsi_server_create(TALLOC_CTX *mem_ctx,
 
 /* Listen on / stop listening on an address and port. Connections already
  * accepted stay. @return 0 or errno */
-int iscsi_portal_add(struct iscsi_server *server,
-		     const struct sockaddr *addr, socklen_t len,
-		     uint16_t portal_group_tag);
+int iscsi_portal_add(struct iscsi_server *server, const struct sockaddr *addr,
+		     socklen_t len, uint16_t portal_group_tag);
 /* What a portal is bound to: tells the port where 0 was asked for. */
 int iscsi_portal_address(struct iscsi_server *server,
 			 const struct sockaddr *asked, socklen_t len,
@@ -129,7 +129,7 @@ struct iscsi_tgt_config {
 	const struct iscsi_lun {
 		uint16_t lun;
 		struct iscsi_lu *lu;
-	} *luns; /* any order */
+	} * luns; /* any order */
 	size_t num_luns;
 };
 
