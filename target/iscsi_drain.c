@@ -137,8 +137,18 @@ static void lane_got_drain(struct msg *msg, void *receiver)
 	struct lane *lane = receiver;
 	struct list_head *pos, *n;
 
-	list_for_each_safe(pos, n, &lane->sessions) end_tasks(
-		list_entry(pos, struct iscsi_session, lane_link), node->drain);
+	list_for_each_safe(pos, n, &lane->sessions)
+	{
+		struct iscsi_session *session =
+			list_entry(pos, struct iscsi_session, lane_link);
+
+		if (node->drain->close && session->conn &&
+		    session->tgt == node->drain->tgt &&
+		    session->id != node->drain->origin)
+			iscsi_conn_close(session->conn);
+		else
+			end_tasks(session, node->drain);
+	}
 	list_add_tail(&node->link, &lane->drains);
 	iscsi_drain_check(lane);
 }

@@ -26,6 +26,7 @@ struct tmf_msg {
 	struct msg msg;
 	uint64_t conn_id;
 	uint32_t itt;
+	bool close;
 };
 
 static void lane_got_tmf_done(struct msg *msg, void *receiver)
@@ -33,8 +34,11 @@ static void lane_got_tmf_done(struct msg *msg, void *receiver)
 	struct tmf_msg *m = (struct tmf_msg *)(void *)msg;
 	struct iscsi_conn *conn = iscsi_conn_find(receiver, m->conn_id);
 
-	if (conn && conn->state == CONN_FULL)
+	if (conn && conn->state == CONN_FULL) {
 		tmf_respond(conn, m->itt, ISCSI_TMF_COMPLETE);
+		if (m->close)
+			iscsi_conn_finish(conn);
+	}
 	free(m);
 }
 
@@ -47,6 +51,7 @@ static void tmf_drained(struct iscsi_drain *drain)
 	m->msg.handle = lane_got_tmf_done;
 	m->conn_id = drain->conn_id;
 	m->itt = drain->tag;
+	m->close = drain->close;
 	msgq_post(&drain->lane->inbox, &m->msg);
 }
 
@@ -155,7 +160,8 @@ static void lu_function(struct iscsi_conn *conn, const uint8_t *bhs,
 	iscsi_drain_start(drain, NULL);
 }
 
-static void target_reset(struct iscsi_conn *conn, const uint8_t *bhs)
+/* Cold is as after power-on: no session survives (11.5.1). */
+static void target_reset(struct iscsi_conn *conn, const uint8_t *bhs, bool cold)
 {
 	struct iscsi_session *session = conn->session;
 	struct iscsi_drain *drain = tmf_drain(conn, get_be32(bhs + 16));
@@ -164,6 +170,8 @@ static void target_reset(struct iscsi_conn *conn, const uint8_t *bhs)
 	if (!drain)
 		return;
 	drain->tgt = iscsi_tgt_ref(session->tgt);
+	drain->close = cold;
+	drain->origin = session->id;
 	if (session->conf) {
 		map = session->conf->map;
 		for (uint32_t i = 0; i < map->count; i++)
@@ -191,14 +199,14 @@ void iscsi_tmf(struct iscsi_conn *conn, const uint8_t *bhs)
 		lu_function(conn, bhs, function);
 		break;
 	case ISCSI_TMF_WARM_RESET:
-		target_reset(conn, bhs);
+	case ISCSI_TMF_COLD_RESET:
+		target_reset(conn, bhs, function == ISCSI_TMF_COLD_RESET);
 		break;
 	case ISCSI_TMF_REASSIGN:
 		/* 11.6.1: needs error recovery level 2 */
 		tmf_respond(conn, itt, ISCSI_TMF_NO_REASSIGN);
 		break;
 	case ISCSI_TMF_CLEAR_ACA:
-	case ISCSI_TMF_COLD_RESET:
 		tmf_respond(conn, itt, ISCSI_TMF_UNSUPPORTED);
 		break;
 	default:

@@ -440,6 +440,19 @@ static void test_clear_task_set_of_others(void **state)
 	peer_close(q);
 }
 
+static void test_cold_reset(void **state)
+{
+	struct peer *p = peer_new(b, "ImmediateData=No"), *q = second();
+
+	pending(p);
+	tmf(p, ISCSI_TMF_COLD_RESET, ISCSI_TAG_NONE, 0, 0, ISCSI_TMF_COMPLETE);
+	peer_expect_close(p);
+	peer_expect_close(q);
+	peer_close(p);
+	peer_close(q);
+	peer_close(peer_new(b, ""));
+}
+
 /* ---- changed configuration
  * ------------------------------------------------------------------ */
 
@@ -661,6 +674,7 @@ int main(void)
 		cmocka_unit_test(test_abort_missing),
 		cmocka_unit_test(test_task_sets),
 		cmocka_unit_test(test_clear_task_set_of_others),
+		cmocka_unit_test(test_cold_reset),
 		cmocka_unit_test(test_target_removed),
 		cmocka_unit_test(test_no_longer_listed),
 		cmocka_unit_test(test_renamed),
