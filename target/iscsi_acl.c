@@ -6,6 +6,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "target/iscsi_lookup.h"
+
 int iscsi_acl_parse(const struct iscsi_id *id, struct iscsi_acl_id *out)
 {
 	memset(out, 0, sizeof(*out));
@@ -26,7 +28,8 @@ int iscsi_acl_parse(const struct iscsi_id *id, struct iscsi_acl_id *out)
 }
 
 static bool id_matches(const struct iscsi_acl_id *id, const char *initiator,
-		       const struct sockaddr_storage *peer)
+		       const struct sockaddr_storage *peer,
+		       const struct iscsi_lookup *lookup)
 {
 	switch (id->method) {
 	case ISCSI_ID_IQN:
@@ -43,15 +46,16 @@ static bool id_matches(const struct iscsi_acl_id *id, const char *initiator,
 				       ->sin6_addr,
 			      sizeof(id->in6)) == 0;
 	default:
-		return false;
+		return iscsi_lookup_matched(lookup, id);
 	}
 }
 
 bool iscsi_acl_check(const struct iscsi_conf *conf, const char *initiator,
-		     const struct sockaddr_storage *peer)
+		     const struct sockaddr_storage *peer,
+		     const struct iscsi_lookup *lookup)
 {
 	for (size_t i = 0; i < conf->num_ids; i++) {
-		if (id_matches(&conf->ids[i], initiator, peer))
+		if (id_matches(&conf->ids[i], initiator, peer, lookup))
 			return true;
 	}
 	return false;

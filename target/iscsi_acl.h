@@ -2,9 +2,9 @@
 /*
  * Who may use a target: the list of initiator identifications.
  *
- * IQNs compare without regard to case. Addresses compare as addresses. Names
- * (DNS, NetBIOS) and MAC addresses cannot be compared on a lane, which must not
- * wait for a resolver: such an entry matches no one.
+ * IQNs compare without regard to case, addresses as addresses. What has to be
+ * looked up (DNS, NetBIOS, MAC) counts when the login's look-up found it to be
+ * the peer's: see iscsi_lookup.h.
  */
 #ifndef ISTM_TARGET_ISCSI_ACL_H
 #define ISTM_TARGET_ISCSI_ACL_H
@@ -17,9 +17,12 @@
  * EINVAL: an address that is none, which then matches nobody. */
 int iscsi_acl_parse(const struct iscsi_id *id, struct iscsi_acl_id *out);
 
-/* Any thread. @param initiator InitiatorName in lower case */
+/* Any thread. @param initiator InitiatorName in lower case
+ * @param lookup what the session's look-up found, or NULL */
+struct iscsi_lookup;
 bool iscsi_acl_check(const struct iscsi_conf *conf, const char *initiator,
-		     const struct sockaddr_storage *peer);
+		     const struct sockaddr_storage *peer,
+		     const struct iscsi_lookup *lookup);
 
 /* Lower case, as iSCSI names compare (RFC 7143 4.2.7.2); ASCII only: names of
  * initiators beyond it have been through stringprep. @return false when it is

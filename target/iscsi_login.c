@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "target/iscsi_acl.h"
+#include "target/iscsi_lookup.h"
 
 void iscsi_login_free(struct iscsi_login *login)
 {
@@ -38,11 +39,10 @@ bool iscsi_refuse(struct iscsi_refusal *refusal, uint16_t status,
 
 const char *iscsi_login_value(struct iscsi_login *login, const char *name)
 {
-	struct iscsi_text_iter it = {login->in.data,
-				     login->in.data + login->in.len};
+	struct iscsi_text_iter it = iscsi_text_pairs(&login->in);
 	const char *key, *value;
 
-	while (login->in.len && iscsi_text_next(&it, &key, &value) > 0) {
+	while (iscsi_text_next(&it, &key, &value) > 0) {
 		size_t len = strlen(name);
 
 		if (strncmp(key, name, len) == 0 && key[len] == '=')
@@ -210,6 +210,23 @@ static void take_conf(struct iscsi_login *login, struct iscsi_conf *conf)
 	login->ours.first_burst = conf->first_burst;
 }
 
+/* May the initiator use the target? The answer may take a look-up. */
+static bool admitted(struct iscsi_conn *conn, struct iscsi_refusal *refusal)
+{
+	struct iscsi_session *session = conn->session;
+	struct iscsi_login *login = conn->login;
+
+	if (iscsi_acl_check(login->conf, session->initiator, &conn->peer,
+			    session->lookup))
+		return true;
+	if (!session->lookup && iscsi_lookup_start(conn, login->conf) == 0) {
+		login->looking_up = true;
+		return true;
+	}
+	return iscsi_refuse(refusal, ISCSI_LOGIN_FORBIDDEN,
+			    "the target does not list the initiator");
+}
+
 static bool find_target(struct iscsi_conn *conn, const char *name,
 			struct iscsi_refusal *refusal)
 {
@@ -228,10 +245,7 @@ static bool find_target(struct iscsi_conn *conn, const char *name,
 	if (!conf->enabled)
 		return iscsi_refuse(refusal, ISCSI_LOGIN_UNAVAILABLE,
 				    "the target is disabled");
-	if (!iscsi_acl_check(conf, conn->session->initiator, &conn->peer))
-		return iscsi_refuse(refusal, ISCSI_LOGIN_FORBIDDEN,
-				    "the target does not list the initiator");
-	return true;
+	return admitted(conn, refusal);
 }
 
 /* 6.3.1: the first request names initiator, session type and target. */
@@ -259,6 +273,9 @@ static bool login_identify(struct iscsi_conn *conn,
 		login->ours.target_mrdsl = 65536;
 		if (login->tsih)
 			return login_join(conn, refusal);
+		/* What SendTargets may show: with nothing to look up, all is
+		 * known. */
+		login->looking_up = iscsi_lookup_start(conn, NULL) == 0;
 		return true;
 	}
 	if (!target)
@@ -342,13 +359,11 @@ static bool login_key(struct iscsi_conn *conn, const char *name,
 static bool login_keys(struct iscsi_conn *conn, struct iscsi_refusal *refusal)
 {
 	struct iscsi_login *login = conn->login;
-	struct iscsi_text_iter it = {login->in.data,
-				     login->in.data + login->in.len};
+	struct iscsi_text_iter it = iscsi_text_pairs(&login->in);
 	const char *key, *value;
 	int ret = 0;
 
-	while (login->in.len &&
-	       (ret = iscsi_text_next(&it, &key, &value)) > 0) {
+	while ((ret = iscsi_text_next(&it, &key, &value)) > 0) {
 		if (!login_key(conn, key, value, refusal))
 			return false;
 	}
@@ -431,7 +446,8 @@ static bool final_check(struct iscsi_conn *conn, struct iscsi_refusal *refusal)
 	if (!conf->enabled)
 		return iscsi_refuse(refusal, ISCSI_LOGIN_UNAVAILABLE,
 				    "the target is disabled");
-	if (!iscsi_acl_check(conf, session->initiator, &conn->peer))
+	if (!iscsi_acl_check(conf, session->initiator, &conn->peer,
+			     session->lookup))
 		return iscsi_refuse(refusal, ISCSI_LOGIN_FORBIDDEN,
 				    "the target does not list the initiator");
 	if (conf->chap && !session->chap_used)
@@ -483,17 +499,6 @@ static bool login_finish(struct iscsi_conn *conn, struct iscsi_refusal *refusal)
 	return true;
 }
 
-void iscsi_login_resume(struct iscsi_conn *conn)
-{
-	struct iscsi_refusal refusal;
-
-	conn->waiting = false;
-	if (!login_finish(conn, &refusal))
-		login_refused(conn, &refusal);
-	else if (!conn->waiting)
-		iscsi_conn_runnable(conn);
-}
-
 static bool may_leave_security(struct iscsi_login *login,
 			       struct iscsi_refusal *refusal)
 {
@@ -516,6 +521,8 @@ static bool login_step(struct iscsi_conn *conn, struct iscsi_refusal *refusal)
 		if (!login_identify(conn, refusal))
 			return false;
 		login->identified = true;
+		if (login->looking_up)
+			return true; /* iscsi_login_resume() */
 	}
 	if (!login_keys(conn, refusal))
 		return false;
@@ -563,9 +570,42 @@ static bool login_request(struct iscsi_conn *conn, const uint8_t *data,
 		return true;
 	}
 	ok = login_step(conn, refusal);
+	if (conn->login && !conn->login->looking_up)
+		iscsi_text_free(&conn->login->in);
+	return ok;
+}
+
+/* The look-up of the peer's names is done: the request may go on. */
+static bool login_looked_up(struct iscsi_conn *conn,
+			    struct iscsi_refusal *refusal)
+{
+	struct iscsi_login *login = conn->login;
+	bool ok;
+
+	login->looking_up = false;
+	ok = (login->discovery || admitted(conn, refusal)) &&
+	     login_step(conn, refusal);
 	if (conn->login)
 		iscsi_text_free(&conn->login->in);
 	return ok;
+}
+
+void iscsi_login_resume(struct iscsi_conn *conn)
+{
+	struct iscsi_refusal refusal;
+	bool ok;
+
+	conn->waiting = false;
+	if (conn->login->looking_up)
+		ok = login_looked_up(conn, &refusal);
+	else
+		ok = login_finish(conn, &refusal);
+	if (conn->state == CONN_DEAD)
+		return;
+	if (!ok)
+		login_refused(conn, &refusal);
+	else if (!conn->waiting)
+		iscsi_conn_runnable(conn);
 }
 
 void iscsi_login_pdu(struct iscsi_conn *conn, const uint8_t *data, uint32_t len)

@@ -24,8 +24,8 @@ struct iscsi_login {
 	bool identified; /* names are known, the target is found */
 	bool discovery;
 	bool chap_needed;
-	bool declared;	/* our MaxRecvDataSegmentLength has been sent */
-	bool finishing; /* all is agreed, the final response is due */
+	bool declared;	 /* our MaxRecvDataSegmentLength has been sent */
+	bool looking_up; /* names of the peer, on another thread */
 	uint8_t stage, flags;
 	uint32_t itt;
 	uint16_t tsih;

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "target/iscsi_lookup.h"
 #include "target/iscsi_session.h"
 
 /* ---- helpers ----------------------------------------------------------------
@@ -202,6 +203,8 @@ static int server_destructor(struct iscsi_server *server)
 	/* No callbacks from what the lanes report while they end: their
 	 * owner is going away. */
 	memset(&server->ops, 0, sizeof(server->ops));
+	if (server->resolver)
+		iscsi_resolver_stop(server->resolver);
 	stop_lanes(server);
 	TALLOC_FREE(server->inbox_fde);
 	msgq_drain(&server->inbox, server);
@@ -274,7 +277,10 @@ struct iscsi_server *iscsi_server_create(TALLOC_CTX *mem_ctx,
 	server->inbox_fde =
 		tevent_add_fd(ev, server, server->inbox.efd, TEVENT_FD_READ,
 			      server_inbox_ready, server);
-	error = server->inbox_fde ? start_lanes(server, lanes) : ENOMEM;
+	server->resolver = iscsi_resolver_create();
+	error = server->inbox_fde && server->resolver
+			? start_lanes(server, lanes)
+			: ENOMEM;
 	if (error) {
 		talloc_free(server);
 		errno = error;

@@ -140,6 +140,7 @@ struct iscsi_server {
 	struct tevent_fd *inbox_fde;
 	unsigned num_lanes;
 	struct lane *lanes;
+	struct iscsi_resolver *resolver;
 
 	pthread_mutex_t lock;
 	/* Under lock. */

@@ -68,7 +68,7 @@ static void lane_got_wake(struct msg *msg, void *receiver)
 	struct iscsi_conn *conn = iscsi_conn_find(receiver, m->id);
 
 	free(m);
-	if (conn && conn->waiting)
+	if (conn && conn->waiting && conn->state == CONN_LOGIN)
 		iscsi_login_resume(conn);
 }
 
@@ -247,6 +247,7 @@ void iscsi_session_reap(struct iscsi_session *session)
 		iscsi_report_session_end(lane->server, session->record);
 	if (session->conf)
 		iscsi_conf_unref(session->conf);
+	free(session->lookup);
 	if (session->tgt)
 		iscsi_tgt_unref(session->tgt);
 	free(session);
@@ -294,7 +295,8 @@ void iscsi_session_conf_changed(struct iscsi_session *session)
 	iscsi_conf_unref(old);
 	if (session->conn &&
 	    (!conf->enabled ||
-	     !iscsi_acl_check(conf, session->initiator, &session->conn->peer)))
+	     !iscsi_acl_check(conf, session->initiator, &session->conn->peer,
+			      session->lookup)))
 		iscsi_async_logout(session->conn);
 }
 

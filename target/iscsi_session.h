@@ -50,6 +50,7 @@ struct iscsi_session {
 	struct list_head lane_link;
 	struct iscsi_conn *conn; /* MaxConnections=1; NULL when it has gone */
 	struct iscsi_conf *conf;
+	struct iscsi_lookup *lookup; /* of the peer's names; may be NULL */
 	struct scsi_nexus *nexus;
 	struct iscsi_params params;
 	struct iscsi_record *record;

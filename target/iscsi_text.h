@@ -33,6 +33,14 @@ struct iscsi_text {
 	bool failed; /* out of memory or too long; nothing more is added */
 };
 
+/* Walk over the pairs of a text. */
+static inline struct iscsi_text_iter iscsi_text_pairs(struct iscsi_text *text)
+{
+	const char *p = text->data ? text->data : "";
+
+	return (struct iscsi_text_iter){p, p + text->len};
+}
+
 void iscsi_text_append(struct iscsi_text *text, const void *data, size_t len,
 		       size_t limit);
 void iscsi_text_add(struct iscsi_text *text, const char *key,

@@ -93,7 +93,8 @@ static void send_targets(struct iscsi_conn *conn, const char *value,
 		if (name[0] && strcmp(name, conf->name) != 0)
 			continue;
 		if (conf->enabled &&
-		    iscsi_acl_check(conf, session->initiator, &conn->peer))
+		    iscsi_acl_check(conf, session->initiator, &conn->peer,
+				    session->lookup))
 			add_target(text, conf, &portals);
 	}
 	pthread_mutex_unlock(&server->lock);
@@ -169,14 +170,12 @@ static void text_respond(struct iscsi_conn *conn, uint8_t flags)
 /* The keys of a whole request. @return false when it is malformed */
 static bool text_parse(struct iscsi_conn *conn)
 {
-	struct iscsi_text_iter it = {conn->text_in.data,
-				     conn->text_in.data + conn->text_in.len};
+	struct iscsi_text_iter it = iscsi_text_pairs(&conn->text_in);
 	const char *key, *value;
 	uint64_t seen = 0;
 	int ret = 0;
 
-	while (conn->text_in.len &&
-	       (ret = iscsi_text_next(&it, &key, &value)) > 0) {
+	while ((ret = iscsi_text_next(&it, &key, &value)) > 0) {
 		const struct iscsi_key *k = iscsi_key_find(key);
 
 		if (k) {

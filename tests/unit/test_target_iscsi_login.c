@@ -4,6 +4,7 @@
 #include "target_iscsi_bench.h"
 
 #include "target/iscsi_chap.h"
+#include "target/iscsi_lookup.h"
 
 #define SEC_STAY    (ISCSI_STAGE_SECURITY << 2)
 #define SEC_TO_OP   (ISCSI_LOGIN_TRANSIT | ISCSI_STAGE_OP)
@@ -591,6 +592,85 @@ static void test_address_ids(void **state)
 	assert_int_equal(iscsi_tgt_update(b->tgt, &config), 0);
 }
 
+/* What takes a look-up: the login waits for it, and only the login. */
+static void test_looked_up_ids(void **state)
+{
+	static const struct iscsi_id named[] = {
+		{ISCSI_ID_DNS, "127.0.0.2"},
+		{ISCSI_ID_DNS, "LocalHost"},
+	};
+	static const struct iscsi_id other[] = {
+		{ISCSI_ID_DNS, "127.0.0.2"},
+		{ISCSI_ID_NETBIOS, "127.0.0.3"},
+		{ISCSI_ID_MAC, "00-11-22-33-44-55"},
+		{ISCSI_ID_MAC, "nonsense"},
+	};
+	struct iscsi_tgt_config config = bench_config(b);
+	struct peer *p;
+
+	config.ids = named;
+	config.num_ids = 2;
+	assert_int_equal(iscsi_tgt_update(b->tgt, &config), 0);
+	p = peer_connect(b);
+	assert_int_equal(peer_login_step(p, OP_TO_FULL,
+					 "InitiatorName=iqn.2026-01.test:any;"
+					 "TargetName=" TARGET ";InitialR2T=No"),
+			 0);
+	assert_string_equal(peer_value(p, "InitialR2T"), "No");
+	peer_ready(p);
+	peer_close(p);
+	p = discovery("iqn.2026-01.test:any");
+	send_text(p, ISCSI_FLAG_FINAL, ISCSI_TAG_NONE, "SendTargets=All");
+	peer_expect(p, ISCSI_OP_TEXT_RSP);
+	assert_string_equal(peer_value(p, "TargetName"), TARGET);
+	peer_close(p);
+
+	config.ids = other;
+	config.num_ids = 4;
+	assert_int_equal(iscsi_tgt_update(b->tgt, &config), 0);
+	refused(OP_TO_FULL, NAMES, ISCSI_LOGIN_FORBIDDEN);
+	p = discovery(INITIATOR);
+	send_text(p, ISCSI_FLAG_FINAL, ISCSI_TAG_NONE, "SendTargets=All");
+	peer_expect(p, ISCSI_OP_TEXT_RSP);
+	assert_int_equal(p->len, 0);
+	peer_close(p);
+	/* nobody may speak while the target thinks */
+	p = peer_connect(b);
+	{
+		uint8_t bhs[96] = {ISCSI_OP_LOGIN | ISCSI_OP_IMMEDIATE,
+				   OP_TO_FULL};
+		char text[256];
+		size_t len = text_of(NAMES, text);
+		uint8_t all[48 + 256 + 48] = {0};
+
+		put_be24(bhs + 5, (uint32_t)len);
+		memcpy(all, bhs, 48);
+		memcpy(all + 48, text, len);
+		peer_write(p, all, 48 + ((len + 3) & ~3u) + 48);
+		while (peer_recv(p) >= 0) {
+		}
+	}
+	peer_close(p);
+	config = bench_config(b);
+	assert_int_equal(iscsi_tgt_update(b->tgt, &config), 0);
+}
+
+static void test_macs(void **state)
+{
+	static const uint8_t mac[6] = {0x00, 0x1a, 0xff, 3, 4, 5};
+	uint8_t out[6];
+
+	assert_true(iscsi_mac_parse("00-1a-FF-03-04-05", out));
+	assert_memory_equal(out, mac, 6);
+	assert_true(iscsi_mac_parse("00:1A:ff:03:04:05", out));
+	assert_true(iscsi_mac_parse("001aff030405", out));
+	assert_memory_equal(out, mac, 6);
+	assert_false(iscsi_mac_parse("00-1a-ff-03-04", out));
+	assert_false(iscsi_mac_parse("00-1a-ff-03-04-05-06", out));
+	assert_false(iscsi_mac_parse("00-1a-ff-03-04-0", out));
+	assert_false(iscsi_mac_parse("", out));
+}
+
 static void test_events(void **state)
 {
 	struct bench *shared = b;
@@ -631,6 +711,8 @@ int main(void)
 		cmocka_unit_test(test_long_answer),
 		cmocka_unit_test(test_text_in_normal_session),
 		cmocka_unit_test(test_address_ids),
+		cmocka_unit_test(test_looked_up_ids),
+		cmocka_unit_test(test_macs),
 		cmocka_unit_test(test_events),
 	};
 
