@@ -11,19 +11,63 @@
 /* ---- disks and volumes ----------------------------------------------------
  */
 
-/* Always empty, as Windows has it (<7>, <8>, <58>, <71>). */
+/*
+ * Windows returns an empty enumeration (<7>, <8>, <58>, <71>). The form of the
+ * path is that of Appendix B <3>, which clients know; the index leads from a
+ * volume to its disk.
+ */
+static void disk2(const struct model_block_device *device, struct DISK2 *out)
+{
+	char path[32];
+
+	snprintf(path, sizeof(path), "\\\\.\\PhysicalDrive%u", device->index);
+	*out = (struct DISK2){
+		.dwIndex = device->index,
+		.hySize = device->size,
+	};
+	WCHAR_SET(out->szWin32Path, path);
+}
+
 static HRESULT device_EnumDisks(struct dcom_call *call, void *self,
 				struct ILocalDeviceMgr_EnumDisks *r)
 {
-	return istm_return_enum(istm_of(self), call, ISTM_ENUM_DISK, NULL, 0,
-				r->out.ppEnumDisk);
+	TALLOC_CTX *mem_ctx = dcom_call_mem(call);
+	struct model_block_device *devices = NULL;
+	size_t count = model_block_devices(model_of(self), mem_ctx, &devices);
+	struct DISK *items = talloc_zero_array(mem_ctx, struct DISK, count);
+
+	if (items == NULL) {
+		return ISTM_OUT_OF_MEMORY;
+	}
+	for (size_t i = 0; i < count; i++) {
+		struct DISK2 d;
+
+		disk2(&devices[i], &d);
+		items[i].dwIndex = d.dwIndex;
+		items[i].hySize = d.hySize;
+		memcpy(items[i].szWin32Path, d.szWin32Path,
+		       sizeof(items[i].szWin32Path));
+	}
+	return istm_return_enum(istm_of(self), call, ISTM_ENUM_DISK, items,
+				count, r->out.ppEnumDisk);
 }
 
 static HRESULT device_EnumDisks2(struct dcom_call *call, void *self,
 				 struct ILocalDeviceMgr2_EnumDisks2 *r)
 {
-	return istm_return_enum(istm_of(self), call, ISTM_ENUM_DISK2, NULL, 0,
-				r->out.ppEnumDisk);
+	TALLOC_CTX *mem_ctx = dcom_call_mem(call);
+	struct model_block_device *devices = NULL;
+	size_t count = model_block_devices(model_of(self), mem_ctx, &devices);
+	struct DISK2 *items = talloc_zero_array(mem_ctx, struct DISK2, count);
+
+	if (items == NULL) {
+		return ISTM_OUT_OF_MEMORY;
+	}
+	for (size_t i = 0; i < count; i++) {
+		disk2(&devices[i], &items[i]);
+	}
+	return istm_return_enum(istm_of(self), call, ISTM_ENUM_DISK2, items,
+				count, r->out.ppEnumDisk);
 }
 
 static HRESULT device_EnumVolumes(struct dcom_call *call, void *self,

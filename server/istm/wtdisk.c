@@ -65,6 +65,8 @@ WTDISK_GET(Flags, IWTDisk, pFlags, disk->flags)
 /* So are those of DeviceStatus. */
 WTDISK_GET(Status, IWTDisk, pStatus,
 	   (enum DeviceStatus)model_disk_status(model_of(self), disk))
+/* Windows answers E_NOTIMPL (<93>). */
+WTDISK_GET(Assigned, IWTDisk, pAssigned, model_disk_assigned(disk))
 WTDISK_GET_STRING(Description, IWTDisk, pDescription, disk->description)
 
 static HRESULT wtdisk_put_Description(struct dcom_call *call, void *self,
@@ -493,6 +495,7 @@ static const struct IWTDisk_vtbl wtdisk_methods = {
 	.get_Type = wtdisk_get_Type,
 	.get_Flags = wtdisk_get_Flags,
 	.get_Status = wtdisk_get_Status,
+	.get_Assigned = wtdisk_get_Assigned,
 	.get_Description = wtdisk_get_Description,
 	.put_Description = wtdisk_put_Description,
 	.get_DevicePath = wtdisk_get_DevicePath,

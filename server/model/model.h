@@ -219,6 +219,8 @@ HRESULT model_target_remove_disk(struct model *, struct model_target *,
 HRESULT model_target_remove_all_disks(struct model *, struct model_target *);
 HRESULT model_target_set_lun(struct model *, struct model_target *,
 			     uint32_t disk, uint32_t lun);
+/* Whether any target has the disk. */
+bool model_disk_assigned(const struct model_disk *disk);
 size_t model_target_num_sessions(struct model *, struct model_target *);
 
 /* ---- disks ------------------------------------------------------------- */
@@ -292,9 +294,18 @@ struct model_volume {
 	uint64_t size, free; /* as of the call */
 	bool sparse;	     /* holes are supported */
 	uint64_t max_file_size;
+	/* of the disk below, in model_block_devices(); UINT32_MAX: none */
 	uint32_t device_index;
 };
 size_t model_volumes(struct model *, TALLOC_CTX *, struct model_volume **);
+/* A physical disk of this machine. */
+struct model_block_device {
+	uint32_t index;
+	const char *name; /* "sda" */
+	uint64_t size;	  /* bytes */
+};
+size_t model_block_devices(struct model *, TALLOC_CTX *,
+			   struct model_block_device **);
 /* Volume of a client's path; NULL when malformed or on none. */
 HRESULT model_volume_of_path(struct model *, TALLOC_CTX *, const char *path,
 			     struct model_volume **);

@@ -255,3 +255,8 @@ HRESULT model_target_set_lun(struct model *model, struct model_target *t,
 	model_emit_luns(model);
 	return ISTM_S_OK;
 }
+
+bool model_disk_assigned(const struct model_disk *disk)
+{
+	return !list_empty(&disk_entry(disk)->mappings);
+}

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "server/core/utf8.h"
+#include "server/model/block.h"
 #include "server/model/private.h"
 
 int volume_open_beneath(const struct volume *volume, const char *relative,
@@ -472,7 +473,7 @@ static bool volume_describe(TALLOC_CTX *mem_ctx, const struct volume *volume,
 		.label = talloc_strdup(mem_ctx, base == NULL ? "" : base + 1),
 		.sparse = volume->sparse,
 		.max_file_size = volume->max_file_size,
-		.device_index = minor(volume->dev),
+		.device_index = block_index("/sys", volume->dev),
 	};
 	if (fstatvfs(volume->fd, &st) == 0) {
 		v->size = (uint64_t)st.f_blocks * st.f_frsize;

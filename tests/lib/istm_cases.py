@@ -335,6 +335,9 @@ case('IWTDisk.get_Type', S_OK, out=istm.WTDTypeFileBased)
 case('IWTDisk.get_Type', S_OK, 'RAM', on=ram, out=istm.WTDTypeRamBased)
 case('IWTDisk.get_Flags', S_OK, out=1)
 case('IWTDisk.get_Status', S_OK, out=istm.Idle)
+case('IWTDisk.get_Assigned', S_OK, out=0)
+case('IWTDisk.get_Assigned', S_OK, 'to a target', out=1,
+     before=lambda s: s.host1.AddWTDisk(nWTD=s.index).ok())
 case('IWTDisk.get_Size', S_OK, out=8 * MB)
 case('IWTDisk.get_Size', S_OK, 'RAM', on=ram, out=8 * MB)
 for _name in ('WTD', 'Type', 'Flags', 'Status', 'Assigned', 'LMType',
@@ -552,10 +555,28 @@ def volume_ok(v):
         v['hySize'] > 0 and v['bValidWTVolume'] == 1 and len(v['szGuid']) == 38
 
 
-case('ILocalDeviceMgr.EnumDisks', S_OK,
-     out=lambda s, a: list(a.value.each()) == [])
-case('ILocalDeviceMgr2.EnumDisks2', S_OK,
-     out=lambda s, a: list(a.value.each()) == [])
+def physical_disks():
+    """Sizes of the disks that have a device behind them."""
+    found = []
+    for name in os.listdir('/sys/block'):
+        folder = os.path.join('/sys/block', name)
+        if os.path.exists(os.path.join(folder, 'device')) and \
+                not name.startswith('sr'):
+            with open(os.path.join(folder, 'size')) as file:
+                found.append(int(file.read()) * 512)
+    return sorted(size for size in found if size)
+
+
+def all_physical_disks(s, a):
+    found = list(a.value.each())
+    return sorted(d['hySize'] for d in found) == physical_disks() and \
+        [d['dwIndex'] for d in found] == list(range(len(found))) and \
+        all(d['szWin32Path'] == '\\\\.\\PhysicalDrive%d' % d['dwIndex']
+            and d.get('szResourceGroup', '') == '' for d in found)
+
+
+case('ILocalDeviceMgr.EnumDisks', S_OK, out=all_physical_disks)
+case('ILocalDeviceMgr2.EnumDisks2', S_OK, out=all_physical_disks)
 case('ILocalDeviceMgr.EnumVolumes', S_OK,
      out=lambda s, a: [volume_ok(v) for v in a.value.each()] == [True])
 case('ILocalDeviceMgr2.EnumVolumes2', S_OK,
@@ -963,9 +984,10 @@ ENUMERATORS = {
         s.host1.AddWTDisk(nWTD=s.index).ok(),
         s.host1.EnumWTDiskLunMappings())[1],
 }
-EMPTY = ('IEnumCachedInitiator', 'IEnumDisk', 'IEnumDisk2',
-         'IEnumLMMountPoint', 'IEnumSession', 'IEnumSession2',
-         'IEnumSnapshot')
+EMPTY = ['IEnumCachedInitiator', 'IEnumLMMountPoint', 'IEnumSession',
+         'IEnumSession2', 'IEnumSnapshot']
+if not physical_disks():
+    EMPTY += ['IEnumDisk', 'IEnumDisk2']
 for _interface, _make in ENUMERATORS.items():
     _wanted = S_FALSE if _interface in EMPTY else S_OK
 
