@@ -202,8 +202,7 @@ int vt_create_child(struct vt *vt, const char *name, const char *parent)
 	return vt_create_params(vt, name, &params);
 }
 
-struct vhd_disk *vt_open_chain(struct vt *vt, const char *name,
-			       uint32_t flags)
+struct vhd_disk *vt_open_chain(struct vt *vt, const char *name, uint32_t flags)
 {
 	struct vhd_disk *disk = NULL, *parent;
 	struct vhd_info info;

@@ -52,13 +52,11 @@ struct vhd_disk *vt_disk(struct vt *vt, const char *name, uint64_t size,
 struct vhd_disk *vt_dynamic(struct vt *vt, const char *name, uint64_t size,
 			    uint32_t block_size);
 /* A differencing disk over the file @parent; opened with its chain. */
-struct vhd_disk *vt_child(struct vt *vt, const char *name,
-			  const char *parent);
+struct vhd_disk *vt_child(struct vt *vt, const char *name, const char *parent);
 int vt_create_child(struct vt *vt, const char *name, const char *parent);
 /* Open a differencing disk with all its parents, found by their names in
  * the folder. */
-struct vhd_disk *vt_open_chain(struct vt *vt, const char *name,
-			       uint32_t flags);
+struct vhd_disk *vt_open_chain(struct vt *vt, const char *name, uint32_t flags);
 
 /* Each kind of disk in turn, empty, of @size bytes; NULL: no more. */
 struct vhd_disk *vt_kind(struct vt *vt, unsigned kind, uint64_t size);
