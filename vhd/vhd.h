@@ -242,4 +242,31 @@ struct tevent_req *vhd_grow_send(TALLOC_CTX *mem_ctx, struct tevent_context *ev,
 				 struct vhd_disk *disk, uint64_t additional);
 int vhd_grow_recv(struct tevent_req *req, TALLOC_CTX *mem_ctx, char **message);
 
+/* ---- checking --------------------------------------------------------- */
+
+/* Mend what can be mended without guessing: a footer or its copy from the
+ * other; space that belongs to no block is given back. */
+#define VHD_CHECK_REPAIR 0x1u
+
+struct vhd_check {
+	unsigned errors;   /* the file cannot be served, or not safely */
+	unsigned mendable; /* damage that VHD_CHECK_REPAIR mends */
+	unsigned mended;
+	uint64_t leaked; /* bytes in the file that belong to no block */
+	char *report;	 /* a line for each finding; "" if all is well */
+};
+
+/*
+ * Check a VHD that nobody uses. Takes @fd (read-write for a repair) and the
+ * lock of an opener. Findings are no errors of the request.
+ * errors: EWOULDBLOCK, EBADF, EINVAL (not even the start of a VHD) and others
+ *         with a message
+ */
+struct tevent_req *vhd_check_send(TALLOC_CTX *mem_ctx,
+				  struct tevent_context *ev, int fd,
+				  const char *name, uint32_t flags);
+/* @param check  its report is talloc'ed on mem_ctx */
+int vhd_check_recv(struct tevent_req *req, TALLOC_CTX *mem_ctx,
+		   struct vhd_check *check, char **message);
+
 #endif /* ISTM_VHD_H */

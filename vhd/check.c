@@ -1,0 +1,446 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Checking and mending a VHD that nobody uses. Mended is only what the file
+ * itself says twice, or what belongs to nobody; nothing is guessed.
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <linux/falloc.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "vhd/dynamic.h"
+#include "vhd/job.h"
+
+#define REPORT_MAX 65536
+
+struct check_work {
+	int fd;
+	char *name;
+	bool repair;
+	struct vhd_file *file;
+	uint64_t size;	    /* of the file */
+	uint64_t footer_at; /* the file's size if there is none */
+	struct vhd_footer footer;
+	struct vhd_dyn *dyn;
+	struct vhd_check check; /* but for the report */
+	char *report;
+	size_t report_len;
+	int ret;
+	char why[VHD_WHY_MAX];
+};
+
+static void check_work_free(void *data)
+{
+	struct check_work *work = data;
+
+	dyn_free(work->dyn);
+	vhd_file_unref(work->file);
+	if (work->fd >= 0) {
+		close(work->fd);
+	}
+	free(work->name);
+	free(work->report);
+	free(work);
+}
+
+static void __attribute__((format(printf, 2, 3)))
+found(struct check_work *work, const char *fmt, ...)
+{
+	size_t room = REPORT_MAX - work->report_len;
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	n = vsnprintf(work->report + work->report_len, room, fmt, ap);
+	va_end(ap);
+	if (n > 0 && (size_t)n + 1 < room) {
+		work->report_len += (size_t)n;
+		work->report[work->report_len++] = '\n';
+	}
+	work->report[work->report_len] = '\0';
+}
+
+/* ---- footers
+ * ----------------------------------------------------------------- */
+
+static int write_footer_at(struct check_work *work, uint64_t at)
+{
+	uint8_t buf[VHD_FOOTER_SIZE];
+	int ret;
+
+	vhd_footer_push(&work->footer, buf);
+	ret = vhd_file_pwrite(work->file, buf, sizeof(buf), at);
+	return ret != 0 ? ret : vhd_file_sync(work->file);
+}
+
+/* A footer that the other one can replace. */
+static int mend_footer(struct check_work *work, uint64_t at)
+{
+	int ret;
+
+	work->check.mendable++;
+	if (!work->repair) {
+		return 0;
+	}
+	ret = write_footer_at(work, at);
+	if (ret != 0) {
+		snprintf(work->why, sizeof(work->why),
+			 "writing a footer at %" PRIu64 ": %s", at,
+			 strerror(ret));
+		return ret;
+	}
+	work->check.mended++;
+	found(work, "mended: footer written at %" PRIu64, at);
+	return 0;
+}
+
+/* The end was good: so has the copy to be. */
+static int check_copy(struct check_work *work)
+{
+	uint8_t buf[VHD_FOOTER_SIZE], end[VHD_FOOTER_SIZE];
+	struct vhd_footer copy;
+	char why[VHD_WHY_MAX];
+	int ret;
+
+	ret = vhd_file_pread(work->file, buf, sizeof(buf), 0);
+	if (ret != 0) {
+		snprintf(work->why, sizeof(work->why),
+			 "reading the footer's copy: %s", strerror(ret));
+		return ret;
+	}
+	if (vhd_footer_pull(buf, sizeof(buf), &copy, why, sizeof(why)) != 0) {
+		found(work, "the footer's copy at 0 is damaged: %s", why);
+		return mend_footer(work, 0);
+	}
+	if (memcmp(copy.unique_id, work->footer.unique_id, 16) != 0) {
+		found(work, "the footer's copy at 0 is another disk's: its "
+			    "unique id differs");
+		work->check.errors++;
+		return 0;
+	}
+	vhd_footer_push(&work->footer, end);
+	vhd_footer_push(&copy, buf);
+	if (memcmp(buf, end, sizeof(buf)) != 0) {
+		found(work,
+		      "the footer's copy at 0 differs (current size %" PRIu64
+		      ", at the end %" PRIu64 ")",
+		      copy.current_size, work->footer.current_size);
+		return mend_footer(work, 0);
+	}
+	return 0;
+}
+
+/* The end is not: the copy of a dynamic disk says what has to be there. */
+static int check_lost_footer(struct check_work *work, const char *why)
+{
+	uint8_t buf[VHD_FOOTER_SIZE];
+	char copy_why[VHD_WHY_MAX];
+
+	if (vhd_file_pread(work->file, buf, sizeof(buf), 0) != 0 ||
+	    vhd_footer_pull(buf, sizeof(buf), &work->footer, copy_why,
+			    sizeof(copy_why)) != 0 ||
+	    work->footer.type == VHD_TYPE_FIXED) {
+		snprintf(work->why, sizeof(work->why), "%s", why);
+		return EINVAL;
+	}
+	found(work, "%s; its copy at 0 is good", why);
+	work->footer_at =
+		(work->size + VHD_SECTOR - 1) / VHD_SECTOR * VHD_SECTOR;
+	return mend_footer(work, work->footer_at);
+}
+
+/* ---- blocks
+ * ----------------------------------------------------------------------- */
+
+static int compare_places(const void *a, const void *b)
+{
+	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+/* A gap up to this belongs to the block behind it: alignment. */
+#define GAP_MAX 8192u
+
+static int leak(struct check_work *work, uint64_t from, uint64_t to)
+{
+	work->check.leaked += to - from;
+	found(work, "%" PRIu64 " bytes at %" PRIu64 " belong to no block",
+	      to - from, from);
+	if (!work->repair) {
+		return 0;
+	}
+	if (fallocate(work->file->fd,
+		      FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)from,
+		      (off_t)(to - from)) != 0 &&
+	    errno != EOPNOTSUPP) {
+		int ret = errno;
+
+		snprintf(work->why, sizeof(work->why),
+			 "punching out %" PRIu64 " bytes at %" PRIu64 ": %s",
+			 to - from, from, strerror(ret));
+		return ret;
+	}
+	return 0;
+}
+
+/* What is behind the last block goes, the footer comes forward. */
+static int trim_end(struct check_work *work, uint64_t used_end)
+{
+	uint64_t end = (used_end + VHD_SECTOR - 1) / VHD_SECTOR * VHD_SECTOR;
+	int ret;
+
+	work->check.leaked += work->footer_at - end;
+	found(work,
+	      "%" PRIu64 " bytes at %" PRIu64 ", before the footer, belong to"
+	      " no block",
+	      work->footer_at - end, end);
+	if (!work->repair) {
+		return 0;
+	}
+	ret = write_footer_at(work, end);
+	if (ret == 0 &&
+	    ftruncate(work->file->fd, (off_t)(end + VHD_FOOTER_SIZE)) != 0) {
+		ret = errno;
+	}
+	if (ret != 0) {
+		snprintf(work->why, sizeof(work->why), "trimming the file: %s",
+			 strerror(ret));
+	}
+	return ret;
+}
+
+static uint64_t metadata_end(const struct check_work *work)
+{
+	const struct vhd_dynheader *h = &work->dyn->header;
+	uint64_t end = h->table_offset + (uint64_t)h->entries * 4;
+	unsigned i;
+
+	if (end < work->footer.data_offset + VHD_DYNHEADER_SIZE) {
+		end = work->footer.data_offset + VHD_DYNHEADER_SIZE;
+	}
+	for (i = 0; i < VHD_LOCATORS; i++) {
+		const struct vhd_locator *l = &h->locator[i];
+
+		/* Reserved space, in bytes or in sectors. */
+		if (l->code != 0 && end < l->offset + l->space) {
+			end = l->offset + l->space;
+		}
+	}
+	return end;
+}
+
+/*
+ * Blocks in order of their places; what lies between them is nobody's, unless
+ * it holds metadata: a table that growth has moved behind them.
+ */
+static int check_blocks(struct check_work *work)
+{
+	struct vhd_dyn *dyn = work->dyn;
+	uint32_t *sorted = malloc(((size_t)dyn->loaded_blocks + 1) * 4);
+	uint64_t table_at = dyn->header.table_offset;
+	uint64_t table_end = table_at + (uint64_t)dyn->header.entries * 4;
+	uint64_t at = 0;
+	uint32_t i, n = 0;
+	int ret = 0;
+
+	if (sorted == NULL) {
+		snprintf(work->why, sizeof(work->why), "out of memory");
+		return ENOMEM;
+	}
+	for (i = 0; i < dyn->loaded_blocks; i++) {
+		if (dyn->bat[i] != BAT_NONE) {
+			sorted[n++] = dyn->bat[i];
+		}
+	}
+	qsort(sorted, n, sizeof(*sorted), compare_places);
+	for (i = 0; ret == 0 && i < n; i++) {
+		uint64_t start = (uint64_t)sorted[i] * VHD_SECTOR;
+
+		if (i > 0 && start - at > GAP_MAX &&
+		    (table_end <= at || table_at >= start)) {
+			ret = leak(work, at, start);
+		}
+		at = start + dyn->bitmap_size + dyn->header.block_size;
+	}
+	free(sorted);
+	if (at < metadata_end(work)) {
+		at = metadata_end(work);
+	}
+	if (ret == 0 && work->footer_at > at &&
+	    work->footer_at - at > GAP_MAX) {
+		ret = trim_end(work, at);
+	}
+	return ret;
+}
+
+/* ---- the whole
+ * ------------------------------------------------------------------------ */
+
+static int check_dynamic(struct check_work *work, bool end_is_good)
+{
+	char why[VHD_WHY_MAX];
+	int ret;
+
+	ret = dyn_load(work->file, &work->footer, work->footer_at, &work->dyn,
+		       why, sizeof(why));
+	if (ret == EINVAL) {
+		found(work, "%s", why);
+		work->check.errors++;
+		return 0;
+	}
+	if (ret != 0) {
+		memcpy(work->why, why, sizeof(why));
+		return ret;
+	}
+	if (end_is_good) {
+		ret = check_copy(work);
+	}
+	/* What is damaged elsewhere is not to be cut. */
+	if (ret == 0 && work->check.errors == 0) {
+		ret = check_blocks(work);
+	}
+	return ret;
+}
+
+static int check_open(struct check_work *work)
+{
+	char why[VHD_WHY_MAX];
+	size_t footer_len = 0;
+	int ret;
+
+	work->file = vhd_file_open(work->fd, work->name, !work->repair,
+				   work->why, sizeof(work->why));
+	work->fd = -1;
+	if (work->file == NULL) {
+		return errno;
+	}
+	ret = vhd_file_lock(work->file, work->why, sizeof(work->why));
+	if (ret != 0) {
+		return ret;
+	}
+	ret = vhd_read_footer(work->file, &work->footer, &footer_len,
+			      &work->size, why, sizeof(why));
+	work->footer_at = work->size - footer_len;
+	if (ret == EINVAL) {
+		ret = check_lost_footer(work, why);
+		return ret != 0 ? ret : check_dynamic(work, false);
+	}
+	if (ret != 0) {
+		memcpy(work->why, why, sizeof(why));
+		return ret;
+	}
+	if (work->footer.type != VHD_TYPE_FIXED) {
+		return check_dynamic(work, true);
+	}
+	if (vhd_footer_check_fixed(&work->footer, footer_len, work->size, why,
+				   sizeof(why)) != 0) {
+		found(work, "%s", why);
+		work->check.errors++;
+	} else if (work->footer_at > work->footer.current_size) {
+		found(work,
+		      "%" PRIu64 " bytes between the data and the footer, "
+		      "unused",
+		      work->footer_at - work->footer.current_size);
+	}
+	return 0;
+}
+
+static void check_work(struct vhd_job *job, void *data)
+{
+	struct check_work *work = data;
+
+	work->report = calloc(1, REPORT_MAX);
+	if (work->report == NULL) {
+		work->ret = ENOMEM;
+		return;
+	}
+	work->ret = check_open(work);
+	vhd_file_unref(work->file);
+	work->file = NULL;
+}
+
+static const struct vhd_job_ops check_ops = {
+	.work = check_work,
+	.free = check_work_free,
+	.slow = true,
+};
+
+struct check_state {
+	struct vhd_check check;
+	char why[VHD_WHY_MAX];
+};
+
+static void check_done(struct tevent_req *subreq)
+{
+	struct tevent_req *req =
+		tevent_req_callback_data(subreq, struct tevent_req);
+	struct check_state *state = tevent_req_data(req, struct check_state);
+	struct check_work *work = vhd_job_recv(subreq);
+
+	if (work == NULL) {
+		tevent_req_error(req, (uint64_t)errno);
+		return;
+	}
+	if (work->ret != 0) {
+		memcpy(state->why, work->why, sizeof(state->why));
+		tevent_req_error(req, (uint64_t)work->ret);
+		return;
+	}
+	state->check = work->check;
+	state->check.report = talloc_strdup(state, work->report);
+	if (tevent_req_nomem(state->check.report, req)) {
+		return;
+	}
+	tevent_req_done(req);
+}
+
+struct tevent_req *vhd_check_send(TALLOC_CTX *mem_ctx,
+				  struct tevent_context *ev, int fd,
+				  const char *name, uint32_t flags)
+{
+	struct tevent_req *req, *subreq;
+	struct check_state *state;
+	struct check_work *work;
+
+	req = tevent_req_create(mem_ctx, &state, struct check_state);
+	work = calloc(1, sizeof(*work));
+	if (req == NULL || work == NULL) {
+		close(fd);
+		free(work);
+		talloc_free(req);
+		return NULL;
+	}
+	work->fd = fd;
+	work->repair = flags & VHD_CHECK_REPAIR;
+	work->name = strdup(name);
+	if (tevent_req_nomem(work->name, req)) {
+		check_work_free(work);
+		return tevent_req_post(req, ev);
+	}
+	subreq = vhd_job_send(state, ev, &check_ops, work);
+	if (tevent_req_nomem(subreq, req)) {
+		return tevent_req_post(req, ev);
+	}
+	tevent_req_set_callback(subreq, check_done, req);
+	return req;
+}
+
+int vhd_check_recv(struct tevent_req *req, TALLOC_CTX *mem_ctx,
+		   struct vhd_check *check, char **message)
+{
+	struct check_state *state = tevent_req_data(req, struct check_state);
+	int ret = vhd_recv_result(req, state->why, mem_ctx, message);
+
+	if (ret == 0) {
+		*check = state->check;
+		check->report = talloc_move(mem_ctx, &state->check.report);
+	}
+	tevent_req_received(req);
+	return ret;
+}
