@@ -128,7 +128,7 @@ static int write_out(struct vhd_job *job, struct create_work *work,
 	int ret;
 
 	work->what = "reserving space";
-	ret = fallocate(file->fd, 0, 0, (off_t)end) == 0 ? 0 : errno;
+	ret = vhd_file_fallocate(file, 0, 0, end);
 	if (ret != 0 && ret != EOPNOTSUPP) {
 		return ret;
 	}

@@ -156,20 +156,24 @@ uint64_t dyn_extension_end(const struct vhd_dyn *dyn)
 	return first + dyn->extend_by * dyn_span(dyn);
 }
 
-void dyn_extended(struct vhd_dyn *dyn, bool ok)
+void dyn_extended(struct vhd_dyn *dyn, enum dyn_extension result)
 {
-	pthread_mutex_lock(&dyn->lock);
-	if (ok) {
-		uint64_t end = dyn_extension_end(dyn);
+	uint64_t end = dyn_extension_end(dyn);
 
+	pthread_mutex_lock(&dyn->lock);
+	switch (result) {
+	case DYN_APPENDED_OK:
 		dyn->next = dyn_place_after(dyn, dyn->end);
 		dyn->end = end;
 		if (dyn->extend_by < EXTEND_MAX) {
 			dyn->extend_by *= 2;
 		}
-	} else {
-		/* Less may fit. */
+		break;
+	case DYN_NOT_WRITTEN:
 		dyn->extend_by = 1;
+		break;
+	case DYN_NOT_FLUSHED:
+		break;
 	}
 	dyn->extending = false;
 	allocating_ends(dyn);

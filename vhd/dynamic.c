@@ -261,7 +261,7 @@ static int extend(struct vhd_req *req)
 
 	/* Up to sector numbers that the table can hold. */
 	if (end / VHD_SECTOR >= VHD_BAT_UNUSED) {
-		dyn_extended(dyn, false);
+		dyn_extended(dyn, DYN_NOT_WRITTEN);
 		return ENOSPC;
 	}
 	vhd_file_mark_hole(st->disk->file, dyn->end, end - dyn->end);
@@ -276,7 +276,7 @@ static int footer_written(struct vhd_req *req, int result)
 
 	meta_done(req);
 	if (result != 0) {
-		dyn_extended(vhd_dyn(st->disk), false);
+		dyn_extended(vhd_dyn(st->disk), DYN_NOT_WRITTEN);
 		return result;
 	}
 	st->phase = DYN_APPENDED;
@@ -287,7 +287,8 @@ static int extension_flushed(struct vhd_req *req, int result)
 {
 	struct vhd_state *st = vhd_state(req);
 
-	dyn_extended(vhd_dyn(st->disk), result == 0);
+	dyn_extended(vhd_dyn(st->disk),
+		     result == 0 ? DYN_APPENDED_OK : DYN_NOT_FLUSHED);
 	st->phase = DYN_NEXT;
 	return result;
 }
@@ -424,7 +425,7 @@ static int write_segment(struct vhd_req *req, uint64_t left)
 			     (uint32_t)(st->dyn.seg / VHD_SECTOR), &set);
 	st->dyn.seg = (uint64_t)run * VHD_SECTOR;
 	place.offset = (uint64_t)entry * VHD_SECTOR + dyn->bitmap_size + within;
-	if (set && !atomic_load(&bitmap->stale)) {
+	if (set) {
 		return segment_transfer(req, DYN_MOVED, true,
 					req->flags & VHD_FUA, st->disk,
 					place.offset);
@@ -436,28 +437,24 @@ static int write_segment(struct vhd_req *req, uint64_t left)
 				place.offset);
 }
 
-static int new_sectors_written(struct vhd_req *req, int result)
+static uint32_t first_sector(const struct vhd_state *st)
 {
-	struct vhd_state *st = vhd_state(req);
-	struct vhd_dyn *dyn = vhd_dyn(st->disk);
-	uint32_t within = st->dyn.at & (dyn->header.block_size - 1);
+	uint32_t bs = vhd_dyn(st->disk)->header.block_size;
 
-	if (result != 0) {
-		return result;
-	}
-	dyn_bitmap_set(dyn, st->dyn.bitmap, within / VHD_SECTOR,
-		       (uint32_t)(st->dyn.seg / VHD_SECTOR));
-	st->phase = DYN_SET_BITS;
-	return 0;
+	return (uint32_t)(st->dyn.at & (bs - 1)) / VHD_SECTOR;
 }
 
-/* One request at a time writes a block's bitmap, with all bits so far. */
+/*
+ * One request at a time writes a block's bitmap, with all bits so far and its
+ * own. In memory they are set afterwards, so that nobody reads what a restart
+ * would take back.
+ */
 static int write_bitmap(struct vhd_req *req)
 {
 	struct vhd_state *st = vhd_state(req);
 	struct vhd_dyn *dyn = vhd_dyn(st->disk);
 	struct vhd_bitmap *bitmap = st->dyn.bitmap;
-	uint32_t i;
+	uint32_t i, first = first_sector(st);
 
 	pthread_mutex_lock(&dyn->lock);
 	if (bitmap->writing) {
@@ -469,6 +466,9 @@ static int write_bitmap(struct vhd_req *req)
 	for (i = 0; i < dyn->bitmap_size; i++) {
 		bitmap->shadow[i] =
 			__atomic_load_n(&bitmap->bits[i], __ATOMIC_ACQUIRE);
+	}
+	for (i = first; i < first + st->dyn.seg / VHD_SECTOR; i++) {
+		bitmap->shadow[i / 8] |= 0x80 >> i % 8;
 	}
 	pthread_mutex_unlock(&dyn->lock);
 	st->phase = DYN_BITS_WRITTEN;
@@ -484,9 +484,12 @@ static int bitmap_written(struct vhd_req *req, int result)
 	struct vhd_dyn *dyn = vhd_dyn(st->disk);
 
 	meta_done(req);
+	if (result == 0) {
+		dyn_bitmap_set(dyn, st->dyn.bitmap, first_sector(st),
+			       (uint32_t)(st->dyn.seg / VHD_SECTOR));
+	}
 	pthread_mutex_lock(&dyn->lock);
 	st->dyn.bitmap->writing = false;
-	atomic_store(&st->dyn.bitmap->stale, result != 0);
 	dyn_wake(dyn);
 	pthread_mutex_unlock(&dyn->lock);
 	segment_done(st);
@@ -581,7 +584,8 @@ static int step(struct vhd_req *req, int result)
 	case DYN_ENTERED:
 		return new_block_entered(req, result);
 	case DYN_NEW_SECTORS:
-		return new_sectors_written(req, result);
+		vhd_state(req)->phase = DYN_SET_BITS;
+		return result;
 	case DYN_SET_BITS:
 		return write_bitmap(req);
 	default:

@@ -10,7 +10,7 @@
  *    I/O. Requests that need a block which another is allocating, or space
  *    which another is appending, wait in dyn->waiters and look again.
  *  - A block's bitmap is loaded at first use; its bits are only ever set, after
- *    the data they stand for are on stable storage.
+ *    the data they stand for are on stable storage and the bitmap is written.
  *
  * On disk, so that a crash at any point leaves a file that opens:
  *  - Space is appended by writing the footer further behind, several blocks
@@ -35,8 +35,7 @@
 
 /* Which sectors of a block are in it. */
 struct vhd_bitmap {
-	_Atomic bool full;  /* all ones */
-	_Atomic bool stale; /* a write failed: the disk has fewer bits */
+	_Atomic bool full; /* all ones */
 	/* Behind dyn->lock: */
 	bool writing;	 /* a request is writing it */
 	uint8_t *shadow; /* what is being written */
@@ -100,7 +99,13 @@ void dyn_publish(struct vhd_req *req, struct vhd_bitmap *bitmap);
 void dyn_give_back(struct vhd_req *req);
 /* The footer's new place while the request extends. */
 uint64_t dyn_extension_end(const struct vhd_dyn *dyn);
-void dyn_extended(struct vhd_dyn *dyn, bool ok);
+enum dyn_extension {
+	DYN_APPENDED_OK,
+	DYN_NOT_WRITTEN, /* the footer: less space may be had */
+	DYN_NOT_FLUSHED, /* the footer is there: no other place for it now, or
+			  * it would stay behind as a block's data */
+};
+void dyn_extended(struct vhd_dyn *dyn, enum dyn_extension result);
 
 /* Wait for others, with dyn->lock held. */
 void dyn_wait(struct vhd_dyn *dyn, struct vhd_req *req);

@@ -420,13 +420,17 @@ int dyn_load(struct vhd_file *file, const struct vhd_footer *footer,
  */
 void dyn_trim(struct vhd_file *file, struct vhd_dyn *dyn)
 {
+	int ret;
+
 	if (dyn->next >= dyn->end || dyn->frozen) {
 		return;
 	}
-	if (vhd_file_pwrite(file, dyn->footer, VHD_FOOTER_SIZE, dyn->next) !=
-		    0 ||
-	    ftruncate(file->fd, (off_t)(dyn->next + VHD_FOOTER_SIZE)) != 0) {
+	ret = vhd_file_pwrite(file, dyn->footer, VHD_FOOTER_SIZE, dyn->next);
+	if (ret == 0) {
+		ret = vhd_file_truncate(file, dyn->next + VHD_FOOTER_SIZE);
+	}
+	if (ret != 0) {
 		vhd_log(1, "vhd: %s: cannot give back unused space: %s",
-			file->name, strerror(errno));
+			file->name, strerror(ret));
 	}
 }

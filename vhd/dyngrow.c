@@ -121,7 +121,17 @@ static int grow_frozen(struct vhd_file *file, struct vhd_dyn *dyn,
 		       struct dyn_growth *g, uint64_t header_at)
 {
 	bool move = g->new_blocks > dyn->header.entries;
+	uint64_t size;
 	int ret;
+
+	/* An extension that could not be flushed has left its footer. */
+	ret = vhd_file_size(file, &size, NULL);
+	if (ret != 0) {
+		return ret;
+	}
+	if (size > dyn->end + VHD_FOOTER_SIZE) {
+		dyn->next = dyn->end = size - VHD_FOOTER_SIZE;
+	}
 
 	g->table_offset = dyn->header.table_offset;
 	g->footer_at = dyn->end;
@@ -160,7 +170,7 @@ int dyn_grow(struct vhd_disk *disk, uint64_t new_size,
 	struct dyn_growth g = {
 		.old_blocks = (uint32_t)((footer->current_size + bs - 1) / bs),
 		.new_blocks = (uint32_t)((new_size + bs - 1) / bs),
-		.what = "",
+		.what = "fstat",
 	};
 	int ret;
 

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <linux/falloc.h>
 #include <linux/magic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +21,13 @@
 
 /* A file in more pieces than this is taken as full of holes. */
 #define HOLES_SCAN_MAX 100000
+
+static _Atomic(const struct vhd_tap *) current_tap;
+
+void vhd_set_tap(const struct vhd_tap *tap)
+{
+	atomic_store(&current_tap, tap);
+}
 
 /*
  * How I/O may be tried inline. RWF_NOWAIT is tried where it may exist; the
@@ -96,6 +104,7 @@ struct vhd_file *vhd_file_open(int fd, const char *name, bool readonly,
 	}
 	atomic_init(&file->refs, 1);
 	file->fd = fd;
+	file->tap = atomic_load(&current_tap);
 	file->readonly = readonly;
 	file->name = strdup(name);
 	map = mmap(NULL, HOLES_MAP_BYTES, PROT_READ | PROT_WRITE,
@@ -266,13 +275,26 @@ void vhd_file_scan_holes(struct vhd_file *file)
 
 /* ---- worker threads' I/O ------------------------------------------------- */
 
+static int file_fault(struct vhd_file *file, enum vhd_tap_step step,
+		      uint64_t offset, uint64_t len)
+{
+	if (file->tap == NULL || file->tap->fault == NULL) {
+		return 0;
+	}
+	return file->tap->fault(file->name, step, offset, len);
+}
+
 int vhd_file_pread(struct vhd_file *file, void *buf, size_t len,
 		   uint64_t offset)
 {
 	uint8_t *p = buf;
+	int ret = file_fault(file, VHD_TAP_STEP_READ, offset, len);
 
+	if (ret != 0) {
+		return ret;
+	}
 	while (len > 0) {
-		ssize_t n = pread(file->fd, p, len, offset);
+		ssize_t n = pread(file->fd, p, len, (off_t)offset);
 
 		if (n < 0 && errno == EINTR) {
 			continue;
@@ -281,19 +303,33 @@ int vhd_file_pread(struct vhd_file *file, void *buf, size_t len,
 			return n < 0 ? errno : EIO;
 		}
 		p += n;
-		len -= n;
-		offset += n;
+		len -= (size_t)n;
+		offset += (uint64_t)n;
 	}
 	return 0;
+}
+
+static void tap_written(struct vhd_file *file, const void *buf, size_t len,
+			uint64_t offset)
+{
+	struct iovec iov = {(void *)(uintptr_t)buf, len};
+
+	if (file->tap != NULL) {
+		file->tap->write(file->name, offset, &iov, 1, len, false);
+	}
 }
 
 int vhd_file_pwrite(struct vhd_file *file, const void *buf, size_t len,
 		    uint64_t offset)
 {
 	const uint8_t *p = buf;
+	int ret = file_fault(file, VHD_TAP_STEP_WRITE, offset, len);
 
+	if (ret != 0) {
+		return ret;
+	}
 	while (len > 0) {
-		ssize_t n = pwrite(file->fd, p, len, offset);
+		ssize_t n = pwrite(file->fd, p, len, (off_t)offset);
 
 		if (n < 0 && errno == EINTR) {
 			continue;
@@ -301,16 +337,78 @@ int vhd_file_pwrite(struct vhd_file *file, const void *buf, size_t len,
 		if (n <= 0) {
 			return n < 0 ? errno : EIO;
 		}
+		tap_written(file, p, (size_t)n, offset);
 		p += n;
-		len -= n;
-		offset += n;
+		len -= (size_t)n;
+		offset += (uint64_t)n;
 	}
 	return 0;
 }
 
 int vhd_file_sync(struct vhd_file *file)
 {
-	return fsync(file->fd) == 0 ? 0 : errno;
+	int ret = file_fault(file, VHD_TAP_STEP_SYNC, 0, 0);
+	uint64_t begin = 0;
+
+	if (ret != 0) {
+		return ret;
+	}
+	if (file->tap != NULL) {
+		begin = file->tap->sync_begin(file->name);
+	}
+	if (fsync(file->fd) != 0) {
+		return errno;
+	}
+	if (file->tap != NULL) {
+		file->tap->sync_end(file->name, begin);
+	}
+	return 0;
+}
+
+int vhd_file_truncate(struct vhd_file *file, uint64_t size)
+{
+	if (ftruncate(file->fd, (off_t)size) != 0) {
+		return errno;
+	}
+	if (file->tap != NULL) {
+		file->tap->change(file->name, VHD_TAP_TRUNCATE, size, 0);
+	}
+	return 0;
+}
+
+void vhd_file_tap_fallocate(struct vhd_file *file, int mode, uint64_t offset,
+			    uint64_t length)
+{
+	enum vhd_tap_change change = VHD_TAP_RESERVE;
+
+	if (file->tap == NULL) {
+		return;
+	}
+	if (mode & FALLOC_FL_PUNCH_HOLE) {
+		change = VHD_TAP_PUNCH;
+	} else if (mode & FALLOC_FL_ZERO_RANGE) {
+		change = VHD_TAP_ZERO;
+	}
+	file->tap->change(file->name, change, offset, length);
+	if (!(mode & FALLOC_FL_KEEP_SIZE)) {
+		file->tap->change(file->name, VHD_TAP_TRUNCATE, offset + length,
+				  0);
+	}
+}
+
+int vhd_file_fallocate(struct vhd_file *file, int mode, uint64_t offset,
+		       uint64_t length)
+{
+	int ret = file_fault(file, VHD_TAP_STEP_FALLOCATE, offset, length);
+
+	if (ret != 0) {
+		return ret;
+	}
+	if (fallocate(file->fd, mode, (off_t)offset, (off_t)length) != 0) {
+		return errno;
+	}
+	vhd_file_tap_fallocate(file, mode, offset, length);
+	return 0;
 }
 
 int vhd_file_size(struct vhd_file *file, uint64_t *size, uint64_t *allocated)
@@ -320,7 +418,7 @@ int vhd_file_size(struct vhd_file *file, uint64_t *size, uint64_t *allocated)
 	if (fstat(file->fd, &st) != 0) {
 		return errno;
 	}
-	*size = st.st_size;
+	*size = (uint64_t)st.st_size;
 	if (allocated != NULL) {
 		*allocated = (uint64_t)st.st_blocks * 512;
 	}

@@ -140,12 +140,8 @@ struct fixed_growth {
 static int grow_reserve(struct vhd_file *file, struct fixed_growth *g)
 {
 	g->what = "reserving space";
-	if (fallocate(file->fd, FALLOC_FL_KEEP_SIZE, (off_t)g->old_size,
-		      (off_t)(g->new_size + VHD_FOOTER_SIZE - g->old_size)) !=
-	    0) {
-		return errno;
-	}
-	return 0;
+	return vhd_file_fallocate(file, FALLOC_FL_KEEP_SIZE, g->old_size,
+				  g->new_size + VHD_FOOTER_SIZE - g->old_size);
 }
 
 static int grow_write_footer(struct vhd_file *file, struct fixed_growth *g)
@@ -178,8 +174,8 @@ static void grow_undo(struct vhd_file *file, struct fixed_growth *g,
 	if (ret == 0) {
 		ret = vhd_file_sync(file);
 	}
-	if (ret == 0 && ftruncate(file->fd, (off_t)g->old_eof) != 0) {
-		ret = errno;
+	if (ret == 0) {
+		ret = vhd_file_truncate(file, g->old_eof);
 	}
 	if (ret != 0) {
 		vhd_log(0, "vhd: %s: cannot undo a failed growth: %s",

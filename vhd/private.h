@@ -17,6 +17,7 @@
 #include <liburing.h>
 
 #include "vhd/footer.h"
+#include "vhd/tap.h"
 #include "vhd/vhd.h"
 
 /* Room for "what is wrong and where". */
@@ -53,7 +54,8 @@ struct vhd_file {
 	 * mapping that covers the largest disk; untouched costs nothing.
 	 */
 	_Atomic uint64_t *holes;
-	_Atomic int last_error; /* log an error once, not per request */
+	_Atomic int last_error;	   /* log an error once, not per request */
+	const struct vhd_tap *tap; /* tests only, else NULL */
 };
 
 /*
@@ -86,6 +88,12 @@ int vhd_file_pread(struct vhd_file *file, void *buf, size_t len,
 int vhd_file_pwrite(struct vhd_file *file, const void *buf, size_t len,
 		    uint64_t offset);
 int vhd_file_sync(struct vhd_file *file);
+int vhd_file_truncate(struct vhd_file *file, uint64_t size);
+int vhd_file_fallocate(struct vhd_file *file, int mode, uint64_t offset,
+		       uint64_t length);
+/* Tell the tap of a fallocate that has been done. */
+void vhd_file_tap_fallocate(struct vhd_file *file, int mode, uint64_t offset,
+			    uint64_t length);
 int vhd_file_size(struct vhd_file *file, uint64_t *size, uint64_t *allocated);
 
 /* ---- the gate (gate.c) ------------------------------------------------- */
@@ -220,6 +228,7 @@ struct vhd_state {
 	/* The step handed to the ring. */
 	uint8_t sqe_op; /* IORING_OP_* */
 	uint8_t retries;
+	int inject;  /* tests: fail with this errno */
 	int sqe_arg; /* fallocate mode */
 	struct vhd_file *file;
 	uint64_t file_offset, left;

@@ -154,6 +154,26 @@ static void transfer_advance(struct vhd_state *st, uint64_t n)
 	st->left -= n;
 }
 
+static void tap_written(struct vhd_state *st, const struct iovec *iov, int cnt,
+			uint64_t n)
+{
+	if (st->file->tap != NULL) {
+		st->file->tap->write(st->file->name, st->file_offset, iov, cnt,
+				     n, st->fua);
+	}
+}
+
+/* Tests: shall this step fail? It then goes by the ring, as a no-op. */
+static bool tap_injects(struct vhd_state *st, enum vhd_tap_step step)
+{
+	st->inject = 0;
+	if (st->file->tap != NULL && st->file->tap->fault != NULL) {
+		st->inject = st->file->tap->fault(st->file->name, step,
+						  st->file_offset, st->left);
+	}
+	return st->inject != 0;
+}
+
 static int read_inline(struct vhd_req *req)
 {
 	struct vhd_state *st = vhd_state(req);
@@ -245,6 +265,7 @@ static int write_inline(struct vhd_req *req)
 			}
 			return VHD_PENDING;
 		}
+		tap_written(st, iov, cnt, (uint64_t)n);
 		transfer_advance(st, (uint64_t)n);
 	}
 	return 0;
@@ -263,7 +284,11 @@ int vhd_transfer(struct vhd_req *req, struct vhd_file *file, bool write,
 	st->file_offset = file_offset;
 	st->left = length;
 	st->retries = 0;
-	ret = write ? write_inline(req) : read_inline(req);
+	if (tap_injects(st, write ? VHD_TAP_STEP_WRITE : VHD_TAP_STEP_READ)) {
+		ret = VHD_PENDING;
+	} else {
+		ret = write ? write_inline(req) : read_inline(req);
+	}
 	if (ret == VHD_PENDING) {
 		st->sqe_op = write ? IORING_OP_WRITEV : IORING_OP_READV;
 		vhd_io_queue(req);
@@ -283,6 +308,7 @@ int vhd_transfer_fallocate(struct vhd_req *req, struct vhd_file *file, int mode,
 	st->retries = 0;
 	st->sqe_op = IORING_OP_FALLOCATE;
 	st->sqe_arg = mode;
+	tap_injects(st, VHD_TAP_STEP_FALLOCATE);
 	vhd_io_queue(req);
 	return VHD_PENDING;
 }
@@ -292,9 +318,14 @@ int vhd_transfer_sync(struct vhd_req *req, struct vhd_file *file)
 	struct vhd_state *st = vhd_state(req);
 
 	st->file = file;
+	st->file_offset = 0;
 	st->left = 0;
 	st->retries = 0;
 	st->sqe_op = IORING_OP_FSYNC;
+	tap_injects(st, VHD_TAP_STEP_SYNC);
+	if (file->tap != NULL) {
+		st->file_offset = file->tap->sync_begin(file->name);
+	}
 	vhd_io_queue(req);
 	return VHD_PENDING;
 }
@@ -305,6 +336,10 @@ void vhd_transfer_prepare(struct vhd_req *req, struct io_uring_sqe *sqe)
 	const struct iovec *iov;
 	int cnt;
 
+	if (st->inject != 0) {
+		io_uring_prep_nop(sqe);
+		return;
+	}
 	switch (st->sqe_op) {
 	case IORING_OP_READV:
 		cnt = transfer_iov(req, st->slice, VHD_SLICE, &iov);
@@ -371,12 +406,36 @@ static void step_log(struct vhd_state *st, int error, const char *text)
 	}
 }
 
+static void tap_completed(struct vhd_req *req, int res)
+{
+	struct vhd_state *st = vhd_state(req);
+	const struct iovec *iov;
+	int cnt;
+
+	switch (st->sqe_op) {
+	case IORING_OP_WRITEV:
+		cnt = transfer_iov(req, st->slice, VHD_SLICE, &iov);
+		tap_written(st, iov, cnt, (uint64_t)res);
+		break;
+	case IORING_OP_FALLOCATE:
+		vhd_file_tap_fallocate(st->file, st->sqe_arg, st->file_offset,
+				       st->left);
+		break;
+	case IORING_OP_FSYNC:
+		st->file->tap->sync_end(st->file->name, st->file_offset);
+		break;
+	}
+}
+
 int vhd_transfer_completed(struct vhd_req *req, int res)
 {
 	struct vhd_state *st = vhd_state(req);
 	bool rw =
 		st->sqe_op == IORING_OP_READV || st->sqe_op == IORING_OP_WRITEV;
 
+	if (st->inject != 0) {
+		res = -st->inject;
+	}
 	if ((res == -EINTR || res == -EAGAIN) && st->retries++ < RETRIES_MAX) {
 		vhd_io_queue(req);
 		return VHD_PENDING;
@@ -387,6 +446,9 @@ int vhd_transfer_completed(struct vhd_req *req, int res)
 			step_log(st, -res, strerror(-res));
 		}
 		return -res;
+	}
+	if (st->file->tap != NULL) {
+		tap_completed(req, res);
 	}
 	if (!rw) {
 		return 0;

@@ -1,0 +1,556 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Crashes and failing steps. A random workload runs on each format while every
+ * change to the file is recorded; the file is then rebuilt for each point of
+ * that record, with and without what no flush had made durable, and has to
+ * open, to hold all that was flushed, and to pass the checker.
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "vhd_helpers.h"
+#include "vhd_recorder.h"
+
+#define SIZE	(4 * MiB)
+#define GROWN	(6 * MiB)
+#define SECTORS (GROWN / 512)
+#define BLOCK	(512 * 1024)
+
+#define OPS 40
+
+/* What a sector holds: its number's version; 0: as it was at first. */
+struct op {
+	enum vhd_op op;
+	uint32_t flags;
+	uint32_t first, count; /* sectors */
+	uint32_t version;
+	size_t begin, end; /* in the record */
+	int error;
+};
+
+struct run {
+	struct vt *vt;
+	enum vhd_type type;
+	bool sparse;
+	uint8_t base; /* what the parent holds, if any */
+	struct op op[OPS + 1];
+	unsigned ops;
+	size_t created; /* positions in the record */
+	size_t grow_begin, grow_end;
+};
+
+static void fill(uint8_t *sector, uint32_t number, uint32_t version)
+{
+	uint32_t i;
+
+	for (i = 0; i < 512; i += 8) {
+		memcpy(sector + i, &number, 4);
+		memcpy(sector + i + 4, &version, 4);
+	}
+}
+
+/* ---- the workload
+ * ------------------------------------------------------------------- */
+
+static void plan(struct run *run, unsigned i, uint32_t *random)
+{
+	struct op *op = &run->op[i];
+	uint32_t r;
+
+	*random = *random * 1664525u + 1013904223u;
+	r = *random >> 8;
+	op->version = i + 1;
+	op->first = r % (SIZE / 512);
+	op->count = 1 + (r >> 13) % 40;
+	if (op->count > SIZE / 512 - op->first) {
+		op->count = SIZE / 512 - op->first;
+	}
+	switch (r % 10) {
+	case 0:
+	case 1:
+		op->op = VHD_FLUSH;
+		break;
+	case 2:
+		op->op = VHD_ZERO;
+		op->count *= 10;
+		if (op->count > SIZE / 512 - op->first) {
+			op->count = SIZE / 512 - op->first;
+		}
+		break;
+	case 3:
+		op->op = VHD_DISCARD;
+		break;
+	case 4:
+		op->op = VHD_WRITE;
+		op->flags = VHD_FUA;
+		break;
+	default:
+		op->op = VHD_WRITE;
+		break;
+	}
+}
+
+static void perform(struct run *run, struct vhd_disk *disk, struct op *op)
+{
+	uint8_t *buf = malloc((size_t)op->count * 512);
+	uint32_t i;
+
+	for (i = 0; i < op->count; i++) {
+		fill(buf + (size_t)i * 512, op->first + i, op->version);
+	}
+	op->begin = recorder_position();
+	op->error = vt_rw(run->vt, disk, op->op, op->flags,
+			  op->op == VHD_FLUSH ? 0 : (uint64_t)op->first * 512,
+			  op->op == VHD_WRITE ? buf : NULL,
+			  op->op == VHD_FLUSH ? 0 : (uint64_t)op->count * 512);
+	op->end = recorder_position();
+	free(buf);
+}
+
+static void make_parent(struct run *run)
+{
+	struct vhd_disk *disk = vt_disk(run->vt, "parent.vhd", SIZE, true);
+	uint8_t *buf = malloc(SIZE);
+
+	memset(buf, run->base, SIZE);
+	assert_int_equal(vt_rw(run->vt, disk, VHD_WRITE, 0, 0, buf, SIZE), 0);
+	free(buf);
+	vhd_close(disk);
+}
+
+static struct vhd_disk *make_disk(struct run *run)
+{
+	struct vhd_create_params params = {
+		.type = run->type,
+		.size = SIZE,
+		.sparse = run->sparse,
+		.block_size = run->type == VHD_TYPE_FIXED ? 0 : BLOCK,
+	};
+
+	if (run->type == VHD_TYPE_DIFFERENCING) {
+		make_parent(run);
+		assert_int_equal(
+			vt_create_child(run->vt, "disk.vhd", "parent.vhd"), 0);
+		run->created = recorder_position();
+		return vt_open_chain(run->vt, "disk.vhd", 0);
+	}
+	assert_int_equal(vt_create_params(run->vt, "disk.vhd", &params), 0);
+	run->created = recorder_position();
+	{
+		struct vhd_disk *disk = NULL;
+
+		assert_int_equal(vt_open(run->vt, "disk.vhd", 0, &disk), 0);
+		return disk;
+	}
+}
+
+static void record(struct run *run, uint32_t seed)
+{
+	struct vhd_disk *disk;
+	uint32_t random = seed;
+
+	recorder_start("disk.vhd");
+	disk = make_disk(run);
+	run->grow_begin = run->grow_end = SIZE_MAX;
+	for (run->ops = 0; run->ops < OPS; run->ops++) {
+		if (run->ops == OPS / 2) {
+			run->grow_begin = recorder_position();
+			assert_int_equal(vt_grow(run->vt, disk, GROWN - SIZE),
+					 0);
+			run->grow_end = recorder_position();
+		}
+		plan(run, run->ops, &random);
+		perform(run, disk, &run->op[run->ops]);
+		assert_int_equal(run->op[run->ops].error, 0);
+	}
+	vhd_close(disk);
+}
+
+/* ---- what may be there
+ * ------------------------------------------------------------------ */
+
+static bool holds(const uint8_t *sector, uint32_t number, uint32_t version,
+		  uint8_t base)
+{
+	uint8_t expected[512];
+
+	if (version == 0) {
+		memset(expected, base, 512);
+	} else if (version == UINT32_MAX) {
+		memset(expected, 0, 512);
+	} else {
+		fill(expected, number, version);
+	}
+	return memcmp(sector, expected, 512) == 0;
+}
+
+static uint32_t version_of(const struct op *op)
+{
+	return op->op == VHD_WRITE ? op->version : UINT32_MAX;
+}
+
+/*
+ * Is the sector's content one that a crash at @position may leave? The last
+ * durable version, or any of a later request that had begun.
+ */
+static bool allowed(const struct run *run, const uint8_t *sector,
+		    uint32_t number, size_t position)
+{
+	uint8_t base = number < SIZE / 512 ? run->base : 0;
+	int i, k;
+
+	/* From the last request on backwards. */
+	for (i = (int)run->ops - 1; i >= 0; i--) {
+		const struct op *op = &run->op[i];
+		bool durable;
+
+		if (op->op == VHD_FLUSH || op->begin > position ||
+		    number < op->first || number >= op->first + op->count) {
+			continue;
+		}
+		if (holds(sector, number, version_of(op), base)) {
+			return true;
+		}
+		durable = (op->flags & VHD_FUA) && op->end <= position;
+		for (k = i + 1; k < (int)run->ops && !durable; k++) {
+			durable = run->op[k].op == VHD_FLUSH &&
+				  run->op[k].end <= position;
+		}
+		if (durable) {
+			return false;
+		}
+	}
+	return holds(sector, number, 0, base);
+}
+
+/* ---- the check
+ * ------------------------------------------------------------------------------
+ */
+
+static struct vhd_disk *open_crashed(struct run *run, int fd)
+{
+	struct vt *vt = run->vt;
+	struct vhd_disk *disk = NULL, *parent = NULL;
+	struct tevent_req *req =
+		vhd_open_send(vt->mem, vt->ev, fd, "crashed", 0);
+	int ret;
+
+	assert_true(tevent_req_poll(req, vt->ev));
+	ret = vhd_open_recv(req, vt->mem, &disk, &vt->message);
+	talloc_free(req);
+	if (ret != 0) {
+		return NULL;
+	}
+	if (run->type == VHD_TYPE_DIFFERENCING) {
+		assert_int_equal(vt_open(vt, "parent.vhd", VHD_OPEN_READONLY,
+					 &parent),
+				 0);
+		assert_int_equal(vhd_set_parent(disk, parent, 0, NULL), 0);
+	}
+	return disk;
+}
+
+static void check_content(struct run *run, struct vhd_disk *disk,
+			  size_t position, uint32_t seed)
+{
+	uint64_t size = vhd_disk_size(disk);
+	uint8_t *content = malloc(GROWN);
+	uint32_t i;
+
+	if (position < run->grow_begin) {
+		assert_int_equal(size, SIZE);
+	} else if (position >= run->grow_end) {
+		assert_int_equal(size, GROWN);
+	} else {
+		assert_true(size == SIZE || size == GROWN);
+	}
+	assert_int_equal(vt_rw(run->vt, disk, VHD_READ, 0, 0, content, size),
+			 0);
+	for (i = 0; i < size / 512; i++) {
+		/* While a fixed disk grows: its old footer. */
+		if (run->type == VHD_TYPE_FIXED && i == SIZE / 512 &&
+		    position < run->grow_end) {
+			continue;
+		}
+		if (!allowed(run, content + (size_t)i * 512, i, position)) {
+			fail_msg("sector %u after a crash at %zu (seed %u)", i,
+				 position, seed);
+		}
+	}
+	free(content);
+}
+
+static void check_checker(struct run *run, int fd)
+{
+	struct vt *vt = run->vt;
+	struct tevent_req *req =
+		vhd_check_send(vt->mem, vt->ev, fd, "crashed", 0);
+	struct vhd_check result;
+	int ret;
+
+	assert_true(tevent_req_poll(req, vt->ev));
+	ret = vhd_check_recv(req, vt->mem, &result, &vt->message);
+	talloc_free(req);
+	assert_int_equal(ret, 0);
+	if (result.errors != 0) {
+		fail_msg("the checker: %s", result.report);
+	}
+	talloc_free(result.report);
+}
+
+/* The disk goes on working after it. */
+static void check_usable(struct run *run, struct vhd_disk *disk)
+{
+	uint8_t buf[8192], back[8192];
+	unsigned i;
+
+	for (i = 0; i < 8; i++) {
+		vt_pattern(buf, sizeof(buf), i);
+		assert_int_equal(vt_rw(run->vt, disk, VHD_WRITE, 0,
+				       (uint64_t)i * BLOCK + 3584, buf,
+				       sizeof(buf)),
+				 0);
+	}
+	for (i = 0; i < 8; i++) {
+		vt_pattern(buf, sizeof(buf), i);
+		assert_int_equal(vt_rw(run->vt, disk, VHD_READ, 0,
+				       (uint64_t)i * BLOCK + 3584, back,
+				       sizeof(back)),
+				 0);
+		assert_memory_equal(buf, back, sizeof(buf));
+	}
+}
+
+static void crash_at(struct run *run, size_t position, uint32_t seed)
+{
+	int fd = recorder_crash(position, seed), second;
+	struct vhd_disk *disk;
+
+	second = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	disk = open_crashed(run, fd);
+	if (disk == NULL) {
+		/* Only while it is created, and then as no VHD at all. */
+		if (position >= run->created) {
+			fail_msg("a crash at %zu (seed %u): %s", position, seed,
+				 run->vt->message);
+		}
+		close(second);
+		return;
+	}
+	check_content(run, disk, position, seed);
+	if (position % 4 == 0) {
+		check_usable(run, disk);
+	}
+	vhd_close(disk);
+	check_checker(run, second);
+}
+
+static void crash_everywhere(struct vt *vt, enum vhd_type type, bool sparse,
+			     uint8_t base, uint32_t seed)
+{
+	struct run *run = calloc(1, sizeof(*run));
+	size_t position, end;
+	uint32_t variant;
+
+	run->vt = vt;
+	run->type = type;
+	run->sparse = sparse;
+	run->base = base;
+	record(run, seed);
+	end = recorder_position();
+	assert_true(end > OPS / 2);
+	for (position = 0; position <= end; position++) {
+		for (variant = 0; variant < 4; variant++) {
+			crash_at(run, position,
+				 variant == 0 ? 0
+					      : seed + (uint32_t)position * 4 +
+							variant);
+		}
+	}
+	recorder_stop();
+	free(run);
+}
+
+static void test_crash_fixed(void **state)
+{
+	crash_everywhere(*state, VHD_TYPE_FIXED, true, 0, 1);
+}
+
+static void test_crash_written_out(void **state)
+{
+	crash_everywhere(*state, VHD_TYPE_FIXED, false, 0, 2);
+}
+
+static void test_crash_dynamic(void **state)
+{
+	crash_everywhere(*state, VHD_TYPE_DYNAMIC, false, 0, 3);
+}
+
+static void test_crash_differencing(void **state)
+{
+	crash_everywhere(*state, VHD_TYPE_DIFFERENCING, false, 0x77, 4);
+}
+
+/* ---- failing steps
+ * ----------------------------------------------------------------------------
+ */
+
+/*
+ * Each step of the workload fails once, in turn: the request that needed it
+ * says so, all others are served, and what is read is what a request has
+ * written; the file stays sound.
+ */
+static bool fail_step(struct vt *vt, enum vhd_type type, uint8_t base,
+		      unsigned nth, int error)
+{
+	struct run *run = calloc(1, sizeof(*run));
+	struct vhd_disk *disk;
+	uint32_t random = 5, i;
+	unsigned errors = 0;
+	uint8_t *content = malloc(SIZE);
+	int failed;
+
+	run->vt = vt;
+	run->type = type;
+	run->base = base;
+	run->sparse = true;
+	recorder_start("disk.vhd");
+	disk = make_disk(run);
+	run->grow_begin = run->grow_end = SIZE_MAX;
+	recorder_fail(nth, error);
+	for (run->ops = 0; run->ops < OPS; run->ops++) {
+		plan(run, run->ops, &random);
+		perform(run, disk, &run->op[run->ops]);
+		if (run->op[run->ops].error != 0) {
+			assert_int_equal(run->op[run->ops].error, error);
+			errors++;
+		}
+	}
+	failed = recorder_failed();
+	recorder_fail(0, 0);
+	/* A lost flush may be told to the next one, too. */
+	assert_true(errors <= 2);
+	assert_true(!failed || errors >= 1);
+	assert_int_equal(vt_rw(vt, disk, VHD_READ, 0, 0, content, SIZE), 0);
+	vhd_close(disk);
+	/* All is in the file: nothing is left in memory only. Failed ones
+	 * may have left anything that they or their predecessors wrote. */
+	disk = type == VHD_TYPE_DIFFERENCING ? vt_open_chain(vt, "disk.vhd", 0)
+					     : NULL;
+	if (disk == NULL) {
+		assert_int_equal(vt_open(vt, "disk.vhd", 0, &disk), 0);
+	}
+	for (i = 0; i < SIZE / 512; i++) {
+		int k;
+		bool good = false;
+
+		for (k = (int)run->ops - 1; k >= 0 && !good; k--) {
+			struct op *op = &run->op[k];
+
+			if (op->op == VHD_FLUSH || i < op->first ||
+			    i >= op->first + op->count) {
+				continue;
+			}
+			good = holds(content + (size_t)i * 512, i,
+				     version_of(op), base);
+			if (op->error == 0) {
+				assert_true(good);
+			}
+		}
+		if (!good && !holds(content + (size_t)i * 512, i, 0, base)) {
+			uint32_t w[2];
+
+			memcpy(w, content + (size_t)i * 512, sizeof(w));
+			fail_msg("step %u fails with %d: sector %u holds %x %x",
+				 nth, error, i, w[0], w[1]);
+		}
+	}
+	{
+		uint8_t *again = malloc(SIZE);
+
+		assert_int_equal(vt_rw(vt, disk, VHD_READ, 0, 0, again, SIZE),
+				 0);
+		assert_memory_equal(content, again, SIZE);
+		free(again);
+	}
+	vhd_close(disk);
+	check_checker(run, vt_open_fd(vt, "disk.vhd", O_RDONLY));
+	recorder_stop();
+	unlink(vt_path(vt, "disk.vhd"));
+	unlink(vt_path(vt, "parent.vhd"));
+	free(content);
+	free(run);
+	return failed;
+}
+
+static void fail_all(struct vt *vt, enum vhd_type type, uint8_t base)
+{
+	static const int errors[] = {EIO, ENOSPC};
+	unsigned nth, i;
+
+	for (i = 0; i < 2; i++) {
+		for (nth = 0; fail_step(vt, type, base, nth, errors[i]);
+		     nth++) {
+		}
+		assert_true(nth > OPS / 2);
+	}
+}
+
+static void test_fail_fixed(void **state)
+{
+	fail_all(*state, VHD_TYPE_FIXED, 0);
+}
+
+static void test_fail_dynamic(void **state)
+{
+	fail_all(*state, VHD_TYPE_DYNAMIC, 0);
+}
+
+static void test_fail_differencing(void **state)
+{
+	fail_all(*state, VHD_TYPE_DIFFERENCING, 0x77);
+}
+
+/* A flush at every other step: in memory, where that is cheap. */
+static int setup_memory(void **state)
+{
+	const char *tmp = getenv("TMPDIR");
+	char *saved = tmp != NULL ? strdup(tmp) : NULL;
+	int ret;
+
+	if (access("/dev/shm", W_OK) == 0) {
+		setenv("TMPDIR", "/dev/shm", 1);
+	}
+	ret = vt_setup(state);
+	if (saved != NULL) {
+		setenv("TMPDIR", saved, 1);
+	} else {
+		unsetenv("TMPDIR");
+	}
+	free(saved);
+	return ret;
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, vt_setup, vt_teardown)
+#define TEST_MEMORY(f)                                                         \
+	cmocka_unit_test_setup_teardown(f, setup_memory, vt_teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_crash_fixed),
+		TEST(test_crash_written_out),
+		TEST(test_crash_dynamic),
+		TEST(test_crash_differencing),
+		TEST_MEMORY(test_fail_fixed),
+		TEST_MEMORY(test_fail_dynamic),
+		TEST_MEMORY(test_fail_differencing),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

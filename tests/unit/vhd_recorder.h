@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Records every change that the engine makes to one file, and builds the file
+ * as a crash at any point might leave it: what a flush had made durable is
+ * there; of what came after it any part may be there, in any order, torn
+ * between sectors.
+ */
+#ifndef VHD_RECORDER_H
+#define VHD_RECORDER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Record the files of this name that are opened from now on. */
+void recorder_start(const char *name);
+void recorder_stop(void);
+/* How many changes so far. */
+size_t recorder_position(void);
+
+/*
+ * The file after a crash when @position changes had been made, as a memfd.
+ * @param seed  0: all of them are there; else chooses which of those that no
+ *              flush has made durable
+ */
+int recorder_crash(size_t position, uint32_t seed);
+
+/* Fail the @nth step (from 0) from now on with @error; forget: 0. */
+void recorder_fail(unsigned nth, int error);
+/* Has it failed? */
+int recorder_failed(void);
+
+#endif /* VHD_RECORDER_H */

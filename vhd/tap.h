@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * For tests: see every change to a file, in the order in which the changes
+ * were made, and let steps fail. Nothing of it is used in service.
+ */
+#ifndef ISTM_VHD_TAP_H
+#define ISTM_VHD_TAP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+enum vhd_tap_change {
+	VHD_TAP_TRUNCATE, /* to offset */
+	VHD_TAP_PUNCH,
+	VHD_TAP_ZERO,
+	VHD_TAP_RESERVE,
+};
+
+enum vhd_tap_step {
+	VHD_TAP_STEP_READ,
+	VHD_TAP_STEP_WRITE,
+	VHD_TAP_STEP_FALLOCATE,
+	VHD_TAP_STEP_SYNC,
+};
+
+/* Called on lanes and worker threads. @name is the file's. */
+struct vhd_tap {
+	/* @len bytes of @iov have been written; durable: with RWF_DSYNC */
+	void (*write)(const char *name, uint64_t offset,
+		      const struct iovec *iov, int iovcnt, uint64_t len,
+		      bool durable);
+	void (*change)(const char *name, enum vhd_tap_change change,
+		       uint64_t offset, uint64_t len);
+	/* What was changed before sync_begin, is durable after sync_end. */
+	uint64_t (*sync_begin)(const char *name);
+	void (*sync_end)(const char *name, uint64_t begin);
+	/* Shall this step fail? @return 0 or an errno; may be NULL */
+	int (*fault)(const char *name, enum vhd_tap_step step, uint64_t offset,
+		     uint64_t len);
+};
+
+/* For files opened from now on; NULL: none. */
+void vhd_set_tap(const struct vhd_tap *tap);
+
+#endif /* ISTM_VHD_TAP_H */
