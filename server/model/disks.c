@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Disks: their list, opening and serving them, their properties. */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "server/core/utf8.h"
 #include "server/model/private.h"
@@ -119,7 +117,7 @@ struct model_disk *model_disk_by_guid(struct model *model,
 	return NULL;
 }
 
-static uint64_t hash_file(dev_t dev, ino_t ino)
+uint64_t disk_file_hash(dev_t dev, ino_t ino)
 {
 	const uint64_t key[2] = { dev, ino };
 
@@ -128,7 +126,7 @@ static uint64_t hash_file(dev_t dev, ino_t ino)
 
 struct disk_entry *disk_by_file(struct model *model, const struct stat *st)
 {
-	uint64_t hash = hash_file(st->st_dev, st->st_ino);
+	uint64_t hash = disk_file_hash(st->st_dev, st->st_ino);
 	struct hash_node *node;
 
 	for (node = hash_first(&model->disks_by_file, hash); node != NULL;
@@ -332,185 +330,7 @@ void disk_drop(struct disk_entry *entry)
 	model_emit_luns(model);
 }
 
-/* ---- opening ---------------------------------------------------------- */
-
-struct disk_open_state {
-	struct model *model;
-	struct disk_entry *entry; /* pending or starting: stays */
-	struct stat st;
-};
-
-static void disk_opened(struct tevent_req *subreq);
-
-static void disk_take(struct disk_entry *entry, struct vhd_disk *vhd)
-{
-	struct vhd_info info;
-
-	entry->vhd = vhd;
-	vhd_disk_info(vhd, &info);
-	entry->d.size = info.size;
-	entry->d.vhd_type = info.type;
-	talloc_free(discard_const_p(char, entry->d.parent_path));
-	entry->d.parent_path = NULL;
-	if (info.type == VHD_TYPE_DIFFERENCING) {
-		entry->d.parent_path = talloc_strdup(entry, info.parent);
-	}
-}
-
-/* @return 0 or errno; EDOM: a size that the limits do not allow */
-static int disk_open_ram(struct disk_entry *entry)
-{
-	struct vhd_disk *vhd;
-	unsigned long long size;
-	char *end;
-
-	if (strspn(entry->d.path, "0123456789") != strlen(entry->d.path) ||
-	    entry->d.path[0] == '\0') {
-		return EINVAL;
-	}
-	errno = 0;
-	size = strtoull(entry->d.path, &end, 10);
-	if (errno != 0 || size < VHD_MIN_SIZE ||
-	    size > entry->model->max_disk_size || size % VHD_SECTOR != 0) {
-		return EDOM;
-	}
-	vhd = vhd_open_ram(entry, size);
-	if (vhd == NULL) {
-		return errno != 0 ? errno : ENOMEM;
-	}
-	disk_take(entry, vhd);
-	return 0;
-}
-
-/* @return fd or -errno: only a regular file is ever handed to the engine */
-static int disk_open_file(struct disk_open_state *state)
-{
-	struct disk_entry *entry = state->entry;
-	struct location *location;
-	HRESULT hr = location_find(state, state->model, entry->d.path,
-				   &location);
-	int fd;
-
-	if (ISTM_FAILED(hr)) {
-		return -ENOENT;
-	}
-	/* O_NONBLOCK: a FIFO must not hold up the main thread. */
-	fd = location_open(location, O_RDWR | O_NONBLOCK | O_NOCTTY, 0);
-	if (fd >= 0 && fstat(fd, &state->st) != 0) {
-		int error = errno;
-
-		close(fd);
-		return -error;
-	}
-	if (fd >= 0 && !S_ISREG(state->st.st_mode)) {
-		close(fd);
-		return -EINVAL;
-	}
-	talloc_free(location);
-	return fd;
-}
-
-struct tevent_req *disk_open_send(TALLOC_CTX *mem_ctx, struct model *model,
-				  struct disk_entry *entry)
-{
-	struct disk_open_state *state;
-	struct tevent_req *req =
-		tevent_req_create(mem_ctx, &state, struct disk_open_state);
-	struct tevent_req *subreq;
-	int fd, error;
-
-	if (req == NULL) {
-		return NULL;
-	}
-	state->model = model;
-	state->entry = entry;
-	if (entry->d.type == MODEL_DISK_RAM) {
-		error = disk_open_ram(entry);
-		if (error != 0) {
-			tevent_req_error(
-				req,
-				HRES_ERROR_V(model_refuse(
-					error == EDOM
-						? ISTM_BAD_LENGTH
-						: hresult_from_errno(error),
-					"RAM disk of '%s' bytes: %s",
-					entry->d.path, strerror(error))));
-		} else {
-			tevent_req_done(req);
-		}
-		return tevent_req_post(req, model->ev);
-	}
-	fd = disk_open_file(state);
-	if (fd < 0) {
-		tevent_req_error(req, HRES_ERROR_V(model_refuse(
-					      hresult_from_errno(-fd),
-					      "disk %u: %s cannot be opened: %s",
-					      (unsigned)entry->d.index,
-					      entry->d.path, strerror(-fd))));
-		return tevent_req_post(req, model->ev);
-	}
-	subreq = vhd_open_send(state, model->ev, fd, entry->d.path, 0);
-	if (tevent_req_nomem(subreq, req)) {
-		return tevent_req_post(req, model->ev);
-	}
-	tevent_req_set_callback(subreq, disk_opened, req);
-	return req;
-}
-
-static void disk_opened(struct tevent_req *subreq)
-{
-	struct tevent_req *req =
-		tevent_req_callback_data(subreq, struct tevent_req);
-	struct disk_open_state *state =
-		tevent_req_data(req, struct disk_open_state);
-	struct disk_entry *entry = state->entry;
-	struct vhd_disk *vhd = NULL;
-	char *message = NULL;
-	int error = vhd_open_recv(subreq, state, &vhd, &message);
-
-	TALLOC_FREE(subreq);
-	if (error != 0) {
-		tevent_req_error(req, HRES_ERROR_V(model_refuse(
-					      hresult_from_errno(error),
-					      "disk %u: %s cannot be served: "
-					      "%s",
-					      (unsigned)entry->d.index,
-					      entry->d.path,
-					      message != NULL
-						      ? message
-						      : strerror(error))));
-		return;
-	}
-	if (vhd_disk_size(vhd) < VHD_MIN_SIZE ||
-	    vhd_disk_size(vhd) > entry->model->max_disk_size) {
-		tevent_req_error(req,
-				 HRES_ERROR_V(model_refuse(
-					 ISTM_BAD_LENGTH,
-					 "disk %u: %s has %llu bytes, out of "
-					 "the limits",
-					 (unsigned)entry->d.index,
-					 entry->d.path,
-					 (unsigned long long)
-						 vhd_disk_size(vhd))));
-		vhd_close(vhd);
-		return;
-	}
-	talloc_steal(entry, vhd);
-	disk_take(entry, vhd);
-	entry->dev = state->st.st_dev;
-	entry->ino = state->st.st_ino;
-	if (!hash_add(&entry->model->disks_by_file, &entry->by_file,
-		      hash_file(entry->dev, entry->ino))) {
-		tevent_req_oom(req);
-		return;
-	}
-	tevent_req_done(req);
-}
-
-HRESULT disk_open_recv(struct tevent_req *req)
-{
-	return model_req_recv(req);
-}
+/* ---- serving ---------------------------------------------------------- */
 
 /* What INQUIRY shall answer. */
 static const struct model_inquiry disk_inquiry = {

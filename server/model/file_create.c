@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * CreateWtFile, MS-ISTM 3.30.4.6. The VHD is written into a file without a
+ * CreateWtFile and CreateDiffWtFile, MS-ISTM 3.30.4.6 and 3.33.4.1. The VHD is written into a file without a
  * name and gets its name when it is complete and on disk: after a crash there is
  * the old file or the new one, and no half of either.
  */
@@ -17,6 +17,7 @@
 struct file_create_state {
 	struct model *model;
 	char *path;
+	struct location *location, *parent; /* differencing */
 	struct link_job *job;
 };
 
@@ -201,27 +202,64 @@ static int file_create_prepare(struct file_create_state *state,
 static void file_created(struct tevent_req *subreq);
 static void file_linked(struct tevent_req *subreq);
 
+/* Write the new file, then give it its name. Ends the request on failure. */
+static void file_create_begin(struct tevent_req *req,
+			      const struct location *location,
+			      const struct vhd_create_params *params)
+{
+	struct file_create_state *state =
+		tevent_req_data(req, struct file_create_state);
+	struct tevent_req *subreq;
+	int fd, error;
+
+	error = file_create_prepare(state, location);
+	fd = error == 0 ? fcntl(state->job->fd, F_DUPFD_CLOEXEC, 0) : -1;
+	if (fd < 0) {
+		error = error != 0 ? error : errno;
+		tevent_req_error(req, HRES_ERROR_V(model_refuse(
+					      hresult_from_errno(error),
+					      "create %s: %s", state->path,
+					      strerror(error))));
+		return;
+	}
+	subreq = vhd_create_send(state, state->model->ev, fd, state->path,
+				 params);
+	if (tevent_req_nomem(subreq, req)) {
+		return;
+	}
+	tevent_req_set_callback(subreq, file_created, req);
+}
+
+static struct tevent_req *file_create_request(TALLOC_CTX *mem_ctx,
+					      struct model *model,
+					      struct file_create_state **state)
+{
+	struct tevent_req *req =
+		tevent_req_create(mem_ctx, state, struct file_create_state);
+
+	if (req != NULL) {
+		(*state)->model = model;
+		talloc_set_destructor(*state, file_create_state_destructor);
+	}
+	return req;
+}
+
 struct tevent_req *model_file_create_send(TALLOC_CTX *mem_ctx,
 					  struct model *model, const char *text,
 					  uint64_t size, bool sparse)
 {
 	struct file_create_state *state;
-	struct tevent_req *req =
-		tevent_req_create(mem_ctx, &state, struct file_create_state);
+	struct tevent_req *req = file_create_request(mem_ctx, model, &state);
 	struct vhd_create_params params = {
 		.type = VHD_TYPE_FIXED,
 		.sparse = sparse,
 	};
 	struct location *location;
-	struct tevent_req *subreq;
 	HRESULT hr;
-	int fd, error;
 
 	if (req == NULL) {
 		return NULL;
 	}
-	state->model = model;
-	talloc_set_destructor(state, file_create_state_destructor);
 	hr = location_find(state, model, text, &location);
 	if (!ISTM_FAILED(hr)) {
 		hr = file_create_check(model, location, text);
@@ -235,23 +273,166 @@ struct tevent_req *model_file_create_send(TALLOC_CTX *mem_ctx,
 	}
 	state->path = location->client;
 	params.size = size;
-	error = file_create_prepare(state, location);
-	fd = error == 0 ? fcntl(state->job->fd, F_DUPFD_CLOEXEC, 0) : -1;
-	if (fd < 0) {
-		error = error != 0 ? error : errno;
-		tevent_req_error(req, HRES_ERROR_V(model_refuse(
-					      hresult_from_errno(error),
-					      "create %s: %s", text,
-					      strerror(error))));
+	file_create_begin(req, location, &params);
+	if (!tevent_req_is_in_progress(req)) {
 		return tevent_req_post(req, model->ev);
 	}
-	subreq = vhd_create_send(state, model->ev, fd, state->path, &params);
+	return req;
+}
+
+/* ---- differencing files, MS-ISTM 3.33.4.1 --------------------------------- */
+
+/*
+ * The parent's path as seen from the child's folder, which is what lets both
+ * be moved together: ".\\parent.vhd", "..\\base\\parent.vhd". NULL where they
+ * share no volume.
+ */
+char *path_relative_to(TALLOC_CTX *mem_ctx, const char *child,
+		       const char *parent)
+{
+	size_t common = 0;
+	char *result;
+
+	for (size_t i = 0; child[i] != '\0' && child[i] == parent[i]; i++) {
+		if (child[i] == '\\') {
+			common = i + 1;
+		}
+	}
+	if (common == 0) {
+		return NULL;
+	}
+	result = talloc_strdup(mem_ctx,
+			       strchr(child + common, '\\') == NULL ? ".\\"
+								     : "");
+	for (const char *p = child + common; (p = strchr(p, '\\')) != NULL;
+	     p++) {
+		result = talloc_strdup_append_buffer(result, "..\\");
+	}
+	return talloc_strdup_append_buffer(result, parent + common);
+}
+
+static void diff_parent_probed(struct tevent_req *subreq);
+
+static HRESULT diff_check(struct file_create_state *state, const char *text,
+			  const char *parent_text, int *fd)
+{
+	struct model *model = state->model;
+	struct stat st;
+	HRESULT hr = location_find(state, model, text, &state->location);
+
+	*fd = -1;
+	if (!ISTM_FAILED(hr)) {
+		hr = file_create_check(model, state->location, text);
+	}
+	if (!ISTM_FAILED(hr)) {
+		hr = location_find(state, model, parent_text, &state->parent);
+	}
+	if (ISTM_FAILED(hr)) {
+		return hr;
+	}
+	if (!state->parent->exists) {
+		return model_refuse(ISTM_FILE_NOT_FOUND,
+				    "create %s: parent %s is not there",
+				    state->location->client,
+				    state->parent->client);
+	}
+	/* A parent that is written to is no parent any more. */
+	if (disk_by_location(model, state->parent) != NULL) {
+		return model_refuse(ISTM_SHARING_VIOLATION,
+				    "create %s: parent %s is a disk itself",
+				    state->location->client,
+				    state->parent->client);
+	}
+	if (state->location->exists &&
+	    state->location->st.st_dev == state->parent->st.st_dev &&
+	    state->location->st.st_ino == state->parent->st.st_ino) {
+		return model_refuse(ISTM_INVALID_ARG,
+				    "create %s: would be its own parent",
+				    state->location->client);
+	}
+	*fd = location_open(state->parent, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0);
+	if (*fd < 0 || fstat(*fd, &st) != 0 || !S_ISREG(st.st_mode)) {
+		if (*fd >= 0) {
+			close(*fd);
+		}
+		return model_refuse(ISTM_INVALID_ARG,
+				    "create %s: parent %s is no file that can "
+				    "be read",
+				    state->location->client,
+				    state->parent->client);
+	}
+	state->parent->st = st;
+	return ISTM_S_OK;
+}
+
+struct tevent_req *model_file_create_diff_send(TALLOC_CTX *mem_ctx,
+					       struct model *model,
+					       const char *text,
+					       const char *parent)
+{
+	struct file_create_state *state;
+	struct tevent_req *req = file_create_request(mem_ctx, model, &state);
+	struct tevent_req *subreq;
+	HRESULT hr;
+	int fd;
+
+	if (req == NULL) {
+		return NULL;
+	}
+	hr = diff_check(state, text, parent, &fd);
+	if (ISTM_FAILED(hr)) {
+		tevent_req_error(req, HRES_ERROR_V(hr));
+		return tevent_req_post(req, model->ev);
+	}
+	state->path = state->location->client;
+	subreq = vhd_probe_send(state, model->ev, fd, state->parent->client);
 	if (tevent_req_nomem(subreq, req)) {
 		return tevent_req_post(req, model->ev);
 	}
-	tevent_req_set_callback(subreq, file_created, req);
+	tevent_req_set_callback(subreq, diff_parent_probed, req);
 	return req;
 }
+
+static void diff_parent_probed(struct tevent_req *subreq)
+{
+	struct tevent_req *req =
+		tevent_req_callback_data(subreq, struct tevent_req);
+	struct file_create_state *state =
+		tevent_req_data(req, struct file_create_state);
+	struct vhd_create_params params = { .type = VHD_TYPE_DIFFERENCING };
+	struct vhd_info info;
+	char *message = NULL;
+	int error = vhd_probe_recv(subreq, state, &info, &message);
+
+	TALLOC_FREE(subreq);
+	if (error != 0 || info.type != VHD_TYPE_FIXED ||
+	    info.size > state->model->max_disk_size) {
+		tevent_req_error(req,
+				 HRES_ERROR_V(model_refuse(
+					 ISTM_INVALID_ARG,
+					 "create %s: parent %s: %s",
+					 state->path, state->parent->client,
+					 message != NULL
+						 ? message
+						 : "is no fixed VHD within "
+						   "the limits")));
+		return;
+	}
+	params.size = info.size;
+	memcpy(params.parent_id, info.unique_id, sizeof(params.parent_id));
+	params.parent_timestamp = vhd_timestamp(state->parent->st.st_mtime);
+	params.parent_path = state->parent->client;
+	params.parent_relative =
+		path_relative_to(state, state->path, state->parent->client);
+	file_create_begin(req, state->location, &params);
+}
+
+HRESULT model_file_create_diff_recv(struct tevent_req *req)
+{
+	return model_req_recv(req);
+}
+
+/* ---- both ------------------------------------------------------------------ */
 
 /* No room or beyond the file system's largest file: "incompatible with
  * implementation limits". */

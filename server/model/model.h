@@ -321,6 +321,11 @@ struct tevent_req *model_file_create_send(TALLOC_CTX *, struct model *,
 					  const char *path, uint64_t size,
 					  bool sparse);
 HRESULT model_file_create_recv(struct tevent_req *);
+/* CreateDiffWtFile, 3.33.4.1: a differencing VHD over a fixed one. */
+struct tevent_req *model_file_create_diff_send(TALLOC_CTX *, struct model *,
+					       const char *path,
+					       const char *parent);
+HRESULT model_file_create_diff_recv(struct tevent_req *);
 struct tevent_req *model_file_grow_send(TALLOC_CTX *, struct model *,
 					const char *path, uint64_t additional);
 HRESULT model_file_grow_recv(struct tevent_req *);

@@ -287,7 +287,9 @@ struct disk_entry *disk_by_location(struct model *model,
 				    const struct location *location);
 bool disk_index_taken(struct model *model, uint32_t index);
 
-/* Open the disk's file (or make its RAM) and give it to the engine. */
+uint64_t disk_file_hash(dev_t dev, ino_t ino);
+
+/* Open the disk's file and its parents' (or make its RAM) and give it to the engine. */
 struct tevent_req *disk_open_send(TALLOC_CTX *mem_ctx, struct model *model,
 				  struct disk_entry *entry);
 HRESULT disk_open_recv(struct tevent_req *req);
@@ -324,6 +326,9 @@ HRESULT location_resolve(TALLOC_CTX *mem_ctx, struct model *model,
 int location_open(const struct location *location, int flags, mode_t mode);
 int volume_open_beneath(const struct volume *volume, const char *relative,
 			int flags, mode_t mode);
+/* @parent as seen from @child's folder, both canonical; NULL: elsewhere. */
+char *path_relative_to(TALLOC_CTX *mem_ctx, const char *child,
+		       const char *parent);
 /* The directory that holds the location's last component; makes missing ones
  * where asked. @return fd or -errno */
 int location_open_parent(const struct location *location, bool create,

@@ -52,6 +52,7 @@ HRESULT hresult_from_errno(int error)
 		return ISTM_OUT_OF_MEMORY;
 	case EINVAL:
 	case EILSEQ:
+	case ESTALE: /* a differencing disk's parent has changed */
 		return ISTM_INVALID_DATA;
 	default:
 		return ISTM_IO_DEVICE;

@@ -148,6 +148,18 @@ HRESULT mt_create_file(struct mt *mt, const char *path, uint64_t size)
 	return hr;
 }
 
+HRESULT mt_create_diff(struct mt *mt, const char *path, const char *parent)
+{
+	struct tevent_req *req = model_file_create_diff_send(
+		mt->mem, mt->model, path, parent);
+	HRESULT hr;
+
+	WAIT(req);
+	hr = model_file_create_diff_recv(req);
+	talloc_free(req);
+	return hr;
+}
+
 HRESULT mt_grow_file(struct mt *mt, const char *path, uint64_t additional)
 {
 	struct tevent_req *req =

@@ -47,6 +47,7 @@ void mt_write(struct mt *mt, const char *name, const char *content);
 bool mt_file_exists(struct mt *mt, const char *name);
 
 HRESULT mt_create_file(struct mt *mt, const char *path, uint64_t size);
+HRESULT mt_create_diff(struct mt *mt, const char *path, const char *parent);
 HRESULT mt_grow_file(struct mt *mt, const char *path, uint64_t additional);
 HRESULT mt_probe(struct mt *mt, const char *path, struct vhd_info *info);
 HRESULT mt_create_disk(struct mt *mt, const char *path, uint32_t *index);

@@ -1,0 +1,358 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Opening what a disk is made of: its file, for a differencing disk also its
+ * parent's, that one's parent's and so on; or memory.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "server/model/private.h"
+
+/* Nobody has chains that long, and every link is a descriptor. */
+#define PARENTS_MAX 64
+
+struct disk_open_state {
+	struct model *model;
+	struct disk_entry *entry; /* pending or starting: stays */
+	struct stat st;		  /* of the disk's own file */
+	struct vhd_disk *top;	  /* the disk's own */
+	struct vhd_disk *child;	  /* whose parent is being opened */
+	struct location *child_location;
+	struct location *parent_location;
+	char *parent_path; /* of the disk, as clients see it */
+	unsigned parents;
+};
+
+static void disk_take(struct disk_entry *entry, struct vhd_disk *vhd)
+{
+	struct vhd_info info;
+
+	entry->vhd = vhd;
+	vhd_disk_info(vhd, &info);
+	entry->d.size = info.size;
+	entry->d.vhd_type = info.type;
+}
+
+/* ---- memory ----------------------------------------------------------------- */
+
+/* @return 0 or errno; EDOM: a size that the limits do not allow */
+static int disk_open_ram(struct disk_entry *entry)
+{
+	struct vhd_disk *vhd;
+	unsigned long long size;
+	char *end;
+
+	if (strspn(entry->d.path, "0123456789") != strlen(entry->d.path) ||
+	    entry->d.path[0] == '\0') {
+		return EINVAL;
+	}
+	errno = 0;
+	size = strtoull(entry->d.path, &end, 10);
+	if (errno != 0 || size < VHD_MIN_SIZE ||
+	    size > entry->model->max_disk_size || size % VHD_SECTOR != 0) {
+		return EDOM;
+	}
+	vhd = vhd_open_ram(entry, size);
+	if (vhd == NULL) {
+		return errno != 0 ? errno : ENOMEM;
+	}
+	disk_take(entry, vhd);
+	return 0;
+}
+
+/* ---- the disk's file ---------------------------------------------------------- */
+
+/* @return fd or -errno: only a regular file is ever handed to the engine */
+static int open_regular(const struct location *location, int flags,
+			struct stat *st)
+{
+	/* O_NONBLOCK: a FIFO must not hold up the main thread. */
+	int fd = location_open(location, flags | O_NONBLOCK | O_NOCTTY, 0);
+	int error = 0;
+
+	if (fd < 0) {
+		return fd;
+	}
+	if (fstat(fd, st) != 0) {
+		error = errno;
+	} else if (!S_ISREG(st->st_mode)) {
+		error = EINVAL;
+	}
+	if (error != 0) {
+		close(fd);
+		return -error;
+	}
+	return fd;
+}
+
+static void disk_open_fail(struct tevent_req *req, int error,
+			   const char *what, const char *reason)
+{
+	struct disk_open_state *state =
+		tevent_req_data(req, struct disk_open_state);
+	struct disk_entry *entry = state->entry;
+
+	if (state->top != NULL) {
+		vhd_close(state->top);
+		state->top = NULL;
+	}
+	tevent_req_error(req,
+			 HRES_ERROR_V(model_refuse(
+				 hresult_from_errno(error),
+				 "disk %u: %s: %s%s: %s",
+				 (unsigned)entry->d.index, entry->d.path, what,
+				 state->parent_location == NULL
+					 ? ""
+					 : state->parent_location->client,
+				 reason != NULL ? reason : strerror(error))));
+}
+
+static void disk_opened(struct tevent_req *subreq);
+static void disk_open_parent(struct tevent_req *req);
+
+static struct tevent_req *disk_open_file(struct tevent_req *req)
+{
+	struct disk_open_state *state =
+		tevent_req_data(req, struct disk_open_state);
+	struct disk_entry *entry = state->entry;
+	HRESULT hr = location_find(state, state->model, entry->d.path,
+				   &state->child_location);
+	struct tevent_req *subreq;
+	int fd = ISTM_FAILED(hr)
+			 ? -ENOENT
+			 : open_regular(state->child_location, O_RDWR,
+					&state->st);
+
+	if (fd < 0) {
+		disk_open_fail(req, -fd, "cannot be opened", NULL);
+		return NULL;
+	}
+	subreq = vhd_open_send(state, state->model->ev, fd, entry->d.path, 0);
+	tevent_req_nomem(subreq, req);
+	return subreq;
+}
+
+struct tevent_req *disk_open_send(TALLOC_CTX *mem_ctx, struct model *model,
+				  struct disk_entry *entry)
+{
+	struct disk_open_state *state;
+	struct tevent_req *req =
+		tevent_req_create(mem_ctx, &state, struct disk_open_state);
+	struct tevent_req *subreq;
+	int error;
+
+	if (req == NULL) {
+		return NULL;
+	}
+	state->model = model;
+	state->entry = entry;
+	if (entry->d.type == MODEL_DISK_RAM) {
+		error = disk_open_ram(entry);
+		if (error != 0) {
+			tevent_req_error(
+				req,
+				HRES_ERROR_V(model_refuse(
+					error == EDOM
+						? ISTM_BAD_LENGTH
+						: hresult_from_errno(error),
+					"RAM disk of '%s' bytes: %s",
+					entry->d.path, strerror(error))));
+		} else {
+			tevent_req_done(req);
+		}
+		return tevent_req_post(req, model->ev);
+	}
+	subreq = disk_open_file(req);
+	if (subreq == NULL) {
+		return tevent_req_post(req, model->ev);
+	}
+	tevent_req_set_callback(subreq, disk_opened, req);
+	return req;
+}
+
+static void disk_open_finish(struct tevent_req *req)
+{
+	struct disk_open_state *state =
+		tevent_req_data(req, struct disk_open_state);
+	struct disk_entry *entry = state->entry;
+	struct model *model = state->model;
+
+	talloc_free(discard_const_p(char, entry->d.parent_path));
+	entry->d.parent_path = talloc_steal(entry, state->parent_path);
+	disk_take(entry, talloc_steal(entry, state->top));
+	state->top = NULL;
+	entry->dev = state->st.st_dev;
+	entry->ino = state->st.st_ino;
+	if (!hash_add(&model->disks_by_file, &entry->by_file,
+		      disk_file_hash(entry->dev, entry->ino))) {
+		tevent_req_oom(req);
+		return;
+	}
+	tevent_req_done(req);
+}
+
+static void disk_opened(struct tevent_req *subreq)
+{
+	struct tevent_req *req =
+		tevent_req_callback_data(subreq, struct tevent_req);
+	struct disk_open_state *state =
+		tevent_req_data(req, struct disk_open_state);
+	char *message = NULL;
+	int error = vhd_open_recv(subreq, state, &state->top, &message);
+	struct vhd_info info;
+
+	TALLOC_FREE(subreq);
+	if (error != 0) {
+		state->top = NULL;
+		disk_open_fail(req, error, "cannot be served", message);
+		return;
+	}
+	vhd_disk_info(state->top, &info);
+	if (info.size < VHD_MIN_SIZE ||
+	    info.size > state->model->max_disk_size) {
+		/* EFBIG: "incompatible with implementation limits" */
+		disk_open_fail(req, EFBIG, "its size is out of the limits",
+			       NULL);
+		return;
+	}
+	if (info.type != VHD_TYPE_DIFFERENCING) {
+		disk_open_finish(req);
+		return;
+	}
+	state->child = state->top;
+	disk_open_parent(req);
+}
+
+/* ---- parents -------------------------------------------------------------------- */
+
+/* What a parent's path says, without a line in the log. */
+static struct location *find_quietly(TALLOC_CTX *mem_ctx, struct model *model,
+				     const char *text)
+{
+	struct location *location = NULL;
+	const char *reason;
+	struct path *path = path_parse(mem_ctx, text, 0, &reason);
+
+	if (path == NULL ||
+	    ISTM_FAILED(location_resolve(mem_ctx, model, path, false,
+					 &location)) ||
+	    !location->exists) {
+		TALLOC_FREE(location);
+	}
+	talloc_free(path);
+	return location;
+}
+
+/*
+ * The path that the child gives; or the same name in the child's folder, where
+ * both were copied from elsewhere. That it is the right file is told by its
+ * unique id.
+ */
+static struct location *find_parent(struct disk_open_state *state,
+				    const char *parent)
+{
+	const char *folder = state->child_location->client, *name = parent;
+	struct location *location = find_quietly(state, state->model, parent);
+	char *beside;
+
+	if (location != NULL) {
+		return location;
+	}
+	for (const char *p = parent; *p != '\0'; p++) {
+		if (*p == '\\' || *p == '/') {
+			name = p + 1;
+		}
+	}
+	beside = talloc_asprintf(state, "%.*s%s",
+				 (int)(strrchr(folder, '\\') + 1 - folder),
+				 folder, name);
+	location = beside == NULL
+			   ? NULL
+			   : find_quietly(state, state->model, beside);
+	talloc_free(beside);
+	return location;
+}
+
+static void parent_opened(struct tevent_req *subreq);
+
+static void disk_open_parent(struct tevent_req *req)
+{
+	struct disk_open_state *state =
+		tevent_req_data(req, struct disk_open_state);
+	struct tevent_req *subreq;
+	struct vhd_info info;
+	struct stat st;
+	int fd;
+
+	vhd_disk_info(state->child, &info);
+	if (++state->parents > PARENTS_MAX) {
+		disk_open_fail(req, EINVAL, "its chain of parents is endless",
+			       NULL);
+		return;
+	}
+	state->parent_location = find_parent(state, info.parent);
+	if (state->parent_location == NULL) {
+		disk_open_fail(req, ENOENT, "its parent is not there",
+			       info.parent);
+		return;
+	}
+	fd = open_regular(state->parent_location, O_RDONLY, &st);
+	if (fd < 0) {
+		disk_open_fail(req, -fd, "parent ", NULL);
+		return;
+	}
+	subreq = vhd_open_send(state, state->model->ev, fd,
+			       state->parent_location->client,
+			       VHD_OPEN_READONLY);
+	if (subreq == NULL) {
+		disk_open_fail(req, ENOMEM, "parent ", NULL);
+		return;
+	}
+	tevent_req_set_callback(subreq, parent_opened, req);
+}
+
+static void parent_opened(struct tevent_req *subreq)
+{
+	struct tevent_req *req =
+		tevent_req_callback_data(subreq, struct tevent_req);
+	struct disk_open_state *state =
+		tevent_req_data(req, struct disk_open_state);
+	struct vhd_disk *parent = NULL;
+	char *message = NULL;
+	int error = vhd_open_recv(subreq, state, &parent, &message);
+	struct vhd_info info;
+
+	TALLOC_FREE(subreq);
+	if (error == 0) {
+		error = vhd_set_parent(state->child, parent, 0, &message);
+		if (error != 0) {
+			vhd_close(parent);
+		}
+	}
+	if (error != 0) {
+		disk_open_fail(req, error, "parent ", message);
+		return;
+	}
+	if (state->parent_path == NULL) {
+		state->parent_path =
+			talloc_strdup(state, state->parent_location->client);
+	}
+	vhd_disk_info(parent, &info);
+	if (info.type != VHD_TYPE_DIFFERENCING) {
+		disk_open_finish(req);
+		return;
+	}
+	talloc_free(state->child_location);
+	state->child_location = state->parent_location;
+	state->parent_location = NULL;
+	state->child = parent;
+	disk_open_parent(req);
+}
+
+HRESULT disk_open_recv(struct tevent_req *req)
+{
+	return model_req_recv(req);
+}

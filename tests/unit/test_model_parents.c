@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Differencing disks and their parents: MS-ISTM 3.33.4.1. */
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "model_helpers.h"
+#include "server/model/private.h"
+
+static void test_create_and_serve(void **state)
+{
+	struct mt *mt = *state;
+	struct vhd_info info;
+	struct model_disk *d;
+	uint32_t index, other;
+
+	assert_hr(mt_create_file(mt, "C:\\base\\p.vhd", 16 * MiB), ISTM_S_OK);
+	assert_hr(mt_create_diff(mt, "C:\\kids\\a.vhd", "c:\\BASE\\P.vhd"),
+		  ISTM_S_OK);
+	assert_hr(mt_create_diff(mt, "C:\\base\\b.vhd", "C:\\base\\p.vhd"),
+		  ISTM_S_OK);
+	assert_hr(mt_probe(mt, "C:\\kids\\a.vhd", &info), ISTM_S_OK);
+	assert_int_equal(info.type, VHD_TYPE_DIFFERENCING);
+	assert_int_equal(info.size, 16 * MiB);
+	assert_hr(mt_create_disk(mt, "C:\\kids\\a.vhd", &index), ISTM_S_OK);
+	assert_hr(mt_create_disk(mt, "C:\\base\\b.vhd", &other), ISTM_S_OK);
+	d = model_disk_by_index(mt->model, index);
+	assert_true(d->usable);
+	assert_int_equal(d->vhd_type, VHD_TYPE_DIFFERENCING);
+	assert_string_equal(d->parent_path, "C:\\base\\p.vhd");
+	assert_hr(model_disk_set_cache_parent(mt->model, d, true), ISTM_S_OK);
+	/* The parent is theirs now. */
+	assert_hr(model_file_delete(mt->model, "C:\\base\\p.vhd"),
+		  ISTM_SHARING_VIOLATION);
+	assert_hr(mt_grow_file(mt, "C:\\base\\p.vhd", MiB),
+		  ISTM_SHARING_VIOLATION);
+	assert_hr(mt_create_file(mt, "C:\\base\\p.vhd", 8 * MiB),
+		  ISTM_SHARING_VIOLATION);
+	assert_hr(mt_create_disk(mt, "C:\\base\\p.vhd", &other),
+		  ISTM_SHARING_VIOLATION);
+	assert_hr(mt_grow_file(mt, "C:\\kids\\a.vhd", MiB), ISTM_INVALID_ARG);
+	mt_restart(mt);
+	assert_true(model_disk_by_index(mt->model, index)->usable);
+}
+
+static void test_refusals(void **state)
+{
+	struct mt *mt = *state;
+
+	assert_hr(mt_create_file(mt, "C:\\p.vhd", 16 * MiB), ISTM_S_OK);
+	assert_hr(mt_create_diff(mt, NULL, "C:\\p.vhd"), ISTM_INVALID_ARG);
+	assert_hr(mt_create_diff(mt, "C:\\a.vhd", NULL), ISTM_INVALID_ARG);
+	assert_hr(mt_create_diff(mt, "x", "C:\\p.vhd"), ISTM_INVALID_ARG);
+	assert_hr(mt_create_diff(mt, "C:\\a.vhd", "x"), ISTM_INVALID_ARG);
+	assert_hr(mt_create_diff(mt, "C:\\", "C:\\p.vhd"), ISTM_INVALID_ARG);
+	assert_hr(mt_create_diff(mt, "C:\\a.vhd", "C:\\"), ISTM_INVALID_ARG);
+	assert_hr(mt_create_diff(mt, "C:\\a.vhd", "C:\\none.vhd"),
+		  ISTM_FILE_NOT_FOUND);
+	assert_hr(mt_create_diff(mt, "C:\\p.vhd", "C:\\P.vhd"),
+		  ISTM_INVALID_ARG);
+	assert_hr(mt_create_diff(mt, "C:\\a.vhd", "C:\\p.vhd"), ISTM_S_OK);
+	/* "The parent VHD file is of type FixedVhd" */
+	assert_hr(mt_create_diff(mt, "C:\\b.vhd", "C:\\a.vhd"),
+		  ISTM_INVALID_ARG);
+	mt_write(mt, "text.vhd", "this is no VHD");
+	assert_hr(mt_create_diff(mt, "C:\\b.vhd", "C:\\text.vhd"),
+		  ISTM_INVALID_ARG);
+	mt_disk(mt, "C:\\served.vhd");
+	assert_hr(mt_create_diff(mt, "C:\\b.vhd", "C:\\served.vhd"),
+		  ISTM_SHARING_VIOLATION);
+	assert_false(mt_file_exists(mt, "b.vhd"));
+	/* Overwrites. */
+	assert_hr(mt_create_diff(mt, "C:\\a.vhd", "C:\\p.vhd"), ISTM_S_OK);
+}
+
+/* Moved together, found together; another file of that name is refused. */
+static void test_moved(void **state)
+{
+	struct mt *mt = *state;
+	char command[1500];
+	uint32_t index;
+
+	assert_hr(mt_create_file(mt, "C:\\old\\p.vhd", 16 * MiB), ISTM_S_OK);
+	assert_hr(mt_create_diff(mt, "C:\\old\\a.vhd", "C:\\old\\p.vhd"),
+		  ISTM_S_OK);
+	snprintf(command, sizeof(command), "mv '%s/old' '%s/new'", mt->volume,
+		 mt->second);
+	assert_int_equal(system(command), 0);
+	assert_hr(mt_create_disk(mt, "D:\\new\\a.vhd", &index), ISTM_S_OK);
+	assert_string_equal(model_disk_by_index(mt->model, index)->parent_path,
+			    "D:\\new\\p.vhd");
+	assert_hr(mt_delete_disk(mt, index), ISTM_S_OK);
+	assert_hr(mt_create_file(mt, "D:\\new\\p.vhd", 16 * MiB), ISTM_S_OK);
+	assert_hr(mt_create_disk(mt, "D:\\new\\a.vhd", &index),
+		  ISTM_INVALID_DATA);
+	assert_hr(model_file_delete(mt->model, "D:\\new\\p.vhd"), ISTM_S_OK);
+	assert_hr(mt_create_disk(mt, "D:\\new\\a.vhd", &index),
+		  ISTM_FILE_NOT_FOUND);
+}
+
+static void check_relative(const char *child, const char *parent,
+			   const char *wanted)
+{
+	char *got = path_relative_to(NULL, child, parent);
+
+	if (wanted == NULL) {
+		assert_null(got);
+	} else {
+		assert_string_equal(got, wanted);
+	}
+	talloc_free(got);
+}
+
+static void test_relative(void **state)
+{
+	check_relative("C:\\a.vhd", "C:\\p.vhd", ".\\p.vhd");
+	check_relative("C:\\d\\a.vhd", "C:\\d\\p.vhd", ".\\p.vhd");
+	check_relative("C:\\d\\a.vhd", "C:\\d\\e\\p.vhd", ".\\e\\p.vhd");
+	check_relative("C:\\d\\a.vhd", "C:\\p.vhd", "..\\p.vhd");
+	check_relative("C:\\d\\e\\a.vhd", "C:\\x\\p.vhd", "..\\..\\x\\p.vhd");
+	check_relative("C:\\dd\\a.vhd", "C:\\d\\p.vhd", "..\\d\\p.vhd");
+	check_relative("C:\\a.vhd", "D:\\p.vhd", NULL);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_create_and_serve),
+		TEST(test_refusals),
+		TEST(test_moved),
+		cmocka_unit_test(test_relative),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
