@@ -675,6 +675,9 @@ static struct tevent_req *disk_delete_commit(struct disk_remove_op *op)
 			NULL)) {
 		return NULL;
 	}
+	if (!snapshots_delete_records(op, entry, &changes)) {
+		return NULL;
+	}
 	list_for_each(pos, &entry->saved_maps)
 	{
 		struct target_entry *target =
@@ -711,6 +714,7 @@ static struct tevent_req *disk_remove_send(TALLOC_CTX *mem_ctx,
 	op->entry = entry;
 	op->req = req;
 	op->what = from_store ? "deleted" : "closed";
+	entry->forget_snapshots = from_store;
 	talloc_set_destructor(op, disk_remove_op_destructor);
 	state->op = op;
 	talloc_set_destructor(state, disk_remove_state_destructor);
@@ -738,6 +742,7 @@ struct tevent_req *model_disk_delete_send(TALLOC_CTX *mem_ctx,
 {
 	struct model_disk *disk = model_disk_by_index(model, index);
 	struct disk_entry *entry;
+	HRESULT hr;
 
 	if (disk == NULL) {
 		return model_req_failed(mem_ctx, model, ISTM_S_OK);
@@ -756,6 +761,10 @@ struct tevent_req *model_disk_delete_send(TALLOC_CTX *mem_ctx,
 						     "disk %u: an initiator "
 						     "uses it",
 						     (unsigned)index));
+	}
+	hr = snapshots_check_delete(entry);
+	if (ISTM_FAILED(hr)) {
+		return model_req_failed(mem_ctx, model, hr);
 	}
 	return disk_remove_send(mem_ctx, model, entry, true);
 }

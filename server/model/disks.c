@@ -216,6 +216,8 @@ static int disk_destructor(struct disk_entry *entry)
 		talloc_free(s);
 	}
 	TALLOC_FREE(entry->op);
+	snapshot_unexport(entry);
+	snapshots_disk_gone(entry);
 	if (entry->vhd != NULL) {
 		vhd_close(entry->vhd);
 	}
@@ -262,6 +264,7 @@ struct disk_entry *disk_create(struct model *model, const struct GUID *guid,
 	list_init(&entry->link_volume);
 	list_init(&entry->mappings);
 	list_init(&entry->saved_maps);
+	list_init(&entry->snapshots);
 	entry->d = (struct model_disk){
 		.guid = *guid,
 		.index = index,
@@ -400,9 +403,21 @@ enum model_disk_status model_disk_status(struct model *model,
 {
 	const struct disk_entry *entry = disk_entry(disk);
 
+	if (entry->reverting != NULL) {
+		return MODEL_DISK_REVERTING;
+	}
 	return entry->lu != NULL && iscsi_lu_in_use(entry->lu)
 		       ? MODEL_DISK_INUSE
 		       : MODEL_DISK_IDLE;
+}
+
+void model_disk_progress(struct model *model, const struct model_disk *disk,
+			 uint32_t *percent, HRESULT *completion)
+{
+	const struct disk_entry *entry = disk_entry(disk);
+
+	*percent = entry->percent;
+	*completion = entry->completion;
 }
 
 static HRESULT set_string(struct disk_entry *entry, const char **field,

@@ -112,12 +112,20 @@ bool model_load_objects(struct model *model, struct loaded *loaded)
 		case ISTM_STATE_SNS_SERVER:
 			ok = sns_load(model, &r->body.sns_server);
 			break;
-		case ISTM_STATE_TARGET:   /* after the disks */
+		case ISTM_STATE_TARGET:	  /* after all disks */
+		case ISTM_STATE_SNAPSHOT: /* after all disks */
 		case ISTM_STATE_VOLUME:	  /* before them */
-		case ISTM_STATE_SNAPSHOT: /* nothing takes snapshots yet */
 			break;
 		}
 		if (!ok) {
+			return false;
+		}
+	}
+	for (size_t i = 0; i < loaded->num; i++) {
+		struct istm_state_data *r = loaded->records[i];
+
+		if (r->kind == ISTM_STATE_SNAPSHOT &&
+		    !snapshot_load(model, &r->body.snapshot)) {
 			return false;
 		}
 	}

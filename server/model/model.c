@@ -88,6 +88,10 @@ static int model_destructor(struct model *model)
 		talloc_free(list_entry(model->targets.next,
 				       struct target_entry, link));
 	}
+	while (!list_empty(&model->snapshots)) {
+		talloc_free(list_entry(model->snapshots.next,
+				       struct snapshot_entry, link));
+	}
 	/* The lanes stop before the disks that they use are closed. */
 	TALLOC_FREE(model->engine);
 	while (!list_empty(&model->disks)) {
@@ -130,6 +134,7 @@ static struct model *model_create(TALLOC_CTX *mem_ctx,
 	list_init(&model->portals);
 	list_init(&model->initiators);
 	list_init(&model->sns_servers);
+	list_init(&model->snapshots);
 	hash_init(&model->targets_by_guid, model);
 	hash_init(&model->targets_by_name, model);
 	hash_init(&model->targets_by_iqn, model);
@@ -140,6 +145,7 @@ static struct model *model_create(TALLOC_CTX *mem_ctx,
 	hash_init(&model->mappings, model);
 	hash_init(&model->portals_by_address, model);
 	hash_init(&model->initiators_by_iqn, model);
+	hash_init(&model->snapshots_by_id, model);
 	model->host = host_name(model);
 	model->service_guid = GUID_random();
 	model->service_name = talloc_strdup(model, model->host);

@@ -127,6 +127,8 @@ enum model_event_type {
 	MODEL_EVENT_DISK_REMOVED,
 	MODEL_EVENT_PORTALS,
 	MODEL_EVENT_SESSIONS,
+	MODEL_EVENT_SNAPSHOTS, /* @guid: the one that changed */
+	MODEL_EVENT_NUM_TYPES
 };
 
 struct model_event {
@@ -283,6 +285,105 @@ struct model_inquiry {
 };
 void model_disk_inquiry(struct model *, const struct model_disk *,
 			struct model_inquiry *);
+
+/* For GetLunStatus (3.45.4.8): how far a rollback is and how the last one
+ * ended. */
+void model_disk_progress(struct model *, const struct model_disk *,
+			 uint32_t *percent, HRESULT *completion);
+
+/* ---- snapshots (MS-ISTM 3.36, 3.38) --------------------------------------
+ * Entries and rules are the model's; what takes and keeps contents is a
+ * provider. Without one the spec's "not supported" is the answer. */
+
+/* MS-ISTM 3.1.1.5 */
+#define MODEL_SNAPSHOT_EXPORTED 0x1u
+#define MODEL_SNAPSHOT_MOUNTED	0x2u
+#define MODEL_SNAPSHOT_ROLLBACK 0x4u
+
+struct model_snapshot {
+	struct GUID id;
+	struct GUID disk_guid; /* the original */
+	uint32_t disk;	       /* OrigWTD: its index */
+	bool exported;
+	uint32_t exported_disk; /* ExportedWTD, where exported */
+	const char *description;
+	uint64_t time_stamp; /* FILETIME, 0: prepared only */
+	bool persistent;
+	uint32_t status; /* MODEL_SNAPSHOT_… */
+	struct GUID vss_snapshot_id, vss_snapshot_set_id;
+};
+
+/*
+ * What snapshots are made of. The _send functions get the provider's private
+ * data; requests end with an HRESULT. Main thread; nothing may block.
+ */
+struct model_snapshot_provider {
+	const char *name;
+	/* Take the snapshot: its content is the disk's of this moment. */
+	struct tevent_req *(*create_send)(TALLOC_CTX *, struct tevent_context *,
+					  void *private_data,
+					  const struct model_disk *disk,
+					  const struct GUID *id);
+	HRESULT (*create_recv)(struct tevent_req *);
+	/* Release what it holds; also of one that was never taken. */
+	struct tevent_req *(*delete_send)(TALLOC_CTX *, struct tevent_context *,
+					  void *private_data,
+					  const struct GUID *disk_guid,
+					  const struct GUID *id);
+	HRESULT (*delete_recv)(struct tevent_req *);
+	/* Put the disk's content back. Freeing the request aborts. */
+	struct tevent_req *(*rollback_send)(
+		TALLOC_CTX *, struct tevent_context *, void *private_data,
+		const struct model_disk *disk, const struct GUID *id,
+		void (*progress)(unsigned percent, void *progress_data),
+		void *progress_data);
+	HRESULT (*rollback_recv)(struct tevent_req *);
+	/* The snapshot as a disk to be read, for ExportAsWTDisk. */
+	struct tevent_req *(*open_send)(TALLOC_CTX *, struct tevent_context *,
+					void *private_data,
+					const struct model_disk *disk,
+					const struct GUID *id);
+	HRESULT (*open_recv)(struct tevent_req *, TALLOC_CTX *,
+			     struct vhd_disk **);
+};
+
+/* @provider outlives the model; NULL: none. */
+void model_set_snapshot_provider(struct model *,
+				 const struct model_snapshot_provider *,
+				 void *private_data);
+bool model_snapshots_supported(struct model *);
+
+size_t model_snapshots(struct model *, TALLOC_CTX *, struct GUID **ids);
+struct model_snapshot *model_snapshot_by_id(struct model *,
+					    const struct GUID *id);
+
+/* Prepare, Do and End (3.38.4.3 to .5). @id zero: generated */
+HRESULT model_snapshot_prepare(struct model *, uint32_t disk, struct GUID *id);
+HRESULT model_snapshot_do(struct model *, const struct GUID *id);
+struct tevent_req *model_snapshot_end_send(TALLOC_CTX *, struct model *,
+					   const struct GUID *id);
+HRESULT model_snapshot_end_recv(struct tevent_req *);
+struct tevent_req *model_snapshot_delete_send(TALLOC_CTX *, struct model *,
+					      const struct GUID *id);
+HRESULT model_snapshot_delete_recv(struct tevent_req *);
+/* 3.36.4.14: starts it; the disk's status and events tell the rest. */
+HRESULT model_snapshot_rollback(struct model *, struct model_snapshot *);
+HRESULT model_snapshot_abort_rollback(struct model *, struct model_snapshot *);
+/* 3.36.4.16: a new disk that shows the snapshot. */
+struct tevent_req *model_snapshot_export_send(TALLOC_CTX *, struct model *,
+					      const struct GUID *id);
+HRESULT model_snapshot_export_recv(struct tevent_req *, uint32_t *disk);
+
+/* DVSetSnapshotSchedule (3.52.4.12): one is active; @start 0: none. */
+struct model_schedule {
+	bool everyday;
+	uint32_t day;	/* DayOfWeek */
+	uint64_t start; /* FILETIME whose time of day counts, UTC */
+};
+void model_schedule(struct model *, struct model_schedule *);
+struct tevent_req *model_schedule_set_send(TALLOC_CTX *, struct model *,
+					   const struct model_schedule *);
+HRESULT model_schedule_set_recv(struct tevent_req *);
 
 /* ---- files and volumes (design.md section 4) ---------------------------- */
 

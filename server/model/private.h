@@ -58,6 +58,12 @@ struct disk_entry {
 	struct iscsi_lu *lu;
 	struct list_head mappings;   /* struct mapping, link_disk */
 	struct list_head saved_maps; /* struct saved_map, link_disk */
+	struct list_head snapshots; /* struct snapshot_entry, link_disk */
+	struct snapshot_entry *reverting; /* to this one */
+	struct snapshot_entry *shadow_of; /* it shows this one */
+	bool forget_snapshots;		  /* they go when it goes */
+	uint32_t percent;
+	HRESULT completion; /* of the last rollback */
 	bool pending; /* being created: not to be found by clients */
 	void *op;     /* what uses vhd; freed before it is closed */
 };
@@ -75,6 +81,20 @@ struct mapping {
 struct saved_map {
 	struct list_head link_target, link_disk;
 	struct target_entry *target;
+};
+
+struct snapshot_entry {
+	struct model_snapshot s;
+	struct model *model;
+	struct list_head link, link_disk;
+	struct hash_node by_id;
+	struct disk_entry *disk; /* NULL: the original is gone */
+	enum { SNAPSHOT_PREPARED, SNAPSHOT_TAKING, SNAPSHOT_TAKEN,
+	       SNAPSHOT_FAILED } state;
+	HRESULT result; /* FAILED */
+	struct tevent_req *working;   /* taking, or rolling back */
+	struct list_head waiting;     /* for the end of TAKING */
+	bool exporting, deleting;
 };
 
 struct volume {
@@ -152,6 +172,12 @@ struct model {
 	struct GUID service_guid;
 	char *service_name;
 	bool service_saved;
+	struct model_schedule schedule;
+
+	const struct model_snapshot_provider *provider;
+	void *provider_data;
+	struct list_head snapshots;
+	struct hash snapshots_by_id;
 
 	bool starting; /* no events, nothing published yet */
 };
@@ -294,6 +320,20 @@ struct tevent_req *disk_open_send(TALLOC_CTX *mem_ctx, struct model *model,
 				  struct disk_entry *entry);
 HRESULT disk_open_recv(struct tevent_req *req);
 int disk_publish(struct disk_entry *entry);
+
+/* ---- snapshots.c ---------------------------------------------------------- */
+
+/* May the disk go? MS-ISTM 3.46.4.4 */
+HRESULT snapshots_check_delete(const struct disk_entry *disk);
+/* Its snapshots go with it: their records into @changes. */
+bool snapshots_delete_records(TALLOC_CTX *mem_ctx, struct disk_entry *disk,
+			      struct change_list *changes);
+/* It has gone: the entries follow. */
+void snapshots_disk_gone(struct disk_entry *disk);
+/* The disk that showed one goes. */
+void snapshot_unexport(struct disk_entry *disk);
+bool snapshot_load(struct model *model,
+		   const struct istm_state_snapshot *record);
 
 /* ---- volumes.c ------------------------------------------------------------ */
 

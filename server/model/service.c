@@ -23,6 +23,11 @@ bool service_load(struct model *model, const struct istm_state_service *record)
 	model->service_guid = record->guid;
 	talloc_free(model->service_name);
 	model->service_name = talloc_strdup(model, record->name);
+	model->schedule = (struct model_schedule){
+		.everyday = record->schedule_everyday,
+		.day = record->schedule_day,
+		.start = record->schedule_start,
+	};
 	model->service_saved = true;
 	return model->service_name != NULL;
 }
@@ -35,6 +40,9 @@ bool service_record(TALLOC_CTX *mem_ctx, struct model *model,
 		.body.service = {
 			.guid = model->service_guid,
 			.name = model->service_name,
+			.schedule_start = model->schedule.start,
+			.schedule_everyday = model->schedule.everyday,
+			.schedule_day = model->schedule.day,
 		},
 	};
 
@@ -86,6 +94,54 @@ struct tevent_req *model_service_set_name_send(TALLOC_CTX *mem_ctx,
 }
 
 HRESULT model_service_set_name_recv(struct tevent_req *req)
+{
+	return model_req_recv(req);
+}
+
+/* ---- snapshot schedule -------------------------------------------------- */
+
+void model_schedule(struct model *model, struct model_schedule *schedule)
+{
+	*schedule = model->schedule;
+}
+
+static void schedule_kept(struct model *model, int error, void *private_data)
+{
+	if (error != 0) {
+		model->schedule = *(struct model_schedule *)private_data;
+	}
+}
+
+struct tevent_req *model_schedule_set_send(TALLOC_CTX *mem_ctx,
+					   struct model *model,
+					   const struct model_schedule *schedule)
+{
+	struct change_list changes = { NULL, 0 };
+	struct model_schedule *previous;
+
+	if (schedule->day > 6) {
+		return model_req_failed(mem_ctx, model,
+					model_refuse(ISTM_INVALID_ARG,
+						     "snapshot schedule: there "
+						     "is no day %u",
+						     (unsigned)schedule->day));
+	}
+	previous = talloc_memdup(model, &model->schedule,
+				 sizeof(model->schedule));
+	if (previous == NULL) {
+		return NULL;
+	}
+	model->schedule = *schedule;
+	if (!service_record(previous, model, &changes)) {
+		model->schedule = *previous;
+		talloc_free(previous);
+		return model_req_failed(mem_ctx, model, ISTM_OUT_OF_MEMORY);
+	}
+	return model_commit_send(mem_ctx, model, &changes, schedule_kept,
+				 previous);
+}
+
+HRESULT model_schedule_set_recv(struct tevent_req *req)
 {
 	return model_req_recv(req);
 }

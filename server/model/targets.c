@@ -130,8 +130,9 @@ static bool target_config_luns(TALLOC_CTX *mem_ctx,
 		struct mapping *m = list_entry(pos, struct mapping,
 					       link_target);
 
-		/* A disk that could not be opened keeps its LUN, unserved. */
-		if (m->disk->lu != NULL) {
+		/* A disk that could not be opened keeps its LUN, unserved; one
+		 * that reverts takes no part (MS-ISTM 2.2.3.3). */
+		if (m->disk->lu != NULL && m->disk->reverting == NULL) {
 			luns[config->num_luns].lun = m->lun;
 			luns[config->num_luns].lu = m->disk->lu;
 			config->num_luns++;

@@ -28,7 +28,7 @@ struct mt {
 	/* The log since mt_log_clear(). */
 	char log[1 << 20];
 	/* Events since mt_events_clear(), by type. */
-	unsigned events[MODEL_EVENT_SESSIONS + 1];
+	unsigned events[MODEL_EVENT_NUM_TYPES];
 };
 
 int mt_setup(void **state);

@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The service, iSNS servers, cached initiators, events and the start. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <tdb.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "model_helpers.h"
+#include "server/model/private.h"
+
+#define RUN(mt, hr, send, recv)                               \
+	do {                                                  \
+		struct tevent_req *req_ = send;               \
+		assert_true(tevent_req_poll(req_, (mt)->ev)); \
+		assert_hr(recv(req_), hr);                    \
+		talloc_free(req_);                            \
+	} while (0)
+
+static void test_service(void **state)
+{
+	struct mt *mt = *state;
+	struct GUID guid, again;
+	char host[256];
+
+	gethostname(host, sizeof(host));
+	host[strcspn(host, ".")] = '\0';
+	assert_string_equal(model_service_name(mt->model), host);
+	model_service_guid(mt->model, &guid);
+	assert_false(GUID_all_zero(&guid));
+	RUN(mt, ISTM_S_OK,
+	    model_service_set_name_send(mt->mem, mt->model, "storage"),
+	    model_service_set_name_recv);
+	mt_restart(mt);
+	assert_string_equal(model_service_name(mt->model), "storage");
+	model_service_guid(mt->model, &again);
+	assert_true(GUID_equal(&guid, &again));
+}
+
+static void add_sns(struct mt *mt, const char *name, HRESULT hr)
+{
+	RUN(mt, hr, model_sns_server_add_send(mt->mem, mt->model, name),
+	    model_sns_server_add_recv);
+}
+
+static void test_sns_servers(void **state)
+{
+	struct mt *mt = *state;
+	const char **names;
+
+	add_sns(mt, "isns.contoso.com", ISTM_S_OK);
+	add_sns(mt, "ISNS.contoso.com", ISTM_S_OK);
+	add_sns(mt, "10.0.0.5", ISTM_S_OK);
+	add_sns(mt, "", ISTM_INVALID_ARG);
+	add_sns(mt, NULL, ISTM_INVALID_ARG);
+	assert_int_equal(model_sns_servers(mt->model, mt->mem, &names), 2);
+	mt_restart(mt);
+	assert_int_equal(model_sns_servers(mt->model, mt->mem, &names), 2);
+	RUN(mt, ISTM_FILE_NOT_FOUND,
+	    model_sns_server_remove_send(mt->mem, mt->model, "none"),
+	    model_sns_server_remove_recv);
+	RUN(mt, ISTM_S_OK,
+	    model_sns_server_remove_send(mt->mem, mt->model,
+					 "Isns.Contoso.com"),
+	    model_sns_server_remove_recv);
+	mt_restart(mt);
+	assert_int_equal(model_sns_servers(mt->model, mt->mem, &names), 1);
+	assert_string_equal(names[0], "10.0.0.5");
+}
+
+static void test_initiators(void **state)
+{
+	struct mt *mt = *state;
+	struct model_cached_initiator *initiators;
+	struct initiator_entry *entry;
+
+	initiator_seen(mt->model, "iqn.1991-05.com.contoso:a");
+	initiator_seen(mt->model, "iqn.1991-05.com.contoso:b");
+	initiator_seen(mt->model, "IQN.1991-05.com.contoso:A");
+	initiator_seen(mt->model, "\xff\xfe");
+	assert_int_equal(
+		model_cached_initiators(mt->model, mt->mem, &initiators), 2);
+	assert_string_equal(initiators[1].iqn, "iqn.1991-05.com.contoso:a");
+	assert_true(initiators[1].last_login >= initiators[0].last_login);
+	/* Seven days later. */
+	entry = list_entry(mt->model->initiators.next, struct initiator_entry,
+			   link);
+	entry->i.last_login -= 7ull * 24 * 3600 * 10000000;
+	assert_int_equal(
+		model_cached_initiators(mt->model, mt->mem, &initiators), 1);
+	assert_string_equal(initiators[0].iqn, "iqn.1991-05.com.contoso:a");
+	/* No end of names is no end of memory. */
+	for (int i = 0; i < 10000; i++) {
+		char name[64];
+
+		snprintf(name, sizeof(name), "iqn.2000-01.com.x:%d", i);
+		initiator_seen(mt->model, name);
+	}
+	assert_int_equal(
+		model_cached_initiators(mt->model, mt->mem, &initiators),
+		4096);
+	assert_string_equal(initiators[4095].iqn, "iqn.2000-01.com.x:9999");
+}
+
+struct listener {
+	struct mt *mt;
+	struct model_subscription *self, *other;
+	unsigned heard;
+};
+
+static void hear(const struct model_event *event, void *private_data)
+{
+	struct listener *listener = private_data;
+
+	listener->heard++;
+	TALLOC_FREE(listener->other);
+	if (listener->heard == 2) {
+		TALLOC_FREE(listener->self);
+	}
+}
+
+/* Subscribers may leave, and send each other away, from within an event. */
+static void test_events(void **state)
+{
+	struct mt *mt = *state;
+	struct listener a = { .mt = mt }, b = { .mt = mt };
+	struct model_target *t;
+
+	a.self = model_subscribe(mt->mem, mt->model, hear, &a);
+	b.self = model_subscribe(mt->mem, mt->model, hear, &b);
+	a.other = b.self;
+	b.self = NULL;
+	t = mt_target(mt, "A");
+	assert_int_equal(a.heard, 1);
+	assert_int_equal(b.heard, 0);
+	model_target_set_description(mt->model, t, "x");
+	assert_int_equal(a.heard, 2);
+	assert_null(a.self);
+	model_target_set_description(mt->model, t, "y");
+	assert_int_equal(a.heard, 2);
+	/* One that outlives the model. */
+	a.self = model_subscribe(mt->mem, mt->model, hear, &a);
+	mt_stop(mt);
+	TALLOC_FREE(a.self);
+}
+
+/* Put a record straight into the store. */
+static void put_record(struct mt *mt, const char *key, const void *data,
+		       size_t length)
+{
+	char path[300];
+	struct tdb_context *tdb;
+	TDB_DATA k = { .dptr = (unsigned char *)key, .dsize = strlen(key) };
+	TDB_DATA v = { .dptr = discard_const_p(unsigned char, data),
+		       .dsize = length };
+
+	snprintf(path, sizeof(path), "%s/istm.tdb", mt->dir);
+	tdb = tdb_open(path, 0, 0, O_RDWR, 0600);
+	assert_non_null(tdb);
+	if (data == NULL) {
+		assert_int_equal(tdb_delete(tdb, k), 0);
+	} else {
+		assert_int_equal(tdb_store(tdb, k, v, TDB_REPLACE), 0);
+	}
+	tdb_close(tdb);
+}
+
+/* Refused by name; nothing is lost; all is well when it is gone. */
+static void test_bad_records(void **state)
+{
+	struct mt *mt = *state;
+	struct model_target *t = mt_target(mt, "A");
+
+	assert_hr(mt_save(mt, t), ISTM_S_OK);
+	mt_stop(mt);
+	put_record(mt, "target:garbage", "garbage", 7);
+	put_record(mt, "disk:newer", "ISTM\2\0\0\0\0\0\0\0\0\0\0\0", 16);
+	mt_log_clear(mt);
+	assert_hr(mt_start(mt), ISTM_NOT_READY);
+	assert_non_null(strstr(mt->log, "record target:garbage refused"));
+	assert_non_null(strstr(mt->log, "record disk:newer refused"));
+	assert_non_null(strstr(mt->log, "newer istmd"));
+	put_record(mt, "target:garbage", NULL, 0);
+	put_record(mt, "disk:newer", NULL, 0);
+	assert_hr(mt_start(mt), ISTM_S_OK);
+	assert_non_null(model_target_by_name(mt->model, "A"));
+}
+
+static void test_dangling_mapping(void **state)
+{
+	struct mt *mt = *state;
+	struct model_target *t = mt_target(mt, "A");
+	uint32_t a = mt_disk(mt, "C:\\a.vhd");
+	struct GUID guid = model_disk_by_index(mt->model, a)->guid;
+	struct GUID_txt_buf buf;
+	char key[100];
+
+	assert_hr(model_target_add_disk(mt->model, t, a), ISTM_S_OK);
+	assert_hr(mt_save(mt, t), ISTM_S_OK);
+	mt_stop(mt);
+	snprintf(key, sizeof(key), "disk:%s", GUID_buf_string(&guid, &buf));
+	put_record(mt, key, NULL, 0);
+	mt_log_clear(mt);
+	assert_hr(mt_start(mt), ISTM_S_OK);
+	assert_non_null(strstr(mt->log, "dropped"));
+	assert_int_equal(model_target_by_name(mt->model, "A")->num_mappings,
+			 0);
+}
+
+/* A volume that is missing does not keep the rest from starting. */
+static void test_missing_volume(void **state)
+{
+	struct mt *mt = *state;
+	struct model_volume *volumes;
+	uint32_t d = mt_disk(mt, "D:\\d.vhd");
+	char away[700];
+
+	mt_stop(mt);
+	snprintf(away, sizeof(away), "%s-away", mt->second);
+	assert_int_equal(rename(mt->second, away), 0);
+	mt_log_clear(mt);
+	assert_hr(mt_start(mt), ISTM_S_OK);
+	assert_non_null(strstr(mt->log, "volume d:"));
+	assert_int_equal(model_volumes(mt->model, mt->mem, &volumes), 1);
+	assert_false(model_disk_by_index(mt->model, d)->usable);
+	mt_stop(mt);
+	assert_int_equal(rename(away, mt->second), 0);
+	assert_hr(mt_start(mt), ISTM_S_OK);
+	assert_true(model_disk_by_index(mt->model, d)->usable);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_service),	  TEST(test_sns_servers),
+		TEST(test_initiators),	  TEST(test_events),
+		TEST(test_bad_records),	  TEST(test_dangling_mapping),
+		TEST(test_missing_volume),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
