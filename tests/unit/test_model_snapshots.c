@@ -323,7 +323,7 @@ static void test_rollback(void **state)
 static void test_export(void **state)
 {
 	struct mt *mt = *state;
-	uint32_t a = mt_disk(mt, "C:\\a.vhd"), shadow;
+	uint32_t a = mt_disk(mt, "C:\\a.vhd"), shadow, other;
 	struct model_target *t = mt_target(mt, "A");
 	struct GUID id = take(mt, a);
 	struct model_snapshot *s = model_snapshot_by_id(mt->model, &id);
@@ -336,7 +336,7 @@ static void test_export(void **state)
 	assert_int_equal(d->flags, 3);
 	assert_true(d->usable);
 	assert_hr(model_target_add_disk(mt->model, t, shadow), ISTM_S_OK);
-	assert_hr(export(mt, &id, &shadow), ISTM_ABORT);
+	assert_hr(export(mt, &id, &other), ISTM_ABORT);
 	assert_hr(mt_delete_disk(mt, a), ISTM_DEPENDENT_RESOURCE_EXISTS);
 	assert_int_equal(model_disk_by_path(mt->model, "C:\\a.vhd")->index, a);
 	/* Not of a shadow. */
