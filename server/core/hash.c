@@ -75,7 +75,7 @@ uint64_t hash_string(const char *s)
 
 void hash_init(struct hash *hash, TALLOC_CTX *mem_ctx)
 {
-	*hash = (struct hash){ .mem_ctx = mem_ctx };
+	*hash = (struct hash){.mem_ctx = mem_ctx};
 }
 
 static bool hash_grow(struct hash *hash)

@@ -28,8 +28,8 @@ struct hash {
 	TALLOC_CTX *mem_ctx;
 };
 
-#define hash_entry(ptr, type, member) \
-	((type *)(void *)((char *)(ptr) - offsetof(type, member)))
+#define hash_entry(ptr, type, member)                                          \
+	((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 
 /* @param mem_ctx parent of the bucket array */
 void hash_init(struct hash *hash, TALLOC_CTX *mem_ctx);

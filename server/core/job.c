@@ -167,8 +167,8 @@ static int job_pool_destructor(struct job_pool *pool)
 	return 0;
 }
 
-struct job_pool *job_pool_create(TALLOC_CTX *mem_ctx,
-				 struct tevent_context *ev, unsigned threads)
+struct job_pool *job_pool_create(TALLOC_CTX *mem_ctx, struct tevent_context *ev,
+				 unsigned threads)
 {
 	struct job_pool *pool = talloc_zero(mem_ctx, struct job_pool);
 

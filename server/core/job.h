@@ -16,8 +16,8 @@ struct job_pool;
  * talloc_free() waits for the work under way and drops what waits.
  * @return NULL with errno set
  */
-struct job_pool *job_pool_create(TALLOC_CTX *mem_ctx,
-				 struct tevent_context *ev, unsigned threads);
+struct job_pool *job_pool_create(TALLOC_CTX *mem_ctx, struct tevent_context *ev,
+				 unsigned threads);
 
 /*
  * Run fn(data) on a thread. @data must be malloc'ed; free_data(data) is called

@@ -25,7 +25,7 @@ static struct {
 	struct line *first, **last;
 	unsigned num, dropped;
 	int event_fd;
-} queue = { .mutex = PTHREAD_MUTEX_INITIALIZER, .event_fd = -1 };
+} queue = {.mutex = PTHREAD_MUTEX_INITIALIZER, .event_fd = -1};
 
 struct log_threads {
 	struct tevent_fd *fde;

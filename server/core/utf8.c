@@ -6,7 +6,7 @@
 
 uint32_t utf8_next(const char *s, size_t len, size_t *taken)
 {
-	static const uint32_t least[] = { 0, 0x80, 0x800, 0x10000 };
+	static const uint32_t least[] = {0, 0x80, 0x800, 0x10000};
 	const uint8_t *p = (const uint8_t *)s;
 	size_t more;
 	uint32_t c;

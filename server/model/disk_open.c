@@ -36,7 +36,8 @@ static void disk_take(struct disk_entry *entry, struct vhd_disk *vhd)
 	entry->d.vhd_type = info.type;
 }
 
-/* ---- memory ----------------------------------------------------------------- */
+/* ---- memory -----------------------------------------------------------------
+ */
 
 /* @return 0 or errno; EDOM: a size that the limits do not allow */
 static int disk_open_ram(struct disk_entry *entry)
@@ -63,7 +64,8 @@ static int disk_open_ram(struct disk_entry *entry)
 	return 0;
 }
 
-/* ---- the disk's file ---------------------------------------------------------- */
+/* ---- the disk's file
+ * ---------------------------------------------------------- */
 
 /* @return fd or -errno: only a regular file is ever handed to the engine */
 static int open_regular(const struct location *location, int flags,
@@ -88,8 +90,8 @@ static int open_regular(const struct location *location, int flags,
 	return fd;
 }
 
-static void disk_open_fail(struct tevent_req *req, int error,
-			   const char *what, const char *reason)
+static void disk_open_fail(struct tevent_req *req, int error, const char *what,
+			   const char *reason)
 {
 	struct disk_open_state *state =
 		tevent_req_data(req, struct disk_open_state);
@@ -99,15 +101,14 @@ static void disk_open_fail(struct tevent_req *req, int error,
 		vhd_close(state->top);
 		state->top = NULL;
 	}
-	tevent_req_error(req,
-			 HRES_ERROR_V(model_refuse(
-				 hresult_from_errno(error),
-				 "disk %u: %s: %s%s: %s",
-				 (unsigned)entry->d.index, entry->d.path, what,
-				 state->parent_location == NULL
-					 ? ""
-					 : state->parent_location->client,
-				 reason != NULL ? reason : strerror(error))));
+	tevent_req_error(
+		req, HRES_ERROR_V(model_refuse(
+			     hresult_from_errno(error), "disk %u: %s: %s%s: %s",
+			     (unsigned)entry->d.index, entry->d.path, what,
+			     state->parent_location == NULL
+				     ? ""
+				     : state->parent_location->client,
+			     reason != NULL ? reason : strerror(error))));
 }
 
 static void disk_opened(struct tevent_req *subreq);
@@ -121,10 +122,9 @@ static struct tevent_req *disk_open_file(struct tevent_req *req)
 	HRESULT hr = location_find(state, state->model, entry->d.path,
 				   &state->child_location);
 	struct tevent_req *subreq;
-	int fd = ISTM_FAILED(hr)
-			 ? -ENOENT
-			 : open_regular(state->child_location, O_RDWR,
-					&state->st);
+	int fd = ISTM_FAILED(hr) ? -ENOENT
+				 : open_regular(state->child_location, O_RDWR,
+						&state->st);
 
 	if (fd < 0) {
 		disk_open_fail(req, -fd, "cannot be opened", NULL);
@@ -153,13 +153,12 @@ struct tevent_req *disk_open_send(TALLOC_CTX *mem_ctx, struct model *model,
 		error = disk_open_ram(entry);
 		if (error != 0) {
 			tevent_req_error(
-				req,
-				HRES_ERROR_V(model_refuse(
-					error == EDOM
-						? ISTM_BAD_LENGTH
-						: hresult_from_errno(error),
-					"RAM disk of '%s' bytes: %s",
-					entry->d.path, strerror(error))));
+				req, HRES_ERROR_V(model_refuse(
+					     error == EDOM ? ISTM_BAD_LENGTH
+							   : hresult_from_errno(
+								     error),
+					     "RAM disk of '%s' bytes: %s",
+					     entry->d.path, strerror(error))));
 		} else {
 			tevent_req_done(req);
 		}
@@ -226,7 +225,8 @@ static void disk_opened(struct tevent_req *subreq)
 	disk_open_parent(req);
 }
 
-/* ---- parents -------------------------------------------------------------------- */
+/* ---- parents
+ * -------------------------------------------------------------------- */
 
 /* What a parent's path says, without a line in the log. */
 static struct location *find_quietly(TALLOC_CTX *mem_ctx, struct model *model,
@@ -237,8 +237,8 @@ static struct location *find_quietly(TALLOC_CTX *mem_ctx, struct model *model,
 	struct path *path = path_parse(mem_ctx, text, 0, &reason);
 
 	if (path == NULL ||
-	    ISTM_FAILED(location_resolve(mem_ctx, model, path, false,
-					 &location)) ||
+	    ISTM_FAILED(
+		    location_resolve(mem_ctx, model, path, false, &location)) ||
 	    !location->exists) {
 		TALLOC_FREE(location);
 	}
@@ -269,9 +269,8 @@ static struct location *find_parent(struct disk_open_state *state,
 	beside = talloc_asprintf(state, "%.*s%s",
 				 (int)(strrchr(folder, '\\') + 1 - folder),
 				 folder, name);
-	location = beside == NULL
-			   ? NULL
-			   : find_quietly(state, state->model, beside);
+	location = beside == NULL ? NULL
+				  : find_quietly(state, state->model, beside);
 	talloc_free(beside);
 	return location;
 }

@@ -93,7 +93,7 @@ static void disk_create_saved(struct tevent_req *subreq);
 static void disk_create_publish(struct disk_create_op *op)
 {
 	struct disk_entry *entry = op->entry;
-	struct change_list changes = { NULL, 0 };
+	struct change_list changes = {NULL, 0};
 	struct tevent_req *subreq;
 	DATA_BLOB blob;
 
@@ -158,8 +158,7 @@ static void disk_create_withdrawn(struct tevent_req *subreq)
 }
 
 static void disk_create_cleared(struct tevent_context *ev,
-				struct tevent_immediate *im,
-				void *private_data)
+				struct tevent_immediate *im, void *private_data)
 {
 	struct disk_create_op *op = private_data;
 
@@ -224,15 +223,14 @@ static void disk_create_clear(struct disk_create_op *op)
 		}
 	}
 	vhd_io_kick(op->io);
-	disk_create_zeroed(&(struct vhd_req){ .private_data = op });
+	disk_create_zeroed(&(struct vhd_req){.private_data = op});
 }
 
 /* What CreateWTDisk (MS-ISTM 3.46.4.2) and CreateWTDiskNonPersistent (3.48.4.1)
  * make of a file that cannot be served. */
 static HRESULT disk_create_error(const struct disk_create_op *op, HRESULT hr)
 {
-	if (!op->entry->d.persistent &&
-	    HRES_IS_EQUAL(hr, ISTM_INVALID_DATA)) {
+	if (!op->entry->d.persistent && HRES_IS_EQUAL(hr, ISTM_INVALID_DATA)) {
 		return ISTM_INVALID_ARG;
 	}
 	if (op->entry->d.type == MODEL_DISK_RAM &&
@@ -311,10 +309,9 @@ static HRESULT disk_create_location(TALLOC_CTX *mem_ctx, struct model *model,
 	}
 	if (!S_ISREG((*location)->st.st_mode) ||
 	    (*location)->trailing_separator) {
-		return model_refuse(create->persistent ? ISTM_FAIL
-						       : ISTM_INVALID_ARG,
-				    "new disk: %s is no file",
-				    (*location)->client);
+		return model_refuse(
+			create->persistent ? ISTM_FAIL : ISTM_INVALID_ARG,
+			"new disk: %s is no file", (*location)->client);
 	}
 	return ISTM_S_OK;
 }
@@ -388,9 +385,9 @@ static HRESULT disk_create_prepare(struct disk_create_op *op,
 	return ISTM_S_OK;
 }
 
-struct tevent_req *model_disk_create_send(TALLOC_CTX *mem_ctx,
-					  struct model *model,
-					  const struct model_disk_create *create)
+struct tevent_req *model_disk_create_send(
+	TALLOC_CTX *mem_ctx, struct model *model,
+	const struct model_disk_create *create)
 {
 	struct disk_create_op *op = talloc_zero(model, struct disk_create_op);
 	struct disk_create_state *state;
@@ -407,8 +404,7 @@ struct tevent_req *model_disk_create_send(TALLOC_CTX *mem_ctx,
 	op->model = model;
 	op->clear_partition_table = create->clear_partition_table;
 	hr = disk_create_prepare(op, create);
-	subreq = ISTM_FAILED(hr) ? NULL
-				 : disk_open_send(op, model, op->entry);
+	subreq = ISTM_FAILED(hr) ? NULL : disk_open_send(op, model, op->entry);
 	if (subreq == NULL) {
 		hr = ISTM_FAILED(hr) ? hr : ISTM_OUT_OF_MEMORY;
 		if (op->entry != NULL) {
@@ -459,7 +455,7 @@ struct tevent_req *model_disk_save_send(TALLOC_CTX *mem_ctx,
 					struct model_disk *disk)
 {
 	struct disk_save *save = talloc_zero(model, struct disk_save);
-	struct change_list changes = { NULL, 0 };
+	struct change_list changes = {NULL, 0};
 	struct tevent_req *req;
 	DATA_BLOB blob;
 
@@ -499,7 +495,8 @@ HRESULT model_disk_save_recv(struct tevent_req *req)
 	return model_req_recv(req);
 }
 
-/* ---- delete and close ----------------------------------------------------- */
+/* ---- delete and close -----------------------------------------------------
+ */
 
 struct disk_remove_op {
 	struct model *model;
@@ -510,7 +507,7 @@ struct disk_remove_op {
 		struct GUID guid;
 		uint64_t generation;
 		DATA_BLOB previous;
-	} *replaced;
+	} * replaced;
 	size_t num_replaced;
 	const char *what;
 };
@@ -576,8 +573,8 @@ static void disk_remove_now(struct disk_remove_op *op)
 
 	disk_unmap_all(entry);
 	if (entry->lu == NULL) {
-		log_msg(LOG_INFO, "disk %u: %s (%s)",
-			(unsigned)entry->d.index, op->what, entry->d.path);
+		log_msg(LOG_INFO, "disk %u: %s (%s)", (unsigned)entry->d.index,
+			op->what, entry->d.path);
 		disk_drop(entry);
 		disk_remove_done(op, ISTM_S_OK);
 		return;
@@ -666,7 +663,7 @@ static void disk_delete_committed(struct tevent_req *subreq)
 static struct tevent_req *disk_delete_commit(struct disk_remove_op *op)
 {
 	struct disk_entry *entry = op->entry;
-	struct change_list changes = { NULL, 0 };
+	struct change_list changes = {NULL, 0};
 	struct list_head *pos;
 
 	if (entry->d.saved &&
@@ -678,8 +675,7 @@ static struct tevent_req *disk_delete_commit(struct disk_remove_op *op)
 	if (!snapshots_delete_records(op, entry, &changes)) {
 		return NULL;
 	}
-	list_for_each(pos, &entry->saved_maps)
-	{
+	list_for_each (pos, &entry->saved_maps) {
 		struct target_entry *target =
 			list_entry(pos, struct saved_map, link_disk)->target;
 
@@ -723,8 +719,8 @@ static struct tevent_req *disk_remove_send(TALLOC_CTX *mem_ctx,
 	if (from_store) {
 		subreq = disk_delete_commit(op);
 	} else {
-		subreq = store_commit_send(op, model->ev, model->store, NULL,
-					   0);
+		subreq =
+			store_commit_send(op, model->ev, model->store, NULL, 0);
 	}
 	if (subreq == NULL) {
 		entry->d.deleting = false;

@@ -21,21 +21,19 @@ static int compare_indices(const void *a, const void *b)
 static size_t disk_indices(struct model *model, TALLOC_CTX *mem_ctx,
 			   struct volume *volume, uint32_t **indices)
 {
-	struct list_head *head = volume == NULL ? &model->disks
-						: &volume->disks;
+	struct list_head *head =
+		volume == NULL ? &model->disks : &volume->disks;
 	struct list_head *pos;
 	size_t num = 0, room = 0;
 
-	list_for_each(pos, head)
-	{
+	list_for_each (pos, head) {
 		room++;
 	}
 	*indices = talloc_array(mem_ctx, uint32_t, room);
 	if (*indices == NULL) {
 		return 0;
 	}
-	list_for_each(pos, head)
-	{
+	list_for_each (pos, head) {
 		struct disk_entry *entry =
 			volume == NULL
 				? list_entry(pos, struct disk_entry, link)
@@ -119,7 +117,7 @@ struct model_disk *model_disk_by_guid(struct model *model,
 
 uint64_t disk_file_hash(dev_t dev, ino_t ino)
 {
-	const uint64_t key[2] = { dev, ino };
+	const uint64_t key[2] = {dev, ino};
 
 	return hash_bytes(key, sizeof(key));
 }
@@ -366,8 +364,7 @@ int disk_publish(struct disk_entry *entry)
 	snprintf(config.serial, sizeof(config.serial), "%s", entry->d.serial);
 	memcpy(config.vendor, disk_inquiry.vendor, sizeof(config.vendor));
 	memcpy(config.product, disk_inquiry.product, sizeof(config.product));
-	memcpy(config.revision, disk_inquiry.revision,
-	       sizeof(config.revision));
+	memcpy(config.revision, disk_inquiry.revision, sizeof(config.revision));
 	entry->lu = iscsi_lu_add(entry->model->engine, &config);
 	if (entry->lu == NULL) {
 		int error = errno != 0 ? errno : ENOMEM;
@@ -498,8 +495,7 @@ HRESULT model_disk_set_enabled(struct model *model, struct model_disk *d,
 {
 	struct disk_entry *entry = disk_entry(d);
 
-	if (!enabled &&
-	    model_disk_status(model, d) == MODEL_DISK_REVERTING) {
+	if (!enabled && model_disk_status(model, d) == MODEL_DISK_REVERTING) {
 		return model_refuse(ISTM_SHARING_VIOLATION,
 				    "disk %u: is being rolled back",
 				    (unsigned)d->index);
@@ -565,8 +561,7 @@ HRESULT model_disk_set_snapshot_storage_path(struct model *model,
 #define SNAPSHOT_STORAGE_MIN (320ll << 20)
 
 HRESULT model_disk_set_snapshot_storage_size(struct model *model,
-					     struct model_disk *d,
-					     int64_t size)
+					     struct model_disk *d, int64_t size)
 {
 	HRESULT hr = check_snapshot_storage(d);
 

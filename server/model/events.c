@@ -66,8 +66,7 @@ void model_emit(struct model *model, const struct model_event *event)
 		return;
 	}
 	model->emitting++;
-	list_for_each(pos, &model->subscribers)
-	{
+	list_for_each (pos, &model->subscribers) {
 		struct subscriber *s = list_entry(pos, struct subscriber, link);
 
 		if (s->fn != NULL) {
@@ -92,8 +91,7 @@ void model_emit_target(struct model *model, enum model_event_type type,
 {
 	struct GUID guid = target->guid;
 
-	model_emit(model,
-		   &(struct model_event){ .type = type, .guid = &guid });
+	model_emit(model, &(struct model_event){.type = type, .guid = &guid});
 }
 
 void model_emit_disk(struct model *model, enum model_event_type type,
@@ -110,6 +108,5 @@ void model_emit_disk(struct model *model, enum model_event_type type,
 
 void model_emit_luns(struct model *model)
 {
-	model_emit(model,
-		   &(struct model_event){ .type = MODEL_EVENT_LUN_LIST });
+	model_emit(model, &(struct model_event){.type = MODEL_EVENT_LUN_LIST});
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * CreateWtFile and CreateDiffWtFile, MS-ISTM 3.30.4.6 and 3.33.4.1. The VHD is written into a file without a
- * name and gets its name when it is complete and on disk: after a crash there is
- * the old file or the new one, and no half of either.
+ * CreateWtFile and CreateDiffWtFile, MS-ISTM 3.30.4.6 and 3.33.4.1. The VHD is
+ * written into a file without a name and gets its name when it is complete and
+ * on disk: after a crash there is the old file or the new one, and no half of
+ * either.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -59,7 +60,7 @@ static int link_unnamed(const struct link_job *job, const char *name)
 /* Replace what has the name, unless it is in use. */
 static int link_replace(struct link_job *job)
 {
-	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
 	int old, error = 0;
 
 	if (!job->has_temporary) {
@@ -77,8 +78,8 @@ static int link_replace(struct link_job *job)
 	} else if (old < 0 && errno != ENOENT && errno != ELOOP) {
 		error = errno;
 	}
-	if (error == 0 && renameat(job->dir, job->temporary, job->dir,
-				   job->name) != 0) {
+	if (error == 0 &&
+	    renameat(job->dir, job->temporary, job->dir, job->name) != 0) {
 		error = errno;
 	}
 	if (error == 0) {
@@ -280,7 +281,8 @@ struct tevent_req *model_file_create_send(TALLOC_CTX *mem_ctx,
 	return req;
 }
 
-/* ---- differencing files, MS-ISTM 3.33.4.1 --------------------------------- */
+/* ---- differencing files, MS-ISTM 3.33.4.1 ---------------------------------
+ */
 
 /*
  * The parent's path as seen from the child's folder, which is what lets both
@@ -301,9 +303,8 @@ char *path_relative_to(TALLOC_CTX *mem_ctx, const char *child,
 	if (common == 0) {
 		return NULL;
 	}
-	result = talloc_strdup(mem_ctx,
-			       strchr(child + common, '\\') == NULL ? ".\\"
-								     : "");
+	result = talloc_strdup(
+		mem_ctx, strchr(child + common, '\\') == NULL ? ".\\" : "");
 	for (const char *p = child + common; (p = strchr(p, '\\')) != NULL;
 	     p++) {
 		result = talloc_strdup_append_buffer(result, "..\\");
@@ -399,7 +400,7 @@ static void diff_parent_probed(struct tevent_req *subreq)
 		tevent_req_callback_data(subreq, struct tevent_req);
 	struct file_create_state *state =
 		tevent_req_data(req, struct file_create_state);
-	struct vhd_create_params params = { .type = VHD_TYPE_DIFFERENCING };
+	struct vhd_create_params params = {.type = VHD_TYPE_DIFFERENCING};
 	struct vhd_info info;
 	char *message = NULL;
 	int error = vhd_probe_recv(subreq, state, &info, &message);
@@ -407,15 +408,14 @@ static void diff_parent_probed(struct tevent_req *subreq)
 	TALLOC_FREE(subreq);
 	if (error != 0 || info.type != VHD_TYPE_FIXED ||
 	    info.size > state->model->max_disk_size) {
-		tevent_req_error(req,
-				 HRES_ERROR_V(model_refuse(
-					 ISTM_INVALID_ARG,
-					 "create %s: parent %s: %s",
-					 state->path, state->parent->client,
-					 message != NULL
-						 ? message
-						 : "is no fixed VHD within "
-						   "the limits")));
+		tevent_req_error(
+			req,
+			HRES_ERROR_V(model_refuse(
+				ISTM_INVALID_ARG, "create %s: parent %s: %s",
+				state->path, state->parent->client,
+				message != NULL ? message
+						: "is no fixed VHD within "
+						  "the limits")));
 		return;
 	}
 	params.size = info.size;
@@ -432,7 +432,8 @@ HRESULT model_file_create_diff_recv(struct tevent_req *req)
 	return model_req_recv(req);
 }
 
-/* ---- both ------------------------------------------------------------------ */
+/* ---- both ------------------------------------------------------------------
+ */
 
 /* No room or beyond the file system's largest file: "incompatible with
  * implementation limits". */

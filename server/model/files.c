@@ -21,7 +21,7 @@
  */
 static int file_try_lock(int fd)
 {
-	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
 
 	if (fcntl(fd, F_OFD_SETLK, &lock) != 0) {
 		return errno == EACCES ? EWOULDBLOCK : errno;
@@ -120,8 +120,8 @@ struct tevent_req *model_file_probe_send(TALLOC_CTX *mem_ctx,
 	}
 	hr = location_find(state, model, text, &location);
 	if (!ISTM_FAILED(hr) && strcmp(location->relative, ".") == 0) {
-		hr = model_refuse(ISTM_PATH_NOT_FOUND,
-				  "%s: is a volume's root", location->client);
+		hr = model_refuse(ISTM_PATH_NOT_FOUND, "%s: is a volume's root",
+				  location->client);
 	} else if (!ISTM_FAILED(hr)) {
 		hr = file_open_regular(location, O_RDONLY, &fd);
 	}
@@ -149,12 +149,12 @@ static void file_probed(struct tevent_req *subreq)
 
 	TALLOC_FREE(subreq);
 	if (error != 0) {
-		tevent_req_error(req, HRES_ERROR_V(model_refuse(
-					      hresult_from_errno(error),
-					      "%s: %s", state->path,
-					      message != NULL
-						      ? message
-						      : strerror(error))));
+		tevent_req_error(
+			req,
+			HRES_ERROR_V(model_refuse(
+				hresult_from_errno(error), "%s: %s",
+				state->path,
+				message != NULL ? message : strerror(error))));
 		return;
 	}
 	tevent_req_done(req);
@@ -169,7 +169,8 @@ HRESULT model_file_probe_recv(struct tevent_req *req, struct vhd_info *info)
 	return model_req_recv(req);
 }
 
-/* ---- delete --------------------------------------------------------------- */
+/* ---- delete ---------------------------------------------------------------
+ */
 
 /* MS-ISTM 3.30.4.8 */
 HRESULT model_file_delete(struct model *model, const char *text)
@@ -221,7 +222,8 @@ done:
 	return hr;
 }
 
-/* ---- grow ----------------------------------------------------------------- */
+/* ---- grow -----------------------------------------------------------------
+ */
 
 struct file_grow_op {
 	struct model *model;
@@ -437,7 +439,8 @@ HRESULT model_file_grow_recv(struct tevent_req *req)
 	return model_req_recv(req);
 }
 
-/* ---- directories ------------------------------------------------------------ */
+/* ---- directories ------------------------------------------------------------
+ */
 
 struct listing {
 	struct model_dirent *entries;
@@ -454,14 +457,14 @@ static bool listing_add(TALLOC_CTX *mem_ctx, struct listing *listing,
 			const struct location *location, const char *name,
 			bool is_directory)
 {
-	const char *slash =
-		strcmp(location->relative, ".") == 0 ? "" : "\\";
+	const char *slash = strcmp(location->relative, ".") == 0 ? "" : "\\";
 	struct model_dirent *entry;
 
 	if (listing->num == talloc_array_length(listing->entries)) {
-		struct model_dirent *more = talloc_realloc(
-			mem_ctx, listing->entries, struct model_dirent,
-			listing->num * 2 + 16);
+		struct model_dirent *more =
+			talloc_realloc(mem_ctx, listing->entries,
+				       struct model_dirent,
+				       listing->num * 2 + 16);
 
 		if (more == NULL) {
 			return false;
@@ -553,7 +556,7 @@ HRESULT model_directory(struct model *model, TALLOC_CTX *mem_ctx,
 			size_t *num)
 {
 	TALLOC_CTX *tmp = talloc_new(mem_ctx);
-	struct listing listing = { NULL, 0 };
+	struct listing listing = {NULL, 0};
 	const char *reason = "is NULL", *pattern = NULL;
 	struct location *location;
 	struct path *path = NULL;
@@ -574,8 +577,8 @@ HRESULT model_directory(struct model *model, TALLOC_CTX *mem_ctx,
 		pattern = path->components[--path->num_components];
 	}
 	hr = location_resolve(tmp, model, path, false, &location);
-	if (!ISTM_FAILED(hr) && (!location->exists ||
-				 !S_ISDIR(location->st.st_mode))) {
+	if (!ISTM_FAILED(hr) &&
+	    (!location->exists || !S_ISDIR(location->st.st_mode))) {
 		hr = ISTM_PATH_NOT_FOUND;
 	}
 	if (ISTM_FAILED(hr)) {

@@ -3,7 +3,7 @@
 
 bool index_set_init(struct index_set *set, TALLOC_CTX *mem_ctx)
 {
-	*set = (struct index_set){ 0 };
+	*set = (struct index_set){0};
 	set->bottom = talloc_zero_array(mem_ctx, uint64_t, 64 * 64);
 	return set->bottom != NULL;
 }

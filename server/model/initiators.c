@@ -22,9 +22,8 @@ static void initiators_expire(struct model *model)
 	uint64_t now = filetime_now();
 
 	while (!list_empty(&model->initiators)) {
-		struct initiator_entry *oldest =
-			list_entry(model->initiators.next,
-				   struct initiator_entry, link);
+		struct initiator_entry *oldest = list_entry(
+			model->initiators.next, struct initiator_entry, link);
 
 		if (oldest->i.last_login + INITIATOR_LIFE > now &&
 		    model->initiators_by_iqn.count <= INITIATORS_MAX) {
@@ -96,8 +95,7 @@ size_t model_cached_initiators(struct model *model, TALLOC_CTX *mem_ctx,
 	if (*initiators == NULL) {
 		return 0;
 	}
-	list_for_each(pos, &model->initiators)
-	{
+	list_for_each (pos, &model->initiators) {
 		struct initiator_entry *entry =
 			list_entry(pos, struct initiator_entry, link);
 

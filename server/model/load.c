@@ -31,8 +31,8 @@ bool model_load_record(const char *key, const uint8_t *data, size_t length,
 		loaded->records =
 			talloc_realloc(loaded, loaded->records,
 				       struct istm_state_data *, more);
-		loaded->blobs = talloc_realloc(loaded, loaded->blobs, DATA_BLOB,
-					       more);
+		loaded->blobs =
+			talloc_realloc(loaded, loaded->blobs, DATA_BLOB, more);
 		if (loaded->records == NULL || loaded->blobs == NULL) {
 			log_msg(LOG_ERROR, "store: out of memory");
 			return false;

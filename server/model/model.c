@@ -20,7 +20,8 @@ struct model_start_state {
 	bool filling;
 };
 
-/* ---- from the engine -------------------------------------------------------- */
+/* ---- from the engine --------------------------------------------------------
+ */
 
 static void engine_login(const struct iscsi_login_event *event,
 			 void *private_data)
@@ -45,8 +46,8 @@ static void engine_session_changed(struct iscsi_tgt *tgt, void *private_data)
 		tgt == NULL ? NULL : iscsi_tgt_private(tgt);
 
 	if (entry == NULL) {
-		model_emit(model, &(struct model_event){
-					  .type = MODEL_EVENT_SESSIONS });
+		model_emit(model,
+			   &(struct model_event){.type = MODEL_EVENT_SESSIONS});
 		return;
 	}
 	model_emit_target(model, MODEL_EVENT_SESSIONS, &entry->t);
@@ -78,15 +79,16 @@ int model_sessions(struct model *model, const struct model_target *only,
 	return iscsi_sessions(model->engine, tgt, mem_ctx, sessions, num);
 }
 
-/* ---- end --------------------------------------------------------------------- */
+/* ---- end
+ * --------------------------------------------------------------------- */
 
 static int model_destructor(struct model *model)
 {
 	model->starting = true; /* no events any more */
 	portals_stop(model);
 	while (!list_empty(&model->targets)) {
-		talloc_free(list_entry(model->targets.next,
-				       struct target_entry, link));
+		talloc_free(list_entry(model->targets.next, struct target_entry,
+				       link));
 	}
 	while (!list_empty(&model->snapshots)) {
 		talloc_free(list_entry(model->snapshots.next,
@@ -95,15 +97,16 @@ static int model_destructor(struct model *model)
 	/* The lanes stop before the disks that they use are closed. */
 	TALLOC_FREE(model->engine);
 	while (!list_empty(&model->disks)) {
-		talloc_free(list_entry(model->disks.next, struct disk_entry,
-				       link));
+		talloc_free(
+			list_entry(model->disks.next, struct disk_entry, link));
 	}
 	TALLOC_FREE(model->store);
 	TALLOC_FREE(model->jobs);
 	return 0;
 }
 
-/* ---- start ------------------------------------------------------------------- */
+/* ---- start
+ * ------------------------------------------------------------------- */
 
 static char *host_name(TALLOC_CTX *mem_ctx)
 {
@@ -177,7 +180,7 @@ static bool start_volumes(TALLOC_CTX *mem_ctx, struct model *model,
 			  struct change_list *changes)
 {
 	for (struct volume *v = model->volumes; v != NULL; v = v->next) {
-		struct istm_state_data data = { .kind = ISTM_STATE_VOLUME };
+		struct istm_state_data data = {.kind = ISTM_STATE_VOLUME};
 		bool known = false;
 
 		for (size_t i = 0; i < loaded->num && !known; i++) {
@@ -214,8 +217,7 @@ static bool start_load(struct model_start_state *state)
 	int error;
 
 	state->loaded = talloc_zero(state, struct loaded);
-	if (state->loaded == NULL ||
-	    volumes_open(model, state->options) != 0) {
+	if (state->loaded == NULL || volumes_open(model, state->options) != 0) {
 		return false;
 	}
 	error = store_open(model, model->ev, state->options->store_path,
@@ -247,7 +249,7 @@ struct tevent_req *model_start_send(TALLOC_CTX *mem_ctx,
 		.debug_level = options->debug_level,
 		.log = log_from_thread,
 	};
-	struct change_list changes = { NULL, 0 };
+	struct change_list changes = {NULL, 0};
 	struct tevent_req *subreq;
 	struct model *model;
 
@@ -272,9 +274,9 @@ struct tevent_req *model_start_send(TALLOC_CTX *mem_ctx,
 	model->engine = iscsi_server_create(model, ev, &config);
 	if (model->engine == NULL) {
 		tevent_req_error(req,
-				 HRES_ERROR_V(model_refuse(
-					 ISTM_NOT_READY, "target engine: %s",
-					 strerror(errno))));
+				 HRES_ERROR_V(model_refuse(ISTM_NOT_READY,
+							   "target engine: %s",
+							   strerror(errno))));
 		return tevent_req_post(req, ev);
 	}
 	if (!start_volumes(state, model, state->loaded, &changes) ||
@@ -325,8 +327,7 @@ static void start_finish(struct tevent_req *req)
 	model_load_targets(model, state->loaded);
 	TALLOC_FREE(state->loaded);
 	model->starting = false;
-	list_for_each(pos, &model->targets)
-	{
+	list_for_each (pos, &model->targets) {
 		target_publish(list_entry(pos, struct target_entry, link));
 	}
 	if (portals_start(model, state->options) != 0) {
@@ -373,8 +374,7 @@ static void start_open_disks(struct tevent_req *req)
 			return;
 		}
 		start->req = req;
-		start->entry =
-			list_entry(state->next, struct disk_entry, link);
+		start->entry = list_entry(state->next, struct disk_entry, link);
 		state->next = state->next->next;
 		subreq = disk_open_send(start, model, start->entry);
 		if (tevent_req_nomem(subreq, req)) {

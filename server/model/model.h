@@ -32,8 +32,11 @@ struct tevent_req;
 
 /* MS-ISTM 2.2.3.10, 2.2.3.3, 2.2.3.9 */
 enum model_disk_type { MODEL_DISK_VOLUME = 0, MODEL_DISK_FILE, MODEL_DISK_RAM };
-enum model_disk_status { MODEL_DISK_IDLE = 0, MODEL_DISK_INUSE,
-			 MODEL_DISK_REVERTING };
+enum model_disk_status {
+	MODEL_DISK_IDLE = 0,
+	MODEL_DISK_INUSE,
+	MODEL_DISK_REVERTING
+};
 
 struct model_id {
 	enum iscsi_id_method method;
@@ -73,15 +76,15 @@ struct model_disk {
 	struct GUID guid;
 	uint32_t index; /* WTDIndex */
 	enum model_disk_type type;
-	const char *path;	 /* as clients see it: X:\dir\a.vhd */
+	const char *path; /* as clients see it: X:\dir\a.vhd */
 	const char *serial;
 	const char *description;
 	const char *resource_name;
 	bool enabled;
 	bool cache_parent;
-	uint32_t flags;	  /* 1 mapping allowed, 2 shadow */
-	uint64_t size;	  /* bytes; 0 when it could not be opened */
-	bool usable;	  /* opened and served */
+	uint32_t flags; /* 1 mapping allowed, 2 shadow */
+	uint64_t size;	/* bytes; 0 when it could not be opened */
+	bool usable;	/* opened and served */
 	enum vhd_type vhd_type;
 	const char *parent_path; /* differencing, else NULL */
 	const char *snapshot_storage_path;
@@ -99,7 +102,7 @@ struct model_options {
 	struct model_volume_config {
 		char letter;	  /* 'C' */
 		const char *path; /* directory */
-	} *volumes;
+	} * volumes;
 	size_t num_volumes;
 	/* "ADDRESS[:PORT]"…; empty: all global-scope addresses, port 3260 */
 	const char **portals;
@@ -134,8 +137,8 @@ enum model_event_type {
 struct model_event {
 	enum model_event_type type;
 	const struct GUID *guid;
-	uint32_t disk;			/* index, LUN_STATUS and DISK_* */
-	uint32_t percent, completion;	/* LUN_STATUS */
+	uint32_t disk;		      /* index, LUN_STATUS and DISK_* */
+	uint32_t percent, completion; /* LUN_STATUS */
 };
 
 typedef void (*model_event_fn)(const struct model_event *event,
@@ -187,8 +190,7 @@ HRESULT model_target_set_chap_secret(struct model *, struct model_target *,
 HRESULT model_target_set_reverse_chap(struct model *, struct model_target *,
 				      bool);
 HRESULT model_target_set_reverse_chap_user(struct model *,
-					   struct model_target *,
-					   const char *);
+					   struct model_target *, const char *);
 HRESULT model_target_set_reverse_chap_secret(struct model *,
 					     struct model_target *,
 					     const char *);
@@ -197,10 +199,10 @@ HRESULT model_target_set_max_recv_data_segment_length(struct model *,
 						      uint32_t);
 HRESULT model_target_set_first_burst_length(struct model *,
 					    struct model_target *, uint32_t);
-HRESULT model_target_set_max_burst_length(struct model *,
-					  struct model_target *, uint32_t);
-HRESULT model_target_set_num_recv_buffers(struct model *,
-					  struct model_target *, uint32_t);
+HRESULT model_target_set_max_burst_length(struct model *, struct model_target *,
+					  uint32_t);
+HRESULT model_target_set_num_recv_buffers(struct model *, struct model_target *,
+					  uint32_t);
 HRESULT model_target_set_enforce_idle_timeout(struct model *,
 					      struct model_target *, bool);
 /* 12 to 16 characters, different from the target's other secret
@@ -243,7 +245,7 @@ struct model_disk_create {
 	const char *resource_name;
 	bool clear_partition_table;
 	bool persistent;
-	int64_t index; /* -1: next free */
+	int64_t index;	  /* -1: next free */
 	struct GUID guid; /* zero: generate */
 };
 /* CreateWTDisk (3.46.4.1) and its relatives; durable when it answers. */
@@ -272,8 +274,7 @@ HRESULT model_disk_set_resource_name(struct model *, struct model_disk *,
 HRESULT model_disk_set_enabled(struct model *, struct model_disk *, bool);
 HRESULT model_disk_set_cache_parent(struct model *, struct model_disk *, bool);
 HRESULT model_disk_set_snapshot_storage_path(struct model *,
-					     struct model_disk *,
-					     const char *);
+					     struct model_disk *, const char *);
 HRESULT model_disk_set_snapshot_storage_size(struct model *,
 					     struct model_disk *, int64_t);
 uint64_t model_disk_allocated(struct model *, const struct model_disk *);
@@ -343,8 +344,8 @@ struct model_snapshot_provider {
 					void *private_data,
 					const struct model_disk *disk,
 					const struct GUID *id);
-	HRESULT (*open_recv)(struct tevent_req *, TALLOC_CTX *,
-			     struct vhd_disk **);
+	HRESULT (*open_recv)
+	(struct tevent_req *, TALLOC_CTX *, struct vhd_disk **);
 };
 
 /* @provider outlives the model; NULL: none. */

@@ -9,15 +9,14 @@
 
 #include "server/model/netlink.h"
 
-#define UNUSABLE_FLAGS \
-	(IFA_F_TENTATIVE | IFA_F_DADFAILED | IFA_F_TEMPORARY)
+#define UNUSABLE_FLAGS (IFA_F_TENTATIVE | IFA_F_DADFAILED | IFA_F_TEMPORARY)
 
 static bool add_address(TALLOC_CTX *mem_ctx, int family, const void *data,
 			size_t len, struct sockaddr_storage **addresses,
 			size_t *num)
 {
 	struct sockaddr_storage *more;
-	struct sockaddr_storage ss = { .ss_family = family };
+	struct sockaddr_storage ss = {.ss_family = family};
 
 	if (family == AF_INET && len == 4) {
 		memcpy(&((struct sockaddr_in *)&ss)->sin_addr, data, 4);
@@ -119,12 +118,13 @@ int netlink_addresses(TALLOC_CTX *mem_ctx, struct sockaddr_storage **addresses,
 		struct nlmsghdr header;
 		struct ifaddrmsg msg;
 	} request = {
-		.header = {
-			.nlmsg_len = sizeof(request),
-			.nlmsg_type = RTM_GETADDR,
-			.nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP,
-			.nlmsg_seq = 1,
-		},
+		.header =
+			{
+				.nlmsg_len = sizeof(request),
+				.nlmsg_type = RTM_GETADDR,
+				.nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP,
+				.nlmsg_seq = 1,
+			},
 	};
 	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
 	uint8_t *buffer = talloc_array(mem_ctx, uint8_t, 65536);

@@ -18,14 +18,13 @@ static bool is_separator(char c)
  */
 static bool is_device(const char *name)
 {
-	static const char *const names[] = { "CON",    "PRN",	  "AUX",
-					     "NUL",    "CONIN$",  "CONOUT$",
-					     "CLOCK$", "COM",	  "LPT" };
+	static const char *const names[] = {"CON",    "PRN",	"AUX",
+					    "NUL",    "CONIN$", "CONOUT$",
+					    "CLOCK$", "COM",	"LPT"};
 	/* Superscript one, two and three count as digits here. */
-	static const char *const digits[] = { "1", "2", "3", "4",
-					      "5", "6", "7", "8",
-					      "9", "0", "\xc2\xb9", "\xc2\xb2",
-					      "\xc2\xb3" };
+	static const char *const digits[] = {
+		"1", "2", "3", "4",	   "5",	       "6",	  "7",
+		"8", "9", "0", "\xc2\xb9", "\xc2\xb2", "\xc2\xb3"};
 	size_t len = strcspn(name, ".");
 
 	while (len > 0 && name[len - 1] == ' ') {
@@ -54,8 +53,7 @@ static bool is_device(const char *name)
 	return false;
 }
 
-bool path_component_valid(const char *name, unsigned flags,
-			  const char **reason)
+bool path_component_valid(const char *name, unsigned flags, const char **reason)
 {
 	size_t len = strlen(name);
 
@@ -165,8 +163,7 @@ struct path *path_parse(TALLOC_CTX *mem_ctx, const char *text, unsigned flags,
 	if (p == NULL) {
 		goto fail;
 	}
-	path->components =
-		talloc_zero_array(path, char *, PATH_MAX_COMPONENTS);
+	path->components = talloc_zero_array(path, char *, PATH_MAX_COMPONENTS);
 	if (path->components == NULL) {
 		goto fail;
 	}
@@ -226,8 +223,8 @@ bool path_match(const char *pattern, const char *name)
 		}
 		if (*pattern != '\0') {
 			char a[5] = "", b[5] = "";
-			uint32_t pc = utf8_next(pattern, strlen(pattern),
-						&ptaken);
+			uint32_t pc =
+				utf8_next(pattern, strlen(pattern), &ptaken);
 
 			memcpy(a, pattern, ptaken);
 			memcpy(b, name, ntaken);

@@ -126,7 +126,8 @@ bool portal_load(struct model *model, const struct istm_state_portal *record)
 	return true;
 }
 
-/* ---- listening ------------------------------------------------------------ */
+/* ---- listening ------------------------------------------------------------
+ */
 
 static int portal_listen(struct model *model, struct portal_entry *entry)
 {
@@ -158,8 +159,7 @@ static bool portals_apply(struct model *model)
 	struct list_head *pos;
 	bool changed = false;
 
-	list_for_each(pos, &model->portals)
-	{
+	list_for_each (pos, &model->portals) {
 		struct portal_entry *entry =
 			list_entry(pos, struct portal_entry, link);
 		bool wanted = entry->present && entry->p.listen;
@@ -183,7 +183,8 @@ static bool portals_apply(struct model *model)
 	return changed;
 }
 
-/* ---- which addresses there are --------------------------------------------- */
+/* ---- which addresses there are ---------------------------------------------
+ */
 
 /* "10.0.0.1", "10.0.0.1:3261", "fd00::1", "[fd00::1]:3261" */
 static bool parse_portal(const char *text, struct sockaddr_storage *addr,
@@ -235,8 +236,7 @@ static void portals_refresh(struct model *model)
 		talloc_free(addresses);
 		return;
 	}
-	list_for_each(pos, &model->portals)
-	{
+	list_for_each (pos, &model->portals) {
 		list_entry(pos, struct portal_entry, link)->present = false;
 	}
 	for (size_t i = 0; i < num; i++) {
@@ -316,9 +316,9 @@ int portals_start(struct model *model, const struct model_options *options)
 			"portals: changes of addresses will not be seen: %s",
 			strerror(-model->netlink_fd));
 	} else {
-		model->netlink_fde = tevent_add_fd(
-			model->ev, model, model->netlink_fd, TEVENT_FD_READ,
-			portals_changed, model);
+		model->netlink_fde =
+			tevent_add_fd(model->ev, model, model->netlink_fd,
+				      TEVENT_FD_READ, portals_changed, model);
 	}
 	if (options->portals != NULL && options->portals[0] != NULL) {
 		model->portals_configured = true;
@@ -361,8 +361,7 @@ size_t model_portals(struct model *model, TALLOC_CTX *mem_ctx,
 	if (*portals == NULL) {
 		return 0;
 	}
-	list_for_each(pos, &model->portals)
-	{
+	list_for_each (pos, &model->portals) {
 		struct portal_entry *entry =
 			list_entry(pos, struct portal_entry, link);
 
@@ -433,9 +432,8 @@ static HRESULT portal_move(struct model *model, struct portal_entry *entry,
 		entry->port = before.port;
 		entry->p = before.p;
 		entry->listening = before.listening;
-		return model_refuse(error == EADDRINUSE
-					    ? ADDRESS_IN_USE
-					    : ADDRESS_NOT_AVAILABLE,
+		return model_refuse(error == EADDRINUSE ? ADDRESS_IN_USE
+							: ADDRESS_NOT_AVAILABLE,
 				    "portal %s: port %u: %s", entry->p.text,
 				    (unsigned)port, strerror(error));
 	}
@@ -445,7 +443,7 @@ static HRESULT portal_move(struct model *model, struct portal_entry *entry,
 		portal_unlisten(model, &before);
 		entry->listening = listening;
 	}
-	model_emit(model, &(struct model_event){ .type = MODEL_EVENT_PORTALS });
+	model_emit(model, &(struct model_event){.type = MODEL_EVENT_PORTALS});
 	return ISTM_S_OK;
 }
 
@@ -455,8 +453,8 @@ struct tevent_req *model_portal_set_send(TALLOC_CTX *mem_ctx,
 					 uint16_t port, bool listen)
 {
 	struct portal_entry *entry = portal_of_text(model, text);
-	struct istm_state_data data = { .kind = ISTM_STATE_PORTAL };
-	struct change_list changes = { NULL, 0 };
+	struct istm_state_data data = {.kind = ISTM_STATE_PORTAL};
+	struct change_list changes = {NULL, 0};
 	TALLOC_CTX *tmp;
 	HRESULT hr;
 
@@ -482,8 +480,7 @@ struct tevent_req *model_portal_set_send(TALLOC_CTX *mem_ctx,
 	tmp = talloc_new(model);
 	if (tmp == NULL ||
 	    !change_add_record(tmp, &changes,
-			       talloc_asprintf(tmp, "portal:%s",
-					       entry->p.text),
+			       talloc_asprintf(tmp, "portal:%s", entry->p.text),
 			       &data)) {
 		talloc_free(tmp);
 		return model_req_failed(mem_ctx, model, ISTM_OUT_OF_MEMORY);

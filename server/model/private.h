@@ -33,8 +33,8 @@ struct target_entry {
 	struct list_head link; /* model->targets */
 	struct hash_node by_guid, by_name, by_iqn;
 	struct iscsi_tgt *engine;
-	uint64_t *luns;		    /* bitmap of the LUNs in use */
-	struct list_head mappings;  /* struct mapping, link_target */
+	uint64_t *luns;		     /* bitmap of the LUNs in use */
+	struct list_head mappings;   /* struct mapping, link_target */
 	struct list_head saved_maps; /* struct saved_map, link_target */
 	/* The record as it is in the store or on its way there, so that
 	 * deleting a disk can take a mapping out of it without saving what
@@ -56,16 +56,16 @@ struct disk_entry {
 	ino_t ino;
 	struct vhd_disk *vhd;
 	struct iscsi_lu *lu;
-	struct list_head mappings;   /* struct mapping, link_disk */
-	struct list_head saved_maps; /* struct saved_map, link_disk */
-	struct list_head snapshots; /* struct snapshot_entry, link_disk */
+	struct list_head mappings;	  /* struct mapping, link_disk */
+	struct list_head saved_maps;	  /* struct saved_map, link_disk */
+	struct list_head snapshots;	  /* struct snapshot_entry, link_disk */
 	struct snapshot_entry *reverting; /* to this one */
 	struct snapshot_entry *shadow_of; /* it shows this one */
 	bool forget_snapshots;		  /* they go when it goes */
 	uint32_t percent;
 	HRESULT completion; /* of the last rollback */
-	bool pending; /* being created: not to be found by clients */
-	void *op;     /* what uses vhd; freed before it is closed */
+	bool pending;	    /* being created: not to be found by clients */
+	void *op;	    /* what uses vhd; freed before it is closed */
 };
 
 /* A LUN of a target. */
@@ -89,11 +89,15 @@ struct snapshot_entry {
 	struct list_head link, link_disk;
 	struct hash_node by_id;
 	struct disk_entry *disk; /* NULL: the original is gone */
-	enum { SNAPSHOT_PREPARED, SNAPSHOT_TAKING, SNAPSHOT_TAKEN,
-	       SNAPSHOT_FAILED } state;
-	HRESULT result; /* FAILED */
-	struct tevent_req *working;   /* taking, or rolling back */
-	struct list_head waiting;     /* for the end of TAKING */
+	enum {
+		SNAPSHOT_PREPARED,
+		SNAPSHOT_TAKING,
+		SNAPSHOT_TAKEN,
+		SNAPSHOT_FAILED
+	} state;
+	HRESULT result;		    /* FAILED */
+	struct tevent_req *working; /* taking, or rolling back */
+	struct list_head waiting;   /* for the end of TAKING */
 	bool exporting, deleting;
 };
 
@@ -245,9 +249,8 @@ static inline struct target_entry *target_entry(const struct model_target *t)
 	return (struct target_entry *)(void *)(uintptr_t)t;
 }
 
-struct target_entry *target_create(struct model *model,
-				   const struct GUID *guid, const char *name,
-				   const char *iqn);
+struct target_entry *target_create(struct model *model, const struct GUID *guid,
+				   const char *name, const char *iqn);
 /* Fill the engine with what the target is. @return errno */
 int target_publish(struct target_entry *entry);
 void target_changed(struct target_entry *entry);
@@ -315,13 +318,15 @@ bool disk_index_taken(struct model *model, uint32_t index);
 
 uint64_t disk_file_hash(dev_t dev, ino_t ino);
 
-/* Open the disk's file and its parents' (or make its RAM) and give it to the engine. */
+/* Open the disk's file and its parents' (or make its RAM) and give it to the
+ * engine. */
 struct tevent_req *disk_open_send(TALLOC_CTX *mem_ctx, struct model *model,
 				  struct disk_entry *entry);
 HRESULT disk_open_recv(struct tevent_req *req);
 int disk_publish(struct disk_entry *entry);
 
-/* ---- snapshots.c ---------------------------------------------------------- */
+/* ---- snapshots.c ----------------------------------------------------------
+ */
 
 /* May the disk go? MS-ISTM 3.46.4.4 */
 HRESULT snapshots_check_delete(const struct disk_entry *disk);
@@ -335,7 +340,8 @@ void snapshot_unexport(struct disk_entry *disk);
 bool snapshot_load(struct model *model,
 		   const struct istm_state_snapshot *record);
 
-/* ---- volumes.c ------------------------------------------------------------ */
+/* ---- volumes.c ------------------------------------------------------------
+ */
 
 int volumes_open(struct model *model, const struct model_options *options);
 
@@ -374,7 +380,8 @@ char *path_relative_to(TALLOC_CTX *mem_ctx, const char *child,
 int location_open_parent(const struct location *location, bool create,
 			 const char **name);
 
-/* ---- portals.c, initiators.c, service.c ----------------------------------- */
+/* ---- portals.c, initiators.c, service.c -----------------------------------
+ */
 
 int portals_start(struct model *model, const struct model_options *options);
 void portals_stop(struct model *model);
@@ -382,8 +389,7 @@ bool portal_load(struct model *model, const struct istm_state_portal *record);
 
 void initiator_seen(struct model *model, const char *iqn);
 
-bool service_load(struct model *model,
-		  const struct istm_state_service *record);
+bool service_load(struct model *model, const struct istm_state_service *record);
 bool service_record(TALLOC_CTX *mem_ctx, struct model *model,
 		    struct change_list *changes);
 bool sns_load(struct model *model, const struct istm_state_sns_server *record);

@@ -23,7 +23,7 @@ bool record_of_target(TALLOC_CTX *mem_ctx, struct target_entry *entry,
 		      DATA_BLOB *blob)
 {
 	const struct model_target *t = &entry->t;
-	struct istm_state_data data = { .kind = ISTM_STATE_TARGET };
+	struct istm_state_data data = {.kind = ISTM_STATE_TARGET};
 	struct istm_state_target *r = &data.body.target;
 	TALLOC_CTX *tmp = talloc_new(mem_ctx);
 	struct list_head *pos;
@@ -43,8 +43,7 @@ bool record_of_target(TALLOC_CTX *mem_ctx, struct target_entry *entry,
 		.chap_secret = t->chap_secret,
 		.reverse_chap_user = t->reverse_chap_user,
 		.reverse_chap_secret = t->reverse_chap_secret,
-		.max_recv_data_segment_length =
-			t->max_recv_data_segment_length,
+		.max_recv_data_segment_length = t->max_recv_data_segment_length,
 		.first_burst_length = t->first_burst_length,
 		.max_burst_length = t->max_burst_length,
 		.num_recv_buffers = t->num_recv_buffers,
@@ -61,10 +60,9 @@ bool record_of_target(TALLOC_CTX *mem_ctx, struct target_entry *entry,
 		r->ids[i].method = t->ids[i].method;
 		r->ids[i].value = t->ids[i].value;
 	}
-	list_for_each(pos, &entry->mappings)
-	{
-		struct mapping *m = list_entry(pos, struct mapping,
-					       link_target);
+	list_for_each (pos, &entry->mappings) {
+		struct mapping *m =
+			list_entry(pos, struct mapping, link_target);
 
 		/* One that goes, or that a restart will not know. */
 		if (!m->disk->d.deleting) {
@@ -83,7 +81,7 @@ bool record_of_disk(TALLOC_CTX *mem_ctx, const struct disk_entry *entry,
 		    DATA_BLOB *blob)
 {
 	const struct model_disk *d = &entry->d;
-	struct istm_state_data data = { .kind = ISTM_STATE_DISK };
+	struct istm_state_data data = {.kind = ISTM_STATE_DISK};
 
 	data.body.disk = (struct istm_state_disk){
 		.guid = d->guid,
@@ -112,9 +110,8 @@ bool record_without_disk(TALLOC_CTX *mem_ctx, const DATA_BLOB *saved,
 	uint32_t kept = 0;
 	bool ok;
 
-	if (tmp == NULL || !store_record_decode(tmp, saved->data,
-						saved->length, &data,
-						&reason)) {
+	if (tmp == NULL || !store_record_decode(tmp, saved->data, saved->length,
+						&data, &reason)) {
 		talloc_free(tmp);
 		return false;
 	}
@@ -146,10 +143,9 @@ bool target_saved_maps(struct target_entry *entry)
 	struct list_head *pos;
 
 	target_forget_saved_maps(entry);
-	list_for_each(pos, &entry->mappings)
-	{
-		struct mapping *m = list_entry(pos, struct mapping,
-					       link_target);
+	list_for_each (pos, &entry->mappings) {
+		struct mapping *m =
+			list_entry(pos, struct mapping, link_target);
 		struct saved_map *s = talloc_zero(entry, struct saved_map);
 
 		if (s == NULL) {

@@ -49,9 +49,8 @@ struct tevent_req *model_req_failed(TALLOC_CTX *mem_ctx, struct model *model,
 bool change_add(TALLOC_CTX *mem_ctx, struct change_list *list, const char *key,
 		const DATA_BLOB *blob)
 {
-	struct store_change *changes =
-		talloc_realloc(mem_ctx, list->changes, struct store_change,
-			       list->num + 1);
+	struct store_change *changes = talloc_realloc(
+		mem_ctx, list->changes, struct store_change, list->num + 1);
 
 	if (changes == NULL) {
 		return false;

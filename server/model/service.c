@@ -6,7 +6,8 @@
 #include "server/core/utf8.h"
 #include "server/model/private.h"
 
-/* ---- service -------------------------------------------------------------- */
+/* ---- service --------------------------------------------------------------
+ */
 
 void model_service_guid(struct model *model, struct GUID *guid)
 {
@@ -37,13 +38,14 @@ bool service_record(TALLOC_CTX *mem_ctx, struct model *model,
 {
 	struct istm_state_data data = {
 		.kind = ISTM_STATE_SERVICE,
-		.body.service = {
-			.guid = model->service_guid,
-			.name = model->service_name,
-			.schedule_start = model->schedule.start,
-			.schedule_everyday = model->schedule.everyday,
-			.schedule_day = model->schedule.day,
-		},
+		.body.service =
+			{
+				.guid = model->service_guid,
+				.name = model->service_name,
+				.schedule_start = model->schedule.start,
+				.schedule_everyday = model->schedule.everyday,
+				.schedule_day = model->schedule.day,
+			},
 	};
 
 	return change_add_record(mem_ctx, changes, "service", &data);
@@ -68,7 +70,7 @@ struct tevent_req *model_service_set_name_send(TALLOC_CTX *mem_ctx,
 					       const char *name)
 {
 	HRESULT hr = model_check_string("service's name", name);
-	struct change_list changes = { NULL, 0 };
+	struct change_list changes = {NULL, 0};
 	struct name_change *change;
 	char *copy;
 
@@ -112,11 +114,11 @@ static void schedule_kept(struct model *model, int error, void *private_data)
 	}
 }
 
-struct tevent_req *model_schedule_set_send(TALLOC_CTX *mem_ctx,
-					   struct model *model,
-					   const struct model_schedule *schedule)
+struct tevent_req *model_schedule_set_send(
+	TALLOC_CTX *mem_ctx, struct model *model,
+	const struct model_schedule *schedule)
 {
-	struct change_list changes = { NULL, 0 };
+	struct change_list changes = {NULL, 0};
 	struct model_schedule *previous;
 
 	if (schedule->day > 6) {
@@ -126,8 +128,8 @@ struct tevent_req *model_schedule_set_send(TALLOC_CTX *mem_ctx,
 						     "is no day %u",
 						     (unsigned)schedule->day));
 	}
-	previous = talloc_memdup(model, &model->schedule,
-				 sizeof(model->schedule));
+	previous =
+		talloc_memdup(model, &model->schedule, sizeof(model->schedule));
 	if (previous == NULL) {
 		return NULL;
 	}
@@ -146,15 +148,15 @@ HRESULT model_schedule_set_recv(struct tevent_req *req)
 	return model_req_recv(req);
 }
 
-/* ---- iSNS servers ------------------------------------------------------------
- * A handful; their list is walked. */
+/* ---- iSNS servers
+ * ------------------------------------------------------------ A handful; their
+ * list is walked. */
 
 static struct sns_entry *sns_find(struct model *model, const char *name)
 {
 	struct list_head *pos;
 
-	list_for_each(pos, &model->sns_servers)
-	{
+	list_for_each (pos, &model->sns_servers) {
 		struct sns_entry *entry =
 			list_entry(pos, struct sns_entry, link);
 
@@ -171,8 +173,7 @@ size_t model_sns_servers(struct model *model, TALLOC_CTX *mem_ctx,
 	struct list_head *pos;
 	size_t num = 0;
 
-	list_for_each(pos, &model->sns_servers)
-	{
+	list_for_each (pos, &model->sns_servers) {
 		num++;
 	}
 	*names = talloc_array(mem_ctx, const char *, num);
@@ -180,11 +181,9 @@ size_t model_sns_servers(struct model *model, TALLOC_CTX *mem_ctx,
 		return 0;
 	}
 	num = 0;
-	list_for_each(pos, &model->sns_servers)
-	{
+	list_for_each (pos, &model->sns_servers) {
 		(*names)[num++] = talloc_strdup(
-			*names,
-			list_entry(pos, struct sns_entry, link)->name);
+			*names, list_entry(pos, struct sns_entry, link)->name);
 	}
 	return num;
 }
@@ -238,14 +237,14 @@ static void sns_changed(struct model *model, int error, void *private_data)
 }
 
 static struct tevent_req *sns_change_send(TALLOC_CTX *mem_ctx,
-					  struct model *model,
-					  const char *name, bool adding)
+					  struct model *model, const char *name,
+					  bool adding)
 {
-	struct change_list changes = { NULL, 0 };
+	struct change_list changes = {NULL, 0};
 	struct sns_change *change = talloc_zero(model, struct sns_change);
 	struct istm_state_data data = {
 		.kind = ISTM_STATE_SNS_SERVER,
-		.body.sns_server = { .name = name },
+		.body.sns_server = {.name = name},
 	};
 	struct sns_entry *entry;
 	bool ok;
@@ -257,12 +256,13 @@ static struct tevent_req *sns_change_send(TALLOC_CTX *mem_ctx,
 	change->name = talloc_strdup(change, name);
 	ok = change->name != NULL;
 	if (adding) {
-		ok = ok && change_add_record(change, &changes,
-					     sns_key(change, name), &data) &&
+		ok = ok &&
+		     change_add_record(change, &changes, sns_key(change, name),
+				       &data) &&
 		     sns_create(model, name) != NULL;
 	} else {
-		ok = ok && change_add(change, &changes, sns_key(change, name),
-				      NULL);
+		ok = ok &&
+		     change_add(change, &changes, sns_key(change, name), NULL);
 		entry = sns_find(model, name);
 		if (ok && entry != NULL) {
 			list_del(&entry->link);

@@ -10,7 +10,8 @@ static struct snapshot_entry *snapshot_of(const struct model_snapshot *s)
 	return (struct snapshot_entry *)(void *)(uintptr_t)s;
 }
 
-/* ---- rollback (MS-ISTM 3.36.4.14, .15; 3.42.4.2) ----------------------------- */
+/* ---- rollback (MS-ISTM 3.36.4.14, .15; 3.42.4.2)
+ * ----------------------------- */
 
 static void disk_status_event(struct disk_entry *disk)
 {
@@ -31,8 +32,7 @@ static void disk_publish_targets(struct disk_entry *disk)
 {
 	struct list_head *pos;
 
-	list_for_each(pos, &disk->mappings)
-	{
+	list_for_each (pos, &disk->mappings) {
 		target_publish(
 			list_entry(pos, struct mapping, link_disk)->target);
 	}
@@ -144,7 +144,8 @@ HRESULT model_snapshot_abort_rollback(struct model *model,
 	return ISTM_S_OK;
 }
 
-/* ---- export (MS-ISTM 3.36.4.16) ------------------------------------------------ */
+/* ---- export (MS-ISTM 3.36.4.16)
+ * ------------------------------------------------ */
 
 struct snapshot_export_state {
 	struct model *model;
@@ -198,9 +199,8 @@ struct tevent_req *model_snapshot_export_send(TALLOC_CTX *mem_ctx,
 	state->id = *id;
 	entry->exporting = true;
 	talloc_set_destructor(state, snapshot_export_destructor);
-	subreq = model->provider->open_send(state, model->ev,
-					    model->provider_data,
-					    &entry->disk->d, id);
+	subreq = model->provider->open_send(
+		state, model->ev, model->provider_data, &entry->disk->d, id);
 	if (tevent_req_nomem(subreq, req)) {
 		return tevent_req_post(req, model->ev);
 	}

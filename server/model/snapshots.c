@@ -51,8 +51,7 @@ size_t model_snapshots(struct model *model, TALLOC_CTX *mem_ctx,
 	if (*ids == NULL) {
 		return 0;
 	}
-	list_for_each(pos, &model->snapshots)
-	{
+	list_for_each (pos, &model->snapshots) {
 		(*ids)[num++] =
 			list_entry(pos, struct snapshot_entry, link)->s.id;
 	}
@@ -89,9 +88,8 @@ static void snapshot_changed(struct snapshot_entry *entry)
 static void snapshot_wake(struct snapshot_entry *entry, HRESULT hr)
 {
 	while (!list_empty(&entry->waiting)) {
-		struct snapshot_waiter *waiter =
-			list_entry(entry->waiting.next, struct snapshot_waiter,
-				   link);
+		struct snapshot_waiter *waiter = list_entry(
+			entry->waiting.next, struct snapshot_waiter, link);
 		struct tevent_req *req = waiter->req;
 
 		list_del(&waiter->link);
@@ -162,7 +160,7 @@ static struct snapshot_entry *snapshot_create(struct model *model,
 static bool snapshot_record(TALLOC_CTX *mem_ctx, struct snapshot_entry *entry,
 			    struct change_list *changes)
 {
-	struct istm_state_data data = { .kind = ISTM_STATE_SNAPSHOT };
+	struct istm_state_data data = {.kind = ISTM_STATE_SNAPSHOT};
 
 	data.body.snapshot = (struct istm_state_snapshot){
 		.id = entry->s.id,
@@ -222,8 +220,7 @@ HRESULT model_snapshot_prepare(struct model *model, uint32_t index,
 	}
 	/* Appendix B <80>: not of differencing disks; nor of memory. */
 	if (disk->type != MODEL_DISK_FILE ||
-	    disk->vhd_type == VHD_TYPE_DIFFERENCING ||
-	    (disk->flags & 2) != 0) {
+	    disk->vhd_type == VHD_TYPE_DIFFERENCING || (disk->flags & 2) != 0) {
 		return model_refuse(ISTM_INVALID_FUNCTION,
 				    "snapshot: not of a disk like %u",
 				    (unsigned)index);
@@ -269,7 +266,7 @@ static void snapshot_taken(struct tevent_req *subreq)
 	struct snapshot_entry *entry =
 		tevent_req_callback_data(subreq, struct snapshot_entry);
 	struct model *model = entry->model;
-	struct change_list changes = { NULL, 0 };
+	struct change_list changes = {NULL, 0};
 	HRESULT hr = model->provider->create_recv(subreq);
 	TALLOC_CTX *tmp = talloc_new(entry);
 	struct GUID_txt_buf buf;
@@ -278,10 +275,10 @@ static void snapshot_taken(struct tevent_req *subreq)
 	entry->working = NULL;
 	if (!ISTM_FAILED(hr) && entry->s.persistent) {
 		if (snapshot_record(tmp, entry, &changes)) {
-			subreq = store_commit_send(entry, model->ev,
-						   model->store,
-						   changes.changes,
-						   changes.num);
+			subreq =
+				store_commit_send(entry, model->ev,
+						  model->store, changes.changes,
+						  changes.num);
 		}
 		if (subreq == NULL) {
 			hr = ISTM_OUT_OF_MEMORY;
@@ -335,9 +332,10 @@ HRESULT model_snapshot_do(struct model *model, const struct GUID *id)
 				    "snapshot %s: its disk cannot be read",
 				    snapshot_name(entry, &buf));
 	}
-	entry->working = model->provider->create_send(
-		entry, model->ev, model->provider_data, &entry->disk->d,
-		&entry->s.id);
+	entry->working =
+		model->provider->create_send(entry, model->ev,
+					     model->provider_data,
+					     &entry->disk->d, &entry->s.id);
 	if (entry->working == NULL) {
 		return ISTM_OUT_OF_MEMORY;
 	}
@@ -395,7 +393,8 @@ HRESULT model_snapshot_end_recv(struct tevent_req *req)
 	return model_req_recv(req);
 }
 
-/* ---- delete --------------------------------------------------------------- */
+/* ---- delete ---------------------------------------------------------------
+ */
 
 struct snapshot_delete_state {
 	struct model *model;
@@ -441,9 +440,8 @@ static void snapshot_delete_release(struct tevent_req *req)
 		snapshot_delete_failed(req, ISTM_VSS_NOT_SUPPORTED);
 		return;
 	}
-	subreq = model->provider->delete_send(state, model->ev,
-					      model->provider_data,
-					      &s->disk_guid, &s->id);
+	subreq = model->provider->delete_send(
+		state, model->ev, model->provider_data, &s->disk_guid, &s->id);
 	if (subreq == NULL) {
 		snapshot_delete_failed(req, ISTM_OUT_OF_MEMORY);
 		return;
@@ -472,7 +470,7 @@ static void snapshot_delete_released(struct tevent_req *subreq)
 	struct snapshot_delete_state *state =
 		tevent_req_data(req, struct snapshot_delete_state);
 	struct model *model = state->model;
-	struct change_list changes = { NULL, 0 };
+	struct change_list changes = {NULL, 0};
 	HRESULT hr = model->provider->delete_recv(subreq);
 
 	TALLOC_FREE(subreq);
@@ -542,11 +540,11 @@ struct tevent_req *model_snapshot_delete_send(TALLOC_CTX *mem_ctx,
 	if ((s->status & (MODEL_SNAPSHOT_MOUNTED | MODEL_SNAPSHOT_ROLLBACK)) !=
 		    0 ||
 	    snapshot_of(s)->exporting || snapshot_of(s)->deleting) {
-		return model_req_failed(mem_ctx, model,
-					model_refuse(ISTM_SHARING_VIOLATION,
-						     "snapshot %s: in use",
-						     GUID_buf_string(id,
-								     &buf)));
+		return model_req_failed(
+			mem_ctx, model,
+			model_refuse(ISTM_SHARING_VIOLATION,
+				     "snapshot %s: in use",
+				     GUID_buf_string(id, &buf)));
 	}
 	req = tevent_req_create(mem_ctx, &state, struct snapshot_delete_state);
 	if (req == NULL) {
@@ -558,8 +556,7 @@ struct tevent_req *model_snapshot_delete_send(TALLOC_CTX *mem_ctx,
 	talloc_set_destructor(state, snapshot_delete_destructor);
 	if (s->exported) {
 		/* ERROR_DRIVE_LOCKED where an initiator uses it */
-		subreq = model_disk_delete_send(state, model,
-						s->exported_disk);
+		subreq = model_disk_delete_send(state, model, s->exported_disk);
 		if (tevent_req_nomem(subreq, req)) {
 			return tevent_req_post(req, model->ev);
 		}
@@ -579,15 +576,15 @@ HRESULT model_snapshot_delete_recv(struct tevent_req *req)
 	return model_req_recv(req);
 }
 
-/* ---- when disks go ------------------------------------------------------------ */
+/* ---- when disks go
+ * ------------------------------------------------------------ */
 
 /* MS-ISTM 3.46.4.4, in its order */
 HRESULT snapshots_check_delete(const struct disk_entry *disk)
 {
 	struct list_head *pos;
 
-	list_for_each(pos, &disk->snapshots)
-	{
+	list_for_each (pos, &disk->snapshots) {
 		struct snapshot_entry *entry =
 			list_entry(pos, struct snapshot_entry, link_disk);
 
@@ -599,8 +596,7 @@ HRESULT snapshots_check_delete(const struct disk_entry *disk)
 					    (unsigned)disk->d.index);
 		}
 	}
-	list_for_each(pos, &disk->snapshots)
-	{
+	list_for_each (pos, &disk->snapshots) {
 		if (list_entry(pos, struct snapshot_entry, link_disk)
 			    ->s.exported) {
 			return model_refuse(ISTM_DEPENDENT_RESOURCE_EXISTS,
@@ -617,8 +613,7 @@ bool snapshots_delete_records(TALLOC_CTX *mem_ctx, struct disk_entry *disk,
 {
 	struct list_head *pos;
 
-	list_for_each(pos, &disk->snapshots)
-	{
+	list_for_each (pos, &disk->snapshots) {
 		struct snapshot_entry *entry =
 			list_entry(pos, struct snapshot_entry, link_disk);
 
@@ -646,9 +641,8 @@ void snapshots_disk_gone(struct disk_entry *disk)
 	struct model *model = disk->model;
 
 	while (!list_empty(&disk->snapshots)) {
-		struct snapshot_entry *entry =
-			list_entry(disk->snapshots.next, struct snapshot_entry,
-				   link_disk);
+		struct snapshot_entry *entry = list_entry(
+			disk->snapshots.next, struct snapshot_entry, link_disk);
 		struct tevent_req *subreq;
 
 		/* Closed disks come back (CloseWTDisk), deleted ones do not. */

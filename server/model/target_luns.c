@@ -7,7 +7,7 @@
 static uint64_t mapping_hash(const struct target_entry *target,
 			     const struct disk_entry *disk)
 {
-	const void *const key[2] = { target, disk };
+	const void *const key[2] = {target, disk};
 
 	return hash_bytes(key, sizeof(key));
 }
@@ -56,8 +56,7 @@ static uint32_t lun_lowest_free(const struct target_entry *target)
 	for (uint32_t word = 0; word < (target->model->max_luns + 63) / 64;
 	     word++) {
 		if (target->luns[word] != UINT64_MAX) {
-			return word * 64 +
-			       __builtin_ctzll(~target->luns[word]);
+			return word * 64 + __builtin_ctzll(~target->luns[word]);
 		}
 	}
 	return UINT32_MAX;

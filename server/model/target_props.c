@@ -374,8 +374,7 @@ HRESULT model_target_remove_id(struct model *model, struct model_target *t,
 	return ISTM_S_OK;
 }
 
-HRESULT model_target_remove_all_ids(struct model *model,
-				    struct model_target *t)
+HRESULT model_target_remove_all_ids(struct model *model, struct model_target *t)
 {
 	TALLOC_FREE(t->ids);
 	t->num_ids = 0;

@@ -22,8 +22,7 @@ size_t model_targets(struct model *model, TALLOC_CTX *mem_ctx,
 	if (*guids == NULL) {
 		return 0;
 	}
-	list_for_each(pos, &model->targets)
-	{
+	list_for_each (pos, &model->targets) {
 		(*guids)[num++] =
 			list_entry(pos, struct target_entry, link)->t.guid;
 	}
@@ -56,8 +55,7 @@ static uint64_t hash_folded(const char *s)
 	return hash;
 }
 
-struct model_target *model_target_by_name(struct model *model,
-					  const char *name)
+struct model_target *model_target_by_name(struct model *model, const char *name)
 {
 	uint64_t hash = hash_folded(name);
 	struct hash_node *node;
@@ -91,12 +89,11 @@ struct model_target *model_target_by_iqn(struct model *model, const char *iqn)
 
 /* ---- the engine ------------------------------------------------------- */
 
-static bool target_config_ids(TALLOC_CTX *mem_ctx,
-			      const struct model_target *t,
+static bool target_config_ids(TALLOC_CTX *mem_ctx, const struct model_target *t,
 			      struct iscsi_tgt_config *config)
 {
-	struct iscsi_id *ids = talloc_array(mem_ctx, struct iscsi_id,
-					    t->num_ids);
+	struct iscsi_id *ids =
+		talloc_array(mem_ctx, struct iscsi_id, t->num_ids);
 
 	if (ids == NULL) {
 		return false;
@@ -114,21 +111,19 @@ static bool target_config_ids(TALLOC_CTX *mem_ctx,
 	return true;
 }
 
-static bool target_config_luns(TALLOC_CTX *mem_ctx,
-			       struct target_entry *entry,
+static bool target_config_luns(TALLOC_CTX *mem_ctx, struct target_entry *entry,
 			       struct iscsi_tgt_config *config)
 {
-	struct iscsi_lun *luns = talloc_array(mem_ctx, struct iscsi_lun,
-					      entry->t.num_mappings);
+	struct iscsi_lun *luns =
+		talloc_array(mem_ctx, struct iscsi_lun, entry->t.num_mappings);
 	struct list_head *pos;
 
 	if (luns == NULL) {
 		return false;
 	}
-	list_for_each(pos, &entry->mappings)
-	{
-		struct mapping *m = list_entry(pos, struct mapping,
-					       link_target);
+	list_for_each (pos, &entry->mappings) {
+		struct mapping *m =
+			list_entry(pos, struct mapping, link_target);
 
 		/* A disk that could not be opened keeps its LUN, unserved; one
 		 * that reverts takes no part (MS-ISTM 2.2.3.3). */
@@ -155,8 +150,7 @@ int target_publish(struct target_entry *entry)
 		.chap_secret = t->chap_secret,
 		.reverse_chap_user = t->reverse_chap_user,
 		.reverse_chap_secret = t->reverse_chap_secret,
-		.max_recv_data_segment_length =
-			t->max_recv_data_segment_length,
+		.max_recv_data_segment_length = t->max_recv_data_segment_length,
 		.first_burst_length = t->first_burst_length,
 		.max_burst_length = t->max_burst_length,
 		.enforce_idle_timeout = t->enforce_idle_timeout,
@@ -219,9 +213,8 @@ static int target_destructor(struct target_entry *entry)
 	return 0;
 }
 
-struct target_entry *target_create(struct model *model,
-				   const struct GUID *guid, const char *name,
-				   const char *iqn)
+struct target_entry *target_create(struct model *model, const struct GUID *guid,
+				   const char *name, const char *iqn)
 {
 	struct target_entry *entry = talloc_zero(model, struct target_entry);
 
@@ -251,8 +244,8 @@ struct target_entry *target_create(struct model *model,
 		.enforce_idle_timeout = true,
 		.persistent = true,
 	};
-	entry->luns = talloc_zero_array(entry, uint64_t,
-					(model->max_luns + 63) / 64);
+	entry->luns =
+		talloc_zero_array(entry, uint64_t, (model->max_luns + 63) / 64);
 	talloc_set_destructor(entry, target_destructor);
 	if (entry->t.name == NULL || entry->t.iqn == NULL ||
 	    entry->t.reverse_chap_secret == NULL || entry->luns == NULL ||
@@ -275,8 +268,8 @@ static char *target_free_iqn(struct model *model, TALLOC_CTX *mem_ctx,
 			     const char *name)
 {
 	for (unsigned attempt = 0; attempt < UINT16_MAX; attempt++) {
-		char *iqn = name_generate_iqn(mem_ctx, model->host, name,
-					      attempt);
+		char *iqn =
+			name_generate_iqn(mem_ctx, model->host, name, attempt);
 
 		if (iqn == NULL || model_target_by_iqn(model, iqn) == NULL) {
 			return iqn;
@@ -286,8 +279,8 @@ static char *target_free_iqn(struct model *model, TALLOC_CTX *mem_ctx,
 	return NULL;
 }
 
-HRESULT model_target_new(struct model *model, const char *name,
-			 bool persistent, const char *resource_name,
+HRESULT model_target_new(struct model *model, const char *name, bool persistent,
+			 const char *resource_name,
 			 struct model_target **target)
 {
 	struct target_entry *entry;
@@ -385,7 +378,7 @@ struct tevent_req *model_target_delete_send(TALLOC_CTX *mem_ctx,
 					    struct model_target *target)
 {
 	struct target_entry *entry = target_entry(target);
-	struct change_list changes = { NULL, 0 };
+	struct change_list changes = {NULL, 0};
 	struct GUID *guid;
 	struct tevent_req *req;
 
@@ -472,7 +465,7 @@ struct tevent_req *model_target_save_send(TALLOC_CTX *mem_ctx,
 					  struct model_target *target)
 {
 	struct target_entry *entry = target_entry(target);
-	struct change_list changes = { NULL, 0 };
+	struct change_list changes = {NULL, 0};
 	struct target_save *save;
 	struct tevent_req *req;
 	DATA_BLOB blob = data_blob_null;

@@ -80,8 +80,7 @@ void secret_blob_free(DATA_BLOB *blob)
 	data_blob_clear_free(blob);
 }
 
-bool secret_blob_copy(TALLOC_CTX *mem_ctx, DATA_BLOB *to,
-		      const DATA_BLOB *from)
+bool secret_blob_copy(TALLOC_CTX *mem_ctx, DATA_BLOB *to, const DATA_BLOB *from)
 {
 	*to = data_blob_talloc(mem_ctx, from->data, from->length);
 	return to->data != NULL;
@@ -95,8 +94,7 @@ HRESULT model_refuse(HRESULT hr, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(reason, sizeof(reason), fmt, ap);
 	va_end(ap);
-	log_msg(LOG_WARNING, "%s [0x%08x]", reason,
-		(unsigned)HRES_ERROR_V(hr));
+	log_msg(LOG_WARNING, "%s [0x%08x]", reason, (unsigned)HRES_ERROR_V(hr));
 	return hr;
 }
 

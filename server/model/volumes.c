@@ -125,8 +125,8 @@ static struct volume *volume_of_parsed(struct model *model,
 static char *find_folded(TALLOC_CTX *mem_ctx, const struct volume *volume,
 			 const char *directory, const char *name)
 {
-	int fd = volume_open_beneath(volume, directory,
-				     O_RDONLY | O_DIRECTORY, 0);
+	int fd = volume_open_beneath(volume, directory, O_RDONLY | O_DIRECTORY,
+				     0);
 	char *found = NULL;
 	struct dirent *entry;
 	DIR *dir;
@@ -210,8 +210,7 @@ static bool location_set_client(struct location *location)
 
 	location->client = talloc_asprintf(
 		location, "%c:\\%s", location->volume->letter,
-		strcmp(location->relative, ".") == 0 ? ""
-						     : location->relative);
+		strcmp(location->relative, ".") == 0 ? "" : location->relative);
 	if (location->client == NULL) {
 		return false;
 	}
@@ -379,10 +378,10 @@ static void volume_probe(struct volume *volume)
 		}
 	}
 	volume->max_file_size = low;
-	volume->sparse = ftruncate(fd, 1 << 20) == 0 &&
-			 fallocate(fd,
-				   FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-				   0, 1 << 20) == 0;
+	volume->sparse =
+		ftruncate(fd, 1 << 20) == 0 &&
+		fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0,
+			  1 << 20) == 0;
 	close(fd);
 }
 
@@ -412,8 +411,8 @@ static int volume_open(struct model *model,
 	volume->fd = -1;
 	list_init(&volume->disks);
 	talloc_set_destructor(volume, volume_destructor);
-	volume->letter = config->letter >= 'a' ? config->letter - 32
-					       : config->letter;
+	volume->letter =
+		config->letter >= 'a' ? config->letter - 32 : config->letter;
 	real = realpath(config->path, NULL);
 	if (real != NULL) {
 		volume->path = talloc_strdup(volume, real);

@@ -53,8 +53,8 @@ bool store_record_encode(TALLOC_CTX *mem_ctx,
 bool store_record_decode(TALLOC_CTX *mem_ctx, const uint8_t *bytes, size_t len,
 			 struct istm_state_data *data, const char **reason)
 {
-	DATA_BLOB blob = { .data = discard_const_p(uint8_t, bytes),
-			   .length = len };
+	DATA_BLOB blob = {.data = discard_const_p(uint8_t, bytes),
+			  .length = len};
 	struct istm_state_record record;
 	enum ndr_err_code err;
 	bool ok = false;
@@ -73,8 +73,7 @@ bool store_record_decode(TALLOC_CTX *mem_ctx, const uint8_t *bytes, size_t len,
 			mem_ctx,
 			"written by a newer istmd: format %u, this one knows "
 			"up to %u",
-			(unsigned)record.version,
-			(unsigned)ISTM_STATE_VERSION);
+			(unsigned)record.version, (unsigned)ISTM_STATE_VERSION);
 	} else if (record.version == 0) {
 		*reason = "format 0 was never written";
 	} else if (record.length != record.data.length) {

@@ -218,8 +218,8 @@ static void *store_thread(void *private_data)
 			commit->error = error;
 			/* One that does not fit must not fail the others. */
 			if (error != 0 && group.first->next != NULL) {
-				commit->error = store_transaction(
-					store, commit, commit->next);
+				commit->error = store_transaction(store, commit,
+								  commit->next);
 			}
 			memcpy(commit->message, store->message,
 			       sizeof(commit->message));
@@ -329,8 +329,8 @@ static int store_lock(struct store *store)
 	if (path == NULL) {
 		return ENOMEM;
 	}
-	store->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW,
-			      0600);
+	store->lock_fd =
+		open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (store->lock_fd < 0) {
 		error = errno;
 		log_msg(LOG_ERROR, "%s: cannot be opened: %s", path,
@@ -421,16 +421,15 @@ static int store_load(struct tdb_context *tdb, TDB_DATA key, TDB_DATA data,
 
 	snprintf(name, sizeof(name), "%.*s", (int)key.dsize,
 		 (const char *)key.dptr);
-	load->stopped = !load->fn(name, data.dptr, data.dsize,
-				  load->private_data);
+	load->stopped =
+		!load->fn(name, data.dptr, data.dsize, load->private_data);
 	return load->stopped;
 }
 
-int store_open(TALLOC_CTX *mem_ctx, struct tevent_context *ev,
-	       const char *path, store_load_fn load, void *private_data,
-	       struct store **_store)
+int store_open(TALLOC_CTX *mem_ctx, struct tevent_context *ev, const char *path,
+	       store_load_fn load, void *private_data, struct store **_store)
 {
-	struct load state = { .fn = load, .private_data = private_data };
+	struct load state = {.fn = load, .private_data = private_data};
 	struct store *store = talloc_zero(mem_ctx, struct store);
 	int error;
 
@@ -448,7 +447,8 @@ int store_open(TALLOC_CTX *mem_ctx, struct tevent_context *ev,
 	if (error == 0) {
 		error = store_open_tdb(store);
 	}
-	if (error == 0 && tdb_traverse_read(store->tdb, store_load, &state) < 0) {
+	if (error == 0 &&
+	    tdb_traverse_read(store->tdb, store_load, &state) < 0) {
 		error = EILSEQ;
 		log_msg(LOG_ERROR, "%s: cannot be read: %s (%s)", path,
 			tdb_errorstr(store->tdb), store->message);
@@ -458,9 +458,9 @@ int store_open(TALLOC_CTX *mem_ctx, struct tevent_context *ev,
 	}
 	if (error == 0) {
 		store->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-		store->fde = tevent_add_fd(ev, store, store->event_fd,
-					   TEVENT_FD_READ, store_finished,
-					   store);
+		store->fde =
+			tevent_add_fd(ev, store, store->event_fd,
+				      TEVENT_FD_READ, store_finished, store);
 		if (store->event_fd < 0 || store->fde == NULL) {
 			error = errno != 0 ? errno : ENOMEM;
 		} else {

@@ -28,9 +28,8 @@ typedef bool (*store_load_fn)(const char *key, const uint8_t *data,
  * store open is a refusal. talloc_free() finishes all commits, then closes.
  * @return 0, or errno with the reason logged; ECANCELED when @load stopped
  */
-int store_open(TALLOC_CTX *mem_ctx, struct tevent_context *ev,
-	       const char *path, store_load_fn load, void *private_data,
-	       struct store **store);
+int store_open(TALLOC_CTX *mem_ctx, struct tevent_context *ev, const char *path,
+	       store_load_fn load, void *private_data, struct store **store);
 
 struct store_change {
 	const char *key;

@@ -57,8 +57,8 @@ static long resident_kib(void)
 
 static void start(const char *what)
 {
-	struct model_volume_config config = { .letter = 'C', .path = volume };
-	const char *portals[] = { "127.99.99.99", NULL };
+	struct model_volume_config config = {.letter = 'C', .path = volume};
+	const char *portals[] = {"127.99.99.99", NULL};
 	struct model_options options = {
 		.store_path = store,
 		.lanes = 1,
@@ -237,7 +237,7 @@ static void one_more(unsigned disks)
 	printf("one more with %u disks: disk %.2f ms, target %.2f ms, "
 	       "mapping %.3f ms, both deleted %.2f ms\n",
 	       disks, disk * 1000 / rounds, target * 1000 / rounds,
-	       map * 1000 / rounds, delete * 1000 / rounds);
+	       map * 1000 / rounds, delete *1000 / rounds);
 }
 
 static void enumerate(void)
@@ -254,8 +254,8 @@ static void enumerate(void)
 			  strlen(d->description) + d->size / VHD_MIN_SIZE +
 			  model_disk_status(model, d);
 	}
-	printf("enumerate %zu disks with five properties: %.3f ms (%zu)\n",
-	       num, (now() - begin) * 1000, length);
+	printf("enumerate %zu disks with five properties: %.3f ms (%zu)\n", num,
+	       (now() - begin) * 1000, length);
 	talloc_free(indices);
 }
 

@@ -30,7 +30,8 @@ int mt_setup(void **state)
 	assert_int_equal(mkdir(mt->second, 0700), 0);
 	/* An address of our own; which port does not matter here. */
 	snprintf(mt->portal, sizeof(mt->portal), "127.%d.%d.%d:3260",
-		 getpid() >> 16 & 127, getpid() >> 8 & 255, (getpid() & 255) | 1);
+		 getpid() >> 16 & 127, getpid() >> 8 & 255,
+		 (getpid() & 255) | 1);
 	mt->mem = talloc_new(NULL);
 	mt->ev = tevent_context_init(mt->mem);
 	logging = mt;
@@ -64,10 +65,10 @@ static void mt_event(const struct model_event *event, void *private_data)
 HRESULT mt_start(struct mt *mt)
 {
 	struct model_volume_config volumes[2] = {
-		{ .letter = 'C', .path = mt->volume },
-		{ .letter = 'd', .path = mt->second },
+		{.letter = 'C', .path = mt->volume},
+		{.letter = 'd', .path = mt->second},
 	};
-	const char *portals[] = { mt->portal, NULL };
+	const char *portals[] = {mt->portal, NULL};
 	struct model_options options = {
 		.store_path = talloc_asprintf(mt->mem, "%s/istm.tdb", mt->dir),
 		.lanes = 1,
@@ -83,8 +84,8 @@ HRESULT mt_start(struct mt *mt)
 	hr = model_start_recv(req, mt->mem, &mt->model);
 	talloc_free(req);
 	if (mt->model != NULL) {
-		assert_non_null(model_subscribe(mt->model, mt->model, mt_event,
-						mt));
+		assert_non_null(
+			model_subscribe(mt->model, mt->model, mt_event, mt));
 	}
 	return hr;
 }
@@ -130,10 +131,10 @@ bool mt_file_exists(struct mt *mt, const char *name)
 	return access(path, F_OK) == 0;
 }
 
-#define WAIT(req)                                       \
-	do {                                            \
-		assert_non_null(req);                   \
-		assert_true(tevent_req_poll(req, mt->ev)); \
+#define WAIT(req)                                                              \
+	do {                                                                   \
+		assert_non_null(req);                                          \
+		assert_true(tevent_req_poll(req, mt->ev));                     \
 	} while (0)
 
 HRESULT mt_create_file(struct mt *mt, const char *path, uint64_t size)
@@ -150,8 +151,8 @@ HRESULT mt_create_file(struct mt *mt, const char *path, uint64_t size)
 
 HRESULT mt_create_diff(struct mt *mt, const char *path, const char *parent)
 {
-	struct tevent_req *req = model_file_create_diff_send(
-		mt->mem, mt->model, path, parent);
+	struct tevent_req *req =
+		model_file_create_diff_send(mt->mem, mt->model, path, parent);
 	HRESULT hr;
 
 	WAIT(req);

@@ -62,7 +62,7 @@ struct model_target *mt_target(struct mt *mt, const char *name);
 HRESULT mt_save(struct mt *mt, struct model_target *target);
 HRESULT mt_delete(struct mt *mt, struct model_target *target);
 
-#define assert_hr(is, wanted)                                       \
+#define assert_hr(is, wanted)                                                  \
 	assert_int_equal(HRES_ERROR_V(is), HRES_ERROR_V(wanted))
 
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, mt_setup, mt_teardown)

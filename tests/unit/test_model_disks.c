@@ -62,10 +62,8 @@ static void test_create_refusals(void **state)
 	create.type = MODEL_DISK_VOLUME;
 	assert_hr(mt_create_disk_as(mt, &create, &index), ISTM_INVALID_ARG);
 	assert_hr(mt_create_disk(mt, "nonsense", &index), ISTM_FAIL);
-	assert_hr(mt_create_disk(mt, "C:\\a.vhd", &index),
-		  ISTM_FILE_NOT_FOUND);
-	assert_hr(mt_create_disk(mt, "Q:\\a.vhd", &index),
-		  ISTM_PATH_NOT_FOUND);
+	assert_hr(mt_create_disk(mt, "C:\\a.vhd", &index), ISTM_FILE_NOT_FOUND);
+	assert_hr(mt_create_disk(mt, "Q:\\a.vhd", &index), ISTM_PATH_NOT_FOUND);
 	assert_hr(mt_create_disk(mt, "C:\\", &index), ISTM_FAIL);
 	mt_write(mt, "text.vhd", "this is no VHD");
 	assert_hr(mt_create_disk(mt, "C:\\text.vhd", &index),
@@ -195,8 +193,7 @@ static void test_ram(void **state)
 	uint32_t index;
 
 	assert_hr(mt_create_disk_as(mt, &ram, &index), ISTM_S_OK);
-	assert_int_equal(model_disk_by_index(mt->model, index)->size,
-			 16 * MiB);
+	assert_int_equal(model_disk_by_index(mt->model, index)->size, 16 * MiB);
 	ram.path = "1048576";
 	assert_hr(mt_create_disk_as(mt, &ram, &index), ISTM_BAD_LENGTH);
 	ram.path = "99999999999999999999999999";
@@ -236,8 +233,7 @@ static void test_mapping(void **state)
 		 c = mt_disk(mt, "C:\\c.vhd");
 
 	mt_events_clear(mt);
-	assert_hr(model_target_add_disk(mt->model, t, 99),
-		  ISTM_FILE_NOT_FOUND);
+	assert_hr(model_target_add_disk(mt->model, t, 99), ISTM_FILE_NOT_FOUND);
 	assert_hr(model_target_add_disk(mt->model, t, b), ISTM_S_OK);
 	assert_int_equal(mt->events[MODEL_EVENT_LUN_LIST], 1);
 	assert_hr(model_target_add_disk(mt->model, t, b), ISTM_S_OK);
@@ -248,8 +244,7 @@ static void test_mapping(void **state)
 	assert_int_equal(t->num_mappings, 3);
 	assert_int_equal(t->mappings[0].lun, 0);
 	assert_int_equal(t->mappings[0].disk, b);
-	assert_hr(model_target_set_lun(mt->model, t, b, 128),
-		  ISTM_INVALID_ARG);
+	assert_hr(model_target_set_lun(mt->model, t, b, 128), ISTM_INVALID_ARG);
 	assert_hr(model_target_set_lun(mt->model, t, b, 1), ISTM_FILE_EXISTS);
 	assert_hr(model_target_set_lun(mt->model, t, 99, 9),
 		  ISTM_FILE_NOT_FOUND);
@@ -342,8 +337,7 @@ static void test_delete_unsaved_removal(void **state)
 	mt_log_clear(mt);
 	mt_restart(mt);
 	assert_null(strstr(mt->log, "dropped"));
-	assert_int_equal(model_target_by_name(mt->model, "A")->num_mappings,
-			 0);
+	assert_int_equal(model_target_by_name(mt->model, "A")->num_mappings, 0);
 }
 
 static void test_close(void **state)
@@ -360,8 +354,7 @@ static void test_close(void **state)
 	assert_hr(mt_close_disk(mt, a), ISTM_FILE_NOT_FOUND);
 	mt_restart(mt);
 	assert_non_null(model_disk_by_index(mt->model, a));
-	assert_int_equal(model_target_by_name(mt->model, "A")->num_mappings,
-			 1);
+	assert_int_equal(model_target_by_name(mt->model, "A")->num_mappings, 1);
 }
 
 /* A file that is missing or foreign at the start: the disk stays. */
@@ -390,8 +383,7 @@ static void test_missing_at_start(void **state)
 	t = model_target_by_name(mt->model, "A");
 	assert_int_equal(t->num_mappings, 2);
 	/* Its path is still its own. */
-	assert_hr(model_path_valid(mt->model, "C:\\A.vhd"),
-		  ISTM_DEVICE_IN_USE);
+	assert_hr(model_path_valid(mt->model, "C:\\A.vhd"), ISTM_DEVICE_IN_USE);
 	mt_stop(mt);
 	assert_int_equal(rename(away, path), 0);
 	assert_hr(mt_start(mt), ISTM_S_OK);
@@ -420,8 +412,7 @@ static void test_properties(void **state)
 	assert_hr(model_disk_set_snapshot_storage_size(mt->model, d,
 						       (320 << 20) - 1),
 		  ISTM_INVALID_ARG);
-	assert_hr(model_disk_set_snapshot_storage_size(mt->model, d,
-						       320 << 20),
+	assert_hr(model_disk_set_snapshot_storage_size(mt->model, d, 320 << 20),
 		  ISTM_S_OK);
 	assert_int_equal(d->snapshot_storage_size, 320 << 20);
 	mt_events_clear(mt);
@@ -452,7 +443,7 @@ static void test_clear_partition_table(void **state)
 		.clear_partition_table = true,
 		.index = -1,
 	};
-	char path[700], bytes[512], zero[512] = { 0 };
+	char path[700], bytes[512], zero[512] = {0};
 	uint32_t index;
 	FILE *file;
 
@@ -494,8 +485,7 @@ static void test_client_leaves(void **state)
 	assert_hr(mt_create_file(mt, "C:\\a.vhd", 8 * MiB), ISTM_S_OK);
 	talloc_free(model_disk_create_send(mt->mem, mt->model, &create));
 	/* The path is taken from the first moment. */
-	assert_hr(mt_create_disk(mt, "C:\\a.vhd", &index),
-		  ISTM_ALREADY_EXISTS);
+	assert_hr(mt_create_disk(mt, "C:\\a.vhd", &index), ISTM_ALREADY_EXISTS);
 	while (model_disk_by_index(mt->model, 0) == NULL) {
 		tevent_loop_once(mt->ev);
 	}

@@ -62,8 +62,7 @@ static void test_create_refusals(void **state)
 		  ISTM_BAD_LENGTH);
 	assert_hr(mt_create_file(mt, "C:\\a.vhd", VHD_MAX_SIZE + MiB),
 		  ISTM_BAD_LENGTH);
-	assert_hr(mt_create_file(mt, "C:\\a.vhd", UINT64_MAX),
-		  ISTM_BAD_LENGTH);
+	assert_hr(mt_create_file(mt, "C:\\a.vhd", UINT64_MAX), ISTM_BAD_LENGTH);
 	assert_hr(mt_create_file(mt, "Q:\\a.vhd", 64 * MiB),
 		  ISTM_PATH_NOT_FOUND);
 	mt_write(mt, "file", "x");
@@ -83,7 +82,7 @@ static void test_delete(void **state)
 {
 	struct mt *mt = *state;
 	char path[700];
-	struct flock lock = { .l_type = F_RDLCK, .l_whence = SEEK_SET };
+	struct flock lock = {.l_type = F_RDLCK, .l_whence = SEEK_SET};
 	uint32_t index;
 	int fd;
 
@@ -123,22 +122,18 @@ static void test_grow(void **state)
 	assert_hr(mt_probe(mt, "C:\\a.vhd", &info), ISTM_S_OK);
 	assert_int_equal(info.size, 10 * MiB);
 	assert_hr(mt_grow_file(mt, "C:\\a.vhd", UINT64_MAX), ISTM_BAD_LENGTH);
-	assert_hr(mt_grow_file(mt, "C:\\a.vhd", VHD_MAX_SIZE),
-		  ISTM_BAD_LENGTH);
+	assert_hr(mt_grow_file(mt, "C:\\a.vhd", VHD_MAX_SIZE), ISTM_BAD_LENGTH);
 	mt_write(mt, "text.vhd", "this is no VHD");
 	assert_hr(mt_grow_file(mt, "C:\\text.vhd", MiB), ISTM_INVALID_ARG);
 	/* Served: at once, and the disk knows. */
 	assert_hr(mt_create_disk(mt, "C:\\a.vhd", &index), ISTM_S_OK);
 	mt_events_clear(mt);
 	assert_hr(mt_grow_file(mt, "c:\\A.vhd", 6 * MiB), ISTM_S_OK);
-	assert_int_equal(model_disk_by_index(mt->model, index)->size,
-			 16 * MiB);
+	assert_int_equal(model_disk_by_index(mt->model, index)->size, 16 * MiB);
 	assert_int_equal(mt->events[MODEL_EVENT_DISK_CHANGED], 1);
-	assert_hr(mt_grow_file(mt, "C:\\a.vhd", VHD_MAX_SIZE),
-		  ISTM_BAD_LENGTH);
+	assert_hr(mt_grow_file(mt, "C:\\a.vhd", VHD_MAX_SIZE), ISTM_BAD_LENGTH);
 	mt_restart(mt);
-	assert_int_equal(model_disk_by_index(mt->model, index)->size,
-			 16 * MiB);
+	assert_int_equal(model_disk_by_index(mt->model, index)->size, 16 * MiB);
 }
 
 static void test_probe(void **state)
@@ -197,10 +192,10 @@ static void test_escapes(void **state)
 	struct mt *mt = *state;
 	struct model_dirent *entries;
 	static const char *const links[][2] = {
-		{ "abs", "/etc" },
-		{ "up", ".." },
-		{ "deep", "inside/../.." },
-		{ "proc", "/proc/self/root" },
+		{"abs", "/etc"},
+		{"up", ".."},
+		{"deep", "inside/../.."},
+		{"proc", "/proc/self/root"},
 	};
 	char path[700], text[700];
 	size_t num;
@@ -223,7 +218,8 @@ static void test_escapes(void **state)
 					  &num),
 			  ISTM_PATH_NOT_FOUND);
 	}
-	/* A link inside, also one with "..", is a way to a file like another. */
+	/* A link inside, also one with "..", is a way to a file like another.
+	 */
 	snprintf(path, sizeof(path), "%s/inside/back", mt->volume);
 	assert_int_equal(symlink("../inside", path), 0);
 	mt_write(mt, "inside/f", "x");
@@ -316,10 +312,10 @@ static void test_volumes(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_create),    TEST(test_create_refusals),
-		TEST(test_delete),    TEST(test_grow),
-		TEST(test_probe),     TEST(test_questions),
-		TEST(test_escapes),   TEST(test_directory),
+		TEST(test_create),  TEST(test_create_refusals),
+		TEST(test_delete),  TEST(test_grow),
+		TEST(test_probe),   TEST(test_questions),
+		TEST(test_escapes), TEST(test_directory),
 		TEST(test_volumes),
 	};
 

@@ -84,7 +84,8 @@ static void test_target_names(void **state)
 static void test_generated(void **state)
 {
 	char longest[ISCSI_NAME_MAX + 1];
-	char *name = name_generate_iqn(NULL, "Test_Server", "DatabaseTarget", 0);
+	char *name =
+		name_generate_iqn(NULL, "Test_Server", "DatabaseTarget", 0);
 
 	assert_string_equal(name, "iqn.1991-05.com.microsoft:test-server-"
 				  "databasetarget-target");

@@ -11,12 +11,12 @@
 #include "model_helpers.h"
 #include "server/model/private.h"
 
-#define RUN(mt, hr, send, recv)                               \
-	do {                                                  \
-		struct tevent_req *req_ = send;               \
-		assert_true(tevent_req_poll(req_, (mt)->ev)); \
-		assert_hr(recv(req_), hr);                    \
-		talloc_free(req_);                            \
+#define RUN(mt, hr, send, recv)                                                \
+	do {                                                                   \
+		struct tevent_req *req_ = send;                                \
+		assert_true(tevent_req_poll(req_, (mt)->ev));                  \
+		assert_hr(recv(req_), hr);                                     \
+		talloc_free(req_);                                             \
 	} while (0)
 
 static void test_service(void **state)
@@ -99,8 +99,7 @@ static void test_initiators(void **state)
 		initiator_seen(mt->model, name);
 	}
 	assert_int_equal(
-		model_cached_initiators(mt->model, mt->mem, &initiators),
-		4096);
+		model_cached_initiators(mt->model, mt->mem, &initiators), 4096);
 	assert_string_equal(initiators[4095].iqn, "iqn.2000-01.com.x:9999");
 }
 
@@ -125,7 +124,7 @@ static void hear(const struct model_event *event, void *private_data)
 static void test_events(void **state)
 {
 	struct mt *mt = *state;
-	struct listener a = { .mt = mt }, b = { .mt = mt };
+	struct listener a = {.mt = mt}, b = {.mt = mt};
 	struct model_target *t;
 
 	a.self = model_subscribe(mt->mem, mt->model, hear, &a);
@@ -152,9 +151,9 @@ static void put_record(struct mt *mt, const char *key, const void *data,
 {
 	char path[300];
 	struct tdb_context *tdb;
-	TDB_DATA k = { .dptr = (unsigned char *)key, .dsize = strlen(key) };
-	TDB_DATA v = { .dptr = discard_const_p(unsigned char, data),
-		       .dsize = length };
+	TDB_DATA k = {.dptr = (unsigned char *)key, .dsize = strlen(key)};
+	TDB_DATA v = {.dptr = discard_const_p(unsigned char, data),
+		      .dsize = length};
 
 	snprintf(path, sizeof(path), "%s/istm.tdb", mt->dir);
 	tdb = tdb_open(path, 0, 0, O_RDWR, 0600);
@@ -205,8 +204,7 @@ static void test_dangling_mapping(void **state)
 	mt_log_clear(mt);
 	assert_hr(mt_start(mt), ISTM_S_OK);
 	assert_non_null(strstr(mt->log, "dropped"));
-	assert_int_equal(model_target_by_name(mt->model, "A")->num_mappings,
-			 0);
+	assert_int_equal(model_target_by_name(mt->model, "A")->num_mappings, 0);
 }
 
 /* A volume that is missing does not keep the rest from starting. */
@@ -234,9 +232,9 @@ static void test_missing_volume(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_service),	  TEST(test_sns_servers),
-		TEST(test_initiators),	  TEST(test_events),
-		TEST(test_bad_records),	  TEST(test_dangling_mapping),
+		TEST(test_service),	   TEST(test_sns_servers),
+		TEST(test_initiators),	   TEST(test_events),
+		TEST(test_bad_records),	   TEST(test_dangling_mapping),
 		TEST(test_missing_volume),
 	};
 

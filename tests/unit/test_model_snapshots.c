@@ -63,12 +63,11 @@ static struct tevent_req *fake_delete_send(TALLOC_CTX *mem_ctx,
 	return tevent_req_post(req, ev);
 }
 
-static struct tevent_req *
-fake_rollback_send(TALLOC_CTX *mem_ctx, struct tevent_context *ev,
-		   void *private_data, const struct model_disk *disk,
-		   const struct GUID *id,
-		   void (*progress)(unsigned percent, void *private_data),
-		   void *progress_data)
+static struct tevent_req *fake_rollback_send(
+	TALLOC_CTX *mem_ctx, struct tevent_context *ev, void *private_data,
+	const struct model_disk *disk, const struct GUID *id,
+	void (*progress)(unsigned percent, void *private_data),
+	void *progress_data)
 {
 	fake.progress = progress;
 	fake.progress_data = progress_data;
@@ -130,7 +129,7 @@ static HRESULT end(struct mt *mt, const struct GUID *id)
 	return hr;
 }
 
-static HRESULT delete(struct mt *mt, const struct GUID *id)
+static HRESULT delete (struct mt *mt, const struct GUID *id)
 {
 	struct tevent_req *req =
 		model_snapshot_delete_send(mt->mem, mt->model, id);
@@ -157,7 +156,7 @@ static HRESULT export(struct mt *mt, const struct GUID *id, uint32_t *disk)
 /* Prepared, done and ended. */
 static struct GUID take(struct mt *mt, uint32_t disk)
 {
-	struct GUID id = { 0 };
+	struct GUID id = {0};
 	struct tevent_req *req;
 
 	assert_hr(model_snapshot_prepare(mt->model, disk, &id), ISTM_S_OK);
@@ -175,7 +174,7 @@ static void test_no_provider(void **state)
 {
 	struct mt *mt = *state;
 	uint32_t a = mt_disk(mt, "C:\\a.vhd");
-	struct GUID id = { 0 };
+	struct GUID id = {0};
 
 	model_set_snapshot_provider(mt->model, NULL, NULL);
 	assert_false(model_snapshots_supported(mt->model));
@@ -189,7 +188,7 @@ static void test_create(void **state)
 {
 	struct mt *mt = *state;
 	uint32_t a = mt_disk(mt, "C:\\a.vhd");
-	struct GUID id = { 0 }, none = GUID_random(), *ids;
+	struct GUID id = {0}, none = GUID_random(), *ids;
 	struct model_snapshot *s;
 	struct tevent_req *req;
 
@@ -224,7 +223,7 @@ static void test_failed(void **state)
 {
 	struct mt *mt = *state;
 	uint32_t a = mt_disk(mt, "C:\\a.vhd");
-	struct GUID id = { 0 };
+	struct GUID id = {0};
 	struct tevent_req *req;
 
 	assert_hr(model_snapshot_prepare(mt->model, a, &id), ISTM_S_OK);
@@ -245,8 +244,8 @@ static void test_delete(void **state)
 	uint32_t a = mt_disk(mt, "C:\\a.vhd");
 	struct GUID id = take(mt, a), none = GUID_random();
 
-	assert_hr(delete(mt, &none), ISTM_S_OK);
-	assert_hr(delete(mt, &id), ISTM_S_OK);
+	assert_hr(delete (mt, &none), ISTM_S_OK);
+	assert_hr(delete (mt, &id), ISTM_S_OK);
 	assert_int_equal(fake.deleted, 1);
 	assert_null(model_snapshot_by_id(mt->model, &id));
 	mt_restart(mt);
@@ -288,14 +287,13 @@ static void test_rollback(void **state)
 
 	mt_events_clear(mt);
 	assert_hr(model_snapshot_rollback(mt->model, s), ISTM_S_OK);
-	assert_int_equal(model_disk_status(mt->model, d),
-			 MODEL_DISK_REVERTING);
+	assert_int_equal(model_disk_status(mt->model, d), MODEL_DISK_REVERTING);
 	assert_int_equal(s->status, MODEL_SNAPSHOT_ROLLBACK);
 	assert_hr(model_snapshot_rollback(mt->model, s), ISTM_IO_PENDING);
 	assert_hr(model_disk_set_enabled(mt->model, d, false),
 		  ISTM_SHARING_VIOLATION);
 	assert_hr(mt_delete_disk(mt, a), ISTM_SHARING_VIOLATION);
-	assert_hr(delete(mt, &id), ISTM_SHARING_VIOLATION);
+	assert_hr(delete (mt, &id), ISTM_SHARING_VIOLATION);
 	fake.progress(10, fake.progress_data);
 	fake.progress(10, fake.progress_data);
 	fake.progress(55, fake.progress_data);
@@ -345,7 +343,7 @@ static void test_export(void **state)
 		  ISTM_INVALID_FUNCTION);
 	/* The exported disk goes with the snapshot. */
 	id = s->id;
-	assert_hr(delete(mt, &id), ISTM_S_OK);
+	assert_hr(delete (mt, &id), ISTM_S_OK);
 	assert_null(model_disk_by_index(mt->model, shadow));
 	assert_int_equal(t->num_mappings, 0);
 	/* Or before it. */
@@ -361,7 +359,7 @@ static void test_export(void **state)
 static void test_schedule(void **state)
 {
 	struct mt *mt = *state;
-	struct model_schedule schedule = { .day = 6, .start = 1234567 }, now;
+	struct model_schedule schedule = {.day = 6, .start = 1234567}, now;
 	struct tevent_req *req =
 		model_schedule_set_send(mt->mem, mt->model, &schedule);
 
@@ -386,10 +384,10 @@ static void test_schedule(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_no_provider), TEST(test_create),
-		TEST(test_failed),	TEST(test_delete),
+		TEST(test_no_provider),	 TEST(test_create),
+		TEST(test_failed),	 TEST(test_delete),
 		TEST(test_disk_deleted), TEST(test_rollback),
-		TEST(test_export),	TEST(test_schedule),
+		TEST(test_export),	 TEST(test_schedule),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -65,10 +65,11 @@ static void test_iqn(void **state)
 	assert_hr(model_target_set_iqn(mt->model, b, a->iqn), ISTM_FILE_EXISTS);
 	assert_hr(model_target_set_iqn(mt->model, a, "nonsense"),
 		  ISTM_INVALID_DATA);
-	assert_hr(model_target_set_iqn(
-			  mt->model, a,
-			  "iqn.1991-5.com.contoso:test-server-istmtarget-target"),
-		  ISTM_S_OK);
+	assert_hr(
+		model_target_set_iqn(
+			mt->model, a,
+			"iqn.1991-5.com.contoso:test-server-istmtarget-target"),
+		ISTM_S_OK);
 	assert_ptr_equal(
 		model_target_by_iqn(
 			mt->model,
@@ -87,15 +88,15 @@ static void test_numbers(void **state)
 {
 	struct mt *mt = *state;
 	struct model_target *t = mt_target(mt, "A");
-	HRESULT (*const set[])(struct model *, struct model_target *,
-			       uint32_t) = {
+	HRESULT (*const set[])
+	(struct model *, struct model_target *, uint32_t) = {
 		model_target_set_max_recv_data_segment_length,
 		model_target_set_first_burst_length,
 		model_target_set_max_burst_length,
 	};
-	const uint32_t *const field[] = { &t->max_recv_data_segment_length,
-					  &t->first_burst_length,
-					  &t->max_burst_length };
+	const uint32_t *const field[] = {&t->max_recv_data_segment_length,
+					 &t->first_burst_length,
+					 &t->max_burst_length};
 
 	for (int i = 0; i < 3; i++) {
 		assert_hr(set[i](mt->model, t, 512), ISTM_S_OK);
@@ -152,7 +153,7 @@ static void test_secrets(void **state)
 static HRESULT add_id(struct mt *mt, struct model_target *t, int method,
 		      const char *value)
 {
-	struct model_id id = { .method = method, .value = value };
+	struct model_id id = {.method = method, .value = value};
 
 	return model_target_add_id(mt->model, t, &id);
 }
@@ -160,7 +161,7 @@ static HRESULT add_id(struct mt *mt, struct model_target *t, int method,
 static HRESULT remove_id(struct mt *mt, struct model_target *t, int method,
 			 const char *value)
 {
-	struct model_id id = { .method = method, .value = value };
+	struct model_id id = {.method = method, .value = value};
 
 	return model_target_remove_id(mt->model, t, &id);
 }
@@ -228,7 +229,8 @@ static void test_saved(void **state)
 	struct GUID guid = t->guid;
 
 	mt_target(mt, "Unsaved");
-	assert_hr(model_target_set_description(mt->model, t, "ISTM Test target"),
+	assert_hr(model_target_set_description(mt->model, t,
+					       "ISTM Test target"),
 		  ISTM_S_OK);
 	assert_hr(model_target_set_chap(mt->model, t, true), ISTM_S_OK);
 	assert_hr(model_target_set_chap_user(mt->model, t, "user"), ISTM_S_OK);
@@ -316,12 +318,17 @@ static void test_non_persistent(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_defaults),	 TEST(test_names),
-		TEST(test_iqn),		 TEST(test_numbers),
-		TEST(test_secrets),	 TEST(test_ids),
+		TEST(test_defaults),
+		TEST(test_names),
+		TEST(test_iqn),
+		TEST(test_numbers),
+		TEST(test_secrets),
+		TEST(test_ids),
 		TEST(test_deleted_and_closed),
-		TEST(test_saved),	 TEST(test_same_name_twice),
-		TEST(test_client_leaves), TEST(test_non_persistent),
+		TEST(test_saved),
+		TEST(test_same_name_twice),
+		TEST(test_client_leaves),
+		TEST(test_non_persistent),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

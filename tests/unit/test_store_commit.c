@@ -89,14 +89,14 @@ static void test_many_at_once(void **state)
 	assert_int_equal(st_open(st), 0);
 	for (int i = 0; i < 500; i++) {
 		char key[32], value[32];
-		struct store_change change = { .key = key };
+		struct store_change change = {.key = key};
 
 		snprintf(key, sizeof(key), "k%d", i % 100);
 		snprintf(value, sizeof(value), "v%d", i);
 		change.data = (uint8_t *)value;
 		change.length = strlen(value);
-		reqs[i] = store_commit_send(st->mem, st->ev, st->store,
-					    &change, 1);
+		reqs[i] = store_commit_send(st->mem, st->ev, st->store, &change,
+					    1);
 		assert_non_null(reqs[i]);
 	}
 	for (int i = 0; i < 500; i++) {
@@ -120,8 +120,7 @@ static void test_requests_freed(void **state)
 	for (int i = 0; i < 50; i++) {
 		char key[32];
 		struct store_change change = {
-			.key = key, .data = (const uint8_t *)"x", .length = 1
-		};
+			.key = key, .data = (const uint8_t *)"x", .length = 1};
 
 		snprintf(key, sizeof(key), "k%d", i);
 		talloc_free(store_commit_send(st->mem, st->ev, st->store,
@@ -211,8 +210,7 @@ static void test_killed(void **state)
 					    load_pairs, pairs, &st->store),
 				 0);
 		for (i = 0; i < sizeof(pairs->have); i++) {
-			assert_true(pairs->have[i] == 0 ||
-				    pairs->have[i] == 3);
+			assert_true(pairs->have[i] == 0 || pairs->have[i] == 3);
 			if (i <= last) {
 				assert_int_equal(pairs->have[i], 3);
 			}
@@ -226,8 +224,8 @@ static void test_killed(void **state)
 static void test_recovery(void **state)
 {
 	struct st *st = *state;
-	TDB_DATA key = { .dptr = (uint8_t *)"a", .dsize = 1 };
-	TDB_DATA value = { .dptr = (uint8_t *)"2", .dsize = 1 };
+	TDB_DATA key = {.dptr = (uint8_t *)"a", .dsize = 1};
+	TDB_DATA value = {.dptr = (uint8_t *)"2", .dsize = 1};
 	int status;
 	pid_t pid;
 
@@ -265,12 +263,10 @@ static void no_room_child(struct st *st)
 {
 	char *value = large(4 << 20);
 	struct tevent_req *big, *small;
-	struct store_change a = { .key = "big",
-				  .data = (uint8_t *)value,
-				  .length = 4 << 20 };
-	struct store_change b = { .key = "small",
-				  .data = (const uint8_t *)"s",
-				  .length = 1 };
+	struct store_change a = {
+		.key = "big", .data = (uint8_t *)value, .length = 4 << 20};
+	struct store_change b = {
+		.key = "small", .data = (const uint8_t *)"s", .length = 1};
 
 	assert_int_not_equal(st_commit(st, "big", value), 0);
 	/* The store goes on, and one that fits is not held up by one in its
@@ -297,7 +293,7 @@ static void test_file_size_limit(void **state)
 	pid_t pid = fork();
 
 	if (pid == 0) {
-		struct rlimit limit = { 2 << 20, 2 << 20 };
+		struct rlimit limit = {2 << 20, 2 << 20};
 
 		signal(SIGXFSZ, SIG_IGN);
 		assert_int_equal(st_open(st), 0);
@@ -318,9 +314,8 @@ static void test_full_volume(void **state)
 	pid_t pid = fork();
 
 	if (pid == 0) {
-		if (unshare(CLONE_NEWNS | (geteuid() == 0 ? 0
-							  : CLONE_NEWUSER)) !=
-			    0 ||
+		if (unshare(CLONE_NEWNS |
+			    (geteuid() == 0 ? 0 : CLONE_NEWUSER)) != 0 ||
 		    mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
 		    mount("none", st->dir, "tmpfs", 0, "size=2m") != 0) {
 			_exit(77);
@@ -342,16 +337,11 @@ static void test_full_volume(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_empty),
-		TEST(test_put_replace_delete),
-		TEST(test_mode),
-		TEST(test_second_opener),
-		TEST(test_not_a_tdb),
-		TEST(test_many_at_once),
-		TEST(test_requests_freed),
-		TEST(test_killed),
-		TEST(test_recovery),
-		TEST(test_file_size_limit),
+		TEST(test_empty),	   TEST(test_put_replace_delete),
+		TEST(test_mode),	   TEST(test_second_opener),
+		TEST(test_not_a_tdb),	   TEST(test_many_at_once),
+		TEST(test_requests_freed), TEST(test_killed),
+		TEST(test_recovery),	   TEST(test_file_size_limit),
 		TEST(test_full_volume),
 	};
 

@@ -9,29 +9,30 @@
 static DATA_BLOB encode_target(TALLOC_CTX *mem)
 {
 	struct istm_state_id ids[2] = {
-		{ .method = 4, .value = "iqn.1991-05.com.contoso:a" },
-		{ .method = 2, .value = "10.0.0.1" },
+		{.method = 4, .value = "iqn.1991-05.com.contoso:a"},
+		{.method = 2, .value = "10.0.0.1"},
 	};
-	struct istm_state_mapping mappings[1] = { { .lun = 7 } };
+	struct istm_state_mapping mappings[1] = {{.lun = 7}};
 	struct istm_state_data data = {
 		.kind = ISTM_STATE_TARGET,
-		.body.target = {
-			.name = "DatabaseTarget",
-			.description = "na\xc3\xafve \xf0\x9f\x98\x80",
-			.iqn = "iqn.1991-05.com.microsoft:x-target",
-			.resource_name = "",
-			.enabled = 1,
-			.chap_user = "u",
-			.chap_secret = "secretsecret",
-			.reverse_chap_user = "",
-			.reverse_chap_secret = "",
-			.max_burst_length = 262144,
-			.last_login = UINT64_MAX,
-			.num_ids = 2,
-			.ids = ids,
-			.num_mappings = 1,
-			.mappings = mappings,
-		},
+		.body.target =
+			{
+				.name = "DatabaseTarget",
+				.description = "na\xc3\xafve \xf0\x9f\x98\x80",
+				.iqn = "iqn.1991-05.com.microsoft:x-target",
+				.resource_name = "",
+				.enabled = 1,
+				.chap_user = "u",
+				.chap_secret = "secretsecret",
+				.reverse_chap_user = "",
+				.reverse_chap_secret = "",
+				.max_burst_length = 262144,
+				.last_login = UINT64_MAX,
+				.num_ids = 2,
+				.ids = ids,
+				.num_mappings = 1,
+				.mappings = mappings,
+			},
 	};
 	DATA_BLOB blob;
 
@@ -76,8 +77,8 @@ static void refuse(struct st *st, const uint8_t *bytes, size_t length,
 	struct istm_state_data data;
 	const char *reason = NULL;
 
-	assert_false(store_record_decode(st->mem, bytes, length, &data,
-					 &reason));
+	assert_false(
+		store_record_decode(st->mem, bytes, length, &data, &reason));
 	assert_non_null(reason);
 	if (strstr(reason, what) == NULL) {
 		fail_msg("\"%s\" does not say \"%s\"", reason, what);
@@ -121,7 +122,7 @@ static void test_bad_string(void **state)
 	struct st *st = *state;
 	struct istm_state_data data = {
 		.kind = ISTM_STATE_SNS_SERVER,
-		.body.sns_server = { .name = "isns.contoso.com" },
+		.body.sns_server = {.name = "isns.contoso.com"},
 	};
 	DATA_BLOB blob;
 
@@ -136,9 +137,8 @@ static void test_bad_string(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_round_trip), TEST(test_header),
-		TEST(test_newer),      TEST(test_damaged),
-		TEST(test_bad_string),
+		TEST(test_round_trip), TEST(test_header),     TEST(test_newer),
+		TEST(test_damaged),    TEST(test_bad_string),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
