@@ -78,7 +78,6 @@ void iscsi_conn_runnable(struct iscsi_conn *conn)
 {
 	if (list_empty(&conn->run_link))
 		list_add_tail(&conn->run_link, &conn->lane->runnable);
-	lane_run_again(conn->lane);
 }
 
 static void conn_ready(struct lane_fd *lfd, uint32_t events)

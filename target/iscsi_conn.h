@@ -94,6 +94,7 @@ struct iscsi_conn {
 	struct iscsi_login *login; /* until full feature phase */
 	struct iscsi_session *session;
 	uint64_t reserved;	  /* bytes of running tasks' buffers */
+	unsigned bursts;	  /* large ones that R2Ts have asked for */
 	struct list_head waiters; /* tasks that wait for buffers */
 
 	/* Text negotiation in full feature phase. */

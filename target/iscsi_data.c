@@ -26,6 +26,7 @@ static bool send_r2t(struct iscsi_task *task, uint32_t off, uint32_t len)
 	burst->len = len;
 	burst->datasn = 0;
 	task->r2ts++;
+	conn->bursts += len >= ISCSI_LARGE_BURST;
 	for (int i = 0; i < 8; i++)
 		out->bhs[8 + i] = task->scsi.lun[i];
 	put_be32(out->bhs + 16, task->itt);
@@ -162,6 +163,7 @@ void iscsi_data_out_header(struct iscsi_conn *conn)
 static void burst_done(struct iscsi_task *task)
 {
 	task->r2ts--;
+	task->conn->bursts -= task->burst[0].len >= ISCSI_LARGE_BURST;
 	for (unsigned i = 0; i < task->r2ts; i++)
 		task->burst[i] = task->burst[i + 1];
 }

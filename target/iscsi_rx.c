@@ -12,6 +12,10 @@
 #include "target/iscsi_conn.h"
 #include "target/iscsi_crc32c.h"
 
+/* While large bursts are due: room for headers and small PDUs, so that little
+ * of the payload is copied before the rest is read to where it belongs. */
+#define RX_SHORT 4096
+
 /* Entries of a task's buffer that one read fills. */
 #define RX_DIRECT 64
 
@@ -249,9 +253,9 @@ void iscsi_rx(struct iscsi_conn *conn)
 	total = direct;
 	if (direct == left) {
 		iov[n].iov_base = conn->lane->rxbuf;
-		iov[n].iov_len = LANE_RX_SIZE;
+		iov[n].iov_len = conn->bursts ? RX_SHORT : LANE_RX_SIZE;
+		total += iov[n].iov_len;
 		n++;
-		total += LANE_RX_SIZE;
 	}
 
 	do {

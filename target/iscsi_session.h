@@ -84,6 +84,9 @@ enum iscsi_task_state {
 	TASK_SEND, /* for its response to leave */
 };
 
+/* Worth reading past the lane's buffer (iscsi_rx.c). */
+#define ISCSI_LARGE_BURST 16384u
+
 struct iscsi_burst {
 	uint32_t ttt, off, len, datasn;
 };

@@ -106,6 +106,8 @@ void iscsi_task_free(struct iscsi_task *task)
 	list_del(&task->wait_link);
 	if (conn) {
 		conn->reserved -= task->counted;
+		for (unsigned i = 0; i < task->r2ts; i++)
+			conn->bursts -= task->burst[i].len >= ISCSI_LARGE_BURST;
 		if (conn->rx_task == task) {
 			/* What still arrives for it goes nowhere. */
 			conn->rx_task = NULL;

@@ -41,13 +41,40 @@ int lane_watch_level(struct lane *lane, int fd, struct lane_fd *lfd)
 	return watch(lane, fd, EPOLLIN, lfd);
 }
 
-static void lane_sockets_ready(struct tevent_context *ev, struct tevent_fd *fde,
-			       uint16_t flags, void *private_data)
+static void inbox_ready(struct lane_fd *lfd, uint32_t events)
 {
-	struct lane *lane = private_data;
-	struct epoll_event events[LANE_EVENTS];
-	int n = epoll_wait(lane->epfd, events, LANE_EVENTS, 0);
+	struct lane *lane = list_entry(lfd, struct lane_fd_owner, lfd)->lane;
 
+	msgq_drain(&lane->inbox, lane);
+}
+
+/* Completions: the loop has an event, so this does not wait. */
+static void ring_ready(struct lane_fd *lfd, uint32_t events)
+{
+	struct lane *lane = list_entry(lfd, struct lane_fd_owner, lfd)->lane;
+
+	tevent_loop_once(lane->ev);
+}
+
+void lane_need_tick(struct lane *lane)
+{
+	if (!lane->ticking)
+		lane->ticked = lane_now();
+	lane->ticking = true;
+}
+
+static void lane_wait(struct lane *lane)
+{
+	struct epoll_event events[LANE_EVENTS];
+	int timeout = lane->ticking ? 1000 : -1;
+	int n;
+
+	if (!list_empty(&lane->runnable))
+		timeout = 0;
+	n = epoll_wait(lane->epfd, events, LANE_EVENTS, timeout);
+	/* Those that were runnable before; who becomes so now has just had
+	 * its turn. */
+	iscsi_lane_run(lane);
 	/* Nothing that a handler does frees another's lane_fd before the end
 	 * of the pass: connections are reaped there. */
 	for (int i = 0; i < n; i++) {
@@ -55,71 +82,34 @@ static void lane_sockets_ready(struct tevent_context *ev, struct tevent_fd *fde,
 
 		lfd->ready(lfd, events[i].events);
 	}
-}
-
-static void lane_inbox_ready(struct tevent_context *ev, struct tevent_fd *fde,
-			     uint16_t flags, void *private_data)
-{
-	struct lane *lane = private_data;
-
-	msgq_drain(&lane->inbox, lane);
-}
-
-static void lane_again(struct tevent_context *ev, struct tevent_immediate *im,
-		       void *private_data)
-{
-	struct lane *lane = private_data;
-
-	lane->again_scheduled = false;
-	iscsi_lane_run(lane);
-}
-
-void lane_run_again(struct lane *lane)
-{
-	if (lane->again_scheduled)
-		return;
-	lane->again_scheduled = true;
-	tevent_schedule_immediate(lane->again, lane->ev, lane_again, lane);
-}
-
-static void lane_ticked(struct tevent_context *ev, struct tevent_timer *te,
-			struct timeval now, void *private_data)
-{
-	struct lane *lane = private_data;
-
-	TALLOC_FREE(lane->tick);
-	if (iscsi_lane_tick(lane))
-		lane_need_tick(lane);
-}
-
-void lane_need_tick(struct lane *lane)
-{
-	if (lane->tick)
-		return;
-	lane->tick = tevent_add_timer(lane->ev, lane->ev,
-				      tevent_timeval_current_ofs(1, 0),
-				      lane_ticked, lane);
+	if (lane->ticking && lane->ticked != lane_now()) {
+		lane->ticked = lane_now();
+		lane->ticking = iscsi_lane_tick(lane);
+	}
 }
 
 /* What the lane's own thread sets up; a failure here ends the start. */
 static int lane_open(struct lane *lane)
 {
+	int error;
+
 	lane->ev = tevent_context_init(NULL);
 	if (!lane->ev)
 		return ENOMEM;
-	lane->again = tevent_create_immediate(lane->ev);
 	lane->rxbuf = malloc(LANE_RX_SIZE);
-	if (!lane->again || !lane->rxbuf)
+	if (!lane->rxbuf)
 		return ENOMEM;
 	lane->io = vhd_io_create(lane->ev, lane->ev, LANE_IO_DEPTH);
 	if (!lane->io)
 		return errno;
-	if (!tevent_add_fd(lane->ev, lane->ev, lane->epfd, TEVENT_FD_READ,
-			   lane_sockets_ready, lane) ||
-	    !tevent_add_fd(lane->ev, lane->ev, lane->inbox.efd, TEVENT_FD_READ,
-			   lane_inbox_ready, lane))
-		return ENOMEM;
-	return 0;
+	lane->inbox_fd.lfd.ready = inbox_ready;
+	lane->ring_fd.lfd.ready = ring_ready;
+	lane->inbox_fd.lane = lane->ring_fd.lane = lane;
+	error = lane_watch_level(lane, lane->inbox.efd, &lane->inbox_fd.lfd);
+	if (!error)
+		error = lane_watch_level(lane, vhd_io_fd(lane->io),
+					 &lane->ring_fd.lfd);
+	return error;
 }
 
 static void lane_close(struct lane *lane)
@@ -155,7 +145,7 @@ static void *lane_main(void *private_data)
 	/* The starter is gone from here on. */
 
 	while (!error && !iscsi_lane_stopped(lane)) {
-		tevent_loop_once(lane->ev);
+		lane_wait(lane);
 		/* One pass is over: its I/O and its replies leave together. */
 		iscsi_lane_pass(lane);
 	}

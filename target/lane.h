@@ -3,9 +3,13 @@
  * Lanes: the threads that serve connections.
  *
  * A lane owns its connections, their sessions and tasks outright: no other
- * thread touches them. Others reach a lane through its inbox only. Its tevent
- * loop watches three descriptors, each drained whole when it is ready: the
- * inbox, an epoll set of its sockets, and the ring's eventfd (vhd_io).
+ * thread touches them. Others reach a lane through its inbox only.
+ *
+ * It waits in an epoll set of its own, which holds its sockets, the inbox's
+ * eventfd and the ring's: one system call finds all that is ready, where tevent
+ * would take one event per call. Its tevent loop is the ring's (vhd_io delivers
+ * completions from it) and runs when the ring's eventfd says so; nothing else
+ * may be registered there.
  */
 #ifndef ISTM_TARGET_LANE_H
 #define ISTM_TARGET_LANE_H
@@ -35,6 +39,11 @@ struct lane_fd {
 	void (*ready)(struct lane_fd *lfd, uint32_t events);
 };
 
+struct lane_fd_owner {
+	struct lane_fd lfd;
+	struct lane *lane;
+};
+
 struct lane {
 	struct iscsi_server *server;
 	unsigned index;
@@ -46,10 +55,10 @@ struct lane {
 	/* From here on the lane's thread only. */
 	struct tevent_context *ev;
 	int epfd;
+	struct lane_fd_owner inbox_fd, ring_fd;
 	struct vhd_io *io;
-	struct tevent_immediate *again; /* runs when runnable is not empty */
-	bool again_scheduled;
-	struct tevent_timer *tick; /* NULL when there is nothing to watch */
+	bool ticking;	 /* connections want iscsi_lane_tick() */
+	uint64_t ticked; /* lane_now() of the last */
 	bool stopping;
 	uint64_t next_id; /* of connections and sessions */
 
@@ -77,8 +86,6 @@ void lane_stop(struct lane *lane);
 int lane_watch(struct lane *lane, int fd, struct lane_fd *lfd);
 /* Level-triggered and for reading only (listening sockets). */
 int lane_watch_level(struct lane *lane, int fd, struct lane_fd *lfd);
-/* See that runnable connections get another turn after other events. */
-void lane_run_again(struct lane *lane);
 /* Have iscsi_lane_tick() called about once a second while there is need. */
 void lane_need_tick(struct lane *lane);
 

@@ -300,3 +300,8 @@ fail:
 	errno = ret;
 	return NULL;
 }
+
+int vhd_io_fd(const struct vhd_io *io)
+{
+	return io->eventfd;
+}

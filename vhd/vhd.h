@@ -79,6 +79,12 @@ struct vhd_info {
 struct vhd_io *vhd_io_create(TALLOC_CTX *mem_ctx, struct tevent_context *ev,
 			     unsigned depth);
 
+/*
+ * A descriptor that is readable when @ev's loop has completions to deliver, for
+ * a lane that waits on a set of its own and runs the loop when this says so.
+ */
+int vhd_io_fd(const struct vhd_io *io);
+
 enum vhd_op {
 	VHD_READ,
 	VHD_WRITE,
