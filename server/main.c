@@ -272,7 +272,10 @@ int main(int argc, const char **argv)
 	daemon = talloc_zero(frame, struct daemon);
 	if (daemon != NULL) {
 		status = run(daemon);
-		/* Clients first, and all before Samba's event loop. */
+		/* The service uses what the daemon has, and both Samba's
+		 * event loop. */
+		TALLOC_FREE(daemon->start);
+		TALLOC_FREE(daemon->service);
 		talloc_free(daemon);
 	}
 	auth_pidfile_remove(PROGRAM);

@@ -4,6 +4,7 @@
  * 3.1.1.5.4). Generic over the interface descriptors.
  */
 #include "server/dcom/runtime.h"
+#include "server/dcom/list.h"
 
 #include <gen_ndr/auth.h>
 
@@ -28,6 +29,7 @@ static int link_destructor(struct call_link *link)
 
 static int call_destructor(struct dcom_call *call)
 {
+	DCOM_LIST_REMOVE(call->runtime->calls, call);
 	if (call->object != NULL) {
 		call->object->calls--;
 		dcom_object_check(call->object);
@@ -110,6 +112,7 @@ struct dcom_call *dcom_call_create(struct dcom_connection *conn,
 		talloc_free(call);
 		return NULL;
 	}
+	DCOM_LIST_ADD(call->runtime->calls, call);
 	link->call = call;
 	talloc_set_destructor(link, link_destructor);
 	talloc_set_destructor(call, call_destructor);
@@ -192,7 +195,8 @@ static bool audited(const struct dcom_call *call)
 	if (call->method == NULL) {
 		return false; /* activation */
 	}
-	if (com_interface_derives(call->interface, &com_IRemUnknown)) {
+	if (com_interface_derives(call->interface, &com_IRemUnknown) ||
+	    call->interface == &com_IClassFactory) {
 		return false;
 	}
 	if (options->audited != NULL) {

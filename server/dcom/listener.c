@@ -233,7 +233,26 @@ static void accepted(struct dcom_listener *listener, int fd)
 	}
 }
 
-/* Connections that died while in a list of Samba's wait to be cleaned up. */
+/*
+ * Without a descriptor for it a new connection would stay in the queue and the
+ * listener ready for ever: take it with the reserved one and close it.
+ */
+static void drop_one(struct dcom_listener *listener)
+{
+	struct dcom_runtime *runtime = listener->runtime;
+	int fd;
+
+	log_msg(LOG_ERROR, "no file descriptor for a new client");
+	if (runtime->reserve_fd >= 0) {
+		close(runtime->reserve_fd);
+	}
+	fd = accept4(listener->fd, NULL, NULL, SOCK_CLOEXEC);
+	if (fd >= 0) {
+		close(fd);
+	}
+	runtime->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
 static void listener_ready(struct tevent_context *ev, struct tevent_fd *fde,
 			   uint16_t flags, void *private_data)
 {
@@ -241,15 +260,13 @@ static void listener_ready(struct tevent_context *ev, struct tevent_fd *fde,
 		talloc_get_type_abort(private_data, struct dcom_listener);
 	int fd;
 
+	/* Connections that died in one of Samba's lists wait for this. */
 	dcesrv_cleanup_broken_connections(listener->runtime->dce_ctx);
 	fd = accept4(listener->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 	if (fd >= 0) {
 		accepted(listener, fd);
-		return;
-	}
-	if (errno == EMFILE || errno == ENFILE) {
-		log_msg(LOG_ERROR, "no file descriptor for a new client: %s",
-			strerror(errno));
+	} else if (errno == EMFILE || errno == ENFILE) {
+		drop_one(listener);
 	}
 }
 
@@ -392,6 +409,7 @@ NTSTATUS dcom_listen(struct dcom_runtime *runtime)
 	NTSTATUS status = listen_objects(runtime);
 	int error;
 
+	runtime->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	if (!NT_STATUS_IS_OK(status)) {
 		return status;
 	}
@@ -411,6 +429,10 @@ NTSTATUS dcom_listen(struct dcom_runtime *runtime)
 void dcom_connections_close(struct dcom_runtime *runtime)
 {
 	runtime->stopping = true;
+	if (runtime->reserve_fd >= 0) {
+		close(runtime->reserve_fd);
+		runtime->reserve_fd = -1;
+	}
 	remove_listeners(runtime, NULL);
 	while (runtime->connections != NULL) {
 		talloc_free(runtime->connections);

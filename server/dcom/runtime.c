@@ -174,8 +174,12 @@ static void fill_defaults(struct dcom_options *o)
 
 static int runtime_destructor(struct dcom_runtime *runtime)
 {
-	/* In this order: connections end calls, calls keep objects. */
+	/* In this order: connections end calls, calls keep objects. What is
+	 * left of calls are those that were deferred. */
 	dcom_connections_close(runtime);
+	while (runtime->calls != NULL) {
+		talloc_free(runtime->calls);
+	}
 	dcom_objects_free_all(runtime);
 	return 0;
 }
@@ -192,6 +196,7 @@ struct dcom_runtime *dcom_runtime_create(TALLOC_CTX *mem_ctx,
 		return NULL;
 	}
 	runtime->ev = ev;
+	runtime->reserve_fd = -1;
 	runtime->options = *options;
 	fill_defaults(&runtime->options);
 	hash_init(&runtime->oids, runtime);

@@ -129,6 +129,8 @@ struct dcom_runtime {
 	struct dcom_listener *listeners;
 	struct dcom_connection *connections;
 	unsigned num_connections;
+	struct dcom_call *calls;
+	int reserve_fd; /* to take what comes when there are no others */
 	bool too_many_logged;
 	struct tevent_timer *ping_timer;
 	struct dcom_local_addresses *addresses; /* cached */
@@ -144,6 +146,7 @@ struct dcom_grant {
 };
 
 struct dcom_call {
+	struct dcom_call *prev, *next;
 	struct dcom_runtime *runtime;
 	struct dcesrv_call_state *dce; /* NULL: the connection is gone */
 	const struct com_interface *interface;
