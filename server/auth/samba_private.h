@@ -24,8 +24,8 @@ struct security_token;
 struct tsocket_address;
 
 /* libsmbconf, libsamba-hostconfig */
-struct loadparm_context *
-loadparm_init_s3(TALLOC_CTX *mem_ctx, const struct loadparm_s3_helpers *s3_fns);
+struct loadparm_context *loadparm_init_s3(
+	TALLOC_CTX *mem_ctx, const struct loadparm_s3_helpers *s3_fns);
 const struct loadparm_s3_helpers *loadparm_s3_helpers(void);
 bool lp_load_global(const char *file_name);
 bool lp_load_client(const char *file_name);
