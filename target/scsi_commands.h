@@ -66,6 +66,10 @@ bool scsi_unmap(struct scsi_task *task);
 bool scsi_get_lba_status_prepare(struct scsi_task *task);
 bool scsi_get_lba_status(struct scsi_task *task);
 
+/* scsi_format.c */
+bool scsi_format_prepare(struct scsi_task *task);
+bool scsi_format(struct scsi_task *task);
+
 /* scsi_block.c */
 bool scsi_read_capacity10_prepare(struct scsi_task *task);
 bool scsi_read_capacity10(struct scsi_task *task);

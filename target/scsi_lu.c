@@ -94,6 +94,9 @@ uint16_t scsi_lu_not_ready(const struct scsi_lu *lu)
 	if (!scsi_lu_is(lu, SCSI_LU_ENABLED)) {
 		return ASC_NOT_READY_OFFLINE;
 	}
+	if (scsi_lu_is(lu, SCSI_LU_FORMATTING)) {
+		return ASC_FORMAT_IN_PROGRESS;
+	}
 	if (scsi_lu_is(lu, SCSI_LU_STOPPED)) {
 		return ASC_NOT_READY_START_NEEDED;
 	}
@@ -103,13 +106,13 @@ uint16_t scsi_lu_not_ready(const struct scsi_lu *lu)
 /* SAM-5 6.3.3 logical unit reset condition */
 void scsi_lu_reset(struct scsi_lu *lu, struct scsi_nexus *by)
 {
+	const unsigned stays = SCSI_LU_ENABLED | SCSI_LU_FORMATTING;
 	unsigned state = atomic_load(&lu->state);
 
 	scsi_log(3, "disk %d: reset by %s", (int)lu->config.index,
 		 by != NULL ? by->initiator_name : "the server");
-	while (!atomic_compare_exchange_weak(&lu->state, &state,
-					     (state & SCSI_LU_ENABLED) |
-						     SCSI_LU_DEFAULTS)) {
+	while (!atomic_compare_exchange_weak(
+		&lu->state, &state, (state & stays) | SCSI_LU_DEFAULTS)) {
 	}
 	pthread_mutex_lock(&lu->lock);
 	lu->reserved_by = NULL;

@@ -36,6 +36,8 @@ static const struct scsi_opcode opcodes[] = {
 	{0x03, 6, -1, 0, ALWAYS, {0, 0x01, 0, 0, 0xff},
 	 scsi_request_sense_prepare, scsi_request_sense, "REQUEST SENSE",
 	 "SPC-4 6.39"},
+	{0x04, 6, -1, W | L, WRITES, {0, 0x3f}, scsi_format_prepare,
+	 scsi_format, "FORMAT UNIT", "SBC-3 5.3"},
 	{0x08, 6, -1, R | L, MEDIUM, {0, 0x1f, FF3}, scsi_read_prepare,
 	 scsi_read, "READ(6)", "SBC-2 5.8"},
 	{0x0a, 6, -1, W | L, WRITES, {0, 0x1f, FF3}, scsi_write_prepare,

@@ -115,8 +115,9 @@ struct scsi_itl {
 };
 
 /* Bits of scsi_lu.state */
-#define SCSI_LU_ENABLED 0x1u
-#define SCSI_LU_STOPPED 0x2u /* START STOP UNIT */
+#define SCSI_LU_ENABLED	   0x1u
+#define SCSI_LU_STOPPED	   0x2u /* START STOP UNIT */
+#define SCSI_LU_FORMATTING 0x4u
 /* …and the mode parameters that can be changed */
 #define SCSI_LU_WCE	 0x100u
 #define SCSI_LU_SWP	 0x200u

@@ -672,6 +672,70 @@ static void start_and_stop(void **state)
 	assert_sense(b, RUN(b, 0x1b, 0, 0, 0, 0x10, 0), INVALID_CDB);
 }
 
+static void format(void **state)
+{
+	struct bench *b = *state;
+	struct scsi_task *task = &b->task;
+	uint8_t header[8] = {0};
+	struct scsi_task other;
+
+	memset(b->disk.data, 'f', BENCH_SIZE);
+	assert_good(RUN(b, 0x04, 0, 0, 0, 0, 0));
+	assert_int_equal(b->disk.data[0], 0);
+	assert_int_equal(b->disk.data[BENCH_SIZE - 1], 0);
+	/* with a header, short and long */
+	b->disk.data[0] = 'f';
+	assert_good(RUN_OUT(b, header, 4, 0x04, 0x10, 0, 0, 0, 0));
+	assert_int_equal(b->disk.data[0], 0);
+	assert_good(RUN_OUT(b, header, 8, 0x04, 0x30, 0, 0, 0, 0));
+	assert_sense(b, RUN_OUT(b, header, 3, 0x04, 0x10, 0, 0, 0, 0),
+		     PARAMETER_LENGTH);
+	/* a list of defects, protection, an initialization pattern */
+	header[3] = 1;
+	b->disk.data[0] = 'f';
+	assert_sense(b, RUN_OUT(b, header, 4, 0x04, 0x10, 0, 0, 0, 0),
+		     INVALID_PARAMETER);
+	header[3] = 0;
+	header[7] = 1;
+	assert_sense(b, RUN_OUT(b, header, 8, 0x04, 0x30, 0, 0, 0, 0),
+		     INVALID_PARAMETER);
+	header[1] = 0x08;
+	assert_sense(b, RUN_OUT(b, header, 4, 0x04, 0x10, 0, 0, 0, 0),
+		     INVALID_PARAMETER);
+	header[0] = 1;
+	assert_sense(b, RUN_OUT(b, header, 4, 0x04, 0x10, 0, 0, 0, 0),
+		     INVALID_PARAMETER);
+	assert_sense(b, RUN(b, 0x04, 0x08, 0, 0, 0, 0), INVALID_CDB);
+	assert_sense(b, RUN(b, 0x04, 0x80, 0, 0, 0, 0), INVALID_CDB);
+	assert_int_equal(b->disk.data[0], 'f');
+
+	/* while it is under way, others are told so */
+	b->disk.later = 1;
+	memset(task, 0, sizeof(*task));
+	task->cdb[0] = 0x04;
+	task->cdb_len = 16;
+	task->nexus = b->nexus[0];
+	task->done = bench_done;
+	task->private_data = b;
+	assert_true(scsi_task_prepare(task));
+	b->done = 0;
+	assert_false(scsi_task_execute(task));
+	memset(&other, 0, sizeof(other));
+	other.cdb_len = 16;
+	other.nexus = b->nexus[1];
+	assert_false(scsi_task_prepare(&other));
+	assert_int_equal(other.status, SCSI_CHECK_CONDITION);
+	assert_int_equal(get_be16(other.sense + 12), 0x0404);
+	bench_settle(&b->disk);
+	assert_int_equal(b->done, 1);
+	assert_good(RUN(b, 0, 0, 0, 0, 0, 0));
+	/* also when it fails */
+	b->disk.fail = EIO;
+	b->disk.fail_op = VHD_DISCARD;
+	assert_sense(b, RUN(b, 0x04, 0, 0, 0, 0, 0), 0x30c00);
+	assert_good(RUN(b, 0, 0, 0, 0, 0, 0));
+}
+
 static void defects(void **state)
 {
 	struct bench *b = *state;
@@ -799,6 +863,7 @@ int main(void)
 		BENCH_TEST(synchronize_cache),
 		BENCH_TEST(prefetch),
 		BENCH_TEST(start_and_stop),
+		BENCH_TEST(format),
 		BENCH_TEST(defects),
 		BENCH_TEST(lba_status),
 		BENCH_TEST(refusals_are_logged_once),
