@@ -36,7 +36,9 @@ static bool matches(const struct iscsi_drain *drain,
 		return false;
 	if (drain->tgt && task->session->tgt != drain->tgt)
 		return false;
-	return !drain->lu || task->scsi.lu == drain->lu;
+	return !drain->lu || task->scsi.lu == drain->lu ||
+	       task->scsi.copy_lu[0] == drain->lu ||
+	       task->scsi.copy_lu[1] == drain->lu;
 }
 
 static bool lane_busy(struct lane *lane, const struct iscsi_drain *drain)

@@ -128,6 +128,8 @@ enum scsi_dir {
 #define SCSI_TASK_SET_FULL	  0x28
 #define SCSI_TASK_ABORTED	  0x40
 
+#define SCSI_COPY_UNITS 2
+
 struct scsi_task {
 	/* Set by the transport before scsi_task_prepare(). */
 	uint8_t cdb[SCSI_CDB_MAX];
@@ -149,6 +151,9 @@ struct scsi_task {
 			  * IN without a fixed length: allocation length */
 	struct scsi_lu *lu;
 	const struct scsi_opcode *op;
+	/* While a copy runs: the units it uses, besides lu. Who waits for a
+	 * unit's tasks waits for these too. */
+	struct scsi_lu *copy_lu[SCSI_COPY_UNITS];
 
 	/* Data, provided by the transport between prepare and execute: room for
 	 * length bytes (or fewer, when the initiator expects fewer: the

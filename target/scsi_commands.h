@@ -66,6 +66,14 @@ bool scsi_unmap(struct scsi_task *task);
 bool scsi_get_lba_status_prepare(struct scsi_task *task);
 bool scsi_get_lba_status(struct scsi_task *task);
 
+/* scsi_copy.c */
+bool scsi_extended_copy_prepare(struct scsi_task *task);
+bool scsi_extended_copy(struct scsi_task *task);
+bool scsi_copy_status_prepare(struct scsi_task *task);
+bool scsi_copy_status(struct scsi_task *task);
+bool scsi_copy_parameters_prepare(struct scsi_task *task);
+bool scsi_copy_parameters(struct scsi_task *task);
+
 /* scsi_format.c */
 bool scsi_format_prepare(struct scsi_task *task);
 bool scsi_format(struct scsi_task *task);

@@ -47,7 +47,8 @@ static size_t standard_data(struct scsi_task *task, uint8_t *buf)
 	buf[2] = 0x06; /* SPC-4 */
 	buf[3] = 0x12; /* HISUP, response data format 2 */
 	buf[4] = 96 - 5;
-	buf[7] = 0x02; /* CMDQUE */
+	buf[5] = buf[0] == TYPE_DISK ? 0x08 : 0; /* 3PC */
+	buf[7] = 0x02;				 /* CMDQUE */
 	put_ascii(buf + 8, 8, id != NULL ? id->vendor : "ISTM");
 	put_ascii(buf + 16, 16, id != NULL ? id->product : "");
 	put_ascii(buf + 32, 4, id != NULL ? id->revision : "");

@@ -159,6 +159,18 @@ struct scsi_lu {
 	void *pr_private;
 };
 
+/* What became of an EXTENDED COPY, as RECEIVE COPY STATUS tells it. */
+#define SCSI_HELD_COPIES 4
+#define SCSI_COPY_GOOD	 1
+#define SCSI_COPY_FAILED 2
+
+struct scsi_copy_result {
+	uint8_t list_id;
+	uint8_t status; /* 0: nothing is held here */
+	uint16_t segments;
+	uint32_t bytes;
+};
+
 struct scsi_nexus {
 	char *initiator_name;
 	char *target_name;
@@ -172,6 +184,9 @@ struct scsi_nexus {
 	pthread_mutex_t lock;
 	struct scsi_itl **itls; /* ascending by LUN */
 	unsigned count;
+	/* The lane's own. */
+	struct scsi_copy_result copies[SCSI_HELD_COPIES];
+	unsigned next_copy;
 };
 
 struct scsi_itl *scsi_nexus_itl(const struct scsi_nexus *nexus, uint16_t lun);
@@ -234,6 +249,9 @@ bool scsi_run(struct scsi_task *task, bool (*step)(struct scsi_task *task));
 bool scsi_submit(struct scsi_task *task, enum vhd_op op, uint32_t flags,
 		 uint64_t offset, uint64_t length, struct iovec *iov,
 		 int iovcnt);
+bool scsi_submit_lu(struct scsi_task *task, struct scsi_lu *lu, enum vhd_op op,
+		    uint32_t flags, uint64_t offset, uint64_t length,
+		    struct iovec *iov, int iovcnt);
 /* A work buffer; false: none to be had, status is BUSY. */
 bool scsi_task_buffer(struct scsi_task *task, size_t size);
 

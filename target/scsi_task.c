@@ -128,6 +128,7 @@ bool scsi_task_prepare(struct scsi_task *task)
 	task->dir = SCSI_DIR_NONE;
 	task->length = 0;
 	task->lu = NULL;
+	task->copy_lu[0] = task->copy_lu[1] = NULL;
 	task->op = NULL;
 	task->status = SCSI_GOOD;
 	task->sense_len = 0;
@@ -216,6 +217,14 @@ bool scsi_submit(struct scsi_task *task, enum vhd_op op, uint32_t flags,
 		 uint64_t offset, uint64_t length, struct iovec *iov,
 		 int iovcnt)
 {
+	return scsi_submit_lu(task, task->lu, op, flags, offset, length, iov,
+			      iovcnt);
+}
+
+bool scsi_submit_lu(struct scsi_task *task, struct scsi_lu *lu, enum vhd_op op,
+		    uint32_t flags, uint64_t offset, uint64_t length,
+		    struct iovec *iov, int iovcnt)
+{
 	struct vhd_req *req = &task->req;
 
 	req->op = op;
@@ -227,7 +236,7 @@ bool scsi_submit(struct scsi_task *task, enum vhd_op op, uint32_t flags,
 	req->done = io_done;
 	req->private_data = task;
 	req->error = 0;
-	return vhd_submit(task->io, task->lu->config.disk, req);
+	return vhd_submit(task->io, lu->config.disk, req);
 }
 
 bool scsi_task_buffer(struct scsi_task *task, size_t size)
