@@ -212,17 +212,17 @@ static HRESULT wtdisk_object(struct istm *istm, struct dcom_call *call,
 				  model_disk_by_guid(istm->model, guid), out);
 }
 
-/* The model has no snapshots yet: there is nothing to return. */
 static bool snapshot_exists(struct istm *istm, const struct GUID *guid)
 {
-	return false;
+	return model_snapshot_by_id(istm->model, guid) != NULL;
 }
 
 static HRESULT snapshot_object(struct istm *istm, struct dcom_call *call,
 			       const struct GUID *guid,
 			       struct MInterfacePointer **out)
 {
-	return ISTM_UNEXPECTED;
+	return istm_return_snapshot(
+		istm, call, model_snapshot_by_id(istm->model, guid), out);
 }
 
 #define VALUES(iface, element)                                                 \

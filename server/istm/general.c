@@ -68,7 +68,38 @@ static HRESULT general_IsSnapshotsSupported(
 	struct dcom_call *call, void *self,
 	struct IWTGeneral_IsSnapshotsSupported *r)
 {
-	return ISTM_S_FALSE;
+	return model_snapshots_supported(model_of(self)) ? ISTM_S_OK
+							 : ISTM_S_FALSE;
+}
+
+static HRESULT general_scheduled(struct tevent_req *req, struct dcom_call *call,
+				 void *r)
+{
+	return model_schedule_set_recv(req);
+}
+
+/* Only one schedule is active; a start of zero ends it (3.52.4.12). */
+static HRESULT general_DVSetSnapshotSchedule(
+	struct dcom_call *call, void *self,
+	struct IWTGeneral_DVSetSnapshotSchedule *r)
+{
+	const struct SNAPSHOT_SCHEDULE_SETTINGS *in = &r->in.Schedule;
+	const struct model_schedule schedule = {
+		.everyday = in->bEveryday != 0,
+		.day = in->eDay,
+		.start = in->hyStartTime,
+	};
+	const char *when = schedule.everyday ? "every day" : "every week";
+
+	if (in->eDay > Saturday) {
+		return istm_audit(call, ISTM_INVALID_ARG,
+				  "snapshot schedule on day %d", (int)in->eDay);
+	}
+	return istm_defer(call,
+			  model_schedule_set_send(dcom_call_mem(call),
+						  model_of(self), &schedule),
+			  general_scheduled, r, "snapshot schedule: %s",
+			  schedule.start == 0 ? "none" : when);
 }
 
 static HRESULT general_IsClustered(struct dcom_call *call, void *self,
@@ -92,6 +123,7 @@ static const struct IWTGeneral_vtbl general_methods = {
 	.get_WTCliPath = general_get_WTCliPath,
 	.CheckAccess = general_CheckAccess,
 	.IsSnapshotsSupported = general_IsSnapshotsSupported,
+	.DVSetSnapshotSchedule = general_DVSetSnapshotSchedule,
 	.IsClustered = general_IsClustered,
 	NOTIMPL(ISTM_NOTIMPL_MEMBER)};
 

@@ -211,6 +211,27 @@ static HRESULT device_CreateWtFile(struct dcom_call *call, void *self,
 			  (long long)size, r->in.bSparse ? ", sparse" : "");
 }
 
+static HRESULT device_diff_created(struct tevent_req *req,
+				   struct dcom_call *call, void *r)
+{
+	return model_file_create_diff_recv(req);
+}
+
+static HRESULT device_CreateDiffWtFile(
+	struct dcom_call *call, void *self,
+	struct ILocalDeviceMgr3_CreateDiffWtFile *r)
+{
+	const char *path = bstr_or_empty(&r->in.FilePath);
+	const char *parent = bstr_or_empty(&r->in.ParentPath);
+
+	return istm_defer(call,
+			  model_file_create_diff_send(dcom_call_mem(call),
+						      model_of(self), path,
+						      parent),
+			  device_diff_created, r,
+			  "create file \"%s\" over \"%s\"", path, parent);
+}
+
 static HRESULT device_file_grown(struct tevent_req *req, struct dcom_call *call,
 				 void *r)
 {
@@ -472,6 +493,7 @@ static const struct ILocalDeviceMgr_vtbl device_methods = {
 	.IsValidWtDevice = device_IsValidWtDevice,
 	.IsDiskPartAvailable = device_IsDiskPartAvailable,
 	.CreateWtFile = device_CreateWtFile,
+	.CreateDiffWtFile = device_CreateDiffWtFile,
 	.GrowWtFile = device_GrowWtFile,
 	.DeleteWtFile = device_DeleteWtFile,
 	.IsPathValid = device_IsPathValid,

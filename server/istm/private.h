@@ -49,6 +49,7 @@ struct dcom_object *istm_keyed_object(struct istm *istm,
 
 extern const struct dcom_object_type istm_host_type;
 extern const struct dcom_object_type istm_wtdisk_type;
+extern const struct dcom_object_type istm_snapshot_type;
 
 /* Return a target or a disk through an [out] interface pointer. */
 HRESULT istm_return_host(struct istm *istm, struct dcom_call *call,
@@ -57,6 +58,10 @@ HRESULT istm_return_host(struct istm *istm, struct dcom_call *call,
 HRESULT istm_return_wtdisk(struct istm *istm, struct dcom_call *call,
 			   const struct model_disk *disk,
 			   struct MInterfacePointer **out);
+
+HRESULT istm_return_snapshot(struct istm *istm, struct dcom_call *call,
+			     const struct model_snapshot *snapshot,
+			     struct MInterfacePointer **out);
 
 /* The vtables of the seven classes' objects. */
 extern const struct dcom_object_type istm_host_mgr_type;

@@ -458,6 +458,8 @@ static HRESULT wtdisk_GetLunStatus(struct dcom_call *call, void *self,
 				   struct IWTDisk3_GetLunStatus *r)
 {
 	const struct model_disk *disk = self_disk(self);
+	uint32_t percent;
+	HRESULT completion;
 
 	if (disk == NULL) {
 		return ISTM_FILE_NOT_FOUND;
@@ -465,10 +467,13 @@ static HRESULT wtdisk_GetLunStatus(struct dcom_call *call, void *self,
 	if (!disk->enabled || !disk->usable) {
 		return ISTM_FAIL;
 	}
+	model_disk_progress(model_of(self), disk, &percent, &completion);
 	*r->out.Status = (struct LUN_STATUS){
 		.dwLun = disk->index,
 		.eStatus = (enum DeviceStatus)model_disk_status(model_of(self),
 								disk),
+		.dwProgressPercent = percent,
+		.dwCompletionError = HRES_ERROR_V(completion),
 	};
 	return ISTM_S_OK;
 }

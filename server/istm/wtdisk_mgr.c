@@ -256,8 +256,8 @@ static HRESULT wtdisk_mgr_CreateWTDiskNonPersistent(
 }
 
 /*
- * Zero is no snapshot at all: the disk is backed by its path alone. Any other
- * is unknown as long as the model has none.
+ * Zero is no snapshot at all: the disk is backed by its path alone. One that
+ * exists is shown by ExportAsWTDisk, at an index that the server chooses.
  */
 static HRESULT wtdisk_mgr_CreateShadowWTDiskNonPersistent(
 	struct dcom_call *call, void *self,
@@ -271,8 +271,13 @@ static HRESULT wtdisk_mgr_CreateShadowWTDiskNonPersistent(
 
 	if (params.path != NULL && params.description != NULL &&
 	    !GUID_all_zero(&r->in.SnapshotId)) {
-		return istm_audit(call, ISTM_FILE_NOT_FOUND,
-				  "create disk of an unknown snapshot");
+		bool known = model_snapshot_by_id(model_of(self),
+						  &r->in.SnapshotId) != NULL;
+
+		return istm_audit(call,
+				  known ? ISTM_VSS_NOT_SUPPORTED
+					: ISTM_FILE_NOT_FOUND,
+				  "create disk of a snapshot");
 	}
 	return create_non_persistent(call, self, &params, r->in.nWTD,
 				     r->in.eDeviceType, r->out.ppWTDisk);

@@ -49,6 +49,18 @@ class State(Server):
             Description='', bClearPartTable=0, bForceDismount=0).ok()['pWTD']
         return self.get_disk(index)
 
+    def diff_disk(self):
+        """A disk on a differencing file over C:\\parent.vhd."""
+        self.file('parent.vhd')
+        self.device.CreateDiffWtFile(
+            FilePath=volume_path('child.vhd'),
+            ParentPath=volume_path('parent.vhd')).ok()
+        index = self.disks.CreateWTDisk(
+            eDeviceType=istm.WTDTypeFileBased,
+            DevicePath=volume_path('child.vhd'), Description='',
+            bClearPartTable=0, bForceDismount=0).ok()['pWTD']
+        return self.get_disk(index)
+
     def enum(self, of=None):
         """An enumerator with two items: the targets."""
         return self.hosts.EnumHosts().ok().value
@@ -446,6 +458,33 @@ case('IWTDisk3.GetLunStatus', S_OK, out=lambda s, a: a.value == {
 case('IWTDisk3.GetLunStatus', E_FAIL, 'disabled',
      before=lambda s: s.disk1.put_Enable(bEnable=0).ok())
 
+
+def diff(s):
+    return s.diff_disk()
+
+
+case('IWTDisk3.get_VhdType', S_OK, 'differencing', on=diff,
+     out=istm.DifferencingVhd)
+case('IWTDisk.get_Size', S_OK, 'differencing', on=diff, out=8 * MB)
+case('IWTDisk3.get_ParentPath', S_OK, 'differencing', on=diff,
+     out=volume_path('parent.vhd'))
+case('IWTDisk3.get_AllocatedSize', S_OK, 'differencing, nothing written',
+     on=diff, out=0)
+case('IWTDisk3.put_CacheParent', S_OK, 'differencing', CacheParent=1,
+     before=lambda s: setattr(s, 'child', s.diff_disk()),
+     on=lambda s: s.child,
+     after=lambda s: s.child.get_CacheParent().value == 1)
+case('IWTDisk.get_SnapshotStoragePath', S_OK, 'differencing', on=diff,
+     out='')
+case('IWTDisk.put_SnapshotStoragePath', E_INVALIDARG, 'differencing',
+     on=diff, SnapshotStoragePath='C:\\')
+case('IWTDisk.get_SnapshotStorageSize', S_OK, 'differencing', on=diff, out=0)
+case('IWTDisk.put_SnapshotStorageSize', E_INVALIDARG, 'differencing',
+     on=diff, nSize=320 * MB)
+case('IWTDisk.get_SnapshotStorageUsedSize', S_OK, 'differencing', on=diff,
+     out=0)
+case('IWTDisk.DVDismount', ERROR_INVALID_FUNCTION, 'differencing', on=diff)
+
 # ------------------------------------------- IWTDiskMgr (3.46) to 4
 
 
@@ -602,6 +641,8 @@ case(_method, E_INVALIDARG, 'NULL', DevicePath=None)
 case(_method, E_INVALIDARG, 'malformed', DevicePath='no path')
 case(_method, ERROR_PATH_NOT_FOUND, 'the root of a drive', DevicePath='C:\\')
 case(_method, ERROR_FILE_NOT_FOUND, DevicePath=volume_path('none.vhd'))
+case(_method, S_OK, 'differencing', DevicePath=volume_path('child.vhd'),
+     before=lambda s: s.diff_disk())
 case(_method, ERROR_INVALID_DATA, 'no VHD', DevicePath=volume_path('x.vhd'),
      before=lambda s: s.write('x.vhd', b'x' * 4096))
 case(_method, ERROR_INVALID_DATA, 'empty', DevicePath=volume_path('x.vhd'),
@@ -642,7 +683,49 @@ for _path in ELSEWHERE:
     case(_method, ERROR_PATH_NOT_FOUND, _path, FilePath=_path,
          hyFileSize=8 * MB)
 
+_method = 'ILocalDeviceMgr3.CreateDiffWtFile'
+CHILD = volume_path('child.vhd')
+
+
+def parent(s):
+    s.file('parent.vhd')
+
+
+case(_method, S_OK, FilePath=CHILD, ParentPath=volume_path('parent.vhd'),
+     before=parent, after=lambda s: s.exists('child.vhd') and
+     os.stat(local_path('child.vhd')).st_size < MB)
+case(_method, S_OK, 'overwrites', FilePath=CHILD,
+     ParentPath=volume_path('parent.vhd'),
+     before=lambda s: (parent(s), s.write('child.vhd', b'x' * (10 * MB))),
+     after=lambda s: os.stat(local_path('child.vhd')).st_size < MB)
+for _note, _wrong in (
+        ('NULL path', dict(FilePath=None)),
+        ('NULL parent', dict(ParentPath=None)),
+        ('malformed path', dict(FilePath='no path')),
+        ('malformed parent', dict(ParentPath='no path')),
+        ('outside', dict(FilePath='C:\\..\\child.vhd')),
+        ('its own parent', dict(FilePath=volume_path('parent.vhd')))):
+    case(_method, E_INVALIDARG, _note, before=parent, **dict(dict(
+        FilePath=CHILD, ParentPath=volume_path('parent.vhd')), **_wrong))
+case(_method, E_INVALIDARG, 'a directory', FilePath=volume_path('folder'),
+     ParentPath=volume_path('parent.vhd'), before=lambda s: (
+         parent(s), os.makedirs(local_path('folder'), exist_ok=True)))
+case(_method, E_INVALIDARG, 'the parent is no VHD', FilePath=CHILD,
+     ParentPath=volume_path('x.vhd'),
+     before=lambda s: s.write('x.vhd', b'x' * 4096))
+case(_method, E_INVALIDARG, 'the parent is differencing', FilePath=CHILD,
+     ParentPath=volume_path('middle.vhd'),
+     before=lambda s: (parent(s), s.device.CreateDiffWtFile(
+         FilePath=volume_path('middle.vhd'),
+         ParentPath=volume_path('parent.vhd')).ok()))
+case(_method, ERROR_FILE_NOT_FOUND, 'no parent', FilePath=CHILD,
+     ParentPath=volume_path('none.vhd'))
+
 _method = 'ILocalDeviceMgr.GrowWtFile'
+case(_method, E_INVALIDARG, 'differencing', FilePath=CHILD,
+     hyAdditionalSize=MB, before=lambda s: (
+         parent(s), s.device.CreateDiffWtFile(
+             FilePath=CHILD, ParentPath=volume_path('parent.vhd')).ok()))
 case(_method, S_OK, FilePath=FILE, hyAdditionalSize=MB,
      before=lambda s: s.file('file.vhd'), after=size_is(9 * MB))
 case(_method, S_OK, 'rounded down to MB', FilePath=FILE,
@@ -861,6 +944,8 @@ case('ISnapshotMgr.PrepareCreateSnapshot', ERROR_FILE_NOT_FOUND, 'disabled',
      before=lambda s: s.disk1.put_Enable(bEnable=0).ok())
 case('ISnapshotMgr.PrepareCreateSnapshot', ERROR_INVALID_FUNCTION, 'RAM',
      nWTD=lambda s: s.ram_disk().get_WTD().value)
+case('ISnapshotMgr.PrepareCreateSnapshot', ERROR_INVALID_FUNCTION,
+     'differencing', nWTD=lambda s: s.diff_disk().get_WTD().value)
 case('ISnapshotMgr.PrepareCreateSnapshot', VSS_E_NOT_SUPPORTED,
      nWTD=lambda s: s.index)
 for _method in 'DoCreateSnapshot', 'DoEndSnapshot':
@@ -918,6 +1003,13 @@ case('IWTGeneral.CheckAccess', S_OK)
 case('IWTGeneral.AddLicense', E_NOTIMPL)
 case('IWTGeneral.IsSnapshotsSupported', S_FALSE)
 case('IWTGeneral.DVGetSnapshotSchedule', E_NOTIMPL)
+for _everyday, _day, _start in (1, 0, 132000000000000000), (0, 6, 1), (
+        0, 0, 0):
+    case('IWTGeneral.DVSetSnapshotSchedule', S_OK, 'from %d' % _start,
+         Schedule={'bEveryday': _everyday, 'eDay': _day,
+                   'hyStartTime': _start})
+case('IWTGeneral.DVSetSnapshotSchedule', E_INVALIDARG, 'on day 7',
+     Schedule={'bEveryday': 0, 'eDay': 7, 'hyStartTime': 1})
 case('IWTGeneral2.IsClustered', S_FALSE)
 
 # ------------------------------------------------ IEnum* (3.4 to 3.20)
