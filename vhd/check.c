@@ -164,8 +164,12 @@ static int compare_places(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-/* A gap up to this belongs to the block behind it: alignment. */
-#define GAP_MAX 8192u
+/* A gap up to this belongs to the block behind it: alignment, once more
+ * where space was appended. */
+static uint64_t gap_max(const struct check_work *work)
+{
+	return 2 * dyn_align(work->dyn) + VHD_FOOTER_SIZE;
+}
 
 static int leak(struct check_work *work, uint64_t from, uint64_t to)
 {
@@ -262,7 +266,7 @@ static int check_blocks(struct check_work *work)
 	for (i = 0; ret == 0 && i < n; i++) {
 		uint64_t start = (uint64_t)sorted[i] * VHD_SECTOR;
 
-		if (i > 0 && start - at > GAP_MAX &&
+		if (i > 0 && start - at > gap_max(work) &&
 		    (table_end <= at || table_at >= start)) {
 			ret = leak(work, at, start);
 		}
@@ -273,7 +277,7 @@ static int check_blocks(struct check_work *work)
 		at = metadata_end(work);
 	}
 	if (ret == 0 && work->footer_at > at &&
-	    work->footer_at - at > GAP_MAX) {
+	    work->footer_at - at > gap_max(work)) {
 		ret = trim_end(work, at);
 	}
 	return ret;

@@ -3,9 +3,6 @@
 
 #include "vhd/dynamic.h"
 
-/* Data starts on such a boundary. */
-#define DATA_ALIGN 4096u
-
 /* Append this many blocks at a time at most. */
 #define EXTEND_MAX 16
 
@@ -14,7 +11,7 @@ uint64_t dyn_place_after(const struct vhd_dyn *dyn, uint64_t end)
 	/* Behind the footer, which stays where it is, in the gap. */
 	uint64_t data = end + VHD_FOOTER_SIZE + dyn->bitmap_size;
 
-	data = (data + DATA_ALIGN - 1) / DATA_ALIGN * DATA_ALIGN;
+	data = (data + dyn_align(dyn) - 1) / dyn_align(dyn) * dyn_align(dyn);
 	return data - dyn->bitmap_size;
 }
 
@@ -22,7 +19,7 @@ uint64_t dyn_span(const struct vhd_dyn *dyn)
 {
 	uint64_t bytes = (uint64_t)dyn->bitmap_size + dyn->header.block_size;
 
-	return (bytes + DATA_ALIGN - 1) / DATA_ALIGN * DATA_ALIGN;
+	return (bytes + dyn_align(dyn) - 1) / dyn_align(dyn) * dyn_align(dyn);
 }
 
 /* ---- waiting

@@ -16,7 +16,7 @@
  *  - Space is appended by writing the footer further behind, several blocks
  *    at a time, then fdatasync: no table entry ever leads behind the footer.
  *  - The old footer lies in the gap before the next block's bitmap: the data
- *    start on a 4 KiB boundary, the bitmap before it.
+ *    start on a boundary (dyn_align), the bitmap right before them.
  *  - Appended space reads as zeroes. A block's bitmap, data and table entry
  *    may then reach the disk in any order: a block without bitmap or data
  *    reads as what it held before, zeroes or the parent's.
@@ -77,6 +77,18 @@ struct vhd_dyn {
 static inline struct vhd_dyn *vhd_dyn(const struct vhd_disk *disk)
 {
 	return disk->format;
+}
+
+/*
+ * A block's data start on such a boundary: 4 KiB at least, for O_DIRECT and
+ * FICLONE, and more in larger blocks, since the page cache keeps what is
+ * aligned in larger pieces (docs/vhd.md). The gap is a hole.
+ */
+static inline uint64_t dyn_align(const struct vhd_dyn *dyn)
+{
+	uint32_t align = dyn->header.block_size / 32;
+
+	return align > 65536 ? 65536 : align;
 }
 
 /* From one block's bitmap to the next block's: gap, bitmap, data. */

@@ -1,0 +1,491 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* istm-vhd: VHD files, offline. */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "vhd/vhd.h"
+
+/* Exit statuses: 0 fine, 1 the file is damaged, 2 it could not be done. */
+#define DAMAGED 1
+#define FAILED	2
+
+#define CHUNK (1u << 20)
+
+static TALLOC_CTX *mem;
+static struct tevent_context *ev;
+
+static const char usage[] =
+	"usage: istm-vhd info FILE\n"
+	"       istm-vhd create [-t fixed|dynamic] [-s] [-b BLOCKSIZE] FILE "
+	"SIZE\n"
+	"       istm-vhd create -t differencing -p PARENT FILE\n"
+	"       istm-vhd check FILE\n"
+	"       istm-vhd repair FILE\n"
+	"       istm-vhd convert [-t fixed|dynamic] [-s] [-b BLOCKSIZE] FROM "
+	"TO\n"
+	"Sizes take the suffixes K, M, G and T.\n";
+
+struct options {
+	enum vhd_type type;
+	bool sparse;
+	uint64_t block_size;
+	const char *parent;
+};
+
+static int fail(const char *name, const char *message, int error)
+{
+	fprintf(stderr, "istm-vhd: %s: %s\n", name,
+		message != NULL ? message : strerror(error));
+	return FAILED;
+}
+
+static void log_line(int level, const char *message)
+{
+	if (level <= 1) {
+		fprintf(stderr, "istm-vhd: %s\n", message);
+	}
+}
+
+static bool parse_size(const char *text, uint64_t *size)
+{
+	static const char suffixes[] = "KMGT";
+	const char *suffix;
+	char *end;
+
+	errno = 0;
+	*size = strtoull(text, &end, 10);
+	if (errno != 0 || end == text || text[0] == '-') {
+		return false;
+	}
+	if (*end == '\0') {
+		return true;
+	}
+	suffix = strchr(suffixes, *end);
+	if (suffix == NULL || end[1] != '\0') {
+		return false;
+	}
+	if (*size > UINT64_MAX >> (10 * (suffix - suffixes + 1))) {
+		return false;
+	}
+	*size <<= 10 * (suffix - suffixes + 1);
+	return true;
+}
+
+static const char *type_name(enum vhd_type type)
+{
+	switch (type) {
+	case VHD_TYPE_FIXED:
+		return "fixed";
+	case VHD_TYPE_DYNAMIC:
+		return "dynamic";
+	case VHD_TYPE_DIFFERENCING:
+		return "differencing";
+	default:
+		return "?";
+	}
+}
+
+/* ---- opening
+ * ------------------------------------------------------------------ */
+
+static int probe(const char *name, struct vhd_info *info)
+{
+	int fd = open(name, O_RDONLY | O_CLOEXEC);
+	struct tevent_req *req;
+	char *message = NULL;
+	int ret;
+
+	if (fd < 0) {
+		return fail(name, NULL, errno);
+	}
+	req = vhd_probe_send(mem, ev, fd, name);
+	if (req == NULL || !tevent_req_poll(req, ev)) {
+		return fail(name, NULL, ENOMEM);
+	}
+	ret = vhd_probe_recv(req, mem, info, &message);
+	talloc_free(req);
+	return ret == 0 ? 0 : fail(name, message, ret);
+}
+
+/* A parent's path as the child has it: Windows' separators, no drive; looked
+ * for beside the child. */
+static char *parent_file(const char *child, const char *parent)
+{
+	const char *slash = strrchr(child, '/'), *name = parent, *p;
+
+	for (p = parent; *p != '\0'; p++) {
+		if (*p == '\\' || *p == '/') {
+			name = p + 1;
+		}
+	}
+	return talloc_asprintf(mem, "%.*s%s",
+			       slash != NULL ? (int)(slash - child + 1) : 0,
+			       child, name);
+}
+
+/* How deep chains may be: Windows' own limit is 1024. */
+#define CHAIN_MAX 1024
+
+static int open_disk(const char *name, bool readonly, unsigned depth,
+		     struct vhd_disk **disk)
+{
+	int fd = open(name, (readonly ? O_RDONLY : O_RDWR) | O_CLOEXEC);
+	struct vhd_disk *parent = NULL;
+	struct tevent_req *req;
+	struct vhd_info info;
+	char *message = NULL;
+	int ret;
+
+	if (fd < 0) {
+		return fail(name, NULL, errno);
+	}
+	if (depth > CHAIN_MAX) {
+		close(fd);
+		return fail(name, "the chain is too long", 0);
+	}
+	req = vhd_open_send(mem, ev, fd, name,
+			    readonly ? VHD_OPEN_READONLY : 0);
+	if (req == NULL || !tevent_req_poll(req, ev)) {
+		return fail(name, NULL, ENOMEM);
+	}
+	ret = vhd_open_recv(req, mem, disk, &message);
+	talloc_free(req);
+	if (ret != 0) {
+		return fail(name, message, ret);
+	}
+	vhd_disk_info(*disk, &info);
+	if (info.type != VHD_TYPE_DIFFERENCING) {
+		return 0;
+	}
+	ret = open_disk(parent_file(name, info.parent), true, depth + 1,
+			&parent);
+	if (ret != 0) {
+		return ret;
+	}
+	ret = vhd_set_parent(*disk, parent, 0, &message);
+	return ret == 0 ? 0 : fail(name, message, ret);
+}
+
+/* ---- info
+ * ------------------------------------------------------------------------ */
+
+static void print_id(const char *label, const uint8_t id[16])
+{
+	unsigned i;
+
+	printf("%s", label);
+	for (i = 0; i < 16; i++) {
+		printf("%s%02x",
+		       i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "", id[i]);
+	}
+	printf("\n");
+}
+
+static int info_main(const char *name)
+{
+	struct vhd_info info;
+	int ret = probe(name, &info);
+
+	if (ret != 0) {
+		return ret;
+	}
+	printf("file:       %s\n", name);
+	printf("type:       %s\n", type_name(info.type));
+	printf("size:       %" PRIu64 "\n", info.size);
+	printf("allocated:  %" PRIu64 "\n", info.allocated);
+	if (info.block_size != 0) {
+		printf("block size: %" PRIu32 "\n", info.block_size);
+	}
+	print_id("unique id:  ", info.unique_id);
+	if (info.type == VHD_TYPE_DIFFERENCING) {
+		printf("parent:     %s\n", info.parent);
+		print_id("parent id:  ", info.parent_id);
+	}
+	return 0;
+}
+
+/* ---- create
+ * ---------------------------------------------------------------------- */
+
+static int create(const char *name, const struct vhd_create_params *params)
+{
+	int fd = open(name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+	struct tevent_req *req;
+	char *message = NULL;
+	int ret;
+
+	if (fd < 0) {
+		return fail(name, NULL, errno);
+	}
+	req = vhd_create_send(mem, ev, fd, name, params);
+	if (req == NULL || !tevent_req_poll(req, ev)) {
+		return fail(name, NULL, ENOMEM);
+	}
+	ret = vhd_create_recv(req, mem, &message);
+	talloc_free(req);
+	if (ret != 0) {
+		unlink(name);
+		return fail(name, message, ret);
+	}
+	return 0;
+}
+
+static int create_child(const char *name, const struct options *options)
+{
+	struct vhd_create_params params = {.type = VHD_TYPE_DIFFERENCING};
+	struct vhd_info info;
+	struct stat st;
+	char *path;
+	int ret;
+
+	if (options->parent == NULL) {
+		return fail(name, "a parent is needed (-p)", 0);
+	}
+	ret = probe(options->parent, &info);
+	if (ret != 0) {
+		return ret;
+	}
+	path = realpath(options->parent, NULL);
+	if (path == NULL || stat(path, &st) != 0) {
+		return fail(options->parent, NULL, errno);
+	}
+	params.size = info.size;
+	params.block_size = (uint32_t)options->block_size;
+	memcpy(params.parent_id, info.unique_id, 16);
+	params.parent_timestamp = vhd_timestamp(st.st_mtime);
+	params.parent_path = path;
+	params.parent_relative =
+		talloc_asprintf(mem, ".\\%s", strrchr(path, '/') + 1);
+	ret = create(name, &params);
+	free(path);
+	return ret;
+}
+
+static int create_main(const char *name, const char *size,
+		       const struct options *options)
+{
+	struct vhd_create_params params = {
+		.type = options->type,
+		.sparse = options->sparse,
+		.block_size = (uint32_t)options->block_size,
+	};
+
+	if (options->type == VHD_TYPE_DIFFERENCING) {
+		return create_child(name, options);
+	}
+	if (size == NULL || !parse_size(size, &params.size)) {
+		return fail(name, "no valid size", 0);
+	}
+	return create(name, &params);
+}
+
+/* ---- check
+ * ------------------------------------------------------------------------- */
+
+static int check_main(const char *name, bool repair)
+{
+	int fd = open(name, (repair ? O_RDWR : O_RDONLY) | O_CLOEXEC);
+	struct vhd_check check;
+	struct tevent_req *req;
+	char *message = NULL;
+	int ret;
+
+	if (fd < 0) {
+		return fail(name, NULL, errno);
+	}
+	req = vhd_check_send(mem, ev, fd, name, repair ? VHD_CHECK_REPAIR : 0);
+	if (req == NULL || !tevent_req_poll(req, ev)) {
+		return fail(name, NULL, ENOMEM);
+	}
+	ret = vhd_check_recv(req, mem, &check, &message);
+	talloc_free(req);
+	if (ret != 0) {
+		return fail(name, message, ret);
+	}
+	printf("%s", check.report);
+	printf("%u errors, %u mendable, %u mended, %" PRIu64
+	       " bytes in no block\n",
+	       check.errors, check.mendable, check.mended, check.leaked);
+	return check.errors != 0 || check.mended < check.mendable ? DAMAGED : 0;
+}
+
+/* ---- convert
+ * ------------------------------------------------------------------------ */
+
+static void io_done(struct vhd_req *req)
+{
+	*(bool *)req->private_data = true;
+}
+
+static int transfer(struct vhd_io *io, struct vhd_disk *disk, enum vhd_op op,
+		    uint64_t offset, void *buf, uint64_t length)
+{
+	struct iovec iov = {buf, length};
+	bool done = false;
+	struct vhd_req req = {
+		.op = op,
+		.offset = offset,
+		.length = length,
+		.iov = &iov,
+		.iovcnt = buf != NULL ? 1 : 0,
+		.done = io_done,
+		.private_data = &done,
+	};
+
+	if (!vhd_submit(io, disk, &req)) {
+		vhd_io_kick(io);
+		while (!done) {
+			tevent_loop_once(ev);
+		}
+	}
+	return req.error;
+}
+
+static int copy(struct vhd_disk *from, struct vhd_disk *to)
+{
+	static uint8_t buf[CHUNK], zeroes[CHUNK];
+	struct vhd_io *io = vhd_io_create(mem, ev, 8);
+	uint64_t size = vhd_disk_size(from), at;
+	int ret = 0;
+
+	if (io == NULL) {
+		return errno;
+	}
+	for (at = 0; ret == 0 && at < size; at += CHUNK) {
+		uint64_t n = size - at < CHUNK ? size - at : CHUNK;
+
+		ret = transfer(io, from, VHD_READ, at, buf, n);
+		if (ret == 0 && memcmp(buf, zeroes, n) != 0) {
+			ret = transfer(io, to, VHD_WRITE, at, buf, n);
+		}
+	}
+	if (ret == 0) {
+		ret = transfer(io, to, VHD_FLUSH, 0, NULL, 0);
+	}
+	talloc_free(io);
+	return ret;
+}
+
+static int convert_main(const char *from_name, const char *to_name,
+			const struct options *options)
+{
+	struct vhd_create_params params = {
+		.type = options->type,
+		.sparse = options->sparse,
+		.block_size = (uint32_t)options->block_size,
+	};
+	struct vhd_disk *from = NULL, *to = NULL;
+	int ret;
+
+	ret = open_disk(from_name, true, 0, &from);
+	if (ret != 0) {
+		return ret;
+	}
+	params.size = vhd_disk_size(from);
+	ret = create(to_name, &params);
+	if (ret == 0) {
+		ret = open_disk(to_name, false, 0, &to);
+	}
+	if (ret == 0) {
+		int error = copy(from, to);
+
+		vhd_close(to);
+		if (error != 0) {
+			unlink(to_name);
+			ret = fail(to_name, NULL, error);
+		}
+	}
+	vhd_close(from);
+	return ret;
+}
+
+/* ---- the command line
+ * ------------------------------------------------------------------ */
+
+static bool parse_options(int argc, char **argv, struct options *options)
+{
+	int c;
+
+	while ((c = getopt(argc, argv, "t:sb:p:")) != -1) {
+		switch (c) {
+		case 't':
+			options->type = strcmp(optarg, "fixed") == 0
+						? VHD_TYPE_FIXED
+					: strcmp(optarg, "dynamic") == 0
+						? VHD_TYPE_DYNAMIC
+					: strcmp(optarg, "differencing") == 0
+						? VHD_TYPE_DIFFERENCING
+						: VHD_TYPE_NONE;
+			if (options->type == VHD_TYPE_NONE) {
+				return false;
+			}
+			break;
+		case 's':
+			options->sparse = true;
+			break;
+		case 'b':
+			if (!parse_size(optarg, &options->block_size) ||
+			    options->block_size > UINT32_MAX) {
+				return false;
+			}
+			break;
+		case 'p':
+			options->parent = optarg;
+			break;
+		default:
+			return false;
+		}
+	}
+	return true;
+}
+
+static int command(const char *verb, int count, char **arg,
+		   const struct options *options)
+{
+	if (strcmp(verb, "info") == 0 && count == 1) {
+		return info_main(arg[0]);
+	}
+	if (strcmp(verb, "create") == 0 && (count == 1 || count == 2)) {
+		return create_main(arg[0], arg[1], options);
+	}
+	if (strcmp(verb, "check") == 0 && count == 1) {
+		return check_main(arg[0], false);
+	}
+	if (strcmp(verb, "repair") == 0 && count == 1) {
+		return check_main(arg[0], true);
+	}
+	if (strcmp(verb, "convert") == 0 && count == 2 &&
+	    options->type != VHD_TYPE_DIFFERENCING) {
+		return convert_main(arg[0], arg[1], options);
+	}
+	fputs(usage, stderr);
+	return FAILED;
+}
+
+int main(int argc, char **argv)
+{
+	struct options options = {.type = VHD_TYPE_FIXED};
+	int ret;
+
+	if (argc < 2 || !parse_options(argc - 1, argv + 1, &options)) {
+		fputs(usage, stderr);
+		return FAILED;
+	}
+	mem = talloc_new(NULL);
+	ev = tevent_context_init(mem);
+	if (ev == NULL) {
+		return fail("set-up", NULL, ENOMEM);
+	}
+	vhd_set_log(log_line);
+	ret = command(argv[1], argc - 1 - optind, argv + 1 + optind, &options);
+	talloc_free(mem);
+	return ret;
+}
