@@ -129,8 +129,14 @@ static struct model *model_create(TALLOC_CTX *mem_ctx,
 	model->ev = ev;
 	model->starting = true;
 	model->netlink_fd = -1;
-	model->max_luns = MODEL_MAX_LUN_DEFAULT;
-	model->max_disk_size = VHD_MAX_SIZE;
+	model->max_luns = options->max_luns != 0 ? options->max_luns
+						 : MODEL_MAX_LUN_DEFAULT;
+	if (model->max_luns > MODEL_MAX_LUN_LIMIT) {
+		model->max_luns = MODEL_MAX_LUN_LIMIT;
+	}
+	model->max_disk_size = options->max_disk_size != 0
+				       ? options->max_disk_size
+				       : VHD_MAX_SIZE;
 	list_init(&model->targets);
 	list_init(&model->disks);
 	list_init(&model->subscribers);

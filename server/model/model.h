@@ -30,6 +30,9 @@ struct tevent_req;
 
 #define MODEL_MAX_LUN_DEFAULT 128u /* disks per target, Appendix B <35> */
 
+/* What the flat space of LUN addressing holds (SAM-4 4.6.7.2). */
+#define MODEL_MAX_LUN_LIMIT 16384u
+
 /* MS-ISTM 2.2.3.10, 2.2.3.3, 2.2.3.9 */
 enum model_disk_type { MODEL_DISK_VOLUME = 0, MODEL_DISK_FILE, MODEL_DISK_RAM };
 enum model_disk_status {
@@ -107,6 +110,9 @@ struct model_options {
 	/* "ADDRESS[:PORT]"…; empty: all global-scope addresses, port 3260 */
 	const char **portals;
 	int debug_level;
+	/* Limits; 0: as Windows (MODEL_MAX_LUN_DEFAULT, VHD_MAX_SIZE). */
+	uint32_t max_luns; /* disks per target, up to MODEL_MAX_LUN_LIMIT */
+	uint64_t max_disk_size;
 };
 
 /* Opens the store, loads, opens disks, starts the target. Fails with a logged
@@ -292,6 +298,59 @@ void model_disk_inquiry(struct model *, const struct model_disk *,
 void model_disk_progress(struct model *, const struct model_disk *,
 			 uint32_t *percent, HRESULT *completion);
 
+/* DeviceManagerRescan (3.30.4.17): disks whose file could not be opened are
+ * tried again. Answers when all have been. */
+struct tevent_req *model_rescan_send(TALLOC_CTX *, struct model *);
+HRESULT model_rescan_recv(struct tevent_req *);
+
+/* ---- cluster -------------------------------------------------------------
+ * Which resource groups there are, what they own, in which state they are. A
+ * machine by itself has none: MS-ISTM's answers outside a cluster. */
+
+/* [MS-CMRP] 3.1.4.1.13 */
+#define MODEL_RESOURCE_STATE_UNKNOWN (-1)
+
+struct model_group {
+	const char *name;
+	struct GUID guid;
+	bool local; /* owned by this node */
+};
+
+struct model_cluster_provider {
+	const char *name;
+	size_t (*groups)(void *private_data, TALLOC_CTX *,
+			 struct model_group **groups);
+	/* Group of a volume, "" for none. */
+	const char *(*group_of_volume)(void *private_data, TALLOC_CTX *,
+				       const struct GUID *volume);
+	/* Node that owns a group; NULL: no such group. */
+	const char *(*owner)(void *private_data, TALLOC_CTX *,
+			     const char *group);
+	HRESULT (*rename)
+	(void *private_data, const char *group, const char *name);
+	/* [MS-CMRP] state of a target or disk by its GUID. */
+	int32_t (*resource_state)(void *private_data, const struct GUID *guid);
+};
+
+/* @provider outlives the model; NULL: a machine by itself. */
+void model_set_cluster_provider(struct model *,
+				const struct model_cluster_provider *,
+				void *private_data);
+bool model_is_clustered(struct model *);
+/* E_NOTIMPL outside a cluster (3.32.4.4, .5) */
+HRESULT model_groups(struct model *, TALLOC_CTX *, bool local_only,
+		     struct model_group **groups, size_t *num);
+/* Empty: E_INVALIDARG; unknown: ERROR_INVALID_HANDLE (3.32.4.6) */
+HRESULT model_group_guid(struct model *, const char *group, struct GUID *);
+/* "" outside a cluster; malformed or on no volume: E_INVALIDARG (.7) */
+HRESULT model_group_of_path(struct model *, TALLOC_CTX *, const char *path,
+			    const char **group);
+HRESULT model_group_rename(struct model *, const char *group, const char *name);
+/* Empty: E_POINTER; unknown: ERROR_INVALID_HANDLE (.10) */
+HRESULT model_group_owner(struct model *, TALLOC_CTX *, const char *group,
+			  const char **node);
+int32_t model_resource_state(struct model *, const struct GUID *guid);
+
 /* ---- snapshots (MS-ISTM 3.36, 3.38) --------------------------------------
  * Entries and rules are the model's; what takes and keeps contents is a
  * provider. Without one the spec's "not supported" is the answer. */
@@ -344,7 +403,7 @@ struct model_snapshot_provider {
 					void *private_data,
 					const struct model_disk *disk,
 					const struct GUID *id);
-	HRESULT (*open_recv)
+	HRESULT(*open_recv)
 	(struct tevent_req *, TALLOC_CTX *, struct vhd_disk **);
 };
 

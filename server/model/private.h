@@ -64,6 +64,7 @@ struct disk_entry {
 	bool forget_snapshots;		  /* they go when it goes */
 	uint32_t percent;
 	HRESULT completion; /* of the last rollback */
+	bool opening;	    /* by a rescan: not to be deleted */
 	bool pending;	    /* being created: not to be found by clients */
 	void *op;	    /* what uses vhd; freed before it is closed */
 };
@@ -177,6 +178,9 @@ struct model {
 	char *service_name;
 	bool service_saved;
 	struct model_schedule schedule;
+
+	const struct model_cluster_provider *cluster;
+	void *cluster_data;
 
 	const struct model_snapshot_provider *provider;
 	void *provider_data;
@@ -323,6 +327,8 @@ uint64_t disk_file_hash(dev_t dev, ino_t ino);
 struct tevent_req *disk_open_send(TALLOC_CTX *mem_ctx, struct model *model,
 				  struct disk_entry *entry);
 HRESULT disk_open_recv(struct tevent_req *req);
+/* All targets that have it hear of it anew. */
+void disk_publish_targets(struct disk_entry *disk);
 int disk_publish(struct disk_entry *entry);
 
 /* ---- snapshots.c ----------------------------------------------------------

@@ -27,17 +27,6 @@ static void disk_status_event(struct disk_entry *disk)
 		   });
 }
 
-/* A disk that reverts is taken out of its targets' LUNs, and put back. */
-static void disk_publish_targets(struct disk_entry *disk)
-{
-	struct list_head *pos;
-
-	list_for_each (pos, &disk->mappings) {
-		target_publish(
-			list_entry(pos, struct mapping, link_disk)->target);
-	}
-}
-
 static void rollback_progress(unsigned percent, void *private_data)
 {
 	struct snapshot_entry *entry =

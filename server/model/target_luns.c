@@ -124,6 +124,16 @@ void disk_unmap_all(struct disk_entry *disk)
 	}
 }
 
+void disk_publish_targets(struct disk_entry *disk)
+{
+	struct list_head *pos;
+
+	list_for_each (pos, &disk->mappings) {
+		target_publish(
+			list_entry(pos, struct mapping, link_disk)->target);
+	}
+}
+
 static struct disk_entry *disk_of_index(struct model *model, uint32_t index)
 {
 	struct model_disk *disk = model_disk_by_index(model, index);

@@ -68,7 +68,8 @@ HRESULT mt_start(struct mt *mt)
 		{.letter = 'C', .path = mt->volume},
 		{.letter = 'd', .path = mt->second},
 	};
-	const char *portals[] = {mt->portal, NULL};
+	const char *portals[] = {mt->portal[0] != '\0' ? mt->portal : NULL,
+				 NULL};
 	struct model_options options = {
 		.store_path = talloc_asprintf(mt->mem, "%s/istm.tdb", mt->dir),
 		.lanes = 1,

@@ -357,6 +357,15 @@ static void test_close(void **state)
 	assert_int_equal(model_target_by_name(mt->model, "A")->num_mappings, 1);
 }
 
+static void rescan(struct mt *mt)
+{
+	struct tevent_req *req = model_rescan_send(mt->mem, mt->model);
+
+	assert_true(tevent_req_poll(req, mt->ev));
+	assert_hr(model_rescan_recv(req), ISTM_S_OK);
+	talloc_free(req);
+}
+
 /* A file that is missing or foreign at the start: the disk stays. */
 static void test_missing_at_start(void **state)
 {
@@ -384,9 +393,25 @@ static void test_missing_at_start(void **state)
 	assert_int_equal(t->num_mappings, 2);
 	/* Its path is still its own. */
 	assert_hr(model_path_valid(mt->model, "C:\\A.vhd"), ISTM_DEVICE_IN_USE);
-	mt_stop(mt);
+	/* Back again: a rescan is enough. */
+	rescan(mt);
+	assert_false(model_disk_by_index(mt->model, a)->usable);
 	assert_int_equal(rename(away, path), 0);
-	assert_hr(mt_start(mt), ISTM_S_OK);
+	mt_events_clear(mt);
+	rescan(mt);
+	assert_true(model_disk_by_index(mt->model, a)->usable);
+	assert_int_equal(model_disk_by_index(mt->model, a)->size, 8 * MiB);
+	assert_int_equal(mt->events[MODEL_EVENT_DISK_CHANGED], 1);
+	assert_false(model_disk_by_index(mt->model, b)->usable);
+	rescan(mt);
+	/* The client leaves, the disk is deleted meanwhile. */
+	talloc_free(model_rescan_send(mt->mem, mt->model));
+	assert_hr(mt_delete_disk(mt, b), ISTM_SHARING_VIOLATION);
+	rescan(mt);
+	while (ISTM_FAILED(mt_delete_disk(mt, b))) {
+		tevent_loop_once(mt->ev);
+	}
+	mt_restart(mt);
 	assert_true(model_disk_by_index(mt->model, a)->usable);
 }
 

@@ -229,13 +229,107 @@ static void test_missing_volume(void **state)
 	assert_true(model_disk_by_index(mt->model, d)->usable);
 }
 
+/* ---- cluster ------------------------------------------------------------ */
+
+static size_t two_groups(void *private_data, TALLOC_CTX *mem_ctx,
+			 struct model_group **groups)
+{
+	*groups = talloc_zero_array(mem_ctx, struct model_group, 2);
+	(*groups)[0].name = "Group A";
+	(*groups)[0].guid.time_low = 1;
+	(*groups)[0].local = true;
+	(*groups)[1].name = "Group B";
+	return 2;
+}
+
+static const char *group_a(void *private_data, TALLOC_CTX *mem_ctx,
+			   const struct GUID *volume)
+{
+	return "Group A";
+}
+
+static const char *node_of(void *private_data, TALLOC_CTX *mem_ctx,
+			   const char *group)
+{
+	return strcmp(group, "Group B") == 0 ? "node2" : NULL;
+}
+
+static HRESULT no_rename(void *private_data, const char *group,
+			 const char *name)
+{
+	return ISTM_ACCESS_DENIED;
+}
+
+static int32_t online(void *private_data, const struct GUID *guid)
+{
+	return 2;
+}
+
+static const struct model_cluster_provider cluster = {
+	.name = "test",
+	.groups = two_groups,
+	.group_of_volume = group_a,
+	.owner = node_of,
+	.rename = no_rename,
+	.resource_state = online,
+};
+
+static void test_cluster(void **state)
+{
+	struct mt *mt = *state;
+	struct model_group *groups;
+	struct GUID guid;
+	const char *text;
+	size_t num;
+
+	/* A machine by itself. */
+	assert_false(model_is_clustered(mt->model));
+	assert_hr(model_groups(mt->model, mt->mem, false, &groups, &num),
+		  ISTM_NOT_IMPLEMENTED);
+	assert_hr(model_group_guid(mt->model, "", &guid), ISTM_INVALID_ARG);
+	assert_hr(model_group_guid(mt->model, "x", &guid), ISTM_INVALID_HANDLE);
+	assert_hr(model_group_of_path(mt->model, mt->mem, "C:\\a", &text),
+		  ISTM_S_OK);
+	assert_string_equal(text, "");
+	assert_hr(model_group_of_path(mt->model, mt->mem, "", &text),
+		  ISTM_INVALID_ARG);
+	assert_hr(model_group_rename(mt->model, "x", ""), ISTM_INVALID_ARG);
+	assert_hr(model_group_rename(mt->model, "x", "y"), ISTM_INVALID_HANDLE);
+	assert_hr(model_group_owner(mt->model, mt->mem, "", &text),
+		  ISTM_POINTER);
+	assert_hr(model_group_owner(mt->model, mt->mem, "x", &text),
+		  ISTM_INVALID_HANDLE);
+	assert_int_equal(model_resource_state(mt->model, &guid), -1);
+	/* In a cluster. */
+	model_set_cluster_provider(mt->model, &cluster, NULL);
+	assert_true(model_is_clustered(mt->model));
+	assert_hr(model_groups(mt->model, mt->mem, false, &groups, &num),
+		  ISTM_S_OK);
+	assert_int_equal(num, 2);
+	assert_hr(model_groups(mt->model, mt->mem, true, &groups, &num),
+		  ISTM_S_OK);
+	assert_int_equal(num, 1);
+	assert_hr(model_group_guid(mt->model, "group a", &guid), ISTM_S_OK);
+	assert_int_equal(guid.time_low, 1);
+	assert_hr(model_group_guid(mt->model, "group c", &guid),
+		  ISTM_INVALID_HANDLE);
+	assert_hr(model_group_of_path(mt->model, mt->mem, "C:\\a", &text),
+		  ISTM_S_OK);
+	assert_string_equal(text, "Group A");
+	assert_hr(model_group_owner(mt->model, mt->mem, "Group B", &text),
+		  ISTM_S_OK);
+	assert_string_equal(text, "node2");
+	assert_hr(model_group_rename(mt->model, "x", "y"), ISTM_ACCESS_DENIED);
+	assert_int_equal(model_resource_state(mt->model, &guid), 2);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_service),	   TEST(test_sns_servers),
 		TEST(test_initiators),	   TEST(test_events),
 		TEST(test_bad_records),	   TEST(test_dangling_mapping),
-		TEST(test_missing_volume),
+		TEST(test_missing_volume), TEST(test_cluster),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -88,7 +88,7 @@ static void test_numbers(void **state)
 {
 	struct mt *mt = *state;
 	struct model_target *t = mt_target(mt, "A");
-	HRESULT (*const set[])
+	HRESULT(*const set[])
 	(struct model *, struct model_target *, uint32_t) = {
 		model_target_set_max_recv_data_segment_length,
 		model_target_set_first_burst_length,
