@@ -34,3 +34,4 @@ def build(bld):
     bld(features="subst", source="packaging/istmd.service.in",
         target="packaging/istmd.service", SBINDIR=bld.env.SBINDIR,
         install_path="${PREFIX}/lib/systemd/system")
+    bld.install_files("${MANDIR}/man8", bld.path.ant_glob("docs/man/*.8"))
