@@ -76,7 +76,8 @@ static void test_stages(void **state)
 	assert_string_equal(peer_value(p, "AuthMethod"), "None");
 	assert_int_equal(p->bhs[1], SEC_TO_OP);
 	assert_int_equal(peer_login_step(p, ISCSI_STAGE_OP << 2,
-					 "HeaderDigest=CRC32C"),
+					 "HeaderDigest=CRC32C;"
+					 "InitiatorAlias=me"),
 			 0);
 	assert_string_equal(peer_value(p, "HeaderDigest"), "CRC32C");
 	assert_int_equal(peer_login_step(p, OP_TO_FULL, ""), 0);
