@@ -309,26 +309,28 @@ void iscsi_lane_pass(struct lane *lane)
 
 static void conn_tick(struct iscsi_conn *conn, uint64_t now)
 {
+	const struct iscsi_server *server = conn->server;
+	unsigned interval = server->ping_interval;
+
 	if (conn->deadline && now >= conn->deadline) {
 		iscsi_conn_close(conn);
 		return;
 	}
 	if (conn->state == CONN_LOGIN &&
-	    now >= conn->since + ISCSI_LOGIN_TIMEOUT) {
-		iscsi_conn_fail(conn, "no login within %d seconds",
-				ISCSI_LOGIN_TIMEOUT);
+	    now >= conn->since + server->login_timeout) {
+		iscsi_conn_fail(conn, "no login within %u seconds",
+				server->login_timeout);
 		return;
 	}
-	/* EnforceIdleTimeoutDetection (MS-ISTM 3.32.4.4): a ping, and the end
-	 * if nothing at all comes back. */
+	/* EnforceIdleTimeoutDetection (MS-ISTM): a ping, and the end if
+	 * nothing at all comes back. */
 	if (conn->state != CONN_FULL || !conn->session->conf ||
 	    !conn->session->conf->enforce_idle_timeout || conn->paused)
 		return;
-	if (conn->ping_sent &&
-	    now >= conn->last_rx + ISCSI_NOP_INTERVAL + ISCSI_NOP_TIMEOUT)
-		iscsi_conn_fail(conn, "no answer to a NOP-In for %d seconds",
-				ISCSI_NOP_TIMEOUT);
-	else if (!conn->ping_sent && now >= conn->last_rx + ISCSI_NOP_INTERVAL)
+	if (conn->ping_sent && now >= conn->last_rx + 2 * interval)
+		iscsi_conn_fail(conn, "no answer to a NOP-In for %u seconds",
+				interval);
+	else if (!conn->ping_sent && now >= conn->last_rx + interval)
 		iscsi_nop_in_ping(conn);
 }
 

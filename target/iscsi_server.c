@@ -251,6 +251,10 @@ struct iscsi_server *iscsi_server_create(TALLOC_CTX *mem_ctx,
 		server->ops = *cfg->ops;
 	server->private_data = cfg->private_data;
 	server->debug_level = cfg->debug_level;
+	server->login_timeout =
+		cfg->login_timeout ? cfg->login_timeout : ISCSI_LOGIN_TIMEOUT;
+	server->ping_interval =
+		cfg->ping_interval ? cfg->ping_interval : ISCSI_PING_INTERVAL;
 	server->log = cfg->log;
 	scsi_level = cfg->debug_level;
 	scsi_sink = cfg->log;

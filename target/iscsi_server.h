@@ -33,9 +33,8 @@ struct iscsi_session;
 #define ISCSI_MAX_CONNS		16384
 #define ISCSI_LOGIN_TIMEOUT	15 /* seconds from accept to full feature */
 /* What an initiator has left to log out after an asynchronous request. */
-#define ISCSI_LOGOUT_GRACE 3
-#define ISCSI_NOP_INTERVAL 15 /* seconds of silence before a NOP-In ping */
-#define ISCSI_NOP_TIMEOUT  15 /* and for its answer */
+#define ISCSI_LOGOUT_GRACE  3
+#define ISCSI_PING_INTERVAL 15 /* of silence; and for the answer */
 
 /* ---- targets ----------------------------------------------------------- */
 
@@ -134,6 +133,7 @@ struct iscsi_server {
 	struct tevent_context *ev;
 	struct iscsi_server_ops ops;
 	void *private_data;
+	unsigned login_timeout, ping_interval;
 	int debug_level;
 	void (*log)(int level, const char *message);
 	struct msgq inbox; /* of the main thread */

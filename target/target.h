@@ -47,6 +47,10 @@ struct iscsi_server_ops {
 
 struct iscsi_server_config {
 	unsigned lanes; /* 0: one per core */
+	/* Seconds, 0: the default of 15. From accept to full feature phase;
+	 * of silence before a ping, where idle timeouts are enforced, and for
+	 * its answer. */
+	unsigned login_timeout, ping_interval;
 	const struct iscsi_server_ops *ops;
 	void *private_data;
 	int debug_level;

@@ -131,11 +131,15 @@ static struct iscsi_tgt_config bench_config(struct bench *b)
 	};
 }
 
+static unsigned bench_timeout; /* of the next server; 0: as ever */
+
 static UNUSED struct bench *bench_start(unsigned lanes)
 {
 	struct bench *b = calloc(1, sizeof(*b));
 	struct iscsi_server_config config = {
 		.lanes = lanes,
+		.login_timeout = bench_timeout,
+		.ping_interval = bench_timeout,
 		.ops = &bench_ops,
 		.private_data = b,
 		.debug_level = 10,

@@ -658,6 +658,43 @@ static void test_stop_under_load(void **state)
 	peer_close(p);
 }
 
+/* Those who say nothing: before login, and in a session that watches. */
+static void test_silence(void **state)
+{
+	struct bench *other;
+	struct peer *p, *q, *r;
+	struct iscsi_tgt_config config;
+	uint8_t bhs[48] = {ISCSI_OP_NOP_OUT | ISCSI_OP_IMMEDIATE, 0x80};
+
+	bench_timeout = 1;
+	other = bench_start(2);
+	bench_timeout = 0;
+	config = bench_config(other);
+	config.enforce_idle_timeout = true;
+	assert_int_equal(iscsi_tgt_update(other->tgt, &config), 0);
+	p = peer_connect(other);
+	q = peer_connect(other);
+	q->isid[5] = 2;
+	peer_login(q, "");
+	r = peer_new(other, "");
+	peer_expect_close(p);
+	/* a ping; one answers, and the other is gone */
+	peer_expect(r, ISCSI_OP_NOP_IN);
+	assert_int_equal(get_be32(r->bhs + 16), ISCSI_TAG_NONE);
+	assert_int_not_equal(get_be32(r->bhs + 20), ISCSI_TAG_NONE);
+	put_be32(bhs + 16, ISCSI_TAG_NONE);
+	memcpy(bhs + 20, r->bhs + 20, 4);
+	put_be32(bhs + 24, r->cmdsn);
+	peer_send(r, bhs, NULL, 0);
+	peer_expect(q, ISCSI_OP_NOP_IN);
+	peer_expect_close(q);
+	peer_expect(r, ISCSI_OP_NOP_IN);
+	peer_close(p);
+	peer_close(q);
+	peer_close(r);
+	bench_stop(other);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -680,6 +717,7 @@ int main(void)
 		cmocka_unit_test(test_renamed),
 		cmocka_unit_test(test_unit_removed),
 		cmocka_unit_test(test_session_list),
+		cmocka_unit_test(test_silence),
 		cmocka_unit_test(test_stop_under_load),
 	};
 
