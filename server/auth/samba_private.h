@@ -75,6 +75,19 @@ NTSTATUS init_system_session_info(TALLOC_CTX *mem_ctx);
 NTSTATUS make_session_info_anonymous(TALLOC_CTX *mem_ctx,
 				     struct auth_session_info **session_info);
 
+/* libdcerpc's older asynchronous calls: the beginning of what they return
+ * (source4/libcli/composite/composite.h) */
+struct composite_context {
+	int state; /* an enumeration */
+	void *private_data;
+	NTSTATUS status;
+	struct tevent_context *event_ctx;
+	struct {
+		void (*fn)(struct composite_context *);
+		void *private_data;
+	} async;
+};
+
 /* libsamba-passdb */
 bool initialize_password_db(bool reload, struct tevent_context *event_ctx);
 

@@ -75,6 +75,7 @@ struct dcom_options {
 struct dcom_runtime *dcom_runtime_create(TALLOC_CTX *mem_ctx,
 					 struct tevent_context *ev,
 					 const struct dcom_options *options);
+struct tevent_context *dcom_runtime_ev(const struct dcom_runtime *runtime);
 /* Listen. The reason of a failure has been logged. */
 NTSTATUS dcom_runtime_start(struct dcom_runtime *runtime);
 

@@ -228,6 +228,11 @@ struct dcom_runtime *dcom_runtime_create(TALLOC_CTX *mem_ctx,
 	return runtime;
 }
 
+struct tevent_context *dcom_runtime_ev(const struct dcom_runtime *runtime)
+{
+	return runtime->ev;
+}
+
 NTSTATUS dcom_runtime_start(struct dcom_runtime *runtime)
 {
 	if (!dcom_ping_start(runtime)) {

@@ -128,6 +128,10 @@ HRESULT istm_register(struct dcom_runtime *runtime, struct model *model)
 	}
 	istm->runtime = runtime;
 	istm->model = model;
+	istm->notifier = istm_notifier_create(istm);
+	if (istm->notifier == NULL) {
+		return ISTM_OUT_OF_MEMORY;
+	}
 	for (size_t i = 0; i < sizeof(classes) / sizeof(classes[0]); i++) {
 		HRESULT result = class_register(istm, &classes[i]);
 

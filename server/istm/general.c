@@ -108,6 +108,27 @@ static HRESULT general_IsClustered(struct dcom_call *call, void *self,
 	return ISTM_S_FALSE;
 }
 
+static HRESULT general_RegisterNotification(
+	struct dcom_call *call, void *self,
+	struct IWTGeneral_RegisterNotification *r)
+{
+	return istm_audit(call,
+			  istm_notify_register(istm_of(self), call,
+					       r->in.pStatusNotify,
+					       r->in.lCookie),
+			  "notification: cookie %u", r->in.lCookie);
+}
+
+static HRESULT general_UnregisterNotification(
+	struct dcom_call *call, void *self,
+	struct IWTGeneral_UnregisterNotification *r)
+{
+	return istm_audit(call,
+			  istm_notify_unregister(istm_of(self), call,
+						 r->in.pStatusNotify),
+			  "notification");
+}
+
 #define NOTIMPL(X)                                                             \
 	X(IWTGeneral, AddLicense, "there are no licences to add (<127>)")      \
 	X(IWTGeneral, DVGetSnapshotSchedule,                                   \
@@ -124,6 +145,8 @@ static const struct IWTGeneral_vtbl general_methods = {
 	.CheckAccess = general_CheckAccess,
 	.IsSnapshotsSupported = general_IsSnapshotsSupported,
 	.DVSetSnapshotSchedule = general_DVSetSnapshotSchedule,
+	.RegisterNotification = general_RegisterNotification,
+	.UnregisterNotification = general_UnregisterNotification,
 	.IsClustered = general_IsClustered,
 	NOTIMPL(ISTM_NOTIMPL_MEMBER)};
 

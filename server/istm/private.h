@@ -16,6 +16,7 @@
 struct istm {
 	struct dcom_runtime *runtime;
 	struct model *model;
+	struct istm_notifier *notifier; /* notify.c */
 };
 
 /*
@@ -71,6 +72,17 @@ extern const struct dcom_object_type istm_session_manager_type;
 extern const struct dcom_object_type istm_snapshot_mgr_type;
 extern const struct dcom_object_type istm_sns_mgr_type;
 extern const struct dcom_object_type istm_general_type;
+
+/* ---- notifications (notify.c) ------------------------------------------- */
+
+/* Listens to the model and tells clients; child of @istm. */
+struct istm_notifier *istm_notifier_create(struct istm *istm);
+HRESULT istm_notify_register(struct istm *istm, struct dcom_call *call,
+			     const struct MInterfacePointer *sink,
+			     uint32_t cookie);
+/* All registrations of that object, whatever their cookies. */
+HRESULT istm_notify_unregister(struct istm *istm, struct dcom_call *call,
+			       const struct MInterfacePointer *sink);
 
 /* ---- methods that stay E_NOTIMPL ---------------------------------------- */
 
