@@ -7,7 +7,6 @@
  * Latency is from the send of a command to the parse of its last PDU.
  */
 #include <arpa/inet.h>
-#include <dirent.h>
 #include <errno.h>
 #include <getopt.h>
 #include <netdb.h>
@@ -22,6 +21,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "tests/bench/measure.h"
 #include "tests/bench/wire.h"
 
 #define RX_BUFFER (1u << 20)
@@ -30,9 +30,11 @@
 
 static struct {
 	const char *host, *port, *target, *initiator;
-	unsigned sessions, depth, size, seconds, warmup;
+	unsigned sessions, depth, size;
+	double seconds, warmup;
 	bool write, sequential, hdigest, ddigest;
 	unsigned logins; /* only log in and out, this often */
+	bool hold;	 /* only open the sessions until stdin ends */
 	pid_t pid;	 /* whose CPU time to tell */
 	unsigned lun;
 } opt = {
@@ -46,86 +48,7 @@ static struct {
 	.warmup = 1,
 };
 
-/* ---- time and latency ---------------------------------------------------- */
-
-static uint64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000000000ull + ts.tv_nsec;
-}
-
-/* 64 buckets for each power of two of nanoseconds: 1.6 % wide. */
-#define SUB 64
-static uint64_t histogram[64 * SUB];
-static uint64_t samples;
-
-static void latency_add(uint64_t ns)
-{
-	unsigned exp = ns < SUB ? 0 : 63 - __builtin_clzll(ns) - 5;
-	unsigned idx = ns < SUB ? ns : (ns >> exp) - SUB / 2;
-
-	histogram[exp * (SUB / 2) + (ns < SUB ? 0 : SUB / 2) + idx]++;
-	samples++;
-}
-
-static double latency_us(double fraction)
-{
-	uint64_t want = samples * fraction, seen = 0;
-	unsigned i;
-
-	for (i = 0; i < 64 * SUB; i++) {
-		seen += histogram[i];
-		if (seen > want) {
-			break;
-		}
-	}
-	if (i < SUB) {
-		return i / 1e3;
-	}
-	/* the inverse of latency_add() */
-	{
-		unsigned exp = (i - SUB) / (SUB / 2) + 1;
-		uint64_t mantissa = (i - SUB) % (SUB / 2) + SUB / 2;
-
-		return (double)(mantissa << exp) / 1e3;
-	}
-}
-
-/* All threads' time on a CPU, in nanoseconds (schedstat's first field). */
-static uint64_t cpu_ns(pid_t pid)
-{
-	char path[64];
-	struct dirent *d;
-	uint64_t sum = 0;
-	DIR *dir;
-
-	snprintf(path, sizeof(path), "/proc/%d/task", pid);
-	dir = opendir(path);
-	if (dir == NULL) {
-		return 0;
-	}
-	while ((d = readdir(dir)) != NULL) {
-		char file[400];
-		unsigned long long ns = 0;
-		FILE *f;
-
-		snprintf(file, sizeof(file), "%s/%s/schedstat", path,
-			 d->d_name);
-		f = d->d_name[0] == '.' ? NULL : fopen(file, "r");
-		if (f != NULL) {
-			if (fscanf(f, "%llu", &ns) == 1) {
-				sum += ns;
-			}
-			fclose(f);
-		}
-	}
-	closedir(dir);
-	return sum;
-}
-
-/* ---- connections ------------------------------------------------------------
+/* ---- connections ----------------------------------------------------------
  */
 
 struct command {
@@ -331,8 +254,8 @@ static void logout(struct conn *c)
 	close(c->fd);
 }
 
-/* ---- sending
- * ------------------------------------------------------------------ */
+/* ---- sending ---------------------------------------------------------------
+ */
 
 static void queue(struct conn *c, const void *data, size_t len)
 {
@@ -494,8 +417,8 @@ static void fill(struct conn *c)
 	}
 }
 
-/* ---- receiving
- * ------------------------------------------------------------------ */
+/* ---- receiving -------------------------------------------------------------
+ */
 
 static void command_done(struct conn *c, uint32_t itt, uint8_t status,
 			 uint64_t now)
@@ -626,8 +549,8 @@ static void receive(struct conn *c)
 	}
 }
 
-/* ---- the run
- * ------------------------------------------------------------------------ */
+/* ---- the run ---------------------------------------------------------------
+ */
 
 static void read_capacity(struct conn *c)
 {
@@ -748,7 +671,7 @@ static void run_logins(void)
 static void run_load(void)
 {
 	uint64_t start, cpu, own;
-	double s, ios;
+	double s;
 	unsigned i;
 
 	conns = calloc(opt.sessions, sizeof(*conns));
@@ -764,26 +687,27 @@ static void run_load(void)
 	if (opt.size % block_size != 0 || opt.size / block_size > capacity) {
 		fail("the disk is too small, or the size is no whole blocks");
 	}
+	if (opt.hold) {
+		printf("open\n");
+		fflush(stdout);
+		while (read(STDIN_FILENO, pattern, opt.size) > 0) {
+		}
+		exit(0);
+	}
 	for (i = 0; i < opt.sessions; i++) {
 		fill(&conns[i]);
 		flush(&conns[i]);
 	}
-	run_until(now_ns() + opt.warmup * 1000000000ull);
-	memset(histogram, 0, sizeof(histogram));
-	samples = completed = errors = 0;
+	run_until(now_ns() + (uint64_t)(opt.warmup * 1e9));
+	latency_reset();
+	completed = errors = 0;
 	cpu = cpu_ns(opt.pid);
 	own = cpu_ns(getpid());
 	start = now_ns();
-	run_until(start + opt.seconds * 1000000000ull);
+	run_until(start + (uint64_t)(opt.seconds * 1e9));
 	s = (now_ns() - start) / 1e9;
-	ios = completed > 0 ? completed : 1;
-	printf("{\"iops\": %.0f, \"mb_s\": %.1f, \"cpu_us\": %.3f,"
-	       " \"own_cpu_us\": %.3f, \"p50\": %.1f, \"p99\": %.1f,"
-	       " \"p999\": %.1f, \"errors\": %llu}\n",
-	       completed / s, completed / s * opt.size / 1e6,
-	       (cpu_ns(opt.pid) - cpu) / 1e3 / ios,
-	       (cpu_ns(getpid()) - own) / 1e3 / ios, latency_us(0.5),
-	       latency_us(0.99), latency_us(0.999), (unsigned long long)errors);
+	print_load(completed, errors, s, opt.size, cpu_ns(opt.pid) - cpu,
+		   cpu_ns(getpid()) - own);
 	exit(errors > 0 ? 1 : 0);
 }
 
@@ -792,8 +716,12 @@ static void usage(void)
 	fprintf(stderr,
 		"usage: iscsi_load [-a HOST] [-p PORT] -t TARGET [-i NAME]\n"
 		"  [-l LUN] [-s SESSIONS] [-q DEPTH] [-b BYTES] [-w] [-S]\n"
-		"  [-H] [-D] [-T SECONDS] [-W WARMUP] [-P PID] [-L LOGINS]\n"
-		"-w write, -S sequential, -H/-D header/data digests\n");
+		"  [-H] [-D] [-T SECONDS] [-W WARMUP] [-P PID] [-L LOGINS] "
+		"[-o]\n"
+		"-w write, -S sequential, -H/-D header/data digests, -P whose "
+		"CPU "
+		"time to\ntell, -L only log in and out, -o only open the "
+		"sessions until stdin ends\n");
 	exit(2);
 }
 
@@ -801,7 +729,7 @@ int main(int argc, char **argv)
 {
 	int o;
 
-	while ((o = getopt(argc, argv, "a:p:t:i:l:s:q:b:wSHDT:W:P:L:")) > 0) {
+	while ((o = getopt(argc, argv, "a:p:t:i:l:s:q:b:wSHDT:W:P:L:o")) > 0) {
 		switch (o) {
 		case 'a':
 			opt.host = optarg;
@@ -840,13 +768,16 @@ int main(int argc, char **argv)
 			opt.ddigest = true;
 			break;
 		case 'T':
-			opt.seconds = strtoul(optarg, NULL, 10);
+			opt.seconds = strtod(optarg, NULL);
 			break;
 		case 'W':
-			opt.warmup = strtoul(optarg, NULL, 10);
+			opt.warmup = strtod(optarg, NULL);
 			break;
 		case 'P':
 			opt.pid = strtoul(optarg, NULL, 10);
+			break;
+		case 'o':
+			opt.hold = true;
 			break;
 		case 'L':
 			opt.logins = strtoul(optarg, NULL, 10);
