@@ -36,6 +36,7 @@ struct vhd_disk {
 	int fail_op;	/* only of this operation; -1: of any */
 	unsigned later; /* finish requests in bench_settle() */
 	struct vhd_req *pending;
+	bool shared;	   /* by threads: nothing is counted */
 	unsigned count[6]; /* requests by operation */
 	uint32_t flags;	   /* of the last request */
 };
@@ -97,8 +98,10 @@ static int bench_compare_and_write(struct vhd_disk *disk, struct vhd_req *req)
 
 static int bench_run(struct vhd_disk *disk, struct vhd_req *req)
 {
-	disk->count[req->op]++;
-	disk->flags = req->flags;
+	if (!disk->shared) {
+		disk->count[req->op]++;
+		disk->flags = req->flags;
+	}
 	if (disk->fail != 0 &&
 	    (disk->fail_op < 0 || disk->fail_op == (int)req->op)) {
 		return disk->fail;
