@@ -19,6 +19,8 @@ bool scsi_request_sense_prepare(struct scsi_task *task);
 bool scsi_request_sense(struct scsi_task *task);
 bool scsi_report_luns_prepare(struct scsi_task *task);
 bool scsi_report_luns(struct scsi_task *task);
+bool scsi_report_port_groups_prepare(struct scsi_task *task);
+bool scsi_report_port_groups(struct scsi_task *task);
 bool scsi_receive_diagnostic_prepare(struct scsi_task *task);
 bool scsi_receive_diagnostic(struct scsi_task *task);
 bool scsi_send_diagnostic_prepare(struct scsi_task *task);

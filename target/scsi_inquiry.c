@@ -47,8 +47,9 @@ static size_t standard_data(struct scsi_task *task, uint8_t *buf)
 	buf[2] = 0x06; /* SPC-4 */
 	buf[3] = 0x12; /* HISUP, response data format 2 */
 	buf[4] = 96 - 5;
-	buf[5] = buf[0] == TYPE_DISK ? 0x08 : 0; /* 3PC */
-	buf[7] = 0x02;				 /* CMDQUE */
+	/* implicit asymmetric access, 3PC */
+	buf[5] = buf[0] == TYPE_DISK ? 0x18 : 0;
+	buf[7] = 0x02; /* CMDQUE */
 	put_ascii(buf + 8, 8, id != NULL ? id->vendor : "ISTM");
 	put_ascii(buf + 16, 16, id != NULL ? id->product : "");
 	put_ascii(buf + 32, 4, id != NULL ? id->revision : "");
@@ -137,6 +138,8 @@ static size_t page_device_identification(struct scsi_task *task, uint8_t *buf)
 	}
 	put_be16(relative_port + 2, nexus->port);
 	put_designator(&d, 0x01, ASSOC_PORT | 0x04, relative_port, 4);
+	/* target port group: of the same number */
+	put_designator(&d, 0x01, ASSOC_PORT | 0x05, relative_port, 4);
 	/* RFC 7143 4.2.7.1: the target port's name */
 	n = snprintf(name, sizeof(name), "%s,t,0x%04x", nexus->target_name,
 		     nexus->port);

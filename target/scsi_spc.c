@@ -111,6 +111,40 @@ bool scsi_report_luns(struct scsi_task *task)
 	return scsi_data_in(task, buf, len);
 }
 
+/* ---- REPORT TARGET PORT GROUPS (SPC-4 6.37) ---------------------- */
+
+#define FORMAT_LENGTH_ONLY 0
+#define FORMAT_EXTENDED	   1
+
+bool scsi_report_port_groups_prepare(struct scsi_task *task)
+{
+	if (task->cdb[1] >> 5 > FORMAT_EXTENDED) {
+		return scsi_refuse_cdb(task, 1, 7);
+	}
+	return scsi_prepare_in(task, get_be32(task->cdb + 6));
+}
+
+/* A portal group is a target port (RFC 7143 4.2.7.1), and that port is its
+ * only group: nowhere is a unit reached better than elsewhere. */
+bool scsi_report_port_groups(struct scsi_task *task)
+{
+	bool extended = task->cdb[1] >> 5 == FORMAT_EXTENDED;
+	uint8_t buf[8 + 8 + 4] = {0};
+	size_t header = extended ? 8 : 4, len = header + 12;
+	uint8_t *group = buf + header;
+
+	put_be32(buf, (uint32_t)(len - 4));
+	if (extended) {
+		buf[4] = 0x10; /* FORMAT TYPE; no transition time told */
+	}
+	group[0] = 0x00; /* active/optimized */
+	group[1] = 0x01; /* AO_SUP, the only state */
+	put_be16(group + 2, task->nexus->port);
+	group[7] = 1; /* target ports */
+	put_be16(group + 10, task->nexus->port);
+	return scsi_data_in(task, buf, len);
+}
+
 /* ---- diagnostics (SPC-4 6.30, 6.42, 7.2) ------------------------- */
 
 bool scsi_receive_diagnostic_prepare(struct scsi_task *task)
