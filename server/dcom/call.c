@@ -326,6 +326,9 @@ static NTSTATUS orpc_pull(struct dcesrv_call_state *dce, TALLOC_CTX *mem_ctx,
 	struct dcom_call *call;
 	uint32_t fault;
 
+	if (!dcom_level_sufficient(dce, DCERPC_AUTH_LEVEL_PRIVACY)) {
+		return orpc_fault(dce, DCERPC_FAULT_ACCESS_DENIED);
+	}
 	if (method == NULL) {
 		log_msg(LOG_INFO, "%s: %s has no opnum %u", conn->remote_text,
 			interface->name, dce->pkt.u.request.opnum);
@@ -473,12 +476,6 @@ void dcom_call_finish(struct dcom_call *call, HRESULT result)
 
 /* ---- registration -------------------------------------------------------- */
 
-static NTSTATUS orpc_bind(struct dcesrv_connection_context *context,
-			  const struct dcesrv_interface *iface)
-{
-	return dcom_interface_bind(context, DCERPC_AUTH_LEVEL_PRIVACY);
-}
-
 NTSTATUS dcom_orpc_register(struct dcom_runtime *runtime, const char *endpoint,
 			    const struct com_interface *interface)
 {
@@ -486,7 +483,7 @@ NTSTATUS dcom_orpc_register(struct dcom_runtime *runtime, const char *endpoint,
 		.name = interface->name,
 		/* Versions of COM interfaces are 0.0 ([MS-DCOM] 2.1). */
 		.syntax_id = {.uuid = interface->iid, .if_version = 0},
-		.bind = orpc_bind,
+		.bind = dcom_interface_bind,
 		.unbind = dcom_interface_unbind,
 		.ndr_pull = orpc_pull,
 		.dispatch = orpc_dispatch,

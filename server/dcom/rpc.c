@@ -19,7 +19,7 @@ struct dcom_connection *dcom_connection_of(struct dcesrv_connection *conn)
 }
 
 NTSTATUS dcom_interface_bind(struct dcesrv_connection_context *context,
-			     enum dcerpc_AuthLevel min_level)
+			     const struct dcesrv_interface *iface)
 {
 	struct dcom_connection *conn = dcom_connection_of(context->conn);
 
@@ -31,11 +31,32 @@ NTSTATUS dcom_interface_bind(struct dcesrv_connection_context *context,
 	}
 	conn->num_contexts++;
 	conn->greeted = true;
-	/* Samba answers calls below the level with the fault access denied,
-	 * in front of everything. */
-	context->min_auth_level = min_level;
-	context->allow_connect = min_level <= DCERPC_AUTH_LEVEL_CONNECT;
+	/* Samba would refuse calls below a level too, but says so only at a
+	 * log level that nobody has: dcom_level_sufficient() does. */
+	context->min_auth_level = DCERPC_AUTH_LEVEL_NONE;
+	context->allow_connect = true;
 	return NT_STATUS_OK;
+}
+
+bool dcom_level_sufficient(struct dcesrv_call_state *dce,
+			   enum dcerpc_AuthLevel min_level)
+{
+	struct dcom_connection *conn = dcom_connection_of(dce->conn);
+	enum dcerpc_AuthLevel level = DCERPC_AUTH_LEVEL_NONE;
+
+	dcesrv_call_auth_info(dce, NULL, &level);
+	if (level >= min_level) {
+		return true;
+	}
+	if (!conn->level_logged) {
+		conn->level_logged = true;
+		log_msg(LOG_WARNING,
+			"%s: calls of %s refused at authentication level %u, "
+			"%u is required",
+			conn->remote_text, dce->context->iface->name, level,
+			min_level);
+	}
+	return false;
 }
 
 void dcom_interface_unbind(struct dcesrv_connection_context *context,
@@ -89,6 +110,9 @@ static NTSTATUS rpc_pull(struct dcesrv_call_state *dce, TALLOC_CTX *mem_ctx,
 	enum ndr_err_code ndr_err;
 	struct dcom_call *call;
 
+	if (!dcom_level_sufficient(dce, interface->min_level)) {
+		return rpc_fault(dce, DCERPC_FAULT_ACCESS_DENIED);
+	}
 	/* Opnums that are not used on the wire have neither [in] nor [out]:
 	 * dispatch() answers for them. */
 	if (opnum >= interface->table->num_calls) {
@@ -161,21 +185,13 @@ static NTSTATUS rpc_push(struct dcesrv_call_state *dce, TALLOC_CTX *mem_ctx,
 	return NT_STATUS_OK;
 }
 
-static NTSTATUS rpc_bind(struct dcesrv_connection_context *context,
-			 const struct dcesrv_interface *iface)
-{
-	const struct dcom_rpc_interface *interface = iface->private_data;
-
-	return dcom_interface_bind(context, interface->min_level);
-}
-
 NTSTATUS dcom_rpc_register(struct dcom_runtime *runtime, const char *endpoint,
 			   const struct dcom_rpc_interface *interface)
 {
 	struct dcesrv_interface iface = {
 		.name = interface->table->name,
 		.syntax_id = interface->table->syntax_id,
-		.bind = rpc_bind,
+		.bind = dcom_interface_bind,
 		.unbind = dcom_interface_unbind,
 		.ndr_pull = rpc_pull,
 		.dispatch = rpc_dispatch,

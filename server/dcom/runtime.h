@@ -64,7 +64,8 @@ struct dcom_connection {
 	struct dcom_address local, remote;
 	const char *remote_text; /* address without port */
 	unsigned num_contexts;
-	bool greeted; /* a bind was accepted */
+	bool greeted;	   /* a bind was accepted */
+	bool level_logged; /* its calls below the level have been */
 };
 
 /* What one account at one address holds; counted for the quota. */
@@ -258,9 +259,12 @@ struct dcom_rpc_interface {
 
 NTSTATUS dcom_rpc_register(struct dcom_runtime *runtime, const char *endpoint,
 			   const struct dcom_rpc_interface *interface);
-/* Common to all interfaces: count contexts, require the level. */
+/* Common to all interfaces: count contexts. */
 NTSTATUS dcom_interface_bind(struct dcesrv_connection_context *context,
-			     enum dcerpc_AuthLevel min_level);
+			     const struct dcesrv_interface *iface);
+/* Common to all calls, first of all; false: the fault access denied. */
+bool dcom_level_sufficient(struct dcesrv_call_state *dce,
+			   enum dcerpc_AuthLevel min_level);
 void dcom_interface_unbind(struct dcesrv_connection_context *context,
 			   const struct dcesrv_interface *iface);
 struct dcom_connection *dcom_connection_of(struct dcesrv_connection *conn);
