@@ -235,12 +235,17 @@ bool scsi_get_lba_status(struct scsi_task *task)
 {
 	uint64_t lba = scsi_work(task)->lba;
 	uint64_t left = scsi_lu_blocks(task->lu) - lba;
+	uint64_t length = left << SCSI_BLOCK_SHIFT;
 	uint8_t buf[24] = {0};
+	bool mapped;
 
-	/* One extent; the engine keeps its allocation to itself, and mapped is
-	 * right for every block that can be read. */
+	/* One extent: SBC-3 5.4.2 leaves their number to us. */
+	mapped = vhd_disk_mapped(task->lu->config.disk, lba << SCSI_BLOCK_SHIFT,
+				 &length);
+	left = length >> SCSI_BLOCK_SHIFT;
 	put_be32(buf, sizeof(buf) - 4);
 	put_be64(buf + 8, lba);
 	put_be32(buf + 16, left > UINT32_MAX ? UINT32_MAX : (uint32_t)left);
+	buf[20] = mapped ? 0 : 1; /* provisioning status: deallocated */
 	return scsi_data_in(task, buf, sizeof(buf));
 }

@@ -274,8 +274,7 @@ static const struct vhd_job_ops create_slow_ops = {
 	.slow = true,
 };
 
-/* ---- the request
- * --------------------------------------------------------------- */
+/* ---- the request ------------------------------------------------- */
 
 struct create_state {
 	char why[VHD_WHY_MAX];

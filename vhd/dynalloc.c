@@ -22,8 +22,7 @@ uint64_t dyn_span(const struct vhd_dyn *dyn)
 	return (bytes + dyn_align(dyn) - 1) / dyn_align(dyn) * dyn_align(dyn);
 }
 
-/* ---- waiting
- * -------------------------------------------------------------------- */
+/* ---- waiting ----------------------------------------------------- */
 
 void dyn_wait(struct vhd_dyn *dyn, struct vhd_req *req)
 {
@@ -44,8 +43,7 @@ void dyn_wake(struct vhd_dyn *dyn)
 	}
 }
 
-/* ---- places
- * ---------------------------------------------------------------------- */
+/* ---- places ------------------------------------------------------ */
 
 /* The place that an earlier attempt got. The lock is held. */
 static bool take_failed(struct vhd_dyn *dyn, uint32_t block, uint32_t *place)
@@ -142,8 +140,7 @@ void dyn_give_back(struct vhd_req *req)
 	pthread_mutex_unlock(&dyn->lock);
 }
 
-/* ---- extension
- * ------------------------------------------------------------------- */
+/* ---- extension --------------------------------------------------- */
 
 /* Only the request that extends calls this: next and end stand still. */
 uint64_t dyn_extension_end(const struct vhd_dyn *dyn)

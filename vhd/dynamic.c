@@ -30,21 +30,21 @@ enum {
 	DYN_FLUSHED,
 };
 
-/* ---- where a segment is
- * ------------------------------------------------------------- */
+/* ---- where a segment is ------------------------------------------ */
 
 enum place_kind { PLACE_DATA, PLACE_NOWHERE, PLACE_LOAD };
 
 struct place {
 	enum place_kind kind;
-	uint64_t length;       /* how far this holds */
-	struct vhd_disk *disk; /* DATA: in whose file; LOAD: whose bitmap */
-	uint64_t offset;       /* DATA */
-	uint32_t block;	       /* LOAD */
+	uint64_t length;	     /* how far this holds */
+	const struct vhd_disk *disk; /* DATA: in its file; LOAD: its bitmap */
+	uint64_t offset;	     /* DATA */
+	uint32_t block;		     /* LOAD */
 };
 
 /* Is it in this disk itself? @return false: ask the parent */
-static bool place_in(struct vhd_disk *disk, uint64_t at, struct place *place)
+static bool place_in(const struct vhd_disk *disk, uint64_t at,
+		     struct place *place)
 {
 	struct vhd_dyn *dyn = vhd_dyn(disk);
 	uint32_t bs = dyn->header.block_size;
@@ -81,8 +81,8 @@ static bool place_in(struct vhd_disk *disk, uint64_t at, struct place *place)
 }
 
 /* Down the chain: who has the bytes at @at? */
-static void find_place(struct vhd_disk *disk, uint64_t at, uint64_t length,
-		       struct place *place)
+static void find_place(const struct vhd_disk *disk, uint64_t at,
+		       uint64_t length, struct place *place)
 {
 	place->length = length;
 	for (; disk != NULL; disk = disk->parent) {
@@ -109,11 +109,10 @@ static void find_place(struct vhd_disk *disk, uint64_t at, uint64_t length,
 	place->kind = PLACE_NOWHERE;
 }
 
-/* ---- metadata
- * ------------------------------------------------------------------------- */
+/* ---- metadata ---------------------------------------------------- */
 
-static int meta_transfer(struct vhd_req *req, struct vhd_disk *disk, bool write,
-			 void *buf, size_t len, uint64_t offset)
+static int meta_transfer(struct vhd_req *req, const struct vhd_disk *disk,
+			 bool write, void *buf, size_t len, uint64_t offset)
 {
 	struct vhd_state *st = vhd_state(req);
 
@@ -177,9 +176,7 @@ static int bitmap_loaded(struct vhd_req *req, int result)
 	return 0;
 }
 
-/* ---- segments
- * ----------------------------------------------------------------------------
- */
+/* ---- segments ---------------------------------------------------- */
 
 static void segment_done(struct vhd_state *st)
 {
@@ -188,7 +185,7 @@ static void segment_done(struct vhd_state *st)
 }
 
 static int segment_transfer(struct vhd_req *req, uint8_t phase, bool write,
-			    bool durable, struct vhd_disk *disk,
+			    bool durable, const struct vhd_disk *disk,
 			    uint64_t offset)
 {
 	struct vhd_state *st = vhd_state(req);
@@ -249,9 +246,7 @@ static int segment_punched(struct vhd_req *req, int result)
 	return result;
 }
 
-/* ---- allocation
- * ----------------------------------------------------------------------------
- */
+/* ---- allocation -------------------------------------------------- */
 
 static int extend(struct vhd_req *req)
 {
@@ -395,9 +390,7 @@ static int write_absent_block(struct vhd_req *req, uint32_t block)
 	}
 }
 
-/* ---- writing
- * ------------------------------------------------------------------------------
- */
+/* ---- writing ----------------------------------------------------- */
 
 static int write_segment(struct vhd_req *req, uint64_t left)
 {
@@ -496,9 +489,7 @@ static int bitmap_written(struct vhd_req *req, int result)
 	return result;
 }
 
-/* ---- the request
- * ----------------------------------------------------------------------------
- */
+/* ---- the request ------------------------------------------------- */
 
 static int start(struct vhd_req *req)
 {
@@ -606,9 +597,7 @@ static int dyn_run(struct vhd_req *req, int result)
 	return result;
 }
 
-/* ---- the disk
- * ---------------------------------------------------------------------------------
- */
+/* ---- the disk ---------------------------------------------------- */
 
 static void dyn_info(const struct vhd_disk *disk, struct vhd_info *info)
 {
@@ -625,6 +614,24 @@ static void dyn_info(const struct vhd_disk *disk, struct vhd_info *info)
 	memcpy(info->parent_id, dyn->header.parent_id, 16);
 }
 
+static bool dyn_mapped(const struct vhd_disk *disk, uint64_t offset,
+		       uint64_t *length)
+{
+	struct place place;
+
+	find_place(disk, offset, *length, &place);
+	*length = place.length;
+	switch (place.kind) {
+	case PLACE_NOWHERE:
+		return false;
+	case PLACE_LOAD:
+		return true; /* its bitmap is not in memory */
+	default:
+		return vhd_file_has_data(place.disk->file, place.offset,
+					 length);
+	}
+}
+
 static void dyn_close(struct vhd_disk *disk)
 {
 	if (!disk->readonly) {
@@ -638,6 +645,7 @@ const struct vhd_format_ops vhd_dynamic_ops = {
 	.name = "dynamic",
 	.run = dyn_run,
 	.info = dyn_info,
+	.mapped = dyn_mapped,
 	.grow = dyn_grow,
 	.close = dyn_close,
 };

@@ -96,8 +96,7 @@ uint64_t dyn_span(const struct vhd_dyn *dyn);
 /* Where the bitmap goes of a block behind a footer at @end. */
 uint64_t dyn_place_after(const struct vhd_dyn *dyn, uint64_t end);
 
-/* ---- the allocator (dynalloc.c); lane
- * ---------------------------------------- */
+/* ---- the allocator (dynalloc.c); lane ---------------------------- */
 
 enum dyn_take {
 	DYN_TAKEN, /* st->dyn.place; dyn_publish() or dyn_give_back() follows */
@@ -123,8 +122,7 @@ void dyn_extended(struct vhd_dyn *dyn, enum dyn_extension result);
 void dyn_wait(struct vhd_dyn *dyn, struct vhd_req *req);
 void dyn_wake(struct vhd_dyn *dyn);
 
-/* ---- bitmaps (dynbitmap.c)
- * ------------------------------------------------------ */
+/* ---- bitmaps (dynbitmap.c) --------------------------------------- */
 
 extern struct vhd_bitmap vhd_bitmap_full;
 
@@ -137,8 +135,7 @@ uint32_t dyn_bitmap_run(const struct vhd_bitmap *bitmap, uint32_t first,
 void dyn_bitmap_set(const struct vhd_dyn *dyn, struct vhd_bitmap *bitmap,
 		    uint32_t first, uint32_t count);
 
-/* ---- files (dynfile.c); worker threads
- * -------------------------------------------- */
+/* ---- files (dynfile.c); worker threads --------------------------- */
 
 /*
  * Read and check the metadata of a dynamic or differencing file whose footer

@@ -14,8 +14,7 @@
 /* The table is read in such pieces. */
 #define TABLE_CHUNK 65536u
 
-/* ---- memory
- * -------------------------------------------------------------------- */
+/* ---- memory ------------------------------------------------------ */
 
 static void *reserve(size_t bytes)
 {
@@ -78,8 +77,7 @@ static struct vhd_dyn *dyn_new(const struct vhd_dynheader *header)
 	return dyn;
 }
 
-/* ---- ranges of the file
- * ------------------------------------------------------------ */
+/* ---- ranges of the file ------------------------------------------ */
 
 /* What blocks must not overlap: footer's copy, header, table, locators. */
 #define REGIONS_MAX (3 + VHD_LOCATORS)
@@ -154,8 +152,7 @@ static int regions_fill(struct regions *regions,
 	return ret;
 }
 
-/* ---- the table
- * ------------------------------------------------------------------------- */
+/* ---- the table --------------------------------------------------- */
 
 static int entry_check(const struct vhd_dyn *dyn, const struct regions *regions,
 		       uint32_t block, uint32_t entry, uint64_t file_end,
@@ -278,9 +275,7 @@ static int table_load(struct vhd_file *file, struct vhd_dyn *dyn,
 	return ret != 0 ? ret : overlap_check(dyn, blocks, used, why, why_len);
 }
 
-/* ---- parents
- * ------------------------------------------------------------------------------
- */
+/* ---- parents ----------------------------------------------------- */
 
 static bool locator_path(struct vhd_file *file, const struct vhd_locator *l,
 			 char *path, size_t len)
@@ -334,9 +329,7 @@ void dyn_parent_path(struct vhd_file *file, const struct vhd_dynheader *header,
 	}
 }
 
-/* ---- open
- * ----------------------------------------------------------------------------------
- */
+/* ---- open -------------------------------------------------------- */
 
 static int header_load(struct vhd_file *file, const struct vhd_footer *footer,
 		       uint64_t file_end, struct vhd_dynheader *header,

@@ -166,7 +166,7 @@ int vhd_file_lock(struct vhd_file *file, char *why, size_t why_len)
 	return ret;
 }
 
-/* ---- holes -------------------------------------------------------------- */
+/* ---- holes ------------------------------------------------------- */
 
 static void holes_set(struct vhd_file *file, uint64_t first, uint64_t last,
 		      bool hole)
@@ -273,7 +273,30 @@ void vhd_file_scan_holes(struct vhd_file *file)
 	}
 }
 
-/* ---- worker threads' I/O ------------------------------------------------- */
+bool vhd_file_has_data(const struct vhd_file *file, uint64_t offset,
+		       uint64_t *length)
+{
+	off_t data = lseek(file->fd, (off_t)offset, SEEK_DATA);
+	off_t hole;
+
+	if (data < 0) {
+		/* ENXIO: a hole up to the end of the file. */
+		return errno != ENXIO;
+	}
+	if ((uint64_t)data > offset) {
+		if ((uint64_t)data - offset < *length) {
+			*length = (uint64_t)data - offset;
+		}
+		return false;
+	}
+	hole = lseek(file->fd, (off_t)offset, SEEK_HOLE);
+	if (hole > data && (uint64_t)hole - offset < *length) {
+		*length = (uint64_t)hole - offset;
+	}
+	return true;
+}
+
+/* ---- worker threads' I/O ----------------------------------------- */
 
 static int file_fault(struct vhd_file *file, enum vhd_tap_step step,
 		      uint64_t offset, uint64_t len)

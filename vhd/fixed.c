@@ -105,13 +105,18 @@ static void fixed_info(const struct vhd_disk *disk, struct vhd_info *info)
 	}
 }
 
+static bool fixed_mapped(const struct vhd_disk *disk, uint64_t offset,
+			 uint64_t *length)
+{
+	return vhd_file_has_data(disk->file, offset, length);
+}
+
 static void fixed_close(struct vhd_disk *disk)
 {
 	vhd_file_unref(disk->file);
 }
 
-/* ---- growth ----------------------------------------------------------------
- */
+/* ---- growth ------------------------------------------------------ */
 
 static int write_zeroes(struct vhd_file *file, uint64_t from, uint64_t to)
 {
@@ -263,6 +268,7 @@ const struct vhd_format_ops vhd_fixed_ops = {
 	.name = "fixed",
 	.run = fixed_run,
 	.info = fixed_info,
+	.mapped = fixed_mapped,
 	.grow = fixed_grow,
 	.close = fixed_close,
 };

@@ -27,7 +27,7 @@ static int io_destructor(struct vhd_io *io)
 	return 0;
 }
 
-/* ---- running requests --------------------------------------------------- */
+/* ---- running requests -------------------------------------------- */
 
 static void io_run(struct vhd_req *req, int result)
 {
@@ -118,7 +118,7 @@ void vhd_io_post(struct vhd_req *req)
 	}
 }
 
-/* ---- submission ---------------------------------------------------------- */
+/* ---- submission -------------------------------------------------- */
 
 void vhd_io_queue(struct vhd_req *req)
 {
@@ -168,8 +168,7 @@ void vhd_io_kick(struct vhd_io *io)
 	}
 }
 
-/* ---- the watermark of dirty data ------------------------------------------
- */
+/* ---- the watermark of dirty data --------------------------------- */
 
 /* How often /proc/vmstat is read at most while the answer is no, ms. */
 #define DIRTY_LOOK_INTERVAL 20
@@ -239,8 +238,7 @@ bool vhd_io_dirty_ok(struct vhd_io *io, uint64_t length)
 	return true;
 }
 
-/* ---- creation -------------------------------------------------------------
- */
+/* ---- creation ---------------------------------------------------- */
 
 static int io_ring_init(struct vhd_io *io, unsigned depth)
 {

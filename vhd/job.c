@@ -60,8 +60,7 @@ static void job_notify(struct vhd_job *job)
 	} while (n < 0 && errno == EINTR);
 }
 
-/* ---- the pool --------------------------------------------------------------
- */
+/* ---- the pool ---------------------------------------------------- */
 
 /* Take the first job that may run. The lock is held. */
 static struct vhd_job *pool_take(void)
@@ -176,8 +175,7 @@ static int pool_queue(struct vhd_job *job)
 	return ret;
 }
 
-/* ---- the request -----------------------------------------------------------
- */
+/* ---- the request ------------------------------------------------- */
 
 struct job_state {
 	struct tevent_req *req;

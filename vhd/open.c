@@ -32,8 +32,7 @@ int vhd_recv_result(struct tevent_req *req, const char *why,
 	return (int)error;
 }
 
-/* ---- the footer
- * -------------------------------------------------------------- */
+/* ---- the footer -------------------------------------------------- */
 
 /* There is no footer at the end: say what the file is instead, if it shows. */
 static void describe_stranger(struct vhd_file *file, uint64_t size, char *why,
@@ -94,8 +93,7 @@ int vhd_read_footer(struct vhd_file *file, struct vhd_footer *footer,
 	return ret;
 }
 
-/* ---- the worker
- * --------------------------------------------------------------- */
+/* ---- the worker -------------------------------------------------- */
 
 struct open_work {
 	int fd;
@@ -280,8 +278,7 @@ static struct tevent_req *open_job_send(TALLOC_CTX *mem_ctx,
 	return vhd_job_send(mem_ctx, ev, &open_ops, work);
 }
 
-/* ---- open
- * ----------------------------------------------------------------------- */
+/* ---- open -------------------------------------------------------- */
 
 struct open_state {
 	struct vhd_disk *disk;
@@ -357,8 +354,7 @@ int vhd_open_recv(struct tevent_req *req, TALLOC_CTX *mem_ctx,
 	return ret;
 }
 
-/* ---- probe
- * ---------------------------------------------------------------------- */
+/* ---- probe ------------------------------------------------------- */
 
 static void probe_done(struct tevent_req *subreq)
 {

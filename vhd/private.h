@@ -27,7 +27,7 @@
  * other values are 0 or an errno. */
 #define VHD_PENDING (-1)
 
-/* ---- files (file.c) --------------------------------------------------- */
+/* ---- files (file.c) ---------------------------------------------- */
 
 /* How a read or a write may be tried on the lane itself. */
 enum vhd_inline {
@@ -81,6 +81,10 @@ void vhd_file_mark_hole(struct vhd_file *file, uint64_t offset,
 void vhd_file_recheck_holes(struct vhd_file *file, uint64_t offset,
 			    uint64_t length);
 
+/* Has the file data at @offset? *@length: how far the answer holds. */
+bool vhd_file_has_data(const struct vhd_file *file, uint64_t offset,
+		       uint64_t *length);
+
 /* Whole reads and writes for worker threads; continue short ones.
  * @return 0 or errno (EIO on end of file) */
 int vhd_file_pread(struct vhd_file *file, void *buf, size_t len,
@@ -96,7 +100,7 @@ void vhd_file_tap_fallocate(struct vhd_file *file, int mode, uint64_t offset,
 			    uint64_t length);
 int vhd_file_size(struct vhd_file *file, uint64_t *size, uint64_t *allocated);
 
-/* ---- the gate (gate.c) ------------------------------------------------- */
+/* ---- the gate (gate.c) ------------------------------------------- */
 
 #define VHD_GATE_SHARDS 8
 
@@ -125,7 +129,7 @@ void vhd_gate_destroy(struct vhd_gate *gate);
 int vhd_gate_enter(struct vhd_req *req, bool exclusive);
 void vhd_gate_leave(struct vhd_req *req);
 
-/* ---- disks and formats ------------------------------------------------- */
+/* ---- disks and formats ------------------------------------------- */
 
 /*
  * A format. Stack-like: a format's run() may hand parts to another disk's
@@ -142,6 +146,9 @@ struct vhd_format_ops {
 	int (*run)(struct vhd_req *req, int result);
 	/* Any thread. Everything but type and size. */
 	void (*info)(const struct vhd_disk *disk, struct vhd_info *info);
+	/* Any thread; vhd_disk_mapped() within the disk. */
+	bool (*mapped)(const struct vhd_disk *disk, uint64_t offset,
+		       uint64_t *length);
 	/*
 	 * Worker thread. Make room for @new_size; lanes go on using what is
 	 * below the old size. The main thread then publishes the new size
@@ -197,7 +204,7 @@ int vhd_read_footer(struct vhd_file *file, struct vhd_footer *footer,
 		    size_t *footer_len, uint64_t *file_size, char *why,
 		    size_t why_len);
 
-/* ---- requests ---------------------------------------------------------- */
+/* ---- requests ---------------------------------------------------- */
 
 /* Where in the caller's iovec a transfer stands. */
 struct vhd_cursor {
@@ -238,8 +245,9 @@ struct vhd_state {
 
 	/* Of dynamic.c: where it stands, and its step's own data. */
 	struct {
-		uint64_t at, seg;	 /* done so far; being done, bytes */
-		struct vhd_disk *disk;	 /* whose metadata the step is about */
+		uint64_t at, seg; /* done so far; being done, bytes */
+		const struct vhd_disk
+			*disk;		 /* whose metadata the step is about */
 		struct vhd_cursor saved; /* while metadata are transferred */
 		struct iovec iov;	 /* of metadata */
 		struct vhd_bitmap *bitmap; /* loaded, new or written */
@@ -268,7 +276,7 @@ void vhd_cursor_zero(struct vhd_cursor *cursor, uint64_t len);
 /* Complete a request that had returned VHD_PENDING. On its lane. */
 void vhd_finish(struct vhd_req *req, int error);
 
-/* ---- transfers (transfer.c) -------------------------------------------- */
+/* ---- transfers (transfer.c) -------------------------------------- */
 
 /* Read into / write from the cursor, which is advanced. */
 int vhd_transfer(struct vhd_req *req, struct vhd_file *file, bool write,
@@ -285,7 +293,7 @@ void vhd_transfer_prepare(struct vhd_req *req, struct io_uring_sqe *sqe);
 /* The errno that a request may end with (vhd.h) for a system call's. */
 int vhd_map_error(int error);
 
-/* ---- lanes (io.c) ------------------------------------------------------ */
+/* ---- lanes (io.c) ------------------------------------------------ */
 
 struct vhd_io {
 	struct io_uring ring;
@@ -318,7 +326,7 @@ void vhd_io_post(struct vhd_req *req);
 /* Is a buffered write of @length expected not to be throttled? */
 bool vhd_io_dirty_ok(struct vhd_io *io, uint64_t length);
 
-/* ---- compare and write (caw.c) ----------------------------------------- */
+/* ---- compare and write (caw.c) ----------------------------------- */
 
 int vhd_caw_run(struct vhd_req *req, int result);
 void vhd_caw_done(struct vhd_req *req);
@@ -327,7 +335,7 @@ void vhd_caw_done(struct vhd_req *req);
 int vhd_recv_result(struct tevent_req *req, const char *why,
 		    TALLOC_CTX *mem_ctx, char **message);
 
-/* ---- messages ----------------------------------------------------------- */
+/* ---- messages ---------------------------------------------------- */
 
 void vhd_log(int level, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));

@@ -116,8 +116,7 @@ static void request_dirties(struct vhd_disk *disk)
 	}
 }
 
-/* ---- flush ----------------------------------------------------------------
- */
+/* ---- flush ------------------------------------------------------- */
 
 static int flush_run(struct vhd_req *req, int result)
 {
@@ -156,8 +155,7 @@ static int flush_run(struct vhd_req *req, int result)
 	return result;
 }
 
-/* ---- in and out ------------------------------------------------------------
- */
+/* ---- in and out -------------------------------------------------- */
 
 /* Bookkeeping at the end of a request, before the caller hears of it. */
 static void request_end(struct vhd_req *req, int error)

@@ -27,7 +27,7 @@
 /* The source of zeroes. */
 static uint8_t zeroes[256 * 1024];
 
-/* ---- the cursor ---------------------------------------------------------- */
+/* ---- the cursor -------------------------------------------------- */
 
 void vhd_cursor_advance(struct vhd_cursor *cursor, uint64_t n)
 {
@@ -127,8 +127,7 @@ void vhd_cursor_zero(struct vhd_cursor *cursor, uint64_t len)
 	}
 }
 
-/* ---- inline ---------------------------------------------------------------
- */
+/* ---- inline ------------------------------------------------------ */
 
 /* Iovecs for the next part: the caller's own when they fit exactly. */
 static int transfer_iov(struct vhd_req *req, struct iovec *slice, int max,
@@ -271,8 +270,7 @@ static int write_inline(struct vhd_req *req)
 	return 0;
 }
 
-/* ---- the ring ---------------------------------------------------------------
- */
+/* ---- the ring ---------------------------------------------------- */
 
 int vhd_transfer(struct vhd_req *req, struct vhd_file *file, bool write,
 		 uint64_t file_offset, uint64_t length)

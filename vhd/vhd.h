@@ -66,7 +66,7 @@ struct vhd_info {
 	uint8_t parent_id[16]; /* and its unique id */
 };
 
-/* ---- lanes ---------------------------------------------------------- */
+/* ---- lanes ------------------------------------------------------- */
 
 /*
  * Create the I/O context of the calling lane. Completions are delivered from
@@ -144,7 +144,7 @@ bool vhd_submit(struct vhd_io *io, struct vhd_disk *disk, struct vhd_req *req);
  */
 void vhd_io_kick(struct vhd_io *io);
 
-/* ---- disks: main thread --------------------------------------------- */
+/* ---- disks: main thread ------------------------------------------ */
 
 #define VHD_OPEN_READONLY 0x1u /* as a parent, or for a check */
 
@@ -191,6 +191,16 @@ void vhd_close(struct vhd_disk *disk);
 /* Size and kind. Any thread. */
 void vhd_disk_info(const struct vhd_disk *disk, struct vhd_info *info);
 uint64_t vhd_disk_size(const struct vhd_disk *disk);
+
+/*
+ * Is there data at @offset, or a hole that reads as zeroes? Any thread; asks
+ * the file system, does no I/O of its own. What is not known counts as data.
+ * @param length  in: how far to look; out: how far the answer holds, at least
+ *                one sector
+ * @return false when the range is deallocated
+ */
+bool vhd_disk_mapped(const struct vhd_disk *disk, uint64_t offset,
+		     uint64_t *length);
 
 /* Read what a file is without opening it for service and without a lock. */
 struct tevent_req *vhd_probe_send(TALLOC_CTX *mem_ctx,
@@ -248,7 +258,7 @@ struct tevent_req *vhd_grow_send(TALLOC_CTX *mem_ctx, struct tevent_context *ev,
 				 struct vhd_disk *disk, uint64_t additional);
 int vhd_grow_recv(struct tevent_req *req, TALLOC_CTX *mem_ctx, char **message);
 
-/* ---- checking --------------------------------------------------------- */
+/* ---- checking ---------------------------------------------------- */
 
 /* Mend what can be mended without guessing: a footer or its copy from the
  * other; space that belongs to no block is given back. */

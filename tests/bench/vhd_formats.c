@@ -62,8 +62,7 @@ static char *path_of(const char *name)
 			       name);
 }
 
-/* ---- disks
- * ------------------------------------------------------------------- */
+/* ---- disks ------------------------------------------------------- */
 
 static int open_file(const char *name, int flags)
 {
@@ -123,8 +122,7 @@ static struct vhd_disk *child_of(const char *name, const char *parent,
 	return child;
 }
 
-/* ---- requests
- * ------------------------------------------------------------------ */
+/* ---- requests ---------------------------------------------------- */
 
 static void done(struct vhd_req *req)
 {
@@ -187,8 +185,7 @@ static void run_raw(int fd, unsigned work, uint8_t *buf)
 	}
 }
 
-/* ---- figures
- * --------------------------------------------------------------------- */
+/* ---- figures ----------------------------------------------------- */
 
 static double seconds(void)
 {

@@ -54,8 +54,7 @@ static void fill(uint8_t *sector, uint32_t number, uint32_t version)
 	}
 }
 
-/* ---- the workload
- * ------------------------------------------------------------------- */
+/* ---- the workload ------------------------------------------------ */
 
 static void plan(struct run *run, unsigned i, uint32_t *random)
 {
@@ -171,8 +170,7 @@ static void record(struct run *run, uint32_t seed)
 	vhd_close(disk);
 }
 
-/* ---- what may be there
- * ------------------------------------------------------------------ */
+/* ---- what may be there ------------------------------------------- */
 
 static bool holds(const uint8_t *sector, uint32_t number, uint32_t version,
 		  uint8_t base)
@@ -228,9 +226,7 @@ static bool allowed(const struct run *run, const uint8_t *sector,
 	return holds(sector, number, 0, base);
 }
 
-/* ---- the check
- * ------------------------------------------------------------------------------
- */
+/* ---- the check --------------------------------------------------- */
 
 static struct vhd_disk *open_crashed(struct run *run, int fd)
 {
@@ -396,9 +392,7 @@ static void test_crash_differencing(void **state)
 	crash_everywhere(*state, VHD_TYPE_DIFFERENCING, false, 0x77, 4);
 }
 
-/* ---- failing steps
- * ----------------------------------------------------------------------------
- */
+/* ---- failing steps ----------------------------------------------- */
 
 /*
  * Each step of the workload fails once, in turn: the request that needed it

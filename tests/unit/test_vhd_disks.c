@@ -26,8 +26,7 @@ static void assert_says(struct vt *vt, const char *what)
 	}
 }
 
-/* ---- creation
- * ----------------------------------------------------------------- */
+/* ---- creation ---------------------------------------------------- */
 
 static void test_sparse_and_written_out(void **state)
 {
@@ -172,8 +171,7 @@ static void test_cancel(void **state)
 	assert_says(vt, "not a VHD");
 }
 
-/* ---- no space
- * ----------------------------------------------------------------------- */
+/* ---- no space ---------------------------------------------------- */
 
 /* In a child with a small tmpfs of its own. @return its exit status */
 static int in_small_volume(struct vt *vt, int (*test)(struct vt *vt))
@@ -286,9 +284,7 @@ static void test_file_size_limit(void **state)
 	vhd_close(disk);
 }
 
-/* ---- locks
- * ----------------------------------------------------------------------------
- */
+/* ---- locks ------------------------------------------------------- */
 
 static void test_locks(void **state)
 {
@@ -316,8 +312,7 @@ static void test_locks(void **state)
 	vhd_close(third);
 }
 
-/* ---- refusals
- * ------------------------------------------------------------------------- */
+/* ---- refusals ---------------------------------------------------- */
 
 static int open_fd(struct vt *vt, int fd, uint32_t flags)
 {
@@ -436,9 +431,7 @@ static void test_old_footer(void **state)
 	vhd_close(disk);
 }
 
-/* ---- growth
- * ----------------------------------------------------------------------------
- */
+/* ---- growth ------------------------------------------------------ */
 
 static void grow(struct vt *vt, bool sparse)
 {

@@ -28,8 +28,7 @@ static void on_all(void **state,
 	}
 }
 
-/* ---- round trips
- * -------------------------------------------------------------- */
+/* ---- round trips ------------------------------------------------- */
 
 static void expect(struct vt *vt, struct vhd_disk *disk, uint64_t offset,
 		   const void *data, uint64_t len)
@@ -183,8 +182,7 @@ static void test_many_iovecs(void **state)
 	on_all(state, many_iovecs);
 }
 
-/* ---- zero and discard
- * ----------------------------------------------------------- */
+/* ---- zero and discard -------------------------------------------- */
 
 static void zeroing(struct vt *vt, struct vhd_disk *disk)
 {
@@ -239,8 +237,53 @@ static void test_discard_frees(void **state)
 	vhd_close(disk);
 }
 
-/* ---- bounds
- * --------------------------------------------------------------------- */
+/* What was discarded or never written is told as deallocated, what was
+ * written as data. */
+static void test_mapped(void **state)
+{
+	struct vt *vt = *state;
+	/* sparse, dynamic, dynamic of small blocks */
+	static const unsigned kinds[] = {1, 3, 4};
+	struct vhd_disk *disk;
+	uint64_t length;
+	size_t i;
+
+	for (i = 0; i < 3; i++) {
+		disk = vt_kind(vt, kinds[i], SIZE);
+		length = SIZE;
+		assert_false(vhd_disk_mapped(disk, 0, &length));
+		assert_true(length >= 512 * 1024);
+		vt_pattern(big, 2 * MiB, 1);
+		assert_int_equal(vt_rw(vt, disk, VHD_WRITE, 0, 4 * MiB, big,
+				       2 * MiB),
+				 0);
+		length = SIZE;
+		assert_true(vhd_disk_mapped(disk, 5 * MiB, &length));
+		assert_in_range(length, 512 * 1024, 1 * MiB);
+		assert_int_equal(vt_rw(vt, disk, VHD_DISCARD, 0, 4 * MiB, NULL,
+				       1 * MiB),
+				 0);
+		length = SIZE;
+		assert_false(vhd_disk_mapped(disk, 4 * MiB, &length));
+		assert_in_range(length, 512 * 1024, 1 * MiB);
+		length = 8192;
+		assert_true(vhd_disk_mapped(disk, 5 * MiB, &length));
+		assert_int_equal(length, 8192);
+		length = SIZE;
+		assert_false(vhd_disk_mapped(disk, 8 * MiB, &length));
+		length = SIZE;
+		vhd_disk_mapped(disk, SIZE - 512, &length);
+		assert_int_equal(length, 512);
+		vhd_close(disk);
+	}
+	disk = vhd_open_ram(vt->mem, SIZE);
+	length = 4 * SIZE;
+	assert_true(vhd_disk_mapped(disk, 0, &length));
+	assert_int_equal(length, SIZE);
+	vhd_close(disk);
+}
+
+/* ---- bounds ------------------------------------------------------ */
 
 struct bad {
 	enum vhd_op op;
@@ -339,8 +382,7 @@ static void test_iovec_bounds(void **state)
 	on_all(state, iovec_bounds);
 }
 
-/* ---- compare and write
- * ------------------------------------------------------------ */
+/* ---- compare and write ------------------------------------------- */
 
 static void compare_and_write(struct vt *vt, struct vhd_disk *disk)
 {
@@ -381,8 +423,7 @@ static void test_compare_and_write(void **state)
 	on_all(state, compare_and_write);
 }
 
-/* ---- many at once
- * ------------------------------------------------------------------ */
+/* ---- many at once ------------------------------------------------ */
 
 enum { BATCH = 500 };
 
@@ -481,8 +522,7 @@ static void test_caw_queue(void **state)
 	on_all(state, caw_queue);
 }
 
-/* ---- trouble
- * ------------------------------------------------------------------------ */
+/* ---- trouble ----------------------------------------------------- */
 
 static char logged[512];
 
@@ -545,6 +585,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_zeroing, vt_setup,
 						vt_teardown),
 		cmocka_unit_test_setup_teardown(test_discard_frees, vt_setup,
+						vt_teardown),
+		cmocka_unit_test_setup_teardown(test_mapped, vt_setup,
 						vt_teardown),
 		cmocka_unit_test_setup_teardown(test_bounds, vt_setup,
 						vt_teardown),

@@ -87,8 +87,7 @@ static int lane_rw(struct vhd_io *io, struct tevent_context *ev,
 	return vt_run(io, ev, lane->disk, &req);
 }
 
-/* ---- each its own sectors, interleaved
- * -------------------------------------------- */
+/* ---- each its own sectors, interleaved --------------------------- */
 
 enum { ROUNDS = 300 };
 
@@ -150,8 +149,7 @@ static void test_apart(void **state)
 	on_all(state, apart);
 }
 
-/* ---- a lock-free counter on one sector
- * ---------------------------------------------- */
+/* ---- a lock-free counter on one sector --------------------------- */
 
 enum { INCREMENTS = 100 };
 
@@ -207,8 +205,7 @@ static void test_count(void **state)
 	on_all(state, count);
 }
 
-/* ---- compare-and-write against plain writes
- * ------------------------------------------ */
+/* ---- compare-and-write against plain writes ---------------------- */
 
 #define AREA 16384
 
@@ -297,8 +294,7 @@ static void test_mixture(void **state)
 	vhd_close(disk);
 }
 
-/* ---- many at once from one lane, beside compare-and-writes
- * ----------------------------- */
+/* ---- many at once from one lane, beside compare-and-writes ------- */
 
 enum { FLIGHT = 64 };
 

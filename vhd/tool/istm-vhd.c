@@ -93,8 +93,7 @@ static const char *type_name(enum vhd_type type)
 	}
 }
 
-/* ---- opening
- * ------------------------------------------------------------------ */
+/* ---- opening ----------------------------------------------------- */
 
 static int probe(const char *name, struct vhd_info *info)
 {
@@ -174,8 +173,7 @@ static int open_disk(const char *name, bool readonly, unsigned depth,
 	return ret == 0 ? 0 : fail(name, message, ret);
 }
 
-/* ---- info
- * ------------------------------------------------------------------------ */
+/* ---- info -------------------------------------------------------- */
 
 static void print_id(const char *label, const uint8_t id[16])
 {
@@ -212,8 +210,7 @@ static int info_main(const char *name)
 	return 0;
 }
 
-/* ---- create
- * ---------------------------------------------------------------------- */
+/* ---- create ------------------------------------------------------ */
 
 static int create(const char *name, const struct vhd_create_params *params)
 {
@@ -287,8 +284,7 @@ static int create_main(const char *name, const char *size,
 	return create(name, &params);
 }
 
-/* ---- check
- * ------------------------------------------------------------------------- */
+/* ---- check ------------------------------------------------------- */
 
 static int check_main(const char *name, bool repair)
 {
@@ -317,8 +313,7 @@ static int check_main(const char *name, bool repair)
 	return check.errors != 0 || check.mended < check.mendable ? DAMAGED : 0;
 }
 
-/* ---- convert
- * ------------------------------------------------------------------------ */
+/* ---- convert ----------------------------------------------------- */
 
 static void io_done(struct vhd_req *req)
 {
@@ -407,8 +402,7 @@ static int convert_main(const char *from_name, const char *to_name,
 	return ret;
 }
 
-/* ---- the command line
- * ------------------------------------------------------------------ */
+/* ---- the command line -------------------------------------------- */
 
 static bool parse_options(int argc, char **argv, struct options *options)
 {
