@@ -341,7 +341,7 @@ bool iscsi_lane_tick(struct lane *lane)
 
 	list_for_each_safe(pos, n, &lane->conns)
 		conn_tick(list_entry(pos, struct iscsi_conn, lane_link), now);
-	return !list_empty(&lane->conns);
+	return iscsi_listeners_tick(lane) || !list_empty(&lane->conns);
 }
 
 void iscsi_lane_close_all(struct lane *lane)

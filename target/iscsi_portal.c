@@ -25,6 +25,7 @@ struct listener {
 	int fd;
 	uint16_t tag;
 	bool complained;
+	bool resting; /* not watched until the next tick */
 };
 
 static void refuse(struct listener *l, int fd,
@@ -61,6 +62,35 @@ static void accepted(struct listener *l, int fd, struct sockaddr_storage *peer)
 	iscsi_conn_assign(l->lane->server, fd, peer, &local, l->tag);
 }
 
+/* Out of descriptors or memory: what waits to be accepted would be reported
+ * again and again, so look away for a second. */
+static void rest(struct listener *l, int error)
+{
+	if (!l->complained)
+		iscsi_log(l->lane->server, ISCSI_LOG_ERROR,
+			  "accepting iSCSI connections: %s", strerror(error));
+	l->complained = true;
+	l->resting = true;
+	epoll_ctl(l->lane->epfd, EPOLL_CTL_DEL, l->fd, NULL);
+	lane_need_tick(l->lane);
+}
+
+/* Once a second while a listener rests. @return whether one still does */
+bool iscsi_listeners_tick(struct lane *lane)
+{
+	struct list_head *pos;
+	bool resting = false;
+
+	list_for_each (pos, &lane->listeners) {
+		struct listener *l = list_entry(pos, struct listener, link);
+
+		if (l->resting)
+			l->resting = lane_watch_level(lane, l->fd, &l->lfd);
+		resting |= l->resting;
+	}
+	return resting;
+}
+
 static void listener_ready(struct lane_fd *lfd, uint32_t events)
 {
 	struct listener *l = list_entry(lfd, struct listener, lfd);
@@ -77,12 +107,8 @@ static void listener_ready(struct lane_fd *lfd, uint32_t events)
 			/* EINVAL: shut down by iscsi_portal_remove(), whose
 			 * message is on its way. */
 			if (errno != EAGAIN && errno != EINVAL &&
-			    errno != ECONNABORTED && !l->complained) {
-				l->complained = true;
-				iscsi_log(l->lane->server, ISCSI_LOG_ERROR,
-					  "accepting iSCSI connections: %s",
-					  strerror(errno));
-			}
+			    errno != ECONNABORTED)
+				rest(l, errno);
 			return;
 		}
 		accepted(l, fd, &peer);

@@ -117,6 +117,7 @@ struct iscsi_portal {
 };
 
 void iscsi_listeners_close(struct lane *lane);
+bool iscsi_listeners_tick(struct lane *lane);
 
 /* ---- the server -------------------------------------------------------- */
 

@@ -4,6 +4,8 @@
  * 7143 4.2, 4.4, 6.3.5, 11.5, 11.9, 11.14, 11.17). */
 #include "target_iscsi_bench.h"
 
+#include <sys/resource.h>
+
 #define WRITE10 0x2a
 #define READ10	0x28
 
@@ -695,6 +697,42 @@ static void test_silence(void **state)
 	bench_stop(other);
 }
 
+/* No descriptors for more connections: those that are there go on, and when
+ * there are some again, so do the others. */
+static void test_out_of_descriptors(void **state)
+{
+	struct peer *p = peer_new(b, ""), *q;
+	struct rlimit limit, none;
+	int fd, last;
+
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	q = calloc(1, sizeof(*q));
+	assert_non_null(q);
+	*q = *p;
+	q->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	last = dup(0);
+	assert_true(last >= 0);
+	close(last);
+	none = limit;
+	none.rlim_cur = (rlim_t)last;
+	bench_warnings();
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	fd = connect(q->fd, (struct sockaddr *)&b->addr, sizeof(b->addr));
+	peer_works(p);
+	peer_works(p);
+	while (bench_warnings() == 0) {
+		peer_works(p);
+	}
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	assert_int_equal(fd, 0);
+	q->isid[5] = 3;
+	q->tsih = 0;
+	peer_login(q, "");
+	peer_ready(q);
+	peer_close(p);
+	peer_close(q);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -718,6 +756,7 @@ int main(void)
 		cmocka_unit_test(test_unit_removed),
 		cmocka_unit_test(test_session_list),
 		cmocka_unit_test(test_silence),
+		cmocka_unit_test(test_out_of_descriptors),
 		cmocka_unit_test(test_stop_under_load),
 	};
 
