@@ -45,15 +45,20 @@ static bool resolve(struct admin_entry *e)
 	const char *name = e->name;
 	const char *domain = NULL, *account = NULL;
 	enum lsa_SidType type = SID_NAME_UNKNOWN;
+	int flags = LOOKUP_NAME_ALL;
 	TALLOC_CTX *frame;
+	size_t marks;
 
 	if (string_to_sid(&e->sid, name)) {
 		return true;
 	}
-	/* smb.conf's marks of groups: @, + and & */
-	name += strspn(name, "@+&");
+	/* smb.conf's marks of groups */
+	marks = strspn(name, "@+&");
+	if (marks > 0) {
+		flags |= LOOKUP_NAME_GROUP;
+	}
 	frame = auth_frame();
-	e->resolved = lookup_name_smbconf(frame, name, LOOKUP_NAME_ALL, &domain,
+	e->resolved = lookup_name_smbconf(frame, name + marks, flags, &domain,
 					  &account, &e->sid, &type);
 	talloc_free(frame);
 	return e->resolved;

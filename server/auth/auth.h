@@ -31,7 +31,7 @@ struct tevent_context *auth_event_context(void);
 /* Send log_msg() to Samba's log, by its levels, under this program's name. */
 void auth_log_init(const char *program, bool to_stdout);
 
-/* Read smb.conf again. On a mistake in it the old settings stay. */
+/* Read smb.conf again. Where it is not there, the old settings stay. */
 bool auth_config_reload(void);
 
 /*

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* What Samba's libraries need of a process: scratch memory, event loop, log. */
+#include <errno.h>
+#include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 #include <talloc.h>
 #include <util/debug.h>
 
@@ -50,9 +53,14 @@ bool auth_config_reload(void)
 {
 	const char *file = get_dyn_CONFIGFILE();
 
+	/* Samba forgets the old settings before it opens the file. */
+	if (access(file, R_OK) != 0) {
+		log_msg(LOG_ERROR, "%s: %s; the settings stay", file,
+			strerror(errno));
+		return false;
+	}
 	if (!lp_load_global(file)) {
-		log_msg(LOG_ERROR, "%s cannot be read again, settings stay",
-			file);
+		log_msg(LOG_ERROR, "%s cannot be read as a whole", file);
 		return false;
 	}
 	reopen_logs();
