@@ -139,11 +139,29 @@ struct unlisten {
 	int fd;
 };
 
-static void listener_free(struct listener *l)
+static void listener_closed(struct lane_fd *lfd, uint32_t events)
+{
+}
+
+/* The kernel may have reported it in this very pass (it was shut down), so
+ * that its memory stays to the end of it. */
+static void listener_close(struct listener *l)
 {
 	list_del(&l->link);
 	close(l->fd);
-	free(l);
+	l->lfd.ready = listener_closed;
+	list_add_tail(&l->link, &l->lane->closed);
+}
+
+void iscsi_listeners_reap(struct lane *lane)
+{
+	while (!list_empty(&lane->closed)) {
+		struct listener *l =
+			list_entry(lane->closed.next, struct listener, link);
+
+		list_del(&l->link);
+		free(l);
+	}
 }
 
 static void lane_got_unlisten(struct msg *msg, void *receiver)
@@ -157,7 +175,7 @@ static void lane_got_unlisten(struct msg *msg, void *receiver)
 		struct listener *l = list_entry(pos, struct listener, link);
 
 		if (l->fd == u->fd)
-			listener_free(l);
+			listener_close(l);
 	}
 	free(u);
 }
@@ -165,8 +183,8 @@ static void lane_got_unlisten(struct msg *msg, void *receiver)
 void iscsi_listeners_close(struct lane *lane)
 {
 	while (!list_empty(&lane->listeners))
-		listener_free(list_entry(lane->listeners.next, struct listener,
-					 link));
+		listener_close(list_entry(lane->listeners.next, struct listener,
+					  link));
 }
 
 /* ---- main thread ------------------------------------------------------------

@@ -118,6 +118,7 @@ struct iscsi_portal {
 
 void iscsi_listeners_close(struct lane *lane);
 bool iscsi_listeners_tick(struct lane *lane);
+void iscsi_listeners_reap(struct lane *lane);
 
 /* ---- the server -------------------------------------------------------- */
 

@@ -82,6 +82,7 @@ static void lane_wait(struct lane *lane)
 
 		lfd->ready(lfd, events[i].events);
 	}
+	iscsi_listeners_reap(lane);
 	if (lane->ticking && lane->ticked != lane_now()) {
 		lane->ticked = lane_now();
 		lane->ticking = iscsi_lane_tick(lane);
@@ -192,6 +193,7 @@ int lane_start(struct lane *lane, struct iscsi_server *server, unsigned index)
 	list_init(&lane->sessions);
 	list_init(&lane->drains);
 	list_init(&lane->listeners);
+	list_init(&lane->closed);
 	iscsi_lane_init_pools(lane);
 	buf_pool_init(&lane->bufs);
 

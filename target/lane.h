@@ -69,6 +69,7 @@ struct lane {
 	struct list_head sessions; /* iscsi_session.lane_link */
 	struct list_head drains;   /* iscsi_drain_node.link */
 	struct list_head listeners;
+	struct list_head closed; /* listeners, to be freed after the pass */
 
 	struct pool tasks, outs;
 	struct buf_pool bufs;
