@@ -90,25 +90,26 @@ static int open_regular(const struct location *location, int flags,
 	return fd;
 }
 
+/* @reason may be a child of the disk that is given up here. */
 static void disk_open_fail(struct tevent_req *req, int error, const char *what,
 			   const char *reason)
 {
 	struct disk_open_state *state =
 		tevent_req_data(req, struct disk_open_state);
 	struct disk_entry *entry = state->entry;
+	HRESULT hr =
+		model_refuse(hresult_from_errno(error), "disk %u: %s: %s%s: %s",
+			     (unsigned)entry->d.index, entry->d.path, what,
+			     state->parent_location == NULL
+				     ? ""
+				     : state->parent_location->client,
+			     reason != NULL ? reason : strerror(error));
 
 	if (state->top != NULL) {
 		vhd_close(state->top);
 		state->top = NULL;
 	}
-	tevent_req_error(
-		req, HRES_ERROR_V(model_refuse(
-			     hresult_from_errno(error), "disk %u: %s: %s%s: %s",
-			     (unsigned)entry->d.index, entry->d.path, what,
-			     state->parent_location == NULL
-				     ? ""
-				     : state->parent_location->client,
-			     reason != NULL ? reason : strerror(error))));
+	tevent_req_error(req, HRES_ERROR_V(hr));
 }
 
 static void disk_opened(struct tevent_req *subreq);
