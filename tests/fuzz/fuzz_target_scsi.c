@@ -39,6 +39,12 @@ uint64_t vhd_disk_size(const struct vhd_disk *disk)
 	return sizeof(disk->data);
 }
 
+bool vhd_disk_mapped(const struct vhd_disk *d, uint64_t offset,
+		     uint64_t *length)
+{
+	return offset < sizeof(d->data) / 2;
+}
+
 static void check(bool what)
 {
 	if (!what) {

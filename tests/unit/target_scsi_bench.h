@@ -36,6 +36,7 @@ struct vhd_disk {
 	int fail_op;	/* only of this operation; -1: of any */
 	unsigned later; /* finish requests in bench_settle() */
 	struct vhd_req *pending;
+	uint64_t hole;	   /* offset, or 0: none */
 	bool shared;	   /* by threads: nothing is counted */
 	unsigned count[6]; /* requests by operation */
 	uint32_t flags;	   /* of the last request */
@@ -44,6 +45,19 @@ struct vhd_disk {
 uint64_t vhd_disk_size(const struct vhd_disk *disk)
 {
 	return disk->size;
+}
+
+/* Blocks up to the hole have data, those from there on have none. */
+bool vhd_disk_mapped(const struct vhd_disk *disk, uint64_t offset,
+		     uint64_t *length)
+{
+	if (disk->hole == 0 || offset >= disk->hole) {
+		return disk->hole == 0;
+	}
+	if (*length > disk->hole - offset) {
+		*length = disk->hole - offset;
+	}
+	return true;
 }
 
 static void bench_copy(const struct vhd_req *req, size_t skip, uint8_t *flat,

@@ -761,6 +761,16 @@ static void lba_status(void **state)
 	assert_int_equal(get_be32(b->in), 20);
 	assert_int_equal(get_be64(b->in + 8), 100);
 	assert_int_equal(get_be32(b->in + 16), BENCH_BLOCKS - 100);
+	assert_int_equal(b->in[20], 0); /* mapped */
+	b->disk.hole = 200 * 512;
+	assert_good(bench_cdb(b, cdb, 16));
+	assert_int_equal(get_be32(b->in + 16), 100);
+	assert_int_equal(b->in[20], 0);
+	put_be64(cdb + 2, 200);
+	assert_good(bench_cdb(b, cdb, 16));
+	assert_int_equal(get_be64(b->in + 8), 200);
+	assert_int_equal(get_be32(b->in + 16), BENCH_BLOCKS - 200);
+	assert_int_equal(b->in[20], 1); /* deallocated */
 	put_be64(cdb + 2, BENCH_BLOCKS);
 	assert_sense(b, bench_cdb(b, cdb, 16), LBA_OUT_OF_RANGE);
 	put_be64(cdb + 2, UINT64_MAX);
