@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "model_helpers.h"
+#include "server/dcom/proxy.h"
 #include "server/istm/private.h"
 
 /* ---- the runtime
@@ -103,6 +104,48 @@ void dcom_call_finish(struct dcom_call *call, HRESULT result)
 {
 	call->finished = true;
 	call->result = result;
+}
+
+struct tevent_context *dcom_runtime_ev(const struct dcom_runtime *runtime)
+{
+	return NULL;
+}
+
+/* Nobody registers for notifications here. */
+HRESULT dcom_proxy_create(TALLOC_CTX *mem_ctx, struct dcom_call *call,
+			  const struct MInterfacePointer *mip,
+			  const struct com_interface *interface,
+			  struct dcom_proxy **proxy)
+{
+	abort();
+}
+
+bool dcom_proxy_same(const struct dcom_proxy *a, const struct dcom_proxy *b)
+{
+	abort();
+}
+
+void dcom_proxy_merge(struct dcom_proxy *proxy, struct dcom_proxy *other)
+{
+	abort();
+}
+
+const char *dcom_proxy_name(const struct dcom_proxy *proxy)
+{
+	abort();
+}
+
+struct tevent_req *dcom_proxy_call_send(TALLOC_CTX *mem_ctx,
+					struct tevent_context *ev,
+					struct dcom_proxy *proxy,
+					uint32_t opnum, void *r)
+{
+	abort();
+}
+
+HRESULT dcom_proxy_call_recv(struct tevent_req *req)
+{
+	abort();
 }
 
 /* ---- the provider
