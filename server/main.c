@@ -104,6 +104,8 @@ static void prepare_process(void)
 
 	umask(0077);
 	signal(SIGPIPE, SIG_IGN);
+	/* A limit on file sizes is no space, not a signal (docs/vhd.md). */
+	signal(SIGXFSZ, SIG_IGN);
 	/* Clients, initiators and disks each take file descriptors. */
 	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 &&
 	    limit.rlim_cur < limit.rlim_max) {
