@@ -326,7 +326,7 @@ struct model_cluster_provider {
 	/* Node that owns a group; NULL: no such group. */
 	const char *(*owner)(void *private_data, TALLOC_CTX *,
 			     const char *group);
-	HRESULT (*rename)
+	HRESULT(*rename)
 	(void *private_data, const char *group, const char *name);
 	/* [MS-CMRP] state of a target or disk by its GUID. */
 	int32_t (*resource_state)(void *private_data, const struct GUID *guid);
