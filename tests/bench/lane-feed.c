@@ -175,19 +175,39 @@ static void answers(uint8_t *buffer)
 		}
 		if ((bhs[0] != OP_DATA_IN && bhs[0] != OP_SCSI_RSP) ||
 		    bhs[2] != 0 || bhs[3] != 0) {
-			/* A unit attention after login is not counted. */
-			if (bhs[0] == OP_SCSI_RSP && bhs[3] == 2 &&
-			    feed.cmd_sn < 2 * k->batch) {
-				fprintf(stderr, "lane-feed: unit attention\n");
-			} else {
-				fprintf(stderr,
-					"lane-feed: PDU %02x, status %02x\n",
-					bhs[0], bhs[3]);
-				exit(1);
-			}
+			fprintf(stderr, "lane-feed: PDU %02x, status %02x\n",
+				bhs[0], bhs[3]);
+			exit(1);
 		}
 		feed.stat_sn = get32(bhs + 24) + 1;
 		left--;
+	}
+}
+
+/* TEST UNIT READY, until no unit attention is left from the login. */
+static void clear_unit_attentions(void)
+{
+	uint8_t bhs[BHS + 4], sense[256], status = 2;
+	size_t extra = feed.kind->digests ? 4 : 0;
+
+	for (unsigned i = 0; i < 8 && status != 0; i++) {
+		uint32_t crc, len;
+
+		memset(bhs, 0, sizeof(bhs));
+		bhs[0] = OP_SCSI_CMD;
+		bhs[1] = FINAL;
+		put32(bhs + 24, feed.cmd_sn++);
+		put32(bhs + 28, feed.stat_sn);
+		crc = crc32c(bhs, BHS);
+		memcpy(bhs + BHS, &crc, 4);
+		write_all(bhs, BHS + extra);
+		read_all(bhs, BHS + extra);
+		len = pad4(get24(bhs + 5));
+		if (len > 0) {
+			read_all(sense, (len <= 250 ? len : 250) + extra);
+		}
+		status = bhs[3];
+		feed.stat_sn = get32(bhs + 24) + 1;
 	}
 }
 
@@ -209,6 +229,7 @@ static void *initiator(void *private_data)
 		die("connect");
 	}
 	login();
+	clear_unit_attentions();
 	for (unsigned i = 0; i < feed.batches; i++) {
 		uint8_t *p = out;
 
