@@ -25,7 +25,7 @@ class Session:
                  user=None, secret=None, header_digest=NONE):
         host, port = portal.rsplit(':', 1)
         self.sock = socket.create_connection((host.strip('[]'), int(port)),
-                                             timeout=10)
+                                             timeout=60)
         self.isid = isid
         self.tsih = 0
         self.cid = 1

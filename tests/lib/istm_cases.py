@@ -814,7 +814,7 @@ for _address in '192.0.2.254', 'none', '', None:
 
 def can_connect(port):
     try:
-        socket.create_connection((addresses('2'), port), 5).close()
+        socket.create_connection((addresses('2'), port), 30).close()
         return True
     except OSError:
         return False
