@@ -25,7 +25,7 @@ sys.path.insert(0, os.path.join(
     'librpc'))
 
 import istm  # noqa: E402
-from impacket.dcerpc.v5 import dcomrt  # noqa: E402
+from impacket.dcerpc.v5 import dcomrt, transport  # noqa: E402
 from impacket.dcerpc.v5.dcom.oaut import BSTR  # noqa: E402
 from impacket.dcerpc.v5.dcomrt import (  # noqa: E402
     DCOMConnection, INTERFACE, OBJREF, PMInterfacePointer)
@@ -45,6 +45,22 @@ class _DaemonTimer(threading.Timer):
 
 
 dcomrt.Timer = _DaemonTimer
+
+
+def _recv(self, forceRecv=0, count=0):
+    """impacket's own waits for ever where the server has gone."""
+    if not count:
+        return self.get_socket().recv(8192)
+    data = b''
+    while len(data) < count:
+        more = self.get_socket().recv(count - len(data))
+        if not more:
+            raise ConnectionError('the server closed the connection')
+        data += more
+    return data
+
+
+transport.TCPTransport.recv = _recv
 
 S_OK = 0
 S_FALSE = 1
