@@ -25,6 +25,7 @@ run: build
 # One part only: make check ARGS='vhd dcom', of what is built by make.
 check: build
 	@buildtools/deps test
+	@tests/guest/boot --prepare
 	@tests/run $(ARGS)
 
 # Everything, as CI does it.
