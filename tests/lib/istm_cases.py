@@ -1003,6 +1003,9 @@ case('IWTGeneral.CheckAccess', S_OK)
 case('IWTGeneral.AddLicense', E_NOTIMPL)
 case('IWTGeneral.IsSnapshotsSupported', S_FALSE)
 case('IWTGeneral.DVGetSnapshotSchedule', E_NOTIMPL)
+# With an interface pointer: istm_notify.
+case('IWTGeneral.RegisterNotification', E_POINTER, 'NULL', lCookie=1)
+case('IWTGeneral.UnregisterNotification', E_POINTER, 'NULL')
 for _everyday, _day, _start in (1, 0, 132000000000000000), (0, 6, 1), (
         0, 0, 0):
     case('IWTGeneral.DVSetSnapshotSchedule', S_OK, 'from %d' % _start,
