@@ -116,8 +116,7 @@ static void test_refused(void **state)
 		"C:\\a|b",
 		"C:\\a\"b",
 		"C:\\a\nb",
-		"C:\\a\x7f"
-		"b",
+		"C:\\a\177b",
 		"C:\\\xff\xfe.vhd",
 		"C:\\\xc0\xaf..\xc0\xaf",
 		"C:\\\xed\xa0\x80.vhd",
