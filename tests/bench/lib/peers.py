@@ -236,11 +236,16 @@ ISTGT_CONF = """
   FirstBurstLength 262144
   MaxBurstLength 1048576
   MaxRecvDataSegmentLength 262144
-  InitialR2T No
+  InitialR2T Yes
   ImmediateData Yes
   DataPDUInOrder Yes
   DataSequenceInOrder Yes
   ErrorRecoveryLevel 0
+[UnitControl]
+  AuthMethod None
+  AuthGroup None
+  Portal UC1 127.0.0.1:3264
+  Netmask 127.0.0.1
 [PortalGroup1]
   Portal DA1 {address}:{port}
 [InitiatorGroup1]
