@@ -25,7 +25,7 @@
 #include "tests/bench/wire.h"
 
 #define RX_BUFFER (1u << 20)
-#define MAX_IOV	  512
+#define MAX_IOV	  1024
 #define MAX_DSL	  262144 /* what we receive in one PDU */
 
 static struct {
