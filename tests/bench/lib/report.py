@@ -32,6 +32,11 @@ def summarize(row, runs):
                     key: round(median(a[key] / b[key] for a, b in pairs), 3)
                     for key in ("iops", "cpu_us", "p50", "p999")
                 } if pairs else None
+        pairs = [(run, run["same"]) for run in each if "same" in run]
+        if pairs:
+            entry["to_same"] = {
+                key: round(median(a[key] / b[key] for a, b in pairs), 3)
+                for key in ("iops", "cpu_us")}
         entry["runs"] = each
         result["peers"][peer] = entry
     return result
@@ -55,15 +60,13 @@ def floors(results):
                 value = ratios[key]
                 yield (row.key, what, value, floor,
                        value >= floor if least else value <= floor)
-        same = results.get(row.same, {}).get("peers", {}).get("istmd")
+        same = mine.get("to_same")
         if same and row.iops_same is not None:
-            value = round(mine["iops"] / same["iops"], 3)
-            yield (row.key, "IOPS : " + row.same, value, row.iops_same,
-                   value >= row.iops_same)
-            if mine["cpu_us"]:
-                # The same in what noise moves less.
-                value = round(same["cpu_us"] / mine["cpu_us"], 3)
-                yield (row.key, "1/CPU : " + row.same, value, None, None)
+            yield (row.key, "IOPS : " + row.same, same["iops"],
+                   row.iops_same, same["iops"] >= row.iops_same)
+            # The same in what noise moves less; more is worse.
+            yield (row.key, "CPU per I/O : " + row.same, same["cpu_us"],
+                   None, None)
 
 
 def amount(row_size, entry):
