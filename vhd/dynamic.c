@@ -364,6 +364,7 @@ static int new_block_entered(struct vhd_req *req, int result)
 	if (result != 0) {
 		return new_block_failed(req, result);
 	}
+	atomic_fetch_add(&vhd_dyn(st->disk)->meta_written, 1);
 	dyn_publish(req, st->dyn.bitmap);
 	if (st->disk->type == VHD_TYPE_DIFFERENCING) {
 		st->phase = DYN_NEXT; /* now its sectors */
@@ -419,6 +420,10 @@ static int write_segment(struct vhd_req *req, uint64_t left)
 	st->dyn.seg = (uint64_t)run * VHD_SECTOR;
 	place.offset = (uint64_t)entry * VHD_SECTOR + dyn->bitmap_size + within;
 	if (set) {
+		/* What leads here may be in the cache only. */
+		st->dyn.need_sync |= (req->flags & VHD_FUA) &&
+				     atomic_load(&dyn->meta_synced) <
+					     atomic_load(&dyn->meta_written);
 		return segment_transfer(req, DYN_MOVED, true,
 					req->flags & VHD_FUA, st->disk,
 					place.offset);
@@ -478,6 +483,7 @@ static int bitmap_written(struct vhd_req *req, int result)
 
 	meta_done(req);
 	if (result == 0) {
+		atomic_fetch_add(&dyn->meta_written, 1);
 		dyn_bitmap_set(dyn, st->dyn.bitmap, first_sector(st),
 			       (uint32_t)(st->dyn.seg / VHD_SECTOR));
 	}
@@ -491,6 +497,27 @@ static int bitmap_written(struct vhd_req *req, int result)
 
 /* ---- the request ------------------------------------------------- */
 
+/* All that has been written so far goes to stable storage. */
+static int flush(struct vhd_req *req)
+{
+	struct vhd_state *st = vhd_state(req);
+
+	st->phase = DYN_FLUSHED;
+	st->dyn.mark = atomic_load(&vhd_dyn(st->disk)->meta_written);
+	return vhd_transfer_sync(req, st->disk->file);
+}
+
+static void flushed(struct vhd_state *st)
+{
+	struct vhd_dyn *dyn = vhd_dyn(st->disk);
+	uint64_t before = atomic_load(&dyn->meta_synced);
+
+	while (before < st->dyn.mark &&
+	       !atomic_compare_exchange_weak(&dyn->meta_synced, &before,
+					     st->dyn.mark)) {
+	}
+}
+
 static int start(struct vhd_req *req)
 {
 	struct vhd_state *st = vhd_state(req);
@@ -502,11 +529,11 @@ static int start(struct vhd_req *req)
 	}
 	st->dyn.at = st->offset;
 	st->dyn.need_sync = false;
+	st->dyn.mark = 0;
 	st->phase = DYN_NEXT;
 	switch (st->op) {
 	case VHD_FLUSH:
-		st->phase = DYN_FLUSHED;
-		return vhd_transfer_sync(req, st->disk->file);
+		return flush(req);
 	case VHD_ZERO:
 	case VHD_DISCARD:
 		st->cursor = (struct vhd_cursor){.iov = NULL};
@@ -529,9 +556,7 @@ static int next_segment(struct vhd_req *req)
 
 	if (left == 0) {
 		st->phase = DYN_FLUSHED;
-		return st->dyn.need_sync
-			       ? vhd_transfer_sync(req, st->disk->file)
-			       : 0;
+		return st->dyn.need_sync ? flush(req) : 0;
 	}
 	if (st->op == VHD_WRITE) {
 		return write_segment(req, left);
@@ -593,6 +618,9 @@ static int dyn_run(struct vhd_req *req, int result)
 		if (result != 0) {
 			return result; /* pending, or an error */
 		}
+	}
+	if (result == 0) {
+		flushed(st);
 	}
 	return result;
 }

@@ -56,6 +56,12 @@ struct vhd_dyn {
 	size_t max_blocks;
 	uint32_t loaded_blocks;	    /* of the disk's size */
 	_Atomic uint32_t allocated; /* blocks */
+	/*
+	 * Table entries and bitmaps that were written, counted before anybody
+	 * uses them; how many of them a flush has covered. FUA over others has
+	 * to flush: its data alone would not be found after a crash.
+	 */
+	_Atomic uint64_t meta_written, meta_synced;
 
 	pthread_mutex_t lock;
 	pthread_cond_t idle; /* for growth: nobody allocates */

@@ -253,6 +253,7 @@ struct vhd_state {
 		struct vhd_bitmap *bitmap; /* loaded, new or written */
 		uint32_t block, place;
 		uint32_t word; /* big-endian table entry */
+		uint64_t mark; /* of meta_written, before a flush */
 		bool need_sync;
 	} dyn;
 };

@@ -168,7 +168,7 @@ static void request_end(struct vhd_req *req, int error)
 		break;
 	default:
 		request_dirties(st->disk);
-		if (st->fua && vhd_map_error(error) == EIO) {
+		if ((req->flags & VHD_FUA) && vhd_map_error(error) == EIO) {
 			atomic_fetch_add(&st->disk->sync_errors, 1);
 		}
 		break;

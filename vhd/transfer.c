@@ -439,6 +439,12 @@ int vhd_transfer_completed(struct vhd_req *req, int res)
 		return VHD_PENDING;
 	}
 	if (res < 0) {
+		/* The kernel tells this once: the next flush fails, too. */
+		if ((st->sqe_op == IORING_OP_FSYNC ||
+		     (st->sqe_op == IORING_OP_WRITEV && st->fua)) &&
+		    vhd_map_error(-res) == EIO) {
+			atomic_fetch_add(&st->disk->sync_errors, 1);
+		}
 		/* The format has another way then. */
 		if (st->sqe_op != IORING_OP_FALLOCATE || res != -EOPNOTSUPP) {
 			step_log(st, -res, strerror(-res));

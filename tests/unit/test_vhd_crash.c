@@ -392,6 +392,57 @@ static void test_crash_differencing(void **state)
 	crash_everywhere(*state, VHD_TYPE_DIFFERENCING, false, 0x77, 4);
 }
 
+/* ---- FUA ----------------------------------------------------------- */
+
+/*
+ * What FUA wrote is there after a crash, though what leads to it (a new
+ * block's table entry, a sector's bit) was written by an earlier request that
+ * nobody has flushed.
+ */
+static void fua_over_unflushed(struct vt *vt, enum vhd_type type, uint8_t base,
+			       uint32_t first)
+{
+	struct run *run = calloc(1, sizeof(*run));
+	struct vhd_disk *disk;
+	uint32_t seed;
+	unsigned i;
+
+	run->vt = vt;
+	run->type = type;
+	run->base = base;
+	run->grow_begin = run->grow_end = SIZE_MAX;
+	run->ops = 2;
+	recorder_start("disk.vhd");
+	disk = make_disk(run);
+	run->op[0] = (struct op){
+		.op = VHD_WRITE, .first = 8, .count = 8, .version = 1};
+	run->op[1] = (struct op){.op = VHD_WRITE,
+				 .first = first,
+				 .count = 8,
+				 .version = 2,
+				 .flags = VHD_FUA};
+	for (i = 0; i < 2; i++) {
+		perform(run, disk, &run->op[i]);
+		assert_int_equal(run->op[i].error, 0);
+	}
+	for (seed = 0; seed < 64; seed++) {
+		crash_at(run, run->op[1].end, seed);
+	}
+	vhd_close(disk);
+	recorder_stop();
+	free(run);
+}
+
+static void test_fua_dynamic(void **state)
+{
+	fua_over_unflushed(*state, VHD_TYPE_DYNAMIC, 0, 16);
+}
+
+static void test_fua_differencing(void **state)
+{
+	fua_over_unflushed(*state, VHD_TYPE_DIFFERENCING, 0x77, 8);
+}
+
 /* ---- failing steps ----------------------------------------------- */
 
 /*
@@ -541,6 +592,8 @@ int main(void)
 		TEST(test_crash_written_out),
 		TEST(test_crash_dynamic),
 		TEST(test_crash_differencing),
+		TEST(test_fua_dynamic),
+		TEST(test_fua_differencing),
 		TEST_MEMORY(test_fail_fixed),
 		TEST_MEMORY(test_fail_dynamic),
 		TEST_MEMORY(test_fail_differencing),
