@@ -12,6 +12,7 @@ struct drain_node {
 	struct msg msg;
 	struct list_head link; /* lane->drains */
 	struct iscsi_drain *drain;
+	uint64_t before; /* commands that were delivered later do not count */
 };
 
 struct iscsi_drain *iscsi_drain_new(struct iscsi_server *server)
@@ -41,8 +42,9 @@ static bool matches(const struct iscsi_drain *drain,
 	       task->scsi.copy_lu[1] == drain->lu;
 }
 
-static bool lane_busy(struct lane *lane, const struct iscsi_drain *drain)
+static bool lane_busy(struct lane *lane, const struct drain_node *node)
 {
+	const struct iscsi_drain *drain = node->drain;
 	struct list_head *s, *t;
 
 	list_for_each (s, &lane->sessions) {
@@ -53,7 +55,14 @@ static bool lane_busy(struct lane *lane, const struct iscsi_drain *drain)
 			const struct iscsi_task *task =
 				list_entry(t, struct iscsi_task, link);
 
-			if (task->state == TASK_RUN && matches(drain, task))
+			if (task->state != TASK_RUN ||
+			    task->order > node->before)
+				continue;
+			/* Two that preempt each other do not wait for each
+			 * other. */
+			if (drain->preempts && task->scsi.preempts)
+				continue;
+			if (matches(drain, task))
 				return true;
 		}
 	}
@@ -83,7 +92,7 @@ void iscsi_drain_check(struct lane *lane)
 		struct drain_node *node =
 			list_entry(pos, struct drain_node, link);
 
-		if (!lane_busy(lane, node->drain))
+		if (!lane_busy(lane, node))
 			node_done(node);
 	}
 }
@@ -151,6 +160,7 @@ static void lane_got_drain(struct msg *msg, void *receiver)
 		else
 			end_tasks(session, node->drain);
 	}
+	node->before = lane->delivered;
 	list_add_tail(&node->link, &lane->drains);
 	iscsi_drain_check(lane);
 }

@@ -222,7 +222,8 @@ struct iscsi_drain {
 	/* End them; else those that still wait for data get told that their
 	 * unit has gone. */
 	bool abort;
-	bool close; /* and their sessions, but this one: */
+	bool preempts; /* for PREEMPT AND ABORT */
+	bool close;    /* and their sessions, but this one: */
 	uint64_t origin;
 	uint16_t attention;    /* to raise on sessions that lost tasks, */
 	uint64_t no_attention; /* but not on this one */

@@ -18,7 +18,8 @@ struct iscsi_session *iscsi_session_new(struct lane *lane)
 	if (!session)
 		return NULL;
 	session->lane = lane;
-	session->id = ++lane->next_id;
+	/* Orders to all lanes name sessions by it (struct iscsi_drain). */
+	session->id = (uint64_t)lane->index << 48 | ++lane->next_id;
 	list_init(&session->reg_link);
 	list_init(&session->hash_link);
 	list_init(&session->waiters);

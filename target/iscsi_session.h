@@ -43,7 +43,7 @@ struct iscsi_session {
 	uint16_t tsih, tpgt;
 	struct iscsi_tgt *tgt; /* reference; NULL for discovery */
 	struct lane *lane;
-	uint64_t id;		  /* never used again on this lane */
+	uint64_t id;		  /* of all lanes; never used again */
 	struct list_head waiters; /* changes, under lock */
 
 	/* The lane's thread only. */
@@ -98,6 +98,7 @@ struct iscsi_task {
 	struct iscsi_conn *conn; /* NULL once it has gone */
 	enum iscsi_task_state state;
 	uint32_t itt, cmdsn, edtl;
+	uint64_t order; /* lane->delivered, from delivery on */
 	bool immediate, read, write;
 	bool unsol_done; /* no more unsolicited data to come */
 	bool failed;	 /* has its status before execution */
@@ -133,8 +134,8 @@ void iscsi_session_end(struct iscsi_session *session);
 void iscsi_session_reap(struct iscsi_session *session);
 
 /* For the device server (scsi.h): any thread. */
-void iscsi_session_abort_tasks(struct scsi_nexus *nexus, struct scsi_lu *lu,
-			       void *private_data);
+bool iscsi_session_abort_tasks(struct scsi_nexus *nexus, struct scsi_lu *lu,
+			       struct scsi_task *by, void *private_data);
 
 /* The lane got word that a target's configuration changed. */
 void iscsi_session_conf_changed(struct iscsi_session *session);

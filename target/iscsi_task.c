@@ -66,6 +66,9 @@ static struct iscsi_task *task_new(struct iscsi_conn *conn)
 	task->scsi.dir = SCSI_DIR_NONE;
 	task->scsi.length = 0;
 	task->scsi.lu = NULL;
+	task->scsi.copy_lu[0] = task->scsi.copy_lu[1] = NULL;
+	task->scsi.waits = 0;
+	task->scsi.preempts = false;
 	task->scsi.op = NULL;
 	task->scsi.iov = NULL;
 	task->scsi.iovcnt = 0;
@@ -343,6 +346,7 @@ void iscsi_task_deliver(struct iscsi_task *task)
 		return;
 	}
 	task->state = TASK_DATA;
+	task->order = ++task->session->lane->delivered;
 	if (!task->failed && !scsi_task_prepare(scsi)) {
 		task->failed = true;
 	} else if (!task->failed && scsi->dir == SCSI_DIR_OUT && task->write) {

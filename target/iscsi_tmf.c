@@ -217,22 +217,47 @@ void iscsi_tmf(struct iscsi_conn *conn, const uint8_t *bhs)
 
 /* ---- PREEMPT AND ABORT --------------------------------------------------- */
 
-static void preempted(struct iscsi_drain *drain)
+struct preempt_msg {
+	struct msg msg;
+	struct scsi_task *by;
+};
+
+static void lane_got_preempted(struct msg *msg, void *receiver)
 {
-	/* The command that preempted does not wait for this. */
+	struct preempt_msg *m = (struct preempt_msg *)(void *)msg;
+
+	/* It is there: it waits for this. */
+	scsi_tasks_aborted(m->by);
+	free(m);
 }
 
-void iscsi_session_abort_tasks(struct scsi_nexus *nexus, struct scsi_lu *lu,
-			       void *private_data)
+static void preempted(struct iscsi_drain *drain)
 {
+	struct preempt_msg *m = calloc(1, sizeof(*m));
+
+	if (!m)
+		abort();
+	m->msg.handle = lane_got_preempted;
+	m->by = drain->private_data;
+	msgq_post(&drain->lane->inbox, &m->msg);
+}
+
+bool iscsi_session_abort_tasks(struct scsi_nexus *nexus, struct scsi_lu *lu,
+			       struct scsi_task *by, void *private_data)
+{
+	const struct iscsi_task *task = by->private_data;
 	struct iscsi_session *session = private_data;
 	struct iscsi_drain *drain = iscsi_drain_new(session->lane->server);
 
 	if (!drain)
-		return;
+		return false;
 	drain->lu = lu;
 	drain->only = session->id;
 	drain->abort = true;
+	drain->preempts = true;
 	drain->done = preempted;
+	drain->private_data = by;
+	drain->lane = task->session->lane;
 	iscsi_drain_start(drain, session->lane);
+	return true;
 }

@@ -60,7 +60,8 @@ struct lane {
 	bool ticking;	 /* connections want iscsi_lane_tick() */
 	uint64_t ticked; /* lane_now() of the last */
 	bool stopping;
-	uint64_t next_id; /* of connections and sessions */
+	uint64_t next_id;   /* of connections and sessions */
+	uint64_t delivered; /* commands so far */
 
 	struct list_head conns;	   /* iscsi_conn.lane_link */
 	struct list_head dirty;	   /* .dirty_link: have output queued */

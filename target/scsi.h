@@ -63,6 +63,8 @@ typedef bool (*scsi_pr_store_fn)(struct scsi_lu *lu, struct scsi_task *task,
 				 void *private_data);
 void scsi_lu_set_pr_store(struct scsi_lu *lu, scsi_pr_store_fn store,
 			  void *private_data);
+/* On the lane of @by, once for each abort_tasks() that returned true. */
+void scsi_tasks_aborted(struct scsi_task *by);
 /* @error errno of the store, or 0. */
 void scsi_pr_stored(struct scsi_task *task, int error);
 /* Before the first nexus: what the store kept. 0 or EINVAL. */
@@ -91,10 +93,11 @@ struct scsi_nexus_config {
 	const char *target_name;
 	uint16_t portal_group; /* relative target port identifier */
 	/* PREEMPT AND ABORT (SPC-4 5.12.11.2.6): abort this nexus's tasks on
-	 * @lu. Called on another nexus's lane with the unit's lock held: post
-	 * to the nexus's own lane and return. May be NULL. */
-	void (*abort_tasks)(struct scsi_nexus *nexus, struct scsi_lu *lu,
-			    void *private_data);
+	 * @lu, for @by. Called on @by's lane with the unit's lock held: post
+	 * to the nexus's own lane and return. True: scsi_tasks_aborted() will
+	 * be called when they have ended. May be NULL. */
+	bool (*abort_tasks)(struct scsi_nexus *nexus, struct scsi_lu *lu,
+			    struct scsi_task *by, void *private_data);
 	void *private_data;
 };
 
@@ -154,6 +157,11 @@ struct scsi_task {
 	/* While a copy runs: the units it uses, besides lu. Who waits for a
 	 * unit's tasks waits for these too. */
 	struct scsi_lu *copy_lu[SCSI_COPY_UNITS];
+
+	/* What a PERSISTENT RESERVE OUT under way waits for: its store, ends
+	 * of tasks. */
+	unsigned waits;
+	bool preempts; /* it is PREEMPT AND ABORT, at work */
 
 	/* Data, provided by the transport between prepare and execute: room for
 	 * length bytes (or fewer, when the initiator expects fewer: the

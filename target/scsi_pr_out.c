@@ -245,9 +245,11 @@ static void abort_tasks_of(struct pr_command *c,
 
 	for (itl = c->lu->itls; itl != NULL; itl = itl->next) {
 		if (itl != c->itl && itl->nexus->abort_tasks != NULL &&
-		    scsi_pr_find(c->lu, itl) == reg) {
-			itl->nexus->abort_tasks(itl->nexus, c->lu,
-						itl->nexus->private_data);
+		    scsi_pr_find(c->lu, itl) == reg &&
+		    itl->nexus->abort_tasks(itl->nexus, c->lu, c->task,
+					    itl->nexus->private_data)) {
+			c->task->waits++;
+			c->task->preempts = true;
 		}
 	}
 }
@@ -491,7 +493,7 @@ static bool changed(struct pr_command *c, bool was_kept)
 bool scsi_pr_out(struct scsi_task *task)
 {
 	struct pr_command c = {.task = task, .lu = task->lu};
-	bool was_kept, now = true;
+	bool was_kept;
 
 	c.itl = scsi_task_itl(task);
 	if (c.itl == NULL) {
@@ -509,9 +511,9 @@ bool scsi_pr_out(struct scsi_task *task)
 	pthread_mutex_lock(&c.lu->lock);
 	c.own = scsi_pr_find(c.lu, c.itl);
 	was_kept = c.lu->pr.aptpl;
-	if (run(&c)) {
-		now = changed(&c, was_kept);
+	if (run(&c) && !changed(&c, was_kept)) {
+		task->waits++;
 	}
 	pthread_mutex_unlock(&c.lu->lock);
-	return now;
+	return task->waits == 0;
 }

@@ -176,8 +176,8 @@ struct scsi_nexus {
 	char *target_name;
 	uint8_t isid[6];
 	uint16_t port;
-	void (*abort_tasks)(struct scsi_nexus *nexus, struct scsi_lu *lu,
-			    void *private_data);
+	bool (*abort_tasks)(struct scsi_nexus *nexus, struct scsi_lu *lu,
+			    struct scsi_task *by, void *private_data);
 	void *private_data;
 	/* Changed on the lane with the lock held: the lane itself reads
 	 * without it, others take it. */

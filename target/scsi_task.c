@@ -130,6 +130,8 @@ bool scsi_task_prepare(struct scsi_task *task)
 	task->lu = NULL;
 	task->copy_lu[0] = task->copy_lu[1] = NULL;
 	task->op = NULL;
+	task->waits = 0;
+	task->preempts = false;
 	task->status = SCSI_GOOD;
 	task->sense_len = 0;
 	task->data_in_len = 0;
@@ -256,6 +258,14 @@ bool scsi_task_buffer(struct scsi_task *task, size_t size)
 	return true;
 }
 
+void scsi_tasks_aborted(struct scsi_task *by)
+{
+	if (--by->waits == 0) {
+		task_end(by);
+		by->done(by);
+	}
+}
+
 void scsi_pr_stored(struct scsi_task *task, int error)
 {
 	if (error != 0) {
@@ -264,8 +274,7 @@ void scsi_pr_stored(struct scsi_task *task, int error)
 			 (int)task->lu->config.index, strerror(error));
 		scsi_fail(task, SENSE_HARDWARE_ERROR, ASC_INTERNAL_FAILURE);
 	}
-	task_end(task);
-	task->done(task);
+	scsi_tasks_aborted(task); /* one thing less to wait for */
 }
 
 struct scsi_itl *scsi_task_itl(struct scsi_task *task)

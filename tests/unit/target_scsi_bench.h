@@ -192,14 +192,15 @@ static const uint8_t bench_guid[16] = {
 	0x89, 0xab, 0xcd, 0xef, 0x10, 0x32, 0x54, 0x76,
 };
 
-static void bench_abort_tasks(struct scsi_nexus *nexus, struct scsi_lu *lu,
-			      void *private_data)
+static bool bench_abort_tasks(struct scsi_nexus *nexus, struct scsi_lu *lu,
+			      struct scsi_task *by, void *private_data)
 {
 	struct bench *b = private_data;
 
 	assert_ptr_equal(lu, b->lu);
 	b->aborts++;
 	b->aborted = nexus;
+	return false;
 }
 
 static UNUSED struct scsi_nexus *bench_login(struct bench *b,

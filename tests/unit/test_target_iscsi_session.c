@@ -4,7 +4,11 @@
  * 7143 4.2, 4.4, 6.3.5, 11.5, 11.9, 11.14, 11.17). */
 #include "target_iscsi_bench.h"
 
+#include <sched.h>
+#include <stdatomic.h>
 #include <sys/resource.h>
+
+#include "target/iscsi_server.h"
 
 #define WRITE10 0x2a
 #define READ10	0x28
@@ -455,6 +459,159 @@ static void test_cold_reset(void **state)
 	peer_close(peer_new(b, ""));
 }
 
+/* Sessions that are the first of their lanes are not one and the same. */
+static void test_cold_reset_of_lanes(void **state)
+{
+	struct bench *all = b;
+	struct peer *p, *q;
+
+	b = bench_start(2);
+	p = peer_new(b, "");
+	q = second();
+	tmf(p, ISCSI_TMF_COLD_RESET, ISCSI_TAG_NONE, 0, 0, ISCSI_TMF_COMPLETE);
+	peer_expect_close(q);
+	peer_expect_close(p);
+	peer_close(p);
+	peer_close(q);
+	bench_stop(b);
+	b = all;
+}
+
+/* ---- commands that take their time ---------------------------------------
+ */
+
+#define PR_OUT 0x5f
+
+/* Stores reservations when told to: keeps a command waiting. */
+static struct {
+	atomic_bool hold, release;
+	struct scsi_task *task;
+} keeper;
+
+static bool keep(struct scsi_lu *lu, struct scsi_task *task, const void *state,
+		 size_t len, void *private_data)
+{
+	struct scsi_task *old = keeper.task;
+	bool hold = keeper.hold;
+
+	keeper.hold = false;
+	if (keeper.release) {
+		keeper.release = false;
+		keeper.task = NULL;
+		scsi_pr_stored(old, 0);
+	}
+	if (hold)
+		keeper.task = task;
+	return !hold;
+}
+
+static void send_pr_out(struct peer *p, uint8_t action, uint64_t key,
+			uint64_t action_key)
+{
+	uint8_t bhs[48], list[24] = {0};
+
+	command(p, bhs, FW, 24, PR_OUT, 0, 0);
+	memset(bhs + 33, 0, 15);
+	bhs[33] = action;
+	bhs[34] = action == 5 ? 1 : 0; /* write exclusive */
+	put_be32(bhs + 37, 24);
+	put_be64(list, key);
+	put_be64(list + 8, action_key);
+	list[20] = 1; /* APTPL */
+	peer_send(p, bhs, list, 24);
+}
+
+static void pr_out(struct peer *p, uint8_t action, uint64_t key,
+		   uint64_t action_key)
+{
+	send_pr_out(p, action, key, action_key);
+	peer_expect(p, ISCSI_OP_SCSI_RSP);
+	assert_int_equal(p->bhs[3], 0);
+}
+
+/* A registration by @p that is not finished until let_go(). */
+static void register_slowly(struct peer *p)
+{
+	keeper.hold = true;
+	send_pr_out(p, 6, 0, 0x22);
+	while (keeper.hold)
+		sched_yield();
+}
+
+static struct peer *keeper_start(struct peer **q)
+{
+	struct peer *p = peer_new(b, "");
+
+	*q = peer_connect(b);
+	(*q)->isid[5] = 2;
+	peer_login(*q, "");
+	peer_ready(*q);
+	scsi_lu_set_pr_store(b->lu->scsi, keep, NULL);
+	return p;
+}
+
+static void keeper_stop(struct peer *p, struct peer *q)
+{
+	peer_close(p);
+	peer_close(q);
+	bench_wait_sessions(b, 0);
+	scsi_lu_set_pr_store(b->lu->scsi, NULL, NULL);
+}
+
+/* Task management waits for what was there before it, for nothing else. */
+static void test_reset_under_load(void **state)
+{
+	struct peer *q, *p = keeper_start(&q);
+	uint8_t bhs[48];
+
+	register_slowly(q);
+	/* without its data: it will be lost */
+	command(q, bhs, FW, 512, WRITE10, 0, 1);
+	peer_send(q, bhs, NULL, 0);
+	peer_expect(q, ISCSI_OP_R2T);
+	send_tmf(p, ISCSI_TMF_CLEAR_TASK_SET, ISCSI_TAG_NONE, 0, 0);
+	do {
+		send_test_unit_ready(q);
+		peer_expect(q, ISCSI_OP_SCSI_RSP);
+	} while (q->bhs[3] == 0);
+	/* the order has reached q's lane; now the first command ends and
+	 * another one is under way */
+	keeper.release = true;
+	register_slowly(q);
+	peer_expect(p, ISCSI_OP_TMF_RSP);
+	assert_int_equal(p->bhs[2], ISCSI_TMF_COMPLETE);
+	keeper.release = true;
+	pr_out(q, 6, 0, 0);
+	keeper_stop(p, q);
+}
+
+/* SPC-4 5.12.11.2.6: its status means that they have ended. */
+static void test_preempt_and_abort(void **state)
+{
+	struct peer *q, *p = keeper_start(&q);
+	uint8_t nop[48] = {ISCSI_OP_NOP_OUT | ISCSI_OP_IMMEDIATE, 0x80};
+
+	pr_out(p, 6, 0, 0x11);
+	register_slowly(q);
+	send_pr_out(p, 5, 0x11, 0x22);
+	put_be32(nop + 16, 0x7777);
+	put_be32(nop + 20, ISCSI_TAG_NONE);
+	put_be32(nop + 24, p->cmdsn);
+	peer_send(p, nop, NULL, 0);
+	peer_expect(p, ISCSI_OP_NOP_IN);
+	do {
+		send_test_unit_ready(q);
+		peer_expect(q, ISCSI_OP_SCSI_RSP);
+	} while (q->bhs[3] != 0);
+	keeper.release = true;
+	pr_out(q, 6, 0, 0x22);
+	peer_expect(p, ISCSI_OP_SCSI_RSP);
+	assert_int_equal(p->bhs[3], 0);
+	pr_out(q, 6, 0, 0);
+	pr_out(p, 6, 0, 0);
+	keeper_stop(p, q);
+}
+
 /* ---- changed configuration
  * ------------------------------------------------------------------ */
 
@@ -750,6 +907,9 @@ int main(void)
 		cmocka_unit_test(test_task_sets),
 		cmocka_unit_test(test_clear_task_set_of_others),
 		cmocka_unit_test(test_cold_reset),
+		cmocka_unit_test(test_cold_reset_of_lanes),
+		cmocka_unit_test(test_reset_under_load),
+		cmocka_unit_test(test_preempt_and_abort),
 		cmocka_unit_test(test_target_removed),
 		cmocka_unit_test(test_no_longer_listed),
 		cmocka_unit_test(test_renamed),
