@@ -152,6 +152,11 @@ static void text_respond(struct iscsi_conn *conn, uint8_t flags)
 		iscsi_out_data(out, out->owned, (uint32_t)len);
 	}
 	conn->text_off += len;
+	if (!more) {
+		/* An exchange that goes on does not pile up its answers. */
+		iscsi_text_free(text);
+		conn->text_off = 0;
+	}
 	/* 11.11.1: F only in answer to F; then no transfer tag */
 	if (more || !(flags & ISCSI_FLAG_FINAL))
 		out->bhs[1] = more ? ISCSI_TEXT_CONTINUE : 0;
@@ -159,8 +164,6 @@ static void text_respond(struct iscsi_conn *conn, uint8_t flags)
 	if (out->bhs[1] & ISCSI_FLAG_FINAL) {
 		put_be32(out->bhs + 20, ISCSI_TAG_NONE);
 		conn->text_ttt = ISCSI_TAG_NONE;
-		iscsi_text_free(text);
-		conn->text_off = 0;
 	} else {
 		put_be32(out->bhs + 20, conn->text_ttt);
 	}
@@ -221,7 +224,9 @@ void iscsi_text_request(struct iscsi_conn *conn, const uint8_t *bhs,
 		text_reset(conn);
 		conn->text_itt = itt;
 		conn->text_ttt = conn->session->next_ttt++ & 0x7fffffff;
-	} else if (ttt != conn->text_ttt || itt != conn->text_itt) {
+	} else if (ttt != conn->text_ttt || itt != conn->text_itt ||
+		   (len && conn->text_off < conn->text_out.len)) {
+		/* 6.2: while parts of an answer are due, requests are empty. */
 		iscsi_conn_warn(conn,
 				"Text Request with target transfer tag "
 				"0x%08x, which is not in use",

@@ -162,6 +162,14 @@ static int entry_check(const struct vhd_dyn *dyn, const struct regions *regions,
 	uint64_t end = start + dyn->bitmap_size + dyn->header.block_size;
 	unsigned i;
 
+	/* It means something else in memory, and nobody puts a block there. */
+	if (entry == BAT_BUSY) {
+		snprintf(why, why_len,
+			 "block %" PRIu32 " at %" PRIu64
+			 " overlaps the start of the file",
+			 block, start);
+		return EINVAL;
+	}
 	if (end > file_end) {
 		snprintf(why, why_len,
 			 "block %" PRIu32 " at %" PRIu64 " is beyond the "
