@@ -93,8 +93,41 @@ static bool load_disk(struct model *model, const struct istm_state_disk *r)
 	return true;
 }
 
+/*
+ * Those whose index is taken come last: they may have what is free then, and
+ * move nobody else.
+ */
+static bool load_disks(struct model *model, const struct loaded *loaded)
+{
+	TALLOC_CTX *tmp = talloc_new(NULL);
+	size_t *later = talloc_array(tmp, size_t, loaded->num);
+	size_t num = 0;
+	bool ok = later != NULL;
+
+	for (size_t i = 0; ok && i < loaded->num; i++) {
+		const struct istm_state_data *r = loaded->records[i];
+
+		if (r->kind != ISTM_STATE_DISK) {
+			continue;
+		}
+		if (model_disk_by_index(model, r->body.disk.index) != NULL) {
+			later[num++] = i;
+			continue;
+		}
+		ok = load_disk(model, &r->body.disk);
+	}
+	for (size_t i = 0; ok && i < num; i++) {
+		ok = load_disk(model, &loaded->records[later[i]]->body.disk);
+	}
+	talloc_free(tmp);
+	return ok;
+}
+
 bool model_load_objects(struct model *model, struct loaded *loaded)
 {
+	if (!load_disks(model, loaded)) {
+		return false;
+	}
 	for (size_t i = 0; i < loaded->num; i++) {
 		struct istm_state_data *r = loaded->records[i];
 		bool ok = true;
@@ -103,15 +136,13 @@ bool model_load_objects(struct model *model, struct loaded *loaded)
 		case ISTM_STATE_SERVICE:
 			ok = service_load(model, &r->body.service);
 			break;
-		case ISTM_STATE_DISK:
-			ok = load_disk(model, &r->body.disk);
-			break;
 		case ISTM_STATE_PORTAL:
 			ok = portal_load(model, &r->body.portal);
 			break;
 		case ISTM_STATE_SNS_SERVER:
 			ok = sns_load(model, &r->body.sns_server);
 			break;
+		case ISTM_STATE_DISK:	  /* before all */
 		case ISTM_STATE_TARGET:	  /* after all disks */
 		case ISTM_STATE_SNAPSHOT: /* after all disks */
 		case ISTM_STATE_VOLUME:	  /* before them */

@@ -457,6 +457,44 @@ static void test_properties(void **state)
 	assert_true(model_disk_by_index(mt->model, b)->usable);
 }
 
+/*
+ * A closed disk's record stays, and its index goes to another disk. When both
+ * come back one of them has to move, but to an index that no third disk has.
+ */
+static void test_index_twice(void **state)
+{
+	struct mt *mt = *state;
+	struct model_disk_create ram = {
+		.type = MODEL_DISK_RAM,
+		.path = "8388608",
+		.description = "",
+		.persistent = true,
+		.index = -1,
+	};
+	struct GUID guids[16];
+	uint32_t index;
+
+	for (uint32_t i = 0; i < 16; i++) {
+		assert_hr(mt_create_disk_as(mt, &ram, &index), ISTM_S_OK);
+		assert_int_equal(index, i);
+		guids[i] = model_disk_by_index(mt->model, i)->guid;
+	}
+	for (uint32_t i = 0; i < 4; i++) {
+		assert_hr(mt_close_disk(mt, i), ISTM_S_OK);
+		assert_hr(mt_create_disk_as(mt, &ram, &index), ISTM_S_OK);
+		assert_int_equal(index, i);
+	}
+	mt_restart(mt);
+	for (uint32_t i = 4; i < 16; i++) {
+		assert_true(GUID_equal(&model_disk_by_index(mt->model, i)->guid,
+				       &guids[i]));
+	}
+	for (uint32_t i = 0; i < 4; i++) {
+		assert_non_null(model_disk_by_guid(mt->model, &guids[i]));
+		assert_non_null(model_disk_by_index(mt->model, 16 + i));
+	}
+}
+
 static void test_clear_partition_table(void **state)
 {
 	struct mt *mt = *state;
@@ -538,6 +576,7 @@ int main(void)
 		TEST(test_delete),
 		TEST(test_delete_unsaved_removal),
 		TEST(test_close),
+		TEST(test_index_twice),
 		TEST(test_missing_at_start),
 		TEST(test_properties),
 		TEST(test_clear_partition_table),
