@@ -20,8 +20,9 @@ static void disk_saved(struct model *model, int error, void *private_data)
 	struct disk_save *save = private_data;
 	struct model_disk *disk = model_disk_by_guid(model, &save->guid);
 
-	if (disk != NULL && error != 0) {
-		disk->saved = save->was_saved;
+	if (disk != NULL) {
+		/* Also on success: an earlier save may have failed since. */
+		disk->saved = error == 0 || save->was_saved;
 	}
 }
 

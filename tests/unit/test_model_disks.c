@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Disks and LUNs: MS-ISTM 3.43 to 3.51 and the mapping methods of 3.21. */
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -495,6 +497,52 @@ static void test_index_twice(void **state)
 	}
 }
 
+/* Two saves under way, of which only the second finds room: it is saved, and
+ * so its deletion takes the record away. */
+static void test_save_after_failed_save(void **state)
+{
+	struct mt *mt = *state;
+	struct model_disk_create ram = {
+		.type = MODEL_DISK_RAM,
+		.path = "8388608",
+		.description = "",
+		.index = -1,
+	};
+	char *large = talloc_zero_size(mt->mem, 32767 + 1);
+	struct rlimit before, limit;
+	struct tevent_req *first, *second;
+	struct model_disk *d;
+	uint32_t index;
+	char path[300];
+	struct stat st;
+
+	memset(large, 'x', 32767);
+	assert_hr(mt_create_disk_as(mt, &ram, &index), ISTM_S_OK);
+	d = model_disk_by_index(mt->model, index);
+	assert_hr(model_disk_set_description(mt->model, d, large), ISTM_S_OK);
+	assert_hr(model_disk_set_resource_name(mt->model, d, large), ISTM_S_OK);
+	snprintf(path, sizeof(path), "%s/istm.tdb", mt->dir);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+	signal(SIGXFSZ, SIG_IGN);
+	limit = before;
+	limit.rlim_cur = st.st_size;
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+	first = model_disk_save_send(mt->mem, mt->model, d);
+	assert_hr(model_disk_set_description(mt->model, d, ""), ISTM_S_OK);
+	assert_hr(model_disk_set_resource_name(mt->model, d, "r"), ISTM_S_OK);
+	second = model_disk_save_send(mt->mem, mt->model, d);
+	assert_true(tevent_req_poll(first, mt->ev));
+	assert_true(tevent_req_poll(second, mt->ev));
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+	assert_true(ISTM_FAILED(model_disk_save_recv(first)));
+	assert_hr(model_disk_save_recv(second), ISTM_S_OK);
+	assert_true(d->saved);
+	assert_hr(mt_delete_disk(mt, index), ISTM_S_OK);
+	mt_restart(mt);
+	assert_null(model_disk_by_index(mt->model, index));
+}
+
 static void test_clear_partition_table(void **state)
 {
 	struct mt *mt = *state;
@@ -577,6 +625,7 @@ int main(void)
 		TEST(test_delete_unsaved_removal),
 		TEST(test_close),
 		TEST(test_index_twice),
+		TEST(test_save_after_failed_save),
 		TEST(test_missing_at_start),
 		TEST(test_properties),
 		TEST(test_clear_partition_table),
