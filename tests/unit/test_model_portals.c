@@ -103,6 +103,8 @@ static void test_global_scope(void **state)
 	struct GUID guid;
 
 	if (mt == NULL) {
+		print_message(
+			"# skip: no network namespace to have addresses in\n");
 		skip();
 	}
 	/* Neither loopback nor link-local ones. */
@@ -138,6 +140,8 @@ static void test_set(void **state)
 	struct model_portal *p;
 
 	if (mt == NULL) {
+		print_message(
+			"# skip: no network namespace to have addresses in\n");
 		skip();
 	}
 	assert_hr(set(mt, "192.0.2.9", 3260, true), ISTM_FILE_NOT_FOUND);
@@ -173,6 +177,8 @@ static void test_port_taken(void **state)
 	int fd;
 
 	if (mt == NULL) {
+		print_message(
+			"# skip: no network namespace to have addresses in\n");
 		skip();
 	}
 	inet_pton(AF_INET, "192.0.2.1", &in4.sin_addr);
@@ -193,6 +199,8 @@ static void test_follows(void **state)
 	struct model_portal *portals;
 
 	if (mt == NULL) {
+		print_message(
+			"# skip: no network namespace to have addresses in\n");
 		skip();
 	}
 	mt_events_clear(mt);

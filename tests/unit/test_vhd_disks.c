@@ -93,6 +93,7 @@ static void test_largest(void **state)
 	int ret = vt_create(vt, "l.vhd", VHD_MAX_SIZE, true);
 
 	if (ret == EFBIG) {
+		print_message("# skip: the file system has no files of 2 TB\n");
 		skip();
 	}
 	assert_int_equal(ret, 0);
@@ -255,7 +256,9 @@ static void test_full_volume(void **state)
 	int ret = in_small_volume(*state, full_volume);
 
 	if (ret == 77) {
-		skip(); /* no namespaces here */
+		print_message("# skip: no mount namespace to have a small "
+			      "volume in\n");
+		skip();
 	}
 	assert_int_equal(ret, 0);
 }

@@ -80,6 +80,7 @@ static void test_sizes_for_qemu(void **state)
 	size_t i;
 
 	if (!have("qemu-img")) {
+		print_message("# skip: qemu-img is not installed\n");
 		skip();
 	}
 	for (i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
@@ -99,6 +100,7 @@ static void test_qemu_reads_ours(void **state)
 	struct vhd_disk *disk;
 
 	if (!have("qemu-img") || !have("qemu-io")) {
+		print_message("# skip: qemu-img or qemu-io is not installed\n");
 		skip();
 	}
 	disk = vt_disk(vt, "ours.vhd", 20 * MiB + 512, true);
@@ -129,6 +131,7 @@ static void test_we_read_qemus(void **state)
 	struct vhd_disk *disk = NULL;
 
 	if (!have("qemu-img")) {
+		print_message("# skip: qemu-img is not installed\n");
 		skip();
 	}
 	vt_pattern(big, sizeof(big), 2);
@@ -163,6 +166,7 @@ static void test_locks_with_qemu(void **state)
 	char output[4096];
 
 	if (!have("qemu-img")) {
+		print_message("# skip: qemu-img is not installed\n");
 		skip();
 	}
 	disk = vt_disk(vt, "l.vhd", 8 * MiB, true);
@@ -184,6 +188,7 @@ static void test_dynamic_of_qemu(void **state)
 	struct vhd_disk *disk = NULL;
 
 	if (!have("qemu-img") || !have("qemu-io")) {
+		print_message("# skip: qemu-img or qemu-io is not installed\n");
 		skip();
 	}
 	vt_pattern(big, sizeof(big), 2);
@@ -222,6 +227,8 @@ static void test_dynamic_of_ours(void **state)
 	size_t i;
 
 	if (!have("qemu-img") || !have("vhdiinfo")) {
+		print_message(
+			"# skip: qemu-img or vhdiinfo is not installed\n");
 		skip();
 	}
 	for (i = 0; i < 3; i++) {
@@ -262,6 +269,7 @@ static void test_chain_for_libvhdi(void **state)
 	struct vhd_disk *disk;
 
 	if (system("/usr/bin/python3 -c 'import pyvhdi' 2>/dev/null") != 0) {
+		print_message("# skip: python3-libvhdi is not installed\n");
 		skip();
 	}
 	disk = vt_dynamic(vt, "a.vhd", 16 * MiB, 0);
@@ -292,6 +300,7 @@ static void test_libvhdi(void **state)
 	struct vt *vt = *state;
 
 	if (!have("vhdiinfo")) {
+		print_message("# skip: vhdiinfo is not installed\n");
 		skip();
 	}
 	assert_int_equal(vt_create(vt, "v.vhd", 20 * MiB + 512, true), 0);
