@@ -227,6 +227,9 @@ void iscsi_conn_close(struct iscsi_conn *conn)
 	list_del(&conn->dirty_link);
 	list_del(&conn->lane_link);
 	list_add_tail(&conn->dirty_link, &lane->dead);
+	/* Or a child of a fork() that has the socket too would keep it in the
+	 * set, with a pointer to what is gone. */
+	epoll_ctl(lane->epfd, EPOLL_CTL_DEL, conn->fd, NULL);
 	close(conn->fd);
 	iscsi_tx_drop(conn);
 	if (session) {

@@ -143,11 +143,16 @@ static void listener_closed(struct lane_fd *lfd, uint32_t events)
 {
 }
 
-/* The kernel may have reported it in this very pass (it was shut down), so
- * that its memory stays to the end of it. */
+/*
+ * The kernel may have reported it in this very pass (it was shut down), so that
+ * its memory stays to the end of it. Not in a later one: close() alone ends
+ * the watch only where no child of a fork() has the socket too.
+ */
 static void listener_close(struct listener *l)
 {
 	list_del(&l->link);
+	if (!l->resting)
+		epoll_ctl(l->lane->epfd, EPOLL_CTL_DEL, l->fd, NULL);
 	close(l->fd);
 	l->lfd.ready = listener_closed;
 	list_add_tail(&l->link, &l->lane->closed);
