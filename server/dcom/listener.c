@@ -139,9 +139,10 @@ static void set_options(int fd)
 }
 
 static NTSTATUS attach_stream(struct dcesrv_connection *dce,
-			      const struct dcom_connection *conn, int *fd)
+			      struct dcom_connection *conn, int *fd)
 {
 	struct tsocket_address *local = NULL, *remote = NULL;
+	struct tstream_context *socket = NULL;
 
 	if (tsocket_address_bsd_from_sockaddr(
 		    dce, (const struct sockaddr *)&conn->local.ss,
@@ -149,10 +150,14 @@ static NTSTATUS attach_stream(struct dcesrv_connection *dce,
 	    tsocket_address_bsd_from_sockaddr(
 		    dce, (const struct sockaddr *)&conn->remote.ss,
 		    sizeof(conn->remote.ss), &remote) != 0 ||
-	    tstream_bsd_existing_socket(dce, *fd, &dce->stream) != 0) {
+	    tstream_bsd_existing_socket(dce, *fd, &socket) != 0) {
 		return NT_STATUS_NO_MEMORY;
 	}
 	*fd = -1; /* the stream's now */
+	dce->stream = dcom_stream_create(dce, conn, &socket);
+	if (dce->stream == NULL) {
+		return NT_STATUS_NO_MEMORY;
+	}
 	dce->local_address = local;
 	dce->remote_address = remote;
 	return NT_STATUS_OK;

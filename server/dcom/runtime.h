@@ -297,6 +297,18 @@ bool dcom_factory_create(struct dcom_runtime *runtime,
 struct dcom_class_entry *dcom_class_find(struct dcom_runtime *runtime,
 					 const struct GUID *clsid);
 
+/* ---- stream.c -------------------------------------------------------- */
+
+struct tstream_context;
+
+/*
+ * The stream that Samba is to read a connection from.
+ * @param socket  becomes its child; NULL afterwards
+ */
+struct tstream_context *dcom_stream_create(TALLOC_CTX *mem_ctx,
+					   struct dcom_connection *conn,
+					   struct tstream_context **socket);
+
 /* ---- listener.c ------------------------------------------------------ */
 
 NTSTATUS dcom_listen(struct dcom_runtime *runtime);

@@ -301,13 +301,11 @@ class Client:
                    os.environ.get('ISTM_DOMAIN', ''))
 
     def create(self, cls, interface=None):
-        """Activate a class and ask for an interface. Each time on a new
-        connection: impacket would bind a second time on one."""
+        """Activate a class and ask for an interface."""
         interface = interface or 'I' + cls
-        if self.connection is not None:
-            self.connection.get_dce_rpc().disconnect()
-        self.connection = DCOMConnection(self.server, *self.credentials,
-                                         oxidResolver=True)
+        if self.connection is None:
+            self.connection = DCOMConnection(
+                self.server, *self.credentials, oxidResolver=True)
         found = self.connection.CoCreateInstanceEx(
             istm.CLSIDS[cls], istm.IIDS[interface])
         return Object(self, interface, found)
