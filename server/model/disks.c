@@ -272,12 +272,15 @@ struct disk_entry *disk_create(struct model *model, const struct GUID *guid,
 		.resource_name = talloc_strdup(entry, ""),
 		.snapshot_storage_path = talloc_strdup(entry, ""),
 		.snapshot_storage_size = -1,
+		.mount_point = talloc_strdup(entry, ""),
+		.manage_mount_point = true,
 		.enabled = true,
 		.flags = 1, /* WTFlagEnableLunMapping, MS-ISTM 3.1.1.4 */
 		.persistent = true,
 	};
 	talloc_set_destructor(entry, disk_destructor);
 	if (entry->d.serial == NULL || entry->d.snapshot_storage_path == NULL ||
+	    entry->d.mount_point == NULL ||
 	    !hash_add(&model->disks_by_guid, &entry->by_guid,
 		      hash_guid(guid)) ||
 	    !hash_add(&model->disks_by_index, &entry->by_index,

@@ -79,6 +79,8 @@ static bool load_disk(struct model *model, const struct istm_state_disk *r)
 	d->snapshot_storage_size = r->snapshot_storage_size;
 	d->enabled = r->enabled;
 	d->cache_parent = r->cache_parent;
+	d->manage_mount_point = r->manage_mount_point;
+	d->mount_point = talloc_strdup(entry, r->mount_point);
 	d->flags = r->flags;
 	d->persistent = d->saved = true;
 	if (r->type == MODEL_DISK_FILE) {

@@ -92,6 +92,8 @@ struct model_disk {
 	const char *parent_path; /* differencing, else NULL */
 	const char *snapshot_storage_path;
 	int64_t snapshot_storage_size; /* bytes, -1: unlimited */
+	bool manage_mount_point;       /* may be mounted on this machine */
+	const char *mount_point;       /* where; "": as the provider likes */
 	bool persistent;
 	bool saved;
 	bool deleting;

@@ -96,6 +96,8 @@ bool record_of_disk(TALLOC_CTX *mem_ctx, const struct disk_entry *entry,
 		.cache_parent = d->cache_parent,
 		.snapshot_storage_path = d->snapshot_storage_path,
 		.snapshot_storage_size = d->snapshot_storage_size,
+		.manage_mount_point = d->manage_mount_point,
+		.mount_point = d->mount_point,
 	};
 	return store_record_encode(mem_ctx, &data, blob);
 }

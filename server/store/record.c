@@ -50,6 +50,53 @@ bool store_record_encode(TALLOC_CTX *mem_ctx,
 	return NDR_ERR_CODE_IS_SUCCESS(err);
 }
 
+static enum ndr_err_code pull_data(TALLOC_CTX *mem_ctx, const DATA_BLOB *blob,
+				   struct istm_state_data *data)
+{
+	return ndr_pull_struct_blob_all(
+		blob, mem_ctx, data,
+		(ndr_pull_flags_fn_t)ndr_pull_istm_state_data);
+}
+
+/* Format 1: disks had no settings of local mounts. */
+static enum ndr_err_code pull_data_1(TALLOC_CTX *mem_ctx, const DATA_BLOB *blob,
+				     struct istm_state_data *data)
+{
+	struct istm_state_disk_data_1 old;
+	enum ndr_err_code err;
+
+	/* The kind comes first, little-endian. */
+	if (blob->length < 2 ||
+	    (blob->data[0] | blob->data[1] << 8) != ISTM_STATE_DISK) {
+		return pull_data(mem_ctx, blob, data);
+	}
+	err = ndr_pull_struct_blob_all(
+		blob, mem_ctx, &old,
+		(ndr_pull_flags_fn_t)ndr_pull_istm_state_disk_data_1);
+	if (!NDR_ERR_CODE_IS_SUCCESS(err)) {
+		return err;
+	}
+	data->kind = old.kind;
+	data->body.disk = (struct istm_state_disk){
+		.guid = old.disk.guid,
+		.index = old.disk.index,
+		.type = old.disk.type,
+		.flags = old.disk.flags,
+		.path = old.disk.path,
+		.serial = old.disk.serial,
+		.description = old.disk.description,
+		.resource_name = old.disk.resource_name,
+		.enabled = old.disk.enabled,
+		.cache_parent = old.disk.cache_parent,
+		.snapshot_storage_path = old.disk.snapshot_storage_path,
+		.snapshot_storage_size = old.disk.snapshot_storage_size,
+		.manage_mount_point = 1,
+		.mount_point = talloc_strdup(mem_ctx, ""),
+	};
+	return data->body.disk.mount_point == NULL ? NDR_ERR_ALLOC
+						   : NDR_ERR_SUCCESS;
+}
+
 bool store_record_decode(TALLOC_CTX *mem_ctx, const uint8_t *bytes, size_t len,
 			 struct istm_state_data *data, const char **reason)
 {
@@ -85,9 +132,9 @@ bool store_record_decode(TALLOC_CTX *mem_ctx, const uint8_t *bytes, size_t len,
 		ok = true;
 	}
 	if (ok) {
-		err = ndr_pull_struct_blob_all(
-			&record.data, mem_ctx, data,
-			(ndr_pull_flags_fn_t)ndr_pull_istm_state_data);
+		err = record.version == 1
+			      ? pull_data_1(mem_ctx, &record.data, data)
+			      : pull_data(mem_ctx, &record.data, data);
 		ok = NDR_ERR_CODE_IS_SUCCESS(err);
 		if (!ok) {
 			*reason = talloc_asprintf(mem_ctx,

@@ -43,15 +43,19 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	    reason == NULL) {
 		abort();
 	}
-	memcpy(copy, "ISTM\1\0\0\0", 8);
+	memcpy(copy, "ISTM", 4);
 	put32(copy + 8, crc32_slow(data, size));
 	put32(copy + 12, size);
 	memcpy(copy + 16, data, size);
-	if (store_record_decode(mem, copy, size + 16, &record, &reason) &&
-	    (!store_record_encode(mem, &record, &blob) ||
-	     !store_record_decode(mem, blob.data, blob.length, &again,
-				  &reason))) {
-		abort();
+	for (uint32_t version = 1; version <= ISTM_STATE_VERSION; version++) {
+		put32(copy + 4, version);
+		if (store_record_decode(mem, copy, size + 16, &record,
+					&reason) &&
+		    (!store_record_encode(mem, &record, &blob) ||
+		     !store_record_decode(mem, blob.data, blob.length, &again,
+					  &reason))) {
+			abort();
+		}
 	}
 	free(copy);
 	talloc_free(mem);

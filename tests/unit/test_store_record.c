@@ -62,13 +62,13 @@ static void test_round_trip(void **state)
 	assert_int_equal(data.body.target.mappings[0].lun, 7);
 }
 
-/* The header's bytes, by hand: little-endian magic "ISTM" and version 1. */
+/* The header's bytes, by hand: little-endian magic "ISTM" and version 2. */
 static void test_header(void **state)
 {
 	struct st *st = *state;
 	DATA_BLOB blob = encode_target(st->mem);
 
-	assert_memory_equal(blob.data, "ISTM\x01\0\0\0", 8);
+	assert_memory_equal(blob.data, "ISTM\x02\0\0\0", 8);
 }
 
 static void refuse(struct st *st, const uint8_t *bytes, size_t length,
@@ -90,9 +90,69 @@ static void test_newer(void **state)
 	struct st *st = *state;
 	DATA_BLOB blob = encode_target(st->mem);
 
-	blob.data[4] = 2;
+	blob.data[4] = ISTM_STATE_VERSION + 1;
 	refuse(st, blob.data, blob.length, "newer istmd");
-	refuse(st, blob.data, blob.length, "format 2");
+	refuse(st, blob.data, blob.length, "format 3");
+}
+
+/* A disk as the first format has it, byte for byte. */
+static void test_older_disk(void **state)
+{
+	static const uint8_t first[] = {
+		0x49, 0x53, 0x54, 0x4d, 0x01, 0x00, 0x00, 0x00, 0x43, 0x24,
+		0xdd, 0x14, 0x5a, 0x00, 0x00, 0x00, 0x03, 0x00, 0x12, 0x7a,
+		0x32, 0x61, 0x94, 0x46, 0xde, 0x4f, 0x9e, 0xe2, 0x15, 0x4b,
+		0x6a, 0xf0, 0xa4, 0x83, 0x01, 0x00, 0x00, 0x00, 0x01, 0x00,
+		0x01, 0x00, 0x00, 0x00, 0x43, 0x3a, 0x5c, 0x73, 0x75, 0x62,
+		0x5c, 0x62, 0x2e, 0x76, 0x68, 0x64, 0x00, 0x36, 0x31, 0x33,
+		0x32, 0x37, 0x41, 0x31, 0x32, 0x34, 0x36, 0x39, 0x34, 0x34,
+		0x46, 0x44, 0x45, 0x39, 0x45, 0x45, 0x32, 0x31, 0x35, 0x34,
+		0x42, 0x36, 0x41, 0x46, 0x30, 0x41, 0x34, 0x38, 0x33, 0x00,
+		0x00, 0x00, 0x01, 0x00, 0x43, 0x3a, 0x5c, 0x00, 0xff, 0xff,
+		0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+	};
+	struct st *st = *state;
+	struct istm_state_data data;
+	const char *reason;
+	DATA_BLOB blob;
+
+	assert_true(store_record_decode(st->mem, first, sizeof(first), &data,
+					&reason));
+	assert_int_equal(data.kind, ISTM_STATE_DISK);
+	assert_int_equal(data.body.disk.guid.time_low, 0x61327a12);
+	assert_int_equal(data.body.disk.index, 1);
+	assert_string_equal(data.body.disk.path, "C:\\sub\\b.vhd");
+	assert_string_equal(data.body.disk.serial,
+			    "61327A1246944FDE9EE2154B6AF0A483");
+	assert_int_equal(data.body.disk.enabled, 1);
+	assert_string_equal(data.body.disk.snapshot_storage_path, "C:\\");
+	assert_int_equal(data.body.disk.snapshot_storage_size, -1);
+	/* what it lacks: as for a new disk */
+	assert_int_equal(data.body.disk.manage_mount_point, 1);
+	assert_string_equal(data.body.disk.mount_point, "");
+	/* written again it is of this format, and the same */
+	assert_true(store_record_encode(st->mem, &data, &blob));
+	assert_int_equal(blob.data[4], ISTM_STATE_VERSION);
+	assert_true(store_record_decode(st->mem, blob.data, blob.length, &data,
+					&reason));
+	assert_string_equal(data.body.disk.path, "C:\\sub\\b.vhd");
+	assert_int_equal(data.body.disk.manage_mount_point, 1);
+	refuse(st, first, sizeof(first) - 1, "length");
+}
+
+/* Kinds that have not changed since. */
+static void test_older_target(void **state)
+{
+	struct st *st = *state;
+	DATA_BLOB blob = encode_target(st->mem);
+	struct istm_state_data data;
+	const char *reason;
+
+	blob.data[4] = 1;
+	assert_true(store_record_decode(st->mem, blob.data, blob.length, &data,
+					&reason));
+	assert_string_equal(data.body.target.name, "DatabaseTarget");
+	assert_int_equal(data.body.target.num_ids, 2);
 }
 
 /* Every single flipped bit, every length that is too short. */
@@ -137,8 +197,10 @@ static void test_bad_string(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_round_trip), TEST(test_header),     TEST(test_newer),
-		TEST(test_damaged),    TEST(test_bad_string),
+		TEST(test_round_trip),	 TEST(test_header),
+		TEST(test_newer),	 TEST(test_damaged),
+		TEST(test_bad_string),	 TEST(test_older_disk),
+		TEST(test_older_target),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
