@@ -9,6 +9,112 @@
 #include "target/iscsi_server.h"
 #include "target/iscsi_session.h"
 
+/* ---- what outlives a power loss ------------------------------------------ */
+
+/* From the lane to the main thread and, as a message again, back. */
+struct iscsi_lu_store {
+	struct msg msg;
+	struct list_head link; /* server->stores */
+	struct iscsi_lu *lu;
+	struct lane *lane;
+	struct scsi_task *task; /* waits, so its unit stays */
+	int error;
+	size_t len;
+	uint8_t state[];
+};
+
+static void lane_got_stored(struct msg *msg, void *receiver)
+{
+	struct iscsi_lu_store *store =
+		list_entry(msg, struct iscsi_lu_store, msg);
+
+	scsi_stored(store->task, store->error);
+	free(store);
+}
+
+void iscsi_lu_stored(struct iscsi_lu_store *store, int error)
+{
+	list_del(&store->link);
+	store->error = error;
+	store->msg.handle = lane_got_stored;
+	msgq_post(&store->lane->inbox, &store->msg);
+}
+
+static void main_got_store(struct msg *msg, void *receiver)
+{
+	struct iscsi_lu_store *store =
+		list_entry(msg, struct iscsi_lu_store, msg);
+	struct iscsi_server *server = receiver;
+
+	list_add_tail(&store->link, &server->stores);
+	if (server->ops.lu_store)
+		server->ops.lu_store(store->lu->private_data, store->state,
+				     store->len, store, server->private_data);
+	else
+		iscsi_lu_stored(store, ESHUTDOWN);
+}
+
+/* On a lane, with the unit's lock held: requests of all lanes arrive in the
+ * order of the changes. */
+static int lu_store(struct scsi_lu *scsi, struct scsi_task *task,
+		    const void *state, size_t len, void *private_data)
+{
+	struct iscsi_lu *lu = private_data;
+	struct iscsi_server *server = lu->server;
+	const struct iscsi_task *by = task->private_data;
+	struct iscsi_lu_store *store = calloc(1, sizeof(*store) + len);
+	int error = EINPROGRESS;
+
+	if (!store)
+		return ENOMEM;
+	list_init(&store->link);
+	store->msg.handle = main_got_store;
+	store->lu = lu;
+	store->lane = by->session->lane;
+	store->task = task;
+	store->len = len;
+	if (len)
+		memcpy(store->state, state, len);
+	pthread_mutex_lock(&server->store_lock);
+	if (server->closing)
+		error = ESHUTDOWN;
+	else
+		msgq_post(&server->inbox, &store->msg);
+	pthread_mutex_unlock(&server->store_lock);
+	if (error != EINPROGRESS)
+		free(store);
+	return error;
+}
+
+/* Lanes that stop wait for their commands: these must not wait for us. */
+void iscsi_lu_stores_close(struct iscsi_server *server)
+{
+	pthread_mutex_lock(&server->store_lock);
+	server->closing = true;
+	pthread_mutex_unlock(&server->store_lock);
+	server->ops.lu_store = NULL;
+	msgq_drain(&server->inbox, server);
+	while (!list_empty(&server->stores))
+		iscsi_lu_stored(list_entry(server->stores.next,
+					   struct iscsi_lu_store, link),
+				ESHUTDOWN);
+}
+
+/* ---- life ---------------------------------------------------------------- */
+
+static void lu_restore(struct iscsi_lu *lu,
+		       const struct iscsi_lu_config *config)
+{
+	if (lu->server->ops.lu_store)
+		scsi_lu_set_store(lu->scsi, lu_store, lu);
+	if (config->state_len &&
+	    scsi_lu_restore(lu->scsi, config->state, config->state_len))
+		iscsi_log(lu->server, ISCSI_LOG_ERROR,
+			  "disk %u: what was kept of reservations and mode "
+			  "pages is damaged: none are restored",
+			  config->index);
+}
+
 struct iscsi_lu *iscsi_lu_add(struct iscsi_server *server,
 			      const struct iscsi_lu_config *config)
 {
@@ -29,12 +135,14 @@ struct iscsi_lu *iscsi_lu_add(struct iscsi_server *server,
 	memcpy(scsi.product, config->product, sizeof(scsi.product));
 	memcpy(scsi.revision, config->revision, sizeof(scsi.revision));
 	lu->server = server;
+	lu->private_data = config->private_data;
 	lu->scsi = scsi_lu_create(&scsi);
 	if (!lu->scsi) {
 		free(lu);
 		errno = ENOMEM;
 		return NULL;
 	}
+	lu_restore(lu, config);
 	list_add_tail(&lu->link, &server->lus);
 	return lu;
 }

@@ -205,6 +205,7 @@ static int server_destructor(struct iscsi_server *server)
 	memset(&server->ops, 0, sizeof(server->ops));
 	if (server->resolver)
 		iscsi_resolver_stop(server->resolver);
+	iscsi_lu_stores_close(server);
 	stop_lanes(server);
 	TALLOC_FREE(server->inbox_fde);
 	msgq_drain(&server->inbox, server);
@@ -212,6 +213,7 @@ static int server_destructor(struct iscsi_server *server)
 	list_for_each_safe(pos, n, &server->portals)
 		free(list_entry(pos, struct iscsi_portal, link));
 	msgq_fini(&server->inbox);
+	pthread_mutex_destroy(&server->store_lock);
 	pthread_mutex_destroy(&server->lock);
 	return 0;
 }
@@ -263,6 +265,7 @@ struct iscsi_server *iscsi_server_create(TALLOC_CTX *mem_ctx,
 	list_init(&server->sessions);
 	list_init(&server->portals);
 	list_init(&server->lus);
+	list_init(&server->stores);
 	list_init(&server->records);
 	for (int i = 0; i < ISCSI_HASH; i++) {
 		list_init(&server->tgt_hash[i]);
@@ -270,6 +273,7 @@ struct iscsi_server *iscsi_server_create(TALLOC_CTX *mem_ctx,
 		list_init(&server->peers[i]);
 	}
 	pthread_mutex_init(&server->lock, NULL);
+	pthread_mutex_init(&server->store_lock, NULL);
 	error = msgq_init(&server->inbox);
 	if (error) {
 		pthread_mutex_destroy(&server->lock);

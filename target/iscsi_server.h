@@ -80,6 +80,7 @@ struct iscsi_tgt {
 struct iscsi_lu {
 	struct iscsi_server *server;
 	struct scsi_lu *scsi;
+	void *private_data; /* the owner's */
 	/* Main thread only. */
 	struct list_head link; /* server->lus */
 	size_t num_sessions;   /* that see it */
@@ -156,10 +157,17 @@ struct iscsi_server {
 	struct list_head peers[ISCSI_HASH];
 	unsigned num_conns;
 
+	pthread_mutex_t store_lock;
+	bool closing; /* under it: nothing is stored any more */
+
 	/* Main thread only. */
 	struct list_head lus;
+	struct list_head stores;  /* iscsi_lu_store.link: not answered */
 	struct list_head records; /* iscsi_record.link */
 };
+
+/* Main thread: no unit's state is stored any more; what waits is answered. */
+void iscsi_lu_stores_close(struct iscsi_server *server);
 
 /* Main thread's record of a session. */
 struct iscsi_record {

@@ -50,25 +50,27 @@ void scsi_set_log(void (*log)(int level, const char *message));
 size_t scsi_lu_naa(const struct scsi_lu *lu, uint8_t naa[16]);
 
 /*
- * Activate Persist Through Power Loss (SPC-4 5.12.9): where a unit's
- * registrations and reservation are kept. @state is opaque, @len bytes, valid
- * during the call only; len 0: forget them. Called on a lane with the unit's
- * lock held. Returns true when they are on stable storage, false when that
- * will be told by scsi_pr_stored() on @task's lane: the command's status waits
- * for it. Without a store, APTPL is refused and not offered.
+ * Where a unit keeps what has to outlive a power loss: registrations and
+ * reservation where APTPL asks for it (SPC-4 5.12.9), saved mode pages (SPC-4
+ * 6.11). @state is all of it, opaque, valid during the call only; len 0: there
+ * is nothing to keep. Called on a lane with the unit's lock held.
+ * @return 0 when it is on stable storage; EINPROGRESS when scsi_stored() on
+ *         @task's lane will tell: the command's status waits for that; else
+ *         the errno. Without a store, APTPL and saving are not offered.
  */
 struct scsi_task;
-typedef bool (*scsi_pr_store_fn)(struct scsi_lu *lu, struct scsi_task *task,
-				 const void *state, size_t len,
-				 void *private_data);
-void scsi_lu_set_pr_store(struct scsi_lu *lu, scsi_pr_store_fn store,
-			  void *private_data);
+typedef int (*scsi_store_fn)(struct scsi_lu *lu, struct scsi_task *task,
+			     const void *state, size_t len, void *private_data);
+/* Before the first nexus. */
+void scsi_lu_set_store(struct scsi_lu *lu, scsi_store_fn store,
+		       void *private_data);
+/* @error errno of the store, or 0. */
+void scsi_stored(struct scsi_task *task, int error);
+/* Before the first nexus: what the store kept. 0 or EINVAL. */
+int scsi_lu_restore(struct scsi_lu *lu, const void *state, size_t len);
+
 /* On the lane of @by, once for each abort_tasks() that returned true. */
 void scsi_tasks_aborted(struct scsi_task *by);
-/* @error errno of the store, or 0. */
-void scsi_pr_stored(struct scsi_task *task, int error);
-/* Before the first nexus: what the store kept. 0 or EINVAL. */
-int scsi_lu_restore_pr(struct scsi_lu *lu, const void *state, size_t len);
 
 /* Main thread: the capacity or the enabled state has changed; raises the
  * unit attentions (CAPACITY DATA HAS CHANGED, …) that go with it. */

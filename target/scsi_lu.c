@@ -39,6 +39,7 @@ struct scsi_lu *scsi_lu_create(const struct scsi_lu_config *config)
 	lu->config.product[sizeof(lu->config.product) - 1] = '\0';
 	lu->config.revision[sizeof(lu->config.revision) - 1] = '\0';
 	naa_from_guid(config->guid, lu->naa);
+	lu->saved = SCSI_LU_DEFAULTS;
 	atomic_init(&lu->state,
 		    SCSI_LU_DEFAULTS | (config->enabled ? SCSI_LU_ENABLED : 0));
 	return lu;
@@ -111,10 +112,10 @@ void scsi_lu_reset(struct scsi_lu *lu, struct scsi_nexus *by)
 
 	scsi_log(3, "disk %d: reset by %s", (int)lu->config.index,
 		 by != NULL ? by->initiator_name : "the server");
-	while (!atomic_compare_exchange_weak(
-		&lu->state, &state, (state & stays) | SCSI_LU_DEFAULTS)) {
-	}
 	pthread_mutex_lock(&lu->lock);
+	while (!atomic_compare_exchange_weak(&lu->state, &state,
+					     (state & stays) | lu->saved)) {
+	}
 	lu->reserved_by = NULL;
 	scsi_pr_refresh(lu);
 	scsi_ua_raise_others(lu, NULL, SCSI_UA_RESET);

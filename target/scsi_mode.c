@@ -14,6 +14,7 @@
 #define PAGE_ALL    0x3f
 #define SUBPAGE_ALL 0xff
 #define PAGE_MAX    32
+#define PAGE_PS	    0x80 /* can be saved */
 
 struct mode_bit {
 	uint8_t byte, mask;
@@ -54,7 +55,7 @@ static bool is_ten(const struct scsi_task *task)
 /* ---- MODE SENSE -------------------------------------------------- */
 
 static size_t put_page(uint8_t *buf, const struct mode_page *page, unsigned pc,
-		       unsigned state)
+		       unsigned state, bool savable)
 {
 	unsigned i;
 
@@ -67,9 +68,14 @@ static size_t put_page(uint8_t *buf, const struct mode_page *page, unsigned pc,
 	for (i = 0; i < NUM_CHANGES; i++) {
 		const struct mode_bit *bit = &page->changeable[i];
 
-		if (bit->mask != 0 &&
-		    (pc == PC_CHANGEABLE || (state & bit->state))) {
+		if (bit->mask == 0) {
+			continue;
+		}
+		if (pc == PC_CHANGEABLE || (state & bit->state)) {
 			buf[bit->byte] |= bit->mask;
+		}
+		if (savable) {
+			buf[0] |= PAGE_PS;
 		}
 	}
 	return page->len;
@@ -80,7 +86,7 @@ bool scsi_mode_sense_prepare(struct scsi_task *task)
 	uint8_t code = task->cdb[2] & 0x3f;
 	size_t i;
 
-	if (task->cdb[2] >> 6 == PC_SAVED) {
+	if (task->cdb[2] >> 6 == PC_SAVED && task->lu->store == NULL) {
 		return scsi_refuse(task, SENSE_ILLEGAL_REQUEST,
 				   ASC_SAVING_NOT_SUPPORTED);
 	}
@@ -118,13 +124,27 @@ static size_t put_block_descriptor(const struct scsi_task *task, uint8_t *buf)
 	return 8;
 }
 
+/* What the pages say, as bits of the unit's state. */
+static unsigned parameters(struct scsi_lu *lu, unsigned pc)
+{
+	unsigned state = SCSI_LU_DEFAULTS;
+
+	if (pc == PC_SAVED) {
+		pthread_mutex_lock(&lu->lock);
+		state = lu->saved;
+		pthread_mutex_unlock(&lu->lock);
+	} else if (pc != PC_DEFAULT) {
+		state = atomic_load(&lu->state);
+	}
+	return state;
+}
+
 bool scsi_mode_sense(struct scsi_task *task)
 {
 	uint8_t buf[8 + 16 + NUM_PAGES * PAGE_MAX] = {0};
 	unsigned pc = task->cdb[2] >> 6;
 	uint8_t code = task->cdb[2] & 0x3f;
-	unsigned state = pc == PC_DEFAULT ? SCSI_LU_DEFAULTS
-					  : atomic_load(&task->lu->state);
+	unsigned state = parameters(task->lu, pc);
 	size_t header = is_ten(task) ? 8 : 4;
 	size_t len, descriptor, i;
 	/* WP and DPOFUA (SBC-3 6.5.1) */
@@ -134,7 +154,8 @@ bool scsi_mode_sense(struct scsi_task *task)
 	len = header + descriptor;
 	for (i = 0; i < NUM_PAGES; i++) {
 		if (code == PAGE_ALL || code == pages[i].code) {
-			len += put_page(buf + len, &pages[i], pc, state);
+			len += put_page(buf + len, &pages[i], pc, state,
+					task->lu->store != NULL);
 		}
 	}
 	if (is_ten(task)) {
@@ -152,12 +173,14 @@ bool scsi_mode_sense(struct scsi_task *task)
 
 /* ---- MODE SELECT ------------------------------------------------- */
 
+#define CDB_SP 0x01
+
 bool scsi_mode_select_prepare(struct scsi_task *task)
 {
 	if (!(task->cdb[1] & 0x10)) { /* PF: pages as the standard has them */
 		return scsi_refuse_cdb(task, 1, 4);
 	}
-	if (task->cdb[1] & 0x01) { /* SP: nothing can be saved */
+	if ((task->cdb[1] & CDB_SP) && task->lu->store == NULL) {
 		return scsi_refuse_cdb(task, 1, 0);
 	}
 	return scsi_prepare_out(task, is_ten(task) ? get_be16(task->cdb + 7)
@@ -291,12 +314,31 @@ static bool select_page(struct scsi_task *task, struct select *s)
 	return true;
 }
 
+/* SP: the values that are current now are the saved ones (SPC-4 6.11). */
+static bool select_save(struct scsi_task *task)
+{
+	struct scsi_lu *lu = task->lu;
+	unsigned modes = atomic_load(&lu->state) & SCSI_LU_MODES;
+	bool now = true;
+
+	scsi_good(task);
+	if (task->cdb[1] & CDB_SP) {
+		pthread_mutex_lock(&lu->lock);
+		if (lu->saved != modes) {
+			lu->saved = modes;
+			now = scsi_keep(task);
+		}
+		pthread_mutex_unlock(&lu->lock);
+	}
+	return now;
+}
+
 static bool select_flushed(struct scsi_task *task)
 {
 	if (task->req.error != 0) {
 		return scsi_fail_io(task);
 	}
-	return scsi_good(task);
+	return select_save(task);
 }
 
 static bool select_apply(struct scsi_task *task, const struct select *s)
@@ -312,7 +354,7 @@ static bool select_apply(struct scsi_task *task, const struct select *s)
 		after = (before & ~s->clear) | s->set;
 	} while (!atomic_compare_exchange_weak(&lu->state, &before, after));
 	if (before == after) {
-		return scsi_good(task);
+		return select_save(task);
 	}
 	scsi_log(3, "disk %d: %s set mode parameters %x, before %x",
 		 (int)lu->config.index, task->nexus->initiator_name,
@@ -328,7 +370,7 @@ static bool select_apply(struct scsi_task *task, const struct select *s)
 		}
 		return select_flushed(task);
 	}
-	return scsi_good(task);
+	return select_save(task);
 }
 
 bool scsi_mode_select(struct scsi_task *task)

@@ -95,8 +95,10 @@ size_t scsi_transport_id_build(const struct scsi_registration *reg, uint8_t *p)
 static bool same_target(const struct scsi_registration *reg, const char *target,
 			uint16_t port)
 {
-	return reg->all_tg_pt ||
-	       (reg->port == port && strcasecmp(reg->target, target) == 0);
+	/* ALL_TG_PT: those of the SCSI target device, which is the iSCSI node
+	 * (RFC 7143 4.2.7.1). */
+	return (reg->all_tg_pt || reg->port == port) &&
+	       strcasecmp(reg->target, target) == 0;
 }
 
 static bool is_registration_of(const struct scsi_registration *reg,

@@ -57,7 +57,10 @@ bool scsi_pr_holds(const struct scsi_lu *lu,
 /* The reservation is over; nobody is told. */
 void scsi_pr_clear_reservation(struct scsi_lu *lu);
 
-/* scsi_pr_store.c: the state as it is kept; malloc'ed, NULL without memory. */
-uint8_t *scsi_pr_pack(const struct scsi_lu *lu, size_t *len);
+/* scsi_pr_store.c: the state as it is kept. @buf NULL: only how long it is. */
+size_t scsi_pr_pack(const struct scsi_lu *lu, uint8_t *buf);
+/* Into a unit without registrations. @return false: damaged, and the unit has
+ * some of it */
+bool scsi_pr_unpack(struct scsi_lu *lu, const uint8_t *state, size_t len);
 
 #endif /* ISTM_TARGET_SCSI_PR_H */

@@ -76,7 +76,7 @@ bool scsi_pr_report_capabilities(struct scsi_task *task)
 	pthread_mutex_lock(&task->lu->lock);
 	put_be16(buf, sizeof(buf));
 	buf[2] = 0x0c; /* SIP_C, ATP_C */
-	if (task->lu->pr_store != NULL) {
+	if (task->lu->store != NULL) {
 		buf[2] |= 0x01; /* PTPL_C */
 	}
 	buf[3] = 0x80 | 0x10; /* TMV; ALLOW COMMANDS 001b: see table 214 */

@@ -2,7 +2,6 @@
 /*
  * PERSISTENT RESERVE OUT (SPC-4 5.12.7 to 5.12.11, 6.16).
  */
-#include <stdlib.h>
 #include <strings.h>
 
 #include "target/scsi_commands.h"
@@ -168,7 +167,7 @@ static bool pr_register(struct pr_command *c, bool ignore)
 	if (listed && (ignore || c->own != NULL)) {
 		return pr_invalid(c, 20, 3);
 	}
-	if ((c->p[20] & FLAG_APTPL) && c->lu->pr_store == NULL) {
+	if ((c->p[20] & FLAG_APTPL) && c->lu->store == NULL) {
 		return pr_invalid(c, 20, 0);
 	}
 	if (!ignore && c->key != (c->own != NULL ? c->own->key : 0)) {
@@ -355,7 +354,7 @@ static bool pr_move(struct pr_command *c)
 	if (c->action_key == 0) {
 		return pr_invalid(c, 8, 7);
 	}
-	if ((c->p[17] & FLAG_APTPL) && c->lu->pr_store == NULL) {
+	if ((c->p[17] & FLAG_APTPL) && c->lu->store == NULL) {
 		return pr_invalid(c, 17, 0);
 	}
 	if (!move_destination(c, &id, &port)) {
@@ -463,31 +462,18 @@ static bool run(struct pr_command *c)
 }
 
 /* Everyone's rights anew, and the state to stable storage where APTPL asks for
- * it. False: the store will call scsi_pr_stored(). */
-static bool changed(struct pr_command *c, bool was_kept)
+ * it. */
+static void changed(struct pr_command *c, bool was_kept)
 {
 	struct scsi_lu *lu = c->lu;
-	uint8_t *state = NULL;
-	size_t len = 0;
-	bool now = true;
 
 	scsi_pr_refresh(lu);
 	scsi_log(3, "disk %d: %s from %s: %u registrations, type %u",
 		 (int)lu->config.index, c->task->op->name,
 		 c->task->nexus->initiator_name, lu->pr.count, lu->pr.type);
-	if (lu->pr_store == NULL || (!lu->pr.aptpl && !was_kept)) {
-		return true;
+	if (lu->pr.aptpl || was_kept) {
+		scsi_keep(c->task);
 	}
-	if (lu->pr.aptpl) {
-		state = scsi_pr_pack(lu, &len);
-		if (state == NULL) {
-			return scsi_fail(c->task, SENSE_HARDWARE_ERROR,
-					 ASC_INTERNAL_FAILURE);
-		}
-	}
-	now = lu->pr_store(lu, c->task, state, len, lu->pr_private);
-	free(state);
-	return now;
 }
 
 bool scsi_pr_out(struct scsi_task *task)
@@ -511,8 +497,8 @@ bool scsi_pr_out(struct scsi_task *task)
 	pthread_mutex_lock(&c.lu->lock);
 	c.own = scsi_pr_find(c.lu, c.itl);
 	was_kept = c.lu->pr.aptpl;
-	if (run(&c) && !changed(&c, was_kept)) {
-		task->waits++;
+	if (run(&c)) {
+		changed(&c, was_kept);
 	}
 	pthread_mutex_unlock(&c.lu->lock);
 	return task->waits == 0;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * Persistent reservations through a power loss (SPC-4 5.12.9, APTPL): their
- * form on stable storage. Who keeps it is the caller's business.
+ * part of what a unit keeps (scsi_store.c).
  *
  * Big-endian: magic, generation, type, holder's index or ffffffffh, count;
  * then per registration key, flags, port, ISID, and two strings with a
@@ -27,12 +27,12 @@ static uint8_t *put_string(uint8_t *p, const char *s)
 	return p + 2 + len;
 }
 
-uint8_t *scsi_pr_pack(const struct scsi_lu *lu, size_t *len)
+size_t scsi_pr_pack(const struct scsi_lu *lu, uint8_t *buf)
 {
 	const struct scsi_registration *reg;
 	uint32_t holder = UINT32_MAX, i = 0;
 	size_t size = HEADER;
-	uint8_t *buf, *p;
+	uint8_t *p;
 
 	for (reg = lu->pr.registrations; reg != NULL; reg = reg->next, i++) {
 		size += FIXED_PART + 4 + strlen(reg->initiator) +
@@ -41,9 +41,8 @@ uint8_t *scsi_pr_pack(const struct scsi_lu *lu, size_t *len)
 			holder = i;
 		}
 	}
-	buf = calloc(1, size);
 	if (buf == NULL) {
-		return NULL;
+		return size;
 	}
 	put_be32(buf, MAGIC);
 	put_be32(buf + 4, lu->pr.generation);
@@ -60,8 +59,7 @@ uint8_t *scsi_pr_pack(const struct scsi_lu *lu, size_t *len)
 		p = put_string(p + FIXED_PART, reg->initiator);
 		p = put_string(p, reg->target);
 	}
-	*len = size;
-	return buf;
+	return size;
 }
 
 static bool get_string(const uint8_t **p, const uint8_t *end, char *to,
@@ -104,7 +102,7 @@ static bool unpack_registration(struct scsi_lu *lu, const uint8_t **p,
 	       scsi_pr_add(lu, &port, get_be64(fixed)) != NULL;
 }
 
-static bool unpack(struct scsi_lu *lu, const uint8_t *state, size_t len)
+bool scsi_pr_unpack(struct scsi_lu *lu, const uint8_t *state, size_t len)
 {
 	const uint8_t *p = state + HEADER, *end = state + len;
 	struct scsi_registration *reg;
@@ -140,28 +138,4 @@ static bool unpack(struct scsi_lu *lu, const uint8_t *state, size_t len)
 	lu->pr.type = (uint8_t)type;
 	lu->pr.aptpl = true;
 	return p == end;
-}
-
-void scsi_lu_set_pr_store(struct scsi_lu *lu, scsi_pr_store_fn store,
-			  void *private_data)
-{
-	pthread_mutex_lock(&lu->lock);
-	lu->pr_store = store;
-	lu->pr_private = private_data;
-	pthread_mutex_unlock(&lu->lock);
-}
-
-int scsi_lu_restore_pr(struct scsi_lu *lu, const void *state, size_t len)
-{
-	int ret = 0;
-
-	pthread_mutex_lock(&lu->lock);
-	if (!unpack(lu, state, len)) {
-		scsi_pr_free(lu);
-		memset(&lu->pr, 0, sizeof(lu->pr));
-		ret = EINVAL;
-	}
-	scsi_pr_refresh(lu);
-	pthread_mutex_unlock(&lu->lock);
-	return ret;
 }

@@ -155,8 +155,9 @@ struct scsi_lu {
 	struct scsi_itl *itls;
 	struct scsi_itl *reserved_by; /* RESERVE(6), RESERVE(10) */
 	struct scsi_pr pr;
-	scsi_pr_store_fn pr_store;
-	void *pr_private;
+	scsi_store_fn store;
+	void *store_private;
+	unsigned saved; /* mode parameters, SCSI_LU_MODES */
 };
 
 /* What became of an EXTENDED COPY, as RECEIVE COPY STATUS tells it. */
@@ -316,6 +317,15 @@ void scsi_log(int level, const char *fmt, ...)
 
 /* 0, or the ASC and ASCQ of NOT READY. */
 uint16_t scsi_lu_not_ready(const struct scsi_lu *lu);
+
+/* ---- what outlives a power loss (scsi_store.c) ------------------- */
+
+/*
+ * Have the store keep the unit's state as it is now; caller holds the unit's
+ * lock. @return false: the status waits for the store (task->waits was
+ * counted up); true: it is kept, or sense is set.
+ */
+bool scsi_keep(struct scsi_task *task);
 
 /* ---- persistent reservations ------------------------------------- */
 

@@ -266,17 +266,6 @@ void scsi_tasks_aborted(struct scsi_task *by)
 	}
 }
 
-void scsi_pr_stored(struct scsi_task *task, int error)
-{
-	if (error != 0) {
-		scsi_log(0,
-			 "disk %d: persistent reservations are not stored: %s",
-			 (int)task->lu->config.index, strerror(error));
-		scsi_fail(task, SENSE_HARDWARE_ERROR, ASC_INTERNAL_FAILURE);
-	}
-	scsi_tasks_aborted(task); /* one thing less to wait for */
-}
-
 struct scsi_itl *scsi_task_itl(struct scsi_task *task)
 {
 	struct scsi_itl *itl =

@@ -36,6 +36,9 @@ struct iscsi_login_event {
 	uint8_t status_class, status_detail; /* RFC 7143 11.13.5 */
 };
 
+/* One request to keep a unit's state. */
+struct iscsi_lu_store;
+
 struct iscsi_server_ops {
 	/* Every login attempt that got as far as an initiator name. */
 	void (*login)(const struct iscsi_login_event *event,
@@ -43,6 +46,17 @@ struct iscsi_server_ops {
 	/* A session has begun or ended; @tgt NULL for discovery. Counters
 	 * and lists are up to date when it is called. */
 	void (*session_changed)(struct iscsi_tgt *tgt, void *private_data);
+	/*
+	 * Keep what of a unit has to outlive a power loss (persistent
+	 * reservations with APTPL, saved mode pages), in place of what was
+	 * kept before; len 0: nothing any more. @state is opaque, valid during
+	 * the call; iscsi_lu_config hands it back. An initiator waits: answer
+	 * with iscsi_lu_stored(), at once or later, when it is on stable
+	 * storage. NULL: units offer neither.
+	 * @param lu_private  of the unit's configuration
+	 */
+	void (*lu_store)(void *lu_private, const void *state, size_t len,
+			 struct iscsi_lu_store *store, void *private_data);
 };
 
 struct iscsi_server_config {
@@ -83,10 +97,17 @@ struct iscsi_lu_config {
 	uint32_t index; /* ISTM disk index */
 	bool enabled;
 	struct vhd_disk *disk; /* the caller's, until lu_remove is done */
+	void *private_data;
+	/* What lu_store() kept last; NULL: nothing. Only read by lu_add. */
+	const void *state;
+	size_t state_len;
 };
 
 struct iscsi_lu *iscsi_lu_add(struct iscsi_server *server,
 			      const struct iscsi_lu_config *config);
+/* The answer to lu_store(), once for each, before the server is freed or not at
+ * all. @error errno, or 0 */
+void iscsi_lu_stored(struct iscsi_lu_store *store, int error);
 void iscsi_lu_set_enabled(struct iscsi_lu *lu, bool enabled);
 void iscsi_lu_capacity_changed(struct iscsi_lu *lu);
 /* Unmaps from all targets, waits for I/O under way on every lane. When the

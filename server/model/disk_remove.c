@@ -228,6 +228,9 @@ static void disk_delete_committed(struct tevent_req *subreq)
 		disk_remove_done(op, hresult_from_errno(error));
 		return;
 	}
+	if (op->entry->forget_snapshots) {
+		unit_state_forget(op->model, &op->entry->d.guid);
+	}
 	disk_remove_now(op);
 }
 
@@ -248,7 +251,9 @@ static struct tevent_req *disk_delete_commit(struct disk_remove_op *op)
 			NULL)) {
 		return NULL;
 	}
-	if (!snapshots_delete_records(op, entry, &changes)) {
+	if (!snapshots_delete_records(op, entry, &changes) ||
+	    !unit_state_delete_record(op, op->model, &entry->d.guid,
+				      &changes)) {
 		return NULL;
 	}
 	list_for_each (pos, &entry->saved_maps) {

@@ -350,8 +350,10 @@ int disk_publish(struct disk_entry *entry)
 		.index = entry->d.index,
 		.enabled = entry->d.enabled,
 		.disk = entry->vhd,
+		.private_data = entry,
 	};
 	const struct GUID *g = &entry->d.guid;
+	DATA_BLOB state = unit_state_of(entry->model, g);
 
 	/* Big-endian, as the GUID is written: never depends on the host. */
 	config.guid[0] = g->time_low >> 24;
@@ -368,6 +370,8 @@ int disk_publish(struct disk_entry *entry)
 	memcpy(config.vendor, disk_inquiry.vendor, sizeof(config.vendor));
 	memcpy(config.product, disk_inquiry.product, sizeof(config.product));
 	memcpy(config.revision, disk_inquiry.revision, sizeof(config.revision));
+	config.state = state.data;
+	config.state_len = state.length;
 	entry->lu = iscsi_lu_add(entry->model->engine, &config);
 	if (entry->lu == NULL) {
 		int error = errno != 0 ? errno : ENOMEM;

@@ -144,6 +144,9 @@ bool model_load_objects(struct model *model, struct loaded *loaded)
 		case ISTM_STATE_SNS_SERVER:
 			ok = sns_load(model, &r->body.sns_server);
 			break;
+		case ISTM_STATE_UNIT:
+			ok = unit_state_load(model, &r->body.unit);
+			break;
 		case ISTM_STATE_DISK:	  /* before all */
 		case ISTM_STATE_TARGET:	  /* after all disks */
 		case ISTM_STATE_SNAPSHOT: /* after all disks */

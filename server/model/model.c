@@ -60,6 +60,7 @@ static void engine_session_changed(struct iscsi_tgt *tgt, void *private_data)
 static const struct iscsi_server_ops engine_ops = {
 	.login = engine_login,
 	.session_changed = engine_session_changed,
+	.lu_store = unit_state_store,
 };
 
 int model_sessions(struct model *model, const struct model_target *only,
@@ -155,6 +156,7 @@ static struct model *model_create(TALLOC_CTX *mem_ctx,
 	hash_init(&model->portals_by_address, model);
 	hash_init(&model->initiators_by_iqn, model);
 	hash_init(&model->snapshots_by_id, model);
+	hash_init(&model->unit_states, model);
 	model->host = host_name(model);
 	model->service_guid = GUID_random();
 	model->service_name = talloc_strdup(model, model->host);

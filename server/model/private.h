@@ -187,6 +187,8 @@ struct model {
 	struct list_head snapshots;
 	struct hash snapshots_by_id;
 
+	struct hash unit_states; /* struct unit_state */
+
 	bool starting; /* no events, nothing published yet */
 };
 
@@ -345,6 +347,21 @@ void snapshots_disk_gone(struct disk_entry *disk);
 void snapshot_unexport(struct disk_entry *disk);
 bool snapshot_load(struct model *model,
 		   const struct istm_state_snapshot *record);
+
+/* ---- unit_state.c ---------------------------------------------------------
+ */
+
+bool unit_state_load(struct model *model, const struct istm_state_unit *record);
+/* The model's own; empty where nothing is kept. */
+DATA_BLOB unit_state_of(struct model *model, const struct GUID *disk);
+/* The disk is deleted: its record too, and then what is in memory. */
+bool unit_state_delete_record(TALLOC_CTX *mem_ctx, struct model *model,
+			      const struct GUID *disk,
+			      struct change_list *changes);
+void unit_state_forget(struct model *model, const struct GUID *disk);
+/* iscsi_server_ops.lu_store, @lu_private a disk_entry */
+void unit_state_store(void *lu_private, const void *state, size_t len,
+		      struct iscsi_lu_store *store, void *private_data);
 
 /* ---- volumes.c ------------------------------------------------------------
  */

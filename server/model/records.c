@@ -9,6 +9,7 @@ char *record_key(TALLOC_CTX *mem_ctx, enum istm_state_kind kind,
 		[ISTM_STATE_TARGET] = "target",
 		[ISTM_STATE_DISK] = "disk",
 		[ISTM_STATE_SNAPSHOT] = "snapshot",
+		[ISTM_STATE_UNIT] = "unit",
 	};
 	char *text = GUID_string(mem_ctx, guid);
 	char *key = text == NULL ? NULL

@@ -18,6 +18,22 @@ class LoginRefused(Exception):
         self.status = (status_class, status_detail)
 
 
+CHECK_CONDITION, CONFLICT = 2, 0x18
+
+
+class CommandFailed(Exception):
+    """status, and sense as (key, ASC, ASCQ) of a CHECK CONDITION."""
+
+    def __init__(self, status, data):
+        self.status, self.sense = status, None
+        if status == CHECK_CONDITION:
+            if data[0] & 0x7f >= 0x72:      # descriptor format
+                self.sense = (data[1] & 15, data[2], data[3])
+            else:
+                self.sense = (data[2] & 15, data[12], data[13])
+        super().__init__('status 0x%02x, sense %s' % (status, self.sense))
+
+
 class Session:
     """Logs in at once; target None makes it a discovery session."""
 
@@ -89,16 +105,19 @@ class Session:
         return dict(pair.decode().split('=', 1)
                     for pair in data.split(b'\0') if pair)
 
-    def command(self, cdb, length=0, lun=0):
-        """Run a command that reads at most so many bytes; returns (status,
-        data), data being the sense data of a CHECK CONDITION."""
+    def command(self, cdb, length=0, lun=0, out=b''):
+        """Run a command that reads at most so many bytes or writes these (as
+        immediate data, so no more than 8192); returns (status, data), data
+        being the sense data of a CHECK CONDITION."""
+        assert len(out) <= 8192 and not (out and length)
         self.cmd_sn += 1
         self.itt += 1
         header = struct.pack(
-            '>BBHIQIIII16s', 1, 0x80 | (0x40 if length else 0), 0, 0,
-            lun << 48, self.itt, length, self.cmd_sn, self.exp_stat_sn,
-            cdb.ljust(16, b'\0'))
-        self.sock.sendall(header)
+            '>BBHIQIIII16s', 1,
+            0x80 | (0x40 if length else 0) | (0x20 if out else 0), 0,
+            len(out), lun << 48, self.itt, length or len(out), self.cmd_sn,
+            self.exp_stat_sn, cdb.ljust(16, b'\0'))
+        self.sock.sendall(header + out + b'\0' * (-len(out) % 4))
         data = b''
         while True:
             header = self.receive(48)
@@ -121,10 +140,17 @@ class Session:
                 data = segment[2:]  # behind SenseLength
             return status, data
 
+    def run(self, cdb, length=0, lun=0, out=b''):
+        """The same; a status that is not GOOD raises CommandFailed."""
+        status, data = self.command(cdb, length, lun, out)
+        if status:
+            raise CommandFailed(status, data)
+        return data
+
     def test_unit_ready(self, lun=0):
         """(sense key, ASC, ASCQ), or None when the unit is ready."""
         status, sense = self.command(bytes(6), lun=lun)
-        return (sense[2] & 15, sense[12], sense[13]) if status == 2 else None
+        return CommandFailed(status, sense).sense if status == 2 else None
 
     def settle(self, lun=0):
         """Take the unit attentions that wait; the last answer."""

@@ -488,8 +488,8 @@ static struct {
 	struct scsi_task *task;
 } keeper;
 
-static bool keep(struct scsi_lu *lu, struct scsi_task *task, const void *state,
-		 size_t len, void *private_data)
+static int keep(struct scsi_lu *lu, struct scsi_task *task, const void *state,
+		size_t len, void *private_data)
 {
 	struct scsi_task *old = keeper.task;
 	bool hold = keeper.hold;
@@ -498,11 +498,11 @@ static bool keep(struct scsi_lu *lu, struct scsi_task *task, const void *state,
 	if (keeper.release) {
 		keeper.release = false;
 		keeper.task = NULL;
-		scsi_pr_stored(old, 0);
+		scsi_stored(old, 0);
 	}
 	if (hold)
 		keeper.task = task;
-	return !hold;
+	return hold ? EINPROGRESS : 0;
 }
 
 static void send_pr_out(struct peer *p, uint8_t action, uint64_t key,
@@ -546,7 +546,7 @@ static struct peer *keeper_start(struct peer **q)
 	(*q)->isid[5] = 2;
 	peer_login(*q, "");
 	peer_ready(*q);
-	scsi_lu_set_pr_store(b->lu->scsi, keep, NULL);
+	scsi_lu_set_store(b->lu->scsi, keep, NULL);
 	return p;
 }
 
@@ -555,7 +555,7 @@ static void keeper_stop(struct peer *p, struct peer *q)
 	peer_close(p);
 	peer_close(q);
 	bench_wait_sessions(b, 0);
-	scsi_lu_set_pr_store(b->lu->scsi, NULL, NULL);
+	scsi_lu_set_store(b->lu->scsi, NULL, NULL);
 }
 
 /* Task management waits for what was there before it, for nothing else. */

@@ -553,6 +553,12 @@ static void all_target_ports(void **state)
 	assert_sense(b, tur(b, 2), POWER_ON);
 	assert_good(wr(b, 2));
 	assert_conflict(wr(b, 1));
+	/* another target with this unit is another device */
+	config.target_name = "iqn.2026-01.example:other";
+	scsi_nexus_free(b->nexus[2]);
+	b->nexus[2] = scsi_nexus_create(&config, b->map);
+	assert_sense(b, tur(b, 2), POWER_ON);
+	assert_conflict(wr(b, 2));
 }
 
 /* ---- what can be read -------------------------------------------------------
@@ -605,8 +611,8 @@ struct store {
 	struct scsi_task *task;
 };
 
-static bool keep(struct scsi_lu *lu, struct scsi_task *task, const void *state,
-		 size_t len, void *private_data)
+static int keep(struct scsi_lu *lu, struct scsi_task *task, const void *state,
+		size_t len, void *private_data)
 {
 	struct store *store = private_data;
 
@@ -618,7 +624,7 @@ static bool keep(struct scsi_lu *lu, struct scsi_task *task, const void *state,
 	store->len = len;
 	store->calls++;
 	store->task = task;
-	return !store->later;
+	return store->later ? EINPROGRESS : 0;
 }
 
 static void through_power_loss(void **state)
@@ -629,7 +635,7 @@ static void through_power_loss(void **state)
 	uint64_t key;
 	size_t i;
 
-	scsi_lu_set_pr_store(b->lu, keep, &store);
+	scsi_lu_set_store(b->lu, keep, &store);
 	assert_good(in(b, 0, 2));
 	assert_int_equal(b->in[2], 0x0d); /* PTPL_C */
 	/* not asked for: not kept */
@@ -646,8 +652,7 @@ static void through_power_loss(void **state)
 
 	/* the next start */
 	bench_open(again);
-	assert_int_equal(scsi_lu_restore_pr(again->lu, store.state, store.len),
-			 0);
+	assert_int_equal(scsi_lu_restore(again->lu, store.state, store.len), 0);
 	bench_clear_ua(again);
 	assert_int_equal(keys(again), 2);
 	assert_int_equal(reservation(again, &key), 3);
@@ -659,7 +664,7 @@ static void through_power_loss(void **state)
 	for (i = 0; i < store.len; i++) {
 		bench_open(again);
 		bench_clear_ua(again);
-		assert_int_equal(scsi_lu_restore_pr(again->lu, store.state, i),
+		assert_int_equal(scsi_lu_restore(again->lu, store.state, i),
 				 EINVAL);
 		assert_int_equal(keys(again), 0);
 		bench_close(again);
@@ -682,7 +687,7 @@ static void store_answers_later(void **state)
 	struct iovec iov = {list, 24};
 	int error;
 
-	scsi_lu_set_pr_store(b->lu, keep, &store);
+	scsi_lu_set_store(b->lu, keep, &store);
 	list[8] = 1;
 	list[20] = 1;
 	for (error = 0; error <= EIO; error += EIO) {
@@ -700,11 +705,11 @@ static void store_answers_later(void **state)
 		b->done = 0;
 		assert_false(scsi_task_execute(task));
 		assert_int_equal(b->done, 0);
-		scsi_pr_stored(store.task, error);
+		scsi_stored(store.task, error);
 		assert_int_equal(b->done, 1);
 		assert_int_equal(bench_sense(b), error != 0 ? 0x44400 : 0);
 	}
-	scsi_lu_set_pr_store(b->lu, NULL, NULL);
+	scsi_lu_set_store(b->lu, NULL, NULL);
 }
 
 /* ---- RESERVE and RELEASE ----------------------------------------------------

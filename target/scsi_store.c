@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * What a unit keeps through a power loss, as one piece of bytes: saved mode
+ * pages (SPC-4 6.11, SP) and, with APTPL, persistent reservations (SPC-4
+ * 5.12.9). Where they are kept is the caller's business.
+ *
+ * Big-endian: magic, format, flags, saved mode parameters; then what
+ * scsi_pr_pack() makes of the reservations, to the end.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "target/scsi_pr.h"
+
+#define MAGIC	   0x49534c55u /* "ISLU" */
+#define FORMAT	   1
+#define HEADER	   16
+#define FLAG_MODES 0x01
+#define FLAG_PR	   0x02
+
+/* By number, so that the bits of scsi_lu.state may move. */
+static const unsigned kept_modes[] = {
+	SCSI_LU_WCE,
+	SCSI_LU_SWP,
+	SCSI_LU_D_SENSE,
+};
+
+#define NUM_MODES (sizeof(kept_modes) / sizeof(kept_modes[0]))
+
+static uint32_t modes_to_kept(unsigned modes)
+{
+	uint32_t kept = 0;
+	size_t i;
+
+	for (i = 0; i < NUM_MODES; i++) {
+		kept |= (modes & kept_modes[i]) ? 1u << i : 0;
+	}
+	return kept;
+}
+
+static unsigned modes_from_kept(uint32_t kept)
+{
+	unsigned modes = 0;
+	size_t i;
+
+	for (i = 0; i < NUM_MODES; i++) {
+		modes |= (kept & 1u << i) ? kept_modes[i] : 0;
+	}
+	return modes;
+}
+
+/* NULL without memory; *@len 0: there is nothing to keep. */
+static uint8_t *pack(const struct scsi_lu *lu, size_t *len)
+{
+	uint32_t flags = 0;
+	uint8_t *buf;
+
+	if (lu->saved != SCSI_LU_DEFAULTS) {
+		flags |= FLAG_MODES;
+	}
+	if (lu->pr.aptpl) {
+		flags |= FLAG_PR;
+	}
+	*len = HEADER + (lu->pr.aptpl ? scsi_pr_pack(lu, NULL) : 0);
+	buf = calloc(1, *len);
+	if (buf == NULL) {
+		return NULL;
+	}
+	put_be32(buf, MAGIC);
+	put_be32(buf + 4, FORMAT);
+	put_be32(buf + 8, flags);
+	put_be32(buf + 12, modes_to_kept(lu->saved));
+	if (lu->pr.aptpl) {
+		scsi_pr_pack(lu, buf + HEADER);
+	}
+	if (flags == 0) {
+		*len = 0;
+	}
+	return buf;
+}
+
+static bool unpack(struct scsi_lu *lu, const uint8_t *state, size_t len)
+{
+	uint32_t flags;
+
+	if (len < HEADER || get_be32(state) != MAGIC ||
+	    get_be32(state + 4) != FORMAT) {
+		return false;
+	}
+	flags = get_be32(state + 8);
+	if (flags & FLAG_MODES) {
+		lu->saved = modes_from_kept(get_be32(state + 12));
+	}
+	if (flags & FLAG_PR) {
+		return scsi_pr_unpack(lu, state + HEADER, len - HEADER);
+	}
+	return len == HEADER;
+}
+
+void scsi_lu_set_store(struct scsi_lu *lu, scsi_store_fn store,
+		       void *private_data)
+{
+	pthread_mutex_lock(&lu->lock);
+	lu->store = store;
+	lu->store_private = private_data;
+	pthread_mutex_unlock(&lu->lock);
+}
+
+int scsi_lu_restore(struct scsi_lu *lu, const void *state, size_t len)
+{
+	int ret = 0;
+
+	pthread_mutex_lock(&lu->lock);
+	if (!unpack(lu, state, len)) {
+		scsi_pr_free(lu);
+		memset(&lu->pr, 0, sizeof(lu->pr));
+		lu->saved = SCSI_LU_DEFAULTS;
+		ret = EINVAL;
+	}
+	atomic_fetch_and(&lu->state, ~SCSI_LU_MODES);
+	atomic_fetch_or(&lu->state, lu->saved);
+	scsi_pr_refresh(lu);
+	pthread_mutex_unlock(&lu->lock);
+	return ret;
+}
+
+static void not_kept(struct scsi_task *task, int error)
+{
+	scsi_log(0, "disk %d: state after %s from %s is not kept: %s",
+		 (int)task->lu->config.index, task->op->name,
+		 task->nexus->initiator_name, strerror(error));
+	scsi_fail(task, SENSE_HARDWARE_ERROR, ASC_INTERNAL_FAILURE);
+}
+
+bool scsi_keep(struct scsi_task *task)
+{
+	struct scsi_lu *lu = task->lu;
+	uint8_t *state;
+	size_t len;
+	int error;
+
+	if (lu->store == NULL) {
+		return true;
+	}
+	state = pack(lu, &len);
+	error = state == NULL ? ENOMEM
+			      : lu->store(lu, task, len != 0 ? state : NULL,
+					  len, lu->store_private);
+	free(state);
+	if (error == EINPROGRESS) {
+		task->waits++;
+		return false;
+	}
+	if (error != 0) {
+		not_kept(task, error);
+	}
+	return true;
+}
+
+void scsi_stored(struct scsi_task *task, int error)
+{
+	if (error != 0) {
+		not_kept(task, error);
+	}
+	scsi_tasks_aborted(task); /* one thing less to wait for */
+}
