@@ -166,7 +166,7 @@ static int compare_places(const void *a, const void *b)
  * where space was appended. */
 static uint64_t gap_max(const struct check_work *work)
 {
-	return 2 * dyn_align(work->dyn) + VHD_FOOTER_SIZE;
+	return 2 * dyn_align_max(work->dyn) + VHD_FOOTER_SIZE;
 }
 
 static int leak(struct check_work *work, uint64_t from, uint64_t to)

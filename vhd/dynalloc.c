@@ -6,20 +6,45 @@
 /* Append this many blocks at a time at most. */
 #define EXTEND_MAX 16
 
+/* Table entries are sector numbers; the last value means unused. */
+#define ADDRESSABLE ((uint64_t)VHD_BAT_UNUSED * VHD_SECTOR)
+
+static uint64_t round_up(uint64_t n, uint64_t to)
+{
+	return (n + to - 1) / to * to;
+}
+
+void dyn_choose_align(struct vhd_dyn *dyn, uint64_t size)
+{
+	uint64_t block = (uint64_t)dyn->bitmap_size + dyn->header.block_size;
+	uint64_t blocks =
+		(size + dyn->header.block_size - 1) >> dyn->block_shift;
+	uint64_t missing = blocks - atomic_load(&dyn->allocated);
+	uint64_t room = dyn->end < ADDRESSABLE ? ADDRESSABLE - dyn->end : 0;
+
+	dyn->align = dyn_align_max(dyn);
+	/* One more for the gap in front of the first. */
+	while (dyn->align > 4096 &&
+	       (missing + 1) * round_up(block, dyn->align) > room) {
+		dyn->align /= 4;
+	}
+	if (dyn->align < 4096) {
+		dyn->align = 4096;
+	}
+}
+
 uint64_t dyn_place_after(const struct vhd_dyn *dyn, uint64_t end)
 {
 	/* Behind the footer, which stays where it is, in the gap. */
 	uint64_t data = end + VHD_FOOTER_SIZE + dyn->bitmap_size;
 
-	data = (data + dyn_align(dyn) - 1) / dyn_align(dyn) * dyn_align(dyn);
-	return data - dyn->bitmap_size;
+	return round_up(data, dyn->align) - dyn->bitmap_size;
 }
 
 uint64_t dyn_span(const struct vhd_dyn *dyn)
 {
-	uint64_t bytes = (uint64_t)dyn->bitmap_size + dyn->header.block_size;
-
-	return (bytes + dyn_align(dyn) - 1) / dyn_align(dyn) * dyn_align(dyn);
+	return round_up((uint64_t)dyn->bitmap_size + dyn->header.block_size,
+			dyn->align);
 }
 
 /* ---- waiting ----------------------------------------------------- */

@@ -16,7 +16,7 @@
  *  - Space is appended by writing the footer further behind, several blocks
  *    at a time, then fdatasync: no table entry ever leads behind the footer.
  *  - The old footer lies in the gap before the next block's bitmap: the data
- *    start on a boundary (dyn_align), the bitmap right before them.
+ *    start on a boundary (dyn->align), the bitmap right before them.
  *  - Appended space reads as zeroes. A block's bitmap, data and table entry
  *    may then reach the disk in any order: a block without bitmap or data
  *    reads as what it held before, zeroes or the parent's.
@@ -67,6 +67,7 @@ struct vhd_dyn {
 	pthread_cond_t idle; /* for growth: nobody allocates */
 	uint64_t next;	     /* the next block's bitmap goes here */
 	uint64_t end;	     /* the footer is here; next + span <= end: free */
+	uint64_t align;	     /* of new blocks' data */
 	uint32_t extend_by;  /* blocks, the next time */
 	bool extending, frozen;
 	unsigned allocating;
@@ -85,18 +86,19 @@ static inline struct vhd_dyn *vhd_dyn(const struct vhd_disk *disk)
 	return disk->format;
 }
 
-/*
- * A block's data start on such a boundary: 4 KiB at least, for O_DIRECT and
- * FICLONE, and more in larger blocks, since the page cache keeps what is
- * aligned in larger pieces (docs/vhd.md). The gap is a hole.
- */
-static inline uint64_t dyn_align(const struct vhd_dyn *dyn)
+/* The widest that a block's data are ever aligned. */
+static inline uint64_t dyn_align_max(const struct vhd_dyn *dyn)
 {
-	uint32_t align = dyn->header.block_size / 32;
-
-	return align > 65536 ? 65536 : align;
+	return dyn->header.block_size / 8;
 }
 
+/*
+ * Choose the boundary on which new blocks' data start: as wide as a disk of
+ * @size can afford whose table counts sectors in 32 bits, 4 KiB at least.
+ * The page cache keeps what is aligned in larger pieces (docs/vhd.md); the gap
+ * is a hole. Nobody allocates meanwhile.
+ */
+void dyn_choose_align(struct vhd_dyn *dyn, uint64_t size);
 /* From one block's bitmap to the next block's: gap, bitmap, data. */
 uint64_t dyn_span(const struct vhd_dyn *dyn);
 /* Where the bitmap goes of a block behind a footer at @end. */

@@ -405,6 +405,7 @@ int dyn_load(struct vhd_file *file, const struct vhd_footer *footer,
 	}
 	dyn->next = footer_at;
 	dyn->end = footer_at;
+	dyn_choose_align(dyn, footer->current_size);
 	vhd_footer_push(footer, dyn->footer);
 	if (footer->type == VHD_TYPE_DIFFERENCING) {
 		dyn_parent_path(file, &header, dyn->parent,

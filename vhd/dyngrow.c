@@ -189,6 +189,7 @@ int dyn_grow(struct vhd_disk *disk, uint64_t new_size,
 	ret = grow_frozen(disk->file, dyn, &g, footer->data_offset);
 
 	pthread_mutex_lock(&dyn->lock);
+	dyn_choose_align(dyn, ret == 0 ? new_size : vhd_disk_size(disk));
 	dyn->frozen = false;
 	dyn_wake(dyn);
 	pthread_mutex_unlock(&dyn->lock);
