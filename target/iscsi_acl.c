@@ -50,12 +50,30 @@ static bool id_matches(const struct iscsi_acl_id *id, const char *initiator,
 	}
 }
 
+const struct iscsi_acl_id *iscsi_acl_find(const struct iscsi_conf *conf,
+					  const char *initiator,
+					  const struct sockaddr_storage *peer,
+					  const struct iscsi_lookup *lookup)
+{
+	for (size_t i = 0; i < conf->num_ids; i++) {
+		if (id_matches(&conf->ids[i], initiator, peer, lookup))
+			return &conf->ids[i];
+	}
+	return NULL;
+}
+
 bool iscsi_acl_check(const struct iscsi_conf *conf, const char *initiator,
 		     const struct sockaddr_storage *peer,
 		     const struct iscsi_lookup *lookup)
 {
+	return iscsi_acl_find(conf, initiator, peer, lookup) != NULL;
+}
+
+bool iscsi_acl_has(const struct iscsi_conf *conf, const struct iscsi_acl_id *id)
+{
 	for (size_t i = 0; i < conf->num_ids; i++) {
-		if (id_matches(&conf->ids[i], initiator, peer, lookup))
+		if (conf->ids[i].method == id->method &&
+		    strcasecmp(conf->ids[i].value, id->value) == 0)
 			return true;
 	}
 	return false;

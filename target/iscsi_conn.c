@@ -112,6 +112,10 @@ struct accepted {
 	int fd;
 	struct sockaddr_storage peer, local;
 	uint16_t tpgt;
+	bool routed;	/* by its first PDU, which is: */
+	uint64_t since; /* of a routed one */
+	uint32_t len;
+	uint8_t pdu[];
 };
 
 static void set_int(int fd, int level, int option, int value)
@@ -148,6 +152,10 @@ static void conn_start(struct lane *lane, const struct accepted *a)
 		conn->tpgt = a->tpgt;
 		iscsi_addr_str(&a->peer, conn->name);
 		conn->since = conn->last_rx = lane_now();
+		if (a->routed) {
+			conn->routed = true;
+			conn->since = a->since;
+		}
 		conn->hdr_need = ISCSI_BHS_LEN;
 		list_init(&conn->lane_link);
 		list_init(&conn->dirty_link);
@@ -160,6 +168,10 @@ static void conn_start(struct lane *lane, const struct accepted *a)
 		error = lane_watch(lane, a->fd, &conn->lfd);
 		if (error)
 			list_del(&conn->lane_link);
+	}
+	if (!error && a->routed) {
+		iscsi_lane_bind(lane);
+		iscsi_rx_feed(conn, a->pdu, a->len);
 	}
 	if (error) {
 		iscsi_log(lane->server, ISCSI_LOG_ERROR,
@@ -210,6 +222,39 @@ void iscsi_conn_assign(struct iscsi_server *server, int fd,
 	a->local = *local;
 	a->tpgt = tpgt;
 	msgq_post(&best->inbox, &a->msg);
+}
+
+bool iscsi_conn_move(struct iscsi_conn *conn, struct lane *lane,
+		     const uint8_t *data, uint32_t len)
+{
+	struct lane *from = conn->lane;
+	uint32_t padded = (len + 3) & ~3u;
+	struct accepted *a = calloc(1, sizeof(*a) + ISCSI_BHS_LEN + padded);
+
+	if (!a)
+		return false;
+	a->msg.handle = lane_got_conn;
+	a->fd = conn->fd;
+	a->peer = conn->peer;
+	a->local = conn->local;
+	a->tpgt = conn->tpgt;
+	a->routed = true;
+	a->since = conn->since;
+	a->len = ISCSI_BHS_LEN + padded;
+	memcpy(a->pdu, conn->hdr, ISCSI_BHS_LEN);
+	memcpy(a->pdu + ISCSI_BHS_LEN, data, len);
+
+	conn->state = CONN_DEAD;
+	conn->fd = -1;
+	list_del(&conn->run_link);
+	list_del(&conn->dirty_link);
+	list_del(&conn->lane_link);
+	list_add_tail(&conn->dirty_link, &from->dead);
+	epoll_ctl(from->epfd, EPOLL_CTL_DEL, a->fd, NULL);
+	atomic_fetch_sub(&from->load, 1);
+	atomic_fetch_add(&lane->load, 1);
+	msgq_post(&lane->inbox, &a->msg);
+	return true;
 }
 
 /* ---- end --------------------------------------------------------------- */

@@ -60,6 +60,7 @@ struct iscsi_conn {
 	uint64_t deadline;	   /* close then; 0: none */
 	bool ping_sent;
 	bool logged; /* one refusal of input has been logged */
+	bool routed; /* its lane is final */
 
 	/* Reception. */
 	bool readable, hup, paused;
@@ -110,6 +111,12 @@ struct iscsi_conn {
 void iscsi_conn_assign(struct iscsi_server *server, int fd,
 		       const struct sockaddr_storage *peer,
 		       const struct sockaddr_storage *local, uint16_t tpgt);
+/*
+ * Hand a connection whose first PDU this is to another lane, which will read
+ * the PDU again. @return false when out of memory: it stays
+ */
+bool iscsi_conn_move(struct iscsi_conn *conn, struct lane *lane,
+		     const uint8_t *data, uint32_t len);
 /* Close now. Freed at the end of the pass. */
 void iscsi_conn_close(struct iscsi_conn *conn);
 /* Read nothing more, send what is queued, then close. */
@@ -184,6 +191,9 @@ void iscsi_tx_drop(struct iscsi_conn *conn);
 
 void iscsi_login_pdu(struct iscsi_conn *conn, const uint8_t *data,
 		     uint32_t len);
+/* The first request: has the connection gone to another lane? */
+bool iscsi_login_route(struct iscsi_conn *conn, const uint8_t *data,
+		       uint32_t len);
 void iscsi_login_free(struct iscsi_login *login);
 /* What the login waited for has happened. */
 void iscsi_login_resume(struct iscsi_conn *conn);

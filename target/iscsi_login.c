@@ -242,6 +242,10 @@ static bool find_target(struct iscsi_conn *conn, const char *name,
 		return iscsi_refuse(refusal, ISCSI_LOGIN_NOT_FOUND,
 				    "there is no such target");
 	take_conf(login, conf);
+	/* 11.13.5: "does not exist at this address" */
+	if (!iscsi_conf_serves(conf, &conn->local))
+		return iscsi_refuse(refusal, ISCSI_LOGIN_NOT_FOUND,
+				    "the target has not this portal");
 	if (!conf->enabled)
 		return iscsi_refuse(refusal, ISCSI_LOGIN_UNAVAILABLE,
 				    "the target is disabled");
@@ -436,6 +440,7 @@ static bool final_check(struct iscsi_conn *conn, struct iscsi_refusal *refusal)
 {
 	struct iscsi_session *session = conn->session;
 	struct iscsi_conf *conf = iscsi_tgt_conf(session->tgt);
+	const struct iscsi_acl_id *id;
 
 	if (!conf)
 		return iscsi_refuse(refusal, ISCSI_LOGIN_REMOVED,
@@ -443,13 +448,23 @@ static bool final_check(struct iscsi_conn *conn, struct iscsi_refusal *refusal)
 	if (session->conf)
 		iscsi_conf_unref(session->conf);
 	session->conf = conf;
+	if (!iscsi_conf_serves(conf, &conn->local))
+		return iscsi_refuse(refusal, ISCSI_LOGIN_NOT_FOUND,
+				    "the target no longer has this portal");
 	if (!conf->enabled)
 		return iscsi_refuse(refusal, ISCSI_LOGIN_UNAVAILABLE,
 				    "the target is disabled");
-	if (!iscsi_acl_check(conf, session->initiator, &conn->peer,
-			     session->lookup))
+	id = iscsi_acl_find(conf, session->initiator, &conn->peer,
+			    session->lookup);
+	if (!id)
 		return iscsi_refuse(refusal, ISCSI_LOGIN_FORBIDDEN,
 				    "the target does not list the initiator");
+	free(session->admitted.value);
+	session->admitted = *id;
+	session->admitted.value = strdup(id->value);
+	if (!session->admitted.value)
+		return iscsi_refuse(refusal, ISCSI_LOGIN_NO_RESOURCES,
+				    "out of memory for a session");
 	if (conf->chap && !session->chap_used)
 		return iscsi_refuse(refusal, ISCSI_LOGIN_AUTH_FAILED,
 				    "the target now asks for CHAP");
@@ -612,6 +627,8 @@ void iscsi_login_pdu(struct iscsi_conn *conn, const uint8_t *data, uint32_t len)
 {
 	struct iscsi_refusal refusal;
 
+	if (!conn->login && iscsi_login_route(conn, data, len))
+		return;
 	if (!login_request(conn, data, len, &refusal) &&
 	    conn->state != CONN_DEAD)
 		login_refused(conn, &refusal);

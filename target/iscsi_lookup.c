@@ -86,19 +86,6 @@ static struct cached *resolve(struct iscsi_resolver *resolver, const char *name)
 	return c;
 }
 
-static bool same_address(const struct sockaddr_storage *a,
-			 const struct sockaddr_storage *b)
-{
-	const struct sockaddr_in *a4 = (const void *)a, *b4 = (const void *)b;
-	const struct sockaddr_in6 *a6 = (const void *)a, *b6 = (const void *)b;
-
-	if (a->ss_family != b->ss_family)
-		return false;
-	if (a->ss_family == AF_INET)
-		return a4->sin_addr.s_addr == b4->sin_addr.s_addr;
-	return memcmp(&a6->sin6_addr, &b6->sin6_addr, 16) == 0;
-}
-
 static bool look_up(struct iscsi_resolver *resolver,
 		    const struct iscsi_lookup_id *id,
 		    const struct sockaddr_storage *peer)
@@ -111,7 +98,7 @@ static bool look_up(struct iscsi_resolver *resolver,
 		       iscsi_neighbour(peer, mac);
 	c = resolve(resolver, id->value);
 	for (size_t i = 0; c && i < c->num; i++) {
-		if (same_address(&c->addr[i], peer))
+		if (iscsi_addr_same(&c->addr[i], peer))
 			return true;
 	}
 	return false;

@@ -70,6 +70,30 @@ void iscsi_addr_normalize(struct sockaddr_storage *addr)
 	memcpy(&in->sin_addr, in6.sin6_addr.s6_addr + 12, 4);
 }
 
+bool iscsi_addr_same(const struct sockaddr_storage *a,
+		     const struct sockaddr_storage *b)
+{
+	const struct sockaddr_in *a4 = (const void *)a, *b4 = (const void *)b;
+	const struct sockaddr_in6 *a6 = (const void *)a, *b6 = (const void *)b;
+
+	if (a->ss_family != b->ss_family)
+		return false;
+	if (a->ss_family == AF_INET)
+		return a4->sin_addr.s_addr == b4->sin_addr.s_addr;
+	return memcmp(&a6->sin6_addr, &b6->sin6_addr, 16) == 0;
+}
+
+bool iscsi_addr_any(const struct sockaddr_storage *addr)
+{
+	if (addr->ss_family == AF_INET) {
+		const struct sockaddr_in *in = (const void *)addr;
+
+		return in->sin_addr.s_addr == INADDR_ANY;
+	}
+	return IN6_IS_ADDR_UNSPECIFIED(
+		&((const struct sockaddr_in6 *)(const void *)addr)->sin6_addr);
+}
+
 const char *iscsi_addr_str(const struct sockaddr_storage *addr, char *out)
 {
 	char host[INET6_ADDRSTRLEN] = "?";
@@ -289,6 +313,8 @@ struct iscsi_server *iscsi_server_create(TALLOC_CTX *mem_ctx,
 	error = server->inbox_fde && server->resolver
 			? start_lanes(server, lanes)
 			: ENOMEM;
+	if (!error)
+		iscsi_lane_processors(server);
 	if (error) {
 		talloc_free(server);
 		errno = error;

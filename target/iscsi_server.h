@@ -60,6 +60,10 @@ struct iscsi_conf {
 	uint32_t target_mrdsl, first_burst, max_burst;
 	struct iscsi_acl_id *ids;
 	size_t num_ids;
+	bool some_portals;
+	struct sockaddr_storage *portals;
+	size_t num_portals;
+	uint32_t processors; /* 0: any */
 	struct scsi_lun_map *map;
 	struct iscsi_lu **lus; /* by position in the map; main thread */
 };
@@ -108,6 +112,10 @@ void iscsi_tgts_free(struct iscsi_server *server);
 
 /* ---- portals ----------------------------------------------------------- */
 
+/* Is the target reached through this address of ours? */
+bool iscsi_conf_serves(const struct iscsi_conf *conf,
+		       const struct sockaddr_storage *local);
+
 struct iscsi_portal {
 	struct list_head link;	       /* server->portals, under lock */
 	struct sockaddr_storage addr;  /* as bound */
@@ -116,6 +124,11 @@ struct iscsi_portal {
 	uint16_t tag;
 	int fd; /* closed by lane 0 */
 };
+
+/* Main thread, when the lanes have been started. */
+void iscsi_lane_processors(struct iscsi_server *server);
+/* The lane's thread: run on its processor only, from now on. */
+void iscsi_lane_bind(struct lane *lane);
 
 void iscsi_listeners_close(struct lane *lane);
 bool iscsi_listeners_tick(struct lane *lane);
@@ -144,6 +157,7 @@ struct iscsi_server {
 	unsigned num_lanes;
 	struct lane *lanes;
 	struct iscsi_resolver *resolver;
+	atomic_bool routing; /* a target has asked for processors */
 
 	pthread_mutex_t lock;
 	/* Under lock. */
@@ -197,6 +211,11 @@ uint32_t iscsi_hash(const void *data, size_t len);
 
 /* Compare and format addresses; IPv4-mapped ones are IPv4. */
 void iscsi_addr_normalize(struct sockaddr_storage *addr);
+/* The same but for the port? */
+bool iscsi_addr_same(const struct sockaddr_storage *a,
+		     const struct sockaddr_storage *b);
+/* The address that stands for all of its family? */
+bool iscsi_addr_any(const struct sockaddr_storage *addr);
 #define ISCSI_ADDR_STR 64
 const char *iscsi_addr_str(const struct sockaddr_storage *addr, char *out);
 

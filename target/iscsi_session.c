@@ -249,6 +249,7 @@ void iscsi_session_reap(struct iscsi_session *session)
 	if (session->conf)
 		iscsi_conf_unref(session->conf);
 	free(session->lookup);
+	free(session->admitted.value);
 	if (session->tgt)
 		iscsi_tgt_unref(session->tgt);
 	free(session);
@@ -294,10 +295,9 @@ void iscsi_session_conf_changed(struct iscsi_session *session)
 	if (!same_map(conf->map, old->map))
 		scsi_nexus_set_map(session->nexus, conf->map);
 	iscsi_conf_unref(old);
-	if (session->conn &&
-	    (!conf->enabled ||
-	     !iscsi_acl_check(conf, session->initiator, &session->conn->peer,
-			      session->lookup)))
+	if (session->conn && (!conf->enabled ||
+			      !iscsi_conf_serves(conf, &session->conn->local) ||
+			      !iscsi_acl_has(conf, &session->admitted)))
 		iscsi_async_logout(session->conn);
 }
 

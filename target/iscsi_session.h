@@ -51,6 +51,9 @@ struct iscsi_session {
 	struct iscsi_conn *conn; /* MaxConnections=1; NULL when it has gone */
 	struct iscsi_conf *conf;
 	struct iscsi_lookup *lookup; /* of the peer's names; may be NULL */
+	/* The identification that admitted it; value is its own copy, NULL in
+	 * a discovery session. */
+	struct iscsi_acl_id admitted;
 	struct scsi_nexus *nexus;
 	struct iscsi_params params;
 	struct iscsi_record *record;

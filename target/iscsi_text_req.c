@@ -14,49 +14,58 @@
  */
 
 /* A wildcard portal is where the initiator found us. */
-static void portal_address(const struct iscsi_portal *portal,
-			   const struct iscsi_conn *conn, char *out,
-			   size_t size)
+static void add_portal(const struct iscsi_portal *portal,
+		       const struct iscsi_conn *conn, struct iscsi_text *list)
 {
-	struct sockaddr_storage addr = portal->addr;
-	char host[ISCSI_ADDR_STR];
-	bool any = false;
+	const struct sockaddr_storage *addr = &portal->addr;
+	char host[ISCSI_ADDR_STR], address[ISCSI_ADDR_STR + 8];
 
-	if (addr.ss_family == AF_INET) {
-		struct sockaddr_in *in = (struct sockaddr_in *)(void *)&addr;
-
-		any = in->sin_addr.s_addr == INADDR_ANY;
-	} else {
-		struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)(void *)&addr;
-
-		any = IN6_IS_ADDR_UNSPECIFIED(&in6->sin6_addr);
-	}
-	if (any)
-		addr = conn->local;
-	snprintf(out, size, "%s,%u", iscsi_addr_str(&addr, host), portal->tag);
+	if (iscsi_addr_any(addr))
+		addr = &conn->local;
+	snprintf(address, sizeof(address), "%s,%u", iscsi_addr_str(addr, host),
+		 portal->tag);
+	iscsi_text_add(list, "TargetAddress", address);
 }
 
-/* All portals, as text, made once per request. */
-static void portal_list(struct iscsi_conn *conn, struct iscsi_text *list)
+/* All portals as text, or those of one target. Under the lock. */
+static void portal_list(struct iscsi_conn *conn, const struct iscsi_conf *only,
+			struct iscsi_text *list)
 {
-	struct iscsi_server *server = conn->server;
 	struct list_head *pos;
-	char address[ISCSI_ADDR_STR + 8];
 
-	pthread_mutex_lock(&server->lock);
-	list_for_each (pos, &server->portals) {
-		portal_address(list_entry(pos, struct iscsi_portal, link), conn,
-			       address, sizeof(address));
-		iscsi_text_add(list, "TargetAddress", address);
+	list_for_each (pos, &conn->server->portals) {
+		const struct iscsi_portal *portal =
+			list_entry(pos, struct iscsi_portal, link);
+
+		if (!only ||
+		    iscsi_conf_serves(only, iscsi_addr_any(&portal->addr)
+						    ? &conn->local
+						    : &portal->addr))
+			add_portal(portal, conn, list);
 	}
-	pthread_mutex_unlock(&server->lock);
 }
 
-static void add_target(struct iscsi_text *text, const struct iscsi_conf *conf,
+/* @portals is the list of all, made once per request. */
+static void add_target(struct iscsi_conn *conn, struct iscsi_text *text,
+		       const struct iscsi_conf *conf,
 		       const struct iscsi_text *portals)
 {
 	iscsi_text_add(text, "TargetName", conf->name);
-	iscsi_text_append(text, portals->data, portals->len, SIZE_MAX);
+	if (conf->some_portals)
+		portal_list(conn, conf, text);
+	else
+		iscsi_text_append(text, portals->data, portals->len, SIZE_MAX);
+}
+
+/* May it know of the target where it asks? */
+static bool visible(const struct iscsi_conn *conn,
+		    const struct iscsi_conf *conf)
+{
+	const struct iscsi_session *session = conn->session;
+
+	return conf->enabled && iscsi_conf_serves(conf, &conn->local) &&
+	       iscsi_acl_check(conf, session->initiator, &conn->peer,
+			       session->lookup);
 }
 
 /* Only what this initiator may use: it learns of nothing else. */
@@ -69,22 +78,23 @@ static void send_targets(struct iscsi_conn *conn, const char *value,
 	struct iscsi_text portals = {0};
 	struct list_head *pos;
 
-	portal_list(conn, &portals);
+	if (!session->tgt && strcmp(value, "All") != 0 &&
+	    !iscsi_name_normalize(value, name)) {
+		iscsi_text_add(text, "SendTargets", "Reject");
+		return;
+	}
+	pthread_mutex_lock(&server->lock);
+	portal_list(conn, NULL, &portals);
 	if (session->tgt) {
 		/* Appendix C: in a normal session this target only */
 		if (session->conf && (*value == '\0' ||
 				      (iscsi_name_normalize(value, name) &&
 				       strcmp(name, session->conf->name) == 0)))
-			add_target(text, session->conf, &portals);
+			add_target(conn, text, session->conf, &portals);
+		pthread_mutex_unlock(&server->lock);
 		iscsi_text_free(&portals);
 		return;
 	}
-	if (strcmp(value, "All") != 0 && !iscsi_name_normalize(value, name)) {
-		iscsi_text_add(text, "SendTargets", "Reject");
-		iscsi_text_free(&portals);
-		return;
-	}
-	pthread_mutex_lock(&server->lock);
 	list_for_each (pos, &server->tgts) {
 		struct iscsi_tgt *tgt = list_entry(pos, struct iscsi_tgt, link);
 
@@ -92,10 +102,8 @@ static void send_targets(struct iscsi_conn *conn, const char *value,
 
 		if (name[0] && strcmp(name, conf->name) != 0)
 			continue;
-		if (conf->enabled &&
-		    iscsi_acl_check(conf, session->initiator, &conn->peer,
-				    session->lookup))
-			add_target(text, conf, &portals);
+		if (visible(conn, conf))
+			add_target(conn, text, conf, &portals);
 	}
 	pthread_mutex_unlock(&server->lock);
 	iscsi_text_free(&portals);

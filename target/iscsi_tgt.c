@@ -34,6 +34,7 @@ void iscsi_conf_unref(struct iscsi_conf *conf)
 	for (size_t i = 0; i < conf->num_ids; i++)
 		free(conf->ids[i].value);
 	free(conf->ids);
+	free(conf->portals);
 	free(conf->alias);
 	free(conf->chap_user);
 	free_secret(conf->chap_secret);
@@ -82,6 +83,38 @@ static int conf_ids(struct iscsi_conf *conf, struct iscsi_server *server,
 				  config->name, config->ids[i].value);
 	}
 	return 0;
+}
+
+static int conf_portals(struct iscsi_conf *conf,
+			const struct iscsi_tgt_config *config)
+{
+	size_t n = config->num_portals;
+
+	conf->some_portals = config->some_portals;
+	conf->portals = calloc(n + 1, sizeof(*conf->portals));
+	if (!conf->portals)
+		return ENOMEM;
+	if (n)
+		memcpy(conf->portals, config->portals,
+		       n * sizeof(*conf->portals));
+	for (size_t i = 0; i < n; i++)
+		iscsi_addr_normalize(&conf->portals[i]);
+	conf->num_portals = n;
+	return 0;
+}
+
+bool iscsi_conf_serves(const struct iscsi_conf *conf,
+		       const struct sockaddr_storage *local)
+{
+	for (size_t i = 0; conf->some_portals && i < conf->num_portals; i++) {
+		const struct sockaddr_storage *portal = &conf->portals[i];
+
+		if (iscsi_addr_same(portal, local) ||
+		    (portal->ss_family == local->ss_family &&
+		     iscsi_addr_any(portal)))
+			return true;
+	}
+	return !conf->some_portals;
 }
 
 static int compare_luns(const void *a, const void *b)
@@ -155,7 +188,12 @@ static int conf_new(struct iscsi_server *server,
 	conf->chap_secret = dup(config->chap_secret);
 	conf->reverse_user = dup(config->reverse_chap_user);
 	conf->reverse_secret = dup(config->reverse_chap_secret);
+	conf->processors = config->processors;
+	if (conf->processors)
+		atomic_store(&server->routing, true);
 	error = conf_ids(conf, server, config);
+	if (!error)
+		error = conf_portals(conf, config);
 	if (!error)
 		error = conf_map(conf, config);
 	if (!error && !(conf->alias && conf->chap_user && conf->chap_secret &&
@@ -191,6 +229,10 @@ static struct iscsi_conf *conf_copy(struct iscsi_server *server,
 		.enforce_idle_timeout = old->enforce_idle_timeout,
 		.ids = ids,
 		.num_ids = old->num_ids,
+		.some_portals = old->some_portals,
+		.portals = old->portals,
+		.num_portals = old->num_portals,
+		.processors = old->processors,
 		.luns = luns,
 		.num_luns = old->map->count,
 	};

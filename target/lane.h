@@ -51,6 +51,8 @@ struct lane {
 	struct msgq inbox;
 	/* Connections assigned, for the choice of the least loaded lane. */
 	atomic_uint load;
+	/* Processor that it stands for (iscsi_route.c), since the start. */
+	unsigned cpu;
 
 	/* From here on the lane's thread only. */
 	struct tevent_context *ev;
@@ -60,6 +62,7 @@ struct lane {
 	bool ticking;	 /* connections want iscsi_lane_tick() */
 	uint64_t ticked; /* lane_now() of the last */
 	bool stopping;
+	bool bound;	    /* runs on its processor only */
 	uint64_t next_id;   /* of connections and sessions */
 	uint64_t delivered; /* commands so far */
 

@@ -151,6 +151,14 @@ struct iscsi_tgt_config {
 	bool enforce_idle_timeout;
 	const struct iscsi_id *ids; /* who may log in; none: nobody */
 	size_t num_ids;
+	/* Addresses through which the target is there; ports do not count.
+	 * Through others it cannot be seen. Of the wildcard address: all. */
+	bool some_portals; /* false: all portals */
+	const struct sockaddr_storage *portals;
+	size_t num_portals;
+	/* Processors that later logins are to be served by, bit 0 for CPU 0;
+	 * 0, or where no lane runs on one of them: any. */
+	uint32_t processors;
 	const struct iscsi_lun {
 		uint16_t lun;
 		struct iscsi_lu *lu;
@@ -162,8 +170,9 @@ struct iscsi_tgt *iscsi_tgt_add(struct iscsi_server *server,
 				const struct iscsi_tgt_config *config,
 				void *private_data);
 /* Sessions see a changed LUN map as unit attention; sessions admitted by an
- * id that is no longer in the list are disconnected, and all of them when
- * enabled goes false. @return 0 or errno (EEXIST: name in use) */
+ * id that is no longer in the list are disconnected, so are those through a
+ * portal that is no longer the target's, and all of them when enabled goes
+ * false. @return 0 or errno (EEXIST: name in use) */
 int iscsi_tgt_update(struct iscsi_tgt *tgt,
 		     const struct iscsi_tgt_config *config);
 /* Disconnects all sessions; @tgt is gone on return. */
