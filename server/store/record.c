@@ -26,6 +26,52 @@ static uint32_t crc32_ieee(const uint8_t *p, size_t len)
 	return ~crc;
 }
 
+/*
+ * What a record of an older version lacks at its end, and what it would be.
+ * One row for each kind and each version that added to it, oldest first.
+ */
+static const struct appended {
+	uint32_t since;
+	enum istm_state_kind kind;
+	size_t length;
+	uint8_t bytes[8];
+} appended[] = {
+	/* listen_all, processors */
+	{2, ISTM_STATE_TARGET, 5, {1, 0, 0, 0, 0}},
+	/* manage_mount_point, mount_point */
+	{2, ISTM_STATE_DISK, 2, {1, 0}},
+};
+
+/* Bring the data of a record to the present version. */
+static bool record_upgrade(TALLOC_CTX *mem_ctx, uint32_t version,
+			   DATA_BLOB *data)
+{
+	enum istm_state_kind kind;
+
+	if (data->length < 2) {
+		return true; /* refused by the decoder */
+	}
+	kind = data->data[0] | data->data[1] << 8;
+	for (size_t i = 0; i < sizeof(appended) / sizeof(appended[0]); i++) {
+		const struct appended *a = &appended[i];
+		DATA_BLOB longer;
+
+		if (version >= a->since || kind != a->kind) {
+			continue;
+		}
+		longer = data_blob_talloc(mem_ctx, NULL,
+					  data->length + a->length);
+		if (longer.data == NULL) {
+			return false;
+		}
+		memcpy(longer.data, data->data, data->length);
+		memcpy(longer.data + data->length, a->bytes, a->length);
+		data_blob_clear_free(data);
+		*data = longer;
+	}
+	return true;
+}
+
 bool store_record_encode(TALLOC_CTX *mem_ctx,
 			 const struct istm_state_data *data, DATA_BLOB *blob)
 {
@@ -48,53 +94,6 @@ bool store_record_encode(TALLOC_CTX *mem_ctx,
 	/* Secrets: leave no second copy. */
 	data_blob_clear_free(&record.data);
 	return NDR_ERR_CODE_IS_SUCCESS(err);
-}
-
-static enum ndr_err_code pull_data(TALLOC_CTX *mem_ctx, const DATA_BLOB *blob,
-				   struct istm_state_data *data)
-{
-	return ndr_pull_struct_blob_all(
-		blob, mem_ctx, data,
-		(ndr_pull_flags_fn_t)ndr_pull_istm_state_data);
-}
-
-/* Format 1: disks had no settings of local mounts. */
-static enum ndr_err_code pull_data_1(TALLOC_CTX *mem_ctx, const DATA_BLOB *blob,
-				     struct istm_state_data *data)
-{
-	struct istm_state_disk_data_1 old;
-	enum ndr_err_code err;
-
-	/* The kind comes first, little-endian. */
-	if (blob->length < 2 ||
-	    (blob->data[0] | blob->data[1] << 8) != ISTM_STATE_DISK) {
-		return pull_data(mem_ctx, blob, data);
-	}
-	err = ndr_pull_struct_blob_all(
-		blob, mem_ctx, &old,
-		(ndr_pull_flags_fn_t)ndr_pull_istm_state_disk_data_1);
-	if (!NDR_ERR_CODE_IS_SUCCESS(err)) {
-		return err;
-	}
-	data->kind = old.kind;
-	data->body.disk = (struct istm_state_disk){
-		.guid = old.disk.guid,
-		.index = old.disk.index,
-		.type = old.disk.type,
-		.flags = old.disk.flags,
-		.path = old.disk.path,
-		.serial = old.disk.serial,
-		.description = old.disk.description,
-		.resource_name = old.disk.resource_name,
-		.enabled = old.disk.enabled,
-		.cache_parent = old.disk.cache_parent,
-		.snapshot_storage_path = old.disk.snapshot_storage_path,
-		.snapshot_storage_size = old.disk.snapshot_storage_size,
-		.manage_mount_point = 1,
-		.mount_point = talloc_strdup(mem_ctx, ""),
-	};
-	return data->body.disk.mount_point == NULL ? NDR_ERR_ALLOC
-						   : NDR_ERR_SUCCESS;
 }
 
 bool store_record_decode(TALLOC_CTX *mem_ctx, const uint8_t *bytes, size_t len,
@@ -128,13 +127,15 @@ bool store_record_decode(TALLOC_CTX *mem_ctx, const uint8_t *bytes, size_t len,
 	} else if (crc32_ieee(record.data.data, record.data.length) !=
 		   record.crc) {
 		*reason = "its checksum is wrong";
+	} else if (!record_upgrade(mem_ctx, record.version, &record.data)) {
+		*reason = "out of memory";
 	} else {
 		ok = true;
 	}
 	if (ok) {
-		err = record.version == 1
-			      ? pull_data_1(mem_ctx, &record.data, data)
-			      : pull_data(mem_ctx, &record.data, data);
+		err = ndr_pull_struct_blob_all(
+			&record.data, mem_ctx, data,
+			(ndr_pull_flags_fn_t)ndr_pull_istm_state_data);
 		ok = NDR_ERR_CODE_IS_SUCCESS(err);
 		if (!ok) {
 			*reason = talloc_asprintf(mem_ctx,

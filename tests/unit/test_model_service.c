@@ -175,7 +175,7 @@ static void test_bad_records(void **state)
 	assert_hr(mt_save(mt, t), ISTM_S_OK);
 	mt_stop(mt);
 	put_record(mt, "target:garbage", "garbage", 7);
-	put_record(mt, "disk:newer", "ISTM\2\0\0\0\0\0\0\0\0\0\0\0", 16);
+	put_record(mt, "disk:newer", "ISTM\3\0\0\0\0\0\0\0\0\0\0\0", 16);
 	mt_log_clear(mt);
 	assert_hr(mt_start(mt), ISTM_NOT_READY);
 	assert_non_null(strstr(mt->log, "record target:garbage refused"));
