@@ -323,28 +323,70 @@ static HRESULT host_SetWTDiskLunMapping(struct dcom_call *call, void *self,
 /* ---- portals --------------------------------------------------------------
  */
 
-/* A target is reached through every portal of the server. */
+/* Windows' is always empty (<37>). */
 static HRESULT host_EnumPortals(struct dcom_call *call, void *self,
 				struct IHost_EnumPortals *r)
 {
-	if (host_target(self) == NULL) {
+	const struct model_target *target = host_target(self);
+
+	if (target == NULL) {
 		return ISTM_FILE_NOT_FOUND;
 	}
-	return istm_return_portals(self, call, r->out.ppEnumPortal);
+	return istm_return_portals(self, call, target, r->out.ppEnumPortal);
 }
 
-/* As long as AddPortal is none: success without effect (<39>, <40>). */
+static HRESULT host_AddPortal(struct dcom_call *call, void *self,
+			      struct IHost_AddPortal *r)
+{
+	struct model_target *target = host_target(self);
+	const char *address = bstr_or_empty(&r->in.IpAddress);
+
+	if (target == NULL) {
+		return ISTM_FILE_NOT_FOUND;
+	}
+	return istm_audit(
+		call, model_target_add_portal(model_of(self), target, address),
+		"target \"%s\": portal %s", target->name, address);
+}
+
+/* Windows' succeed without doing anything (<39>, <40>): what is not there is no
+ * error. */
 static HRESULT host_RemovePortal(struct dcom_call *call, void *self,
 				 struct IHost_RemovePortal *r)
 {
-	return host_target(self) != NULL ? ISTM_S_OK : ISTM_FILE_NOT_FOUND;
+	struct model_target *target = host_target(self);
+	const char *address = bstr_or_empty(&r->in.IpAddress);
+
+	if (target == NULL) {
+		return ISTM_FILE_NOT_FOUND;
+	}
+	return istm_audit(call,
+			  model_target_remove_portal(model_of(self), target,
+						     address),
+			  "target \"%s\": no portal %s", target->name, address);
 }
 
 static HRESULT host_RemoveAllPortals(struct dcom_call *call, void *self,
 				     struct IHost_RemoveAllPortals *r)
 {
-	return host_target(self) != NULL ? ISTM_S_OK : ISTM_FILE_NOT_FOUND;
+	struct model_target *target = host_target(self);
+
+	if (target == NULL) {
+		return ISTM_FILE_NOT_FOUND;
+	}
+	return istm_audit(
+		call, model_target_remove_all_portals(model_of(self), target),
+		"target \"%s\": no portals of its own", target->name);
 }
+
+HOST_GET(ListenAllNetworkAdapters, IHost, pListenAll, target->listen_all)
+HOST_PUT(ListenAllNetworkAdapters, IHost, model_target_set_listen_all,
+	 r->in.bListenAll != 0, "%s",
+	 r->in.bListenAll ? "all portals" : "its own portals only")
+HOST_GET(Processor, IHost, pProcessor,
+	 model_target_processors(model_of(self), target))
+HOST_PUT(Processor, IHost, model_target_set_processors, r->in.nProcessor,
+	 "processors 0x%x", r->in.nProcessor)
 
 /* ---- the rest --------------------------------------------------------------
  */
@@ -451,7 +493,8 @@ static HRESULT host_EnumSessions(struct dcom_call *call, void *self,
 }
 
 /* ClusterResourceStateUnknown ([MS-CMRP] 3.1.4.1.13) outside a cluster. */
-HOST_GET(ResourceState, IHost3, ResourceState, -1)
+HOST_GET(ResourceState, IHost3, ResourceState,
+	 model_resource_state(model_of(self), &target->guid))
 
 #define NOTIMPL(X)                                                             \
 	X(IHost, put_Status, "computed from the sessions (3.21.4.10, <20>)")   \
@@ -510,7 +553,12 @@ static const struct IHost_vtbl host_methods = {
 	.RemoveWTDisk = host_RemoveWTDisk,
 	.RemoveAllWTDisks = host_RemoveAllWTDisks,
 	.SetWTDiskLunMapping = host_SetWTDiskLunMapping,
+	.get_ListenAllNetworkAdapters = host_get_ListenAllNetworkAdapters,
+	.put_ListenAllNetworkAdapters = host_put_ListenAllNetworkAdapters,
+	.get_Processor = host_get_Processor,
+	.put_Processor = host_put_Processor,
 	.EnumPortals = host_EnumPortals,
+	.AddPortal = host_AddPortal,
 	.RemovePortal = host_RemovePortal,
 	.RemoveAllPortals = host_RemoveAllPortals,
 	.Save = host_Save,

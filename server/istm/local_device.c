@@ -4,8 +4,6 @@
  * 3.30, 3.32, 3.33). Paths are checked in the model (design.md section 4); a
  * NULL path is a malformed one.
  */
-#include <sched.h>
-
 #include "server/istm/private.h"
 
 /* ---- disks and volumes ----------------------------------------------------
@@ -309,11 +307,15 @@ static HRESULT device_EnumDirectory(struct dcom_call *call, void *self,
  * ----------------------------------------------------------------- */
 
 HRESULT istm_return_portals(void *self, struct dcom_call *call,
+			    const struct model_target *only,
 			    struct MInterfacePointer **out)
 {
 	TALLOC_CTX *mem_ctx = dcom_call_mem(call);
+	struct model *model = model_of(self);
 	struct model_portal *portals = NULL;
-	size_t count = model_portals(model_of(self), mem_ctx, &portals);
+	size_t count = only == NULL ? model_portals(model, mem_ctx, &portals)
+				    : model_target_portals(model, only, mem_ctx,
+							   &portals);
 	struct PORTAL *items = talloc_zero_array(mem_ctx, struct PORTAL, count);
 
 	if (items == NULL) {
@@ -329,7 +331,7 @@ HRESULT istm_return_portals(void *self, struct dcom_call *call,
 static HRESULT device_EnumPortals(struct dcom_call *call, void *self,
 				  struct ILocalDeviceMgr_EnumPortals *r)
 {
-	return istm_return_portals(self, call, r->out.ppEnumPortal);
+	return istm_return_portals(self, call, NULL, r->out.ppEnumPortal);
 }
 
 /* Outside a cluster all portals, whatever the group (3.32.4.9). */
@@ -337,7 +339,7 @@ static HRESULT device_EnumLocalPortals(
 	struct dcom_call *call, void *self,
 	struct ILocalDeviceMgr2_EnumLocalPortals *r)
 {
-	return istm_return_portals(self, call, r->out.ppEnumPortal);
+	return istm_return_portals(self, call, NULL, r->out.ppEnumPortal);
 }
 
 static HRESULT device_GetPortal(struct dcom_call *call, void *self,
@@ -392,12 +394,27 @@ static HRESULT device_SetPortalConfig(struct dcom_call *call, void *self,
 /* ---- the machine
  * --------------------------------------------------------------- */
 
-/* Volumes and portals are looked at in each call: nothing is out of date. */
+static HRESULT device_rescanned(struct tevent_req *req, struct dcom_call *call,
+				void *r)
+{
+	return model_rescan_recv(req);
+}
+
+/* Disks whose file was not there are tried again; the rest is looked at in
+ * each call. What was begun goes on when nobody waits for it. */
 static HRESULT device_DeviceManagerRescan(
 	struct dcom_call *call, void *self,
 	struct ILocalDeviceMgr_DeviceManagerRescan *r)
 {
-	return ISTM_S_OK;
+	struct tevent_req *req =
+		model_rescan_send(dcom_call_mem(call), model_of(self));
+
+	if (r->in.bSynchronous != 0 || req == NULL) {
+		return istm_defer(call, req, device_rescanned, r,
+				  "look for disks again");
+	}
+	talloc_free(req);
+	return istm_audit(call, ISTM_S_OK, "look for disks again");
 }
 
 /* Windows answers E_NOTIMPL (<64>). The processors that this process may use,
@@ -405,17 +422,7 @@ static HRESULT device_DeviceManagerRescan(
 static HRESULT device_GetProcessors(struct dcom_call *call, void *self,
 				    struct ILocalDeviceMgr_GetProcessors *r)
 {
-	uint32_t mask = 0;
-	cpu_set_t set;
-
-	CPU_ZERO(&set);
-	if (sched_getaffinity(0, sizeof(set), &set) != 0) {
-		return ISTM_FAIL;
-	}
-	for (unsigned i = 0; i < 32; i++) {
-		mask |= CPU_ISSET(i, &set) ? 1u << i : 0;
-	}
-	*r->out.pProcessors = mask;
+	*r->out.pProcessors = model_processors(model_of(self));
 	return ISTM_S_OK;
 }
 

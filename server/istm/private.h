@@ -225,7 +225,9 @@ HRESULT istm_return_wtdisks(void *self, struct dcom_call *call,
 /* A new directory browser. */
 HRESULT istm_return_directory(struct istm *istm, struct dcom_call *call,
 			      struct MInterfacePointer **out);
+/* @param only  those of one target; NULL: all */
 HRESULT istm_return_portals(void *self, struct dcom_call *call,
+			    const struct model_target *only,
 			    struct MInterfacePointer **out);
 HRESULT istm_return_sessions2(void *self, struct dcom_call *call,
 			      const struct model_target *only,

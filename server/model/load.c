@@ -263,6 +263,36 @@ static bool load_ids(struct target_entry *entry,
 	return true;
 }
 
+static bool load_portals(struct target_entry *entry,
+			 const struct istm_state_target *r)
+{
+	struct model_target *t = &entry->t;
+
+	t->listen_all = r->listen_all;
+	t->portals = talloc_array(entry, const char *, r->num_portals);
+	if (t->portals == NULL) {
+		return false;
+	}
+	for (uint32_t i = 0; i < r->num_portals; i++) {
+		struct sockaddr_storage addr;
+
+		if (!name_parse_address(r->portals[i], &addr)) {
+			log_msg(LOG_WARNING,
+				"target %s: saved portal '%s' is no address: "
+				"dropped",
+				t->name, r->portals[i]);
+			continue;
+		}
+		t->portals[t->num_portals] =
+			name_format_address(t->portals, &addr);
+		if (t->portals[t->num_portals] == NULL) {
+			return false;
+		}
+		t->num_portals++;
+	}
+	return true;
+}
+
 static bool load_target(struct model *model, const struct istm_state_target *r,
 			const DATA_BLOB *blob)
 {
@@ -287,10 +317,12 @@ static bool load_target(struct model *model, const struct istm_state_target *r,
 	t->max_burst_length = r->max_burst_length;
 	t->num_recv_buffers = r->num_recv_buffers;
 	t->last_login = r->last_login;
+	t->processors = r->processors;
 	t->saved = true;
 	load_mappings(model, entry, r);
-	return load_ids(entry, r) && t->chap_secret != NULL &&
-	       t->reverse_chap_secret != NULL && target_saved_maps(entry) &&
+	return load_ids(entry, r) && load_portals(entry, r) &&
+	       t->chap_secret != NULL && t->reverse_chap_secret != NULL &&
+	       target_saved_maps(entry) &&
 	       secret_blob_copy(entry, &entry->saved_blob, blob);
 }
 

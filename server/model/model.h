@@ -71,8 +71,12 @@ struct model_target {
 	size_t num_ids;
 	struct model_mapping *mappings; /* ascending by lun */
 	size_t num_mappings;
-	bool persistent; /* false: NewHostNonPersistent */
-	bool saved;	 /* a record is in the store */
+	bool listen_all;      /* all portals; false: only those below */
+	const char **portals; /* addresses, as model_portal.text */
+	size_t num_portals;
+	uint32_t processors; /* bit 0: CPU 0; 0: any */
+	bool persistent;     /* false: NewHostNonPersistent */
+	bool saved;	     /* a record is in the store */
 };
 
 struct model_disk {
@@ -213,6 +217,29 @@ HRESULT model_target_set_num_recv_buffers(struct model *, struct model_target *,
 					  uint32_t);
 HRESULT model_target_set_enforce_idle_timeout(struct model *,
 					      struct model_target *, bool);
+
+/*
+ * Portals of a target (3.21.4.36 and .50). AddPortal takes one of the
+ * server's: E_INVALIDARG for what is no address, ERROR_FILE_NOT_FOUND for what
+ * is no portal. The list decides while listen_all is false: then the target
+ * cannot be seen through others, and sessions through them end. Removing one
+ * that is not in it succeeds.
+ */
+HRESULT model_target_set_listen_all(struct model *, struct model_target *,
+				    bool);
+HRESULT model_target_add_portal(struct model *, struct model_target *,
+				const char *address);
+HRESULT model_target_remove_portal(struct model *, struct model_target *,
+				   const char *address);
+HRESULT model_target_remove_all_portals(struct model *, struct model_target *);
+/*
+ * The processors whose lanes serve later logins, a bit mask. E_INVALIDARG for
+ * none and for those that this process may not use.
+ */
+HRESULT model_target_set_processors(struct model *, struct model_target *,
+				    uint32_t mask);
+uint32_t model_target_processors(struct model *, const struct model_target *);
+
 /* 12 to 16 characters, different from the target's other secret
  * (3.21.4.55/.56); nothing is stored. */
 HRESULT model_target_validate_secret(struct model *, struct model_target *,
@@ -512,6 +539,9 @@ struct model_portal {
 	bool listen, valid;
 };
 size_t model_portals(struct model *, TALLOC_CTX *, struct model_portal **);
+/* Those that serve a target. */
+size_t model_target_portals(struct model *, const struct model_target *,
+			    TALLOC_CTX *, struct model_portal **);
 HRESULT model_portal_by_address(struct model *, TALLOC_CTX *, const char *text,
 				struct model_portal **);
 struct tevent_req *model_portal_set_send(TALLOC_CTX *, struct model *,
@@ -538,6 +568,9 @@ HRESULT model_sns_server_add_recv(struct tevent_req *);
 struct tevent_req *model_sns_server_remove_send(TALLOC_CTX *, struct model *,
 						const char *name);
 HRESULT model_sns_server_remove_recv(struct tevent_req *);
+
+/* Those of the first 32 processors that this process may use (3.1.1.3.6). */
+uint32_t model_processors(struct model *);
 
 void model_service_guid(struct model *, struct GUID *);
 const char *model_service_name(struct model *);

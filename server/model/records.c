@@ -53,6 +53,10 @@ bool record_of_target(TALLOC_CTX *mem_ctx, struct target_entry *entry,
 		.ids = talloc_array(tmp, struct istm_state_id, t->num_ids),
 		.mappings = talloc_array(tmp, struct istm_state_mapping,
 					 t->num_mappings),
+		.num_portals = t->num_portals,
+		.portals = t->portals,
+		.listen_all = t->listen_all,
+		.processors = t->processors,
 	};
 	if (r->ids == NULL || r->mappings == NULL) {
 		goto done;

@@ -137,6 +137,25 @@ static bool target_config_luns(TALLOC_CTX *mem_ctx, struct target_entry *entry,
 	return true;
 }
 
+static bool target_config_portals(TALLOC_CTX *mem_ctx,
+				  const struct model_target *t,
+				  struct iscsi_tgt_config *config)
+{
+	struct sockaddr_storage *portals =
+		talloc_array(mem_ctx, struct sockaddr_storage, t->num_portals);
+
+	if (portals == NULL) {
+		return false;
+	}
+	for (size_t i = 0; i < t->num_portals; i++) {
+		config->num_portals += name_parse_address(
+			t->portals[i], &portals[config->num_portals]);
+	}
+	config->portals = portals;
+	config->some_portals = !t->listen_all;
+	return true;
+}
+
 int target_publish(struct target_entry *entry)
 {
 	const struct model_target *t = &entry->t;
@@ -154,6 +173,7 @@ int target_publish(struct target_entry *entry)
 		.first_burst_length = t->first_burst_length,
 		.max_burst_length = t->max_burst_length,
 		.enforce_idle_timeout = t->enforce_idle_timeout,
+		.processors = t->processors,
 	};
 	TALLOC_CTX *tmp;
 	int error = 0;
@@ -163,6 +183,7 @@ int target_publish(struct target_entry *entry)
 	}
 	tmp = talloc_new(entry);
 	if (tmp == NULL || !target_config_ids(tmp, t, &config) ||
+	    !target_config_portals(tmp, t, &config) ||
 	    !target_config_luns(tmp, entry, &config)) {
 		talloc_free(tmp);
 		return ENOMEM;
@@ -242,6 +263,7 @@ struct target_entry *target_create(struct model *model, const struct GUID *guid,
 		.max_burst_length = 262144,
 		.num_recv_buffers = 10,
 		.enforce_idle_timeout = true,
+		.listen_all = true,
 		.persistent = true,
 	};
 	entry->luns =

@@ -147,6 +147,31 @@ class Session:
             raise CommandFailed(status, data)
         return data
 
+    def send_targets(self, value='All'):
+        """{target's name: [its addresses]}, RFC 7143 appendix C."""
+        self.cmd_sn += 1
+        self.itt += 1
+        data = b'SendTargets=%s\0' % value.encode()
+        header = struct.pack(
+            '>BBHI8xIIII16x', 0x44, 0x80, 0, len(data), self.itt, 0xffffffff,
+            self.cmd_sn, self.exp_stat_sn)
+        self.sock.sendall(header + data + b'\0' * (-len(data) % 4))
+        header = self.receive(48)
+        assert header[0] & 0x3f == 0x24, 'PDU of type 0x%02x' % header[0]
+        length = int.from_bytes(header[5:8], 'big')
+        data = self.receive(length + -length % 4)[:length]
+        self.exp_stat_sn = int.from_bytes(header[24:28], 'big') + 1
+        found = {}
+        for pair in data.split(b'\0')[:-1]:
+            key, value = pair.decode().split('=', 1)
+            if key == 'TargetName':
+                name = value
+                found[name] = []
+            else:
+                assert key == 'TargetAddress'
+                found[name].append(value.rsplit(',', 1)[0])
+        return found
+
     def test_unit_ready(self, lun=0):
         """(sense key, ASC, ASCQ), or None when the unit is ready."""
         status, sense = self.command(bytes(6), lun=lun)

@@ -22,6 +22,10 @@ UNKNOWN_DISK = 4711
 VOLUME_NAMES = ('C:\\', 'C:\\x.vhd')
 
 
+def addresses(n=''):
+    return os.environ['ISTM_PORTAL' + n].rsplit(':', 1)[0]
+
+
 class State(Server):
     """Two targets and a disk, none of them in use."""
 
@@ -252,10 +256,67 @@ case('IHost.SetWTDiskLunMapping', ERROR_FILE_EXISTS, 'LUN taken',
      before=lambda s: (lun_of_second(s),
                        s.host1.AddWTDisk(nWTD=s.index).ok()),
      nWTD=lambda s: s.index, nNewLun=1)
-case('IHost.EnumPortals', S_OK,
-     out=lambda s, a: a.value.name == 'IEnumPortal')
-case('IHost.RemovePortal', S_OK, IpAddress='192.0.2.1', silent=True)
-case('IHost.RemoveAllPortals', S_OK, silent=True)
+
+
+def host_portals(s):
+    """Addresses of the portals that serve the target."""
+    return [p['szIpAddress'] for p in
+            s.host1.EnumPortals().ok().value.each()]
+
+
+def restricted(s):
+    """Served by the first portal only."""
+    s.host1.AddPortal(IpAddress=addresses()).ok()
+    s.host1.put_ListenAllNetworkAdapters(bListenAll=0).ok()
+
+
+prop('IHost', 'ListenAllNetworkAdapters', 'bListenAll', 'pListenAll', 1,
+     [0, 1])
+case('IHost.EnumPortals', S_OK, 'all of the server',
+     out=lambda s, a: sorted(p['szIpAddress'] for p in a.value.each()) ==
+     sorted(p['szIpAddress'] for p in
+            s.device.EnumPortals().ok().value.each()))
+case('IHost.EnumPortals', S_OK, 'the one it has', before=restricted,
+     out=lambda s, a: list(a.value.each()) == [
+         s.device.GetPortal(IpAddress=addresses()).ok().value])
+case('IHost.put_ListenAllNetworkAdapters', S_OK, 'leaves those it has',
+     before=restricted, bListenAll=1, after=lambda s: (
+         len(host_portals(s)) > 1,
+         s.host1.put_ListenAllNetworkAdapters(bListenAll=0).ok(),
+         host_portals(s)) == (True, {}, [addresses()]))
+case('IHost.AddPortal', S_OK, before=restricted, IpAddress=addresses('2'),
+     after=lambda s: sorted(host_portals(s)) == sorted(
+         [addresses(), addresses('2')]))
+case('IHost.AddPortal', S_OK, 'once more', before=restricted,
+     IpAddress=addresses(), after=lambda s: host_portals(s) == [addresses()])
+case('IHost.AddPortal', S_OK, 'does not restrict it',
+     IpAddress=addresses(), after=lambda s: len(host_portals(s)) > 1 and
+     s.host1.get_ListenAllNetworkAdapters().value == 1)
+for _address in 'none', '', None, '192.0.2', '192.0.2.1:3260':
+    case('IHost.AddPortal', E_INVALIDARG, repr(_address), before=restricted,
+         IpAddress=_address,
+         after=lambda s: host_portals(s) == [addresses()])
+case('IHost.AddPortal', ERROR_FILE_NOT_FOUND, 'of another machine',
+     before=restricted, IpAddress='192.0.2.254',
+     after=lambda s: host_portals(s) == [addresses()])
+case('IHost.RemovePortal', S_OK, before=restricted, IpAddress=addresses(),
+     after=lambda s: host_portals(s) == [])
+for _address in '192.0.2.254', 'none', None:
+    case('IHost.RemovePortal', S_OK, 'not there: %r' % _address,
+         before=restricted, IpAddress=_address,
+         after=lambda s: host_portals(s) == [addresses()])
+case('IHost.RemoveAllPortals', S_OK, before=lambda s: (
+    restricted(s), s.host1.AddPortal(IpAddress=addresses('2')).ok()),
+    after=lambda s: host_portals(s) == [])
+case('IHost.RemoveAllPortals', S_OK, 'none',
+     after=lambda s: len(host_portals(s)) > 1)
+
+ALL_PROCESSORS = sum(1 << i for i in os.sched_getaffinity(0) if i < 32)
+ONE_PROCESSOR = ALL_PROCESSORS & -ALL_PROCESSORS
+prop('IHost', 'Processor', 'nProcessor', 'pProcessor', ALL_PROCESSORS,
+     [ONE_PROCESSOR, ALL_PROCESSORS],
+     [(0, E_INVALIDARG), (~ALL_PROCESSORS & 0xffffffff, E_INVALIDARG)])
+
 case('IHost.SetCHAPInfoByBlob', E_NOTIMPL, nBlobSize=0)
 case('IHost.Save', S_OK)
 for _kind, _other in (('', 'Reverse'), ('Reverse', '')):
@@ -788,10 +849,6 @@ def portal_ok(p):
     return p['Guid'] != NULL_GUID and p['dwPort'] == 3260 and \
         p['bListen'] == 1 and p['bSecure'] == 0 and p['bValid'] == 1 and \
         '::' not in p['szIpAddress']
-
-
-def addresses(n=''):
-    return os.environ['ISTM_PORTAL' + n].rsplit(':', 1)[0]
 
 
 def all_portals(s, a):
