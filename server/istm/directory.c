@@ -4,59 +4,71 @@
 
 struct istm_directory {
 	struct istm_object object;
-	/* Between FindFirst and FindClose: the directory as FindFirst found
-	 * it, child of this structure. */
-	bool open;
-	struct model_dirent *entries;
-	size_t count, pos;
+	/* The directory as FindFirst found it, until FindClose; NULL: no
+	 * browse is open. */
+	struct model_listing *listing;
+	size_t pos;
 };
 
 static void directory_close(struct istm_directory *dir)
 {
-	TALLOC_FREE(dir->entries);
-	dir->open = false;
-	dir->count = dir->pos = 0;
+	TALLOC_FREE(dir->listing);
+	dir->pos = 0;
 }
 
-static HRESULT directory_next(struct istm_directory *dir,
+static HRESULT directory_next(struct istm_directory *dir, TALLOC_CTX *mem_ctx,
 			      struct DIRECTORY_DATA *out)
 {
-	while (dir->pos < dir->count) {
-		const struct model_dirent *entry = &dir->entries[dir->pos++];
+	*out = (struct DIRECTORY_DATA){0};
+	while (dir->pos < model_listing_count(dir->listing)) {
+		struct model_dirent entry;
 
-		*out = (struct DIRECTORY_DATA){
-			.eType = entry->is_directory ? Directory : File,
-		};
+		if (!model_listing_entry(dir->listing, dir->pos++, mem_ctx,
+					 &entry)) {
+			return ISTM_OUT_OF_MEMORY;
+		}
+		out->eType = entry.is_directory ? Directory : File;
 		/* What does not fit cannot be named to the server either. */
-		if (WCHAR_SET(out->szFileName, entry->name) &&
-		    WCHAR_SET(out->szFullPath, entry->full_path)) {
+		if (WCHAR_SET(out->szFileName, entry.name) &&
+		    WCHAR_SET(out->szFullPath, entry.full_path)) {
 			return ISTM_S_OK;
 		}
+		*out = (struct DIRECTORY_DATA){0};
 	}
-	*out = (struct DIRECTORY_DATA){0};
 	return ISTM_NO_MORE_FILES;
+}
+
+static HRESULT directory_found(struct tevent_req *req, struct dcom_call *call,
+			       void *_r)
+{
+	struct IDirectoryEnum_FindFirst *r = _r;
+	struct istm_directory *dir = dcom_object_self(dcom_call_object(call));
+	struct model_listing *listing;
+	HRESULT result = model_directory_recv(req, dir, &listing);
+
+	/* Another browse may have begun meanwhile: the later answer counts. */
+	directory_close(dir);
+	dir->listing = listing;
+	if (ISTM_FAILED(result)) {
+		return result;
+	}
+	return directory_next(dir, dcom_call_mem(call), r->out.pDirectoryData);
 }
 
 /* A browse that was not closed is closed by the next (<16>). */
 static HRESULT directory_FindFirst(struct dcom_call *call, void *self,
 				   struct IDirectoryEnum_FindFirst *r)
 {
-	struct istm_directory *dir = self;
-	HRESULT result;
-
 	*r->out.pDirectoryData = (struct DIRECTORY_DATA){0};
-	directory_close(dir);
+	directory_close(self);
 	if (bstr_empty(&r->in.bstrSearchPath)) {
 		return ISTM_INVALID_ARG;
 	}
-	result = model_directory(model_of(self), dir, r->in.bstrSearchPath.s,
-				 &dir->entries, &dir->count);
-	if (ISTM_FAILED(result)) {
-		directory_close(dir);
-		return result;
-	}
-	dir->open = true;
-	return directory_next(dir, r->out.pDirectoryData);
+	return istm_defer(call,
+			  model_directory_send(dcom_call_mem(call),
+					       model_of(self),
+					       r->in.bstrSearchPath.s),
+			  directory_found, r, NULL);
 }
 
 static HRESULT directory_FindNext(struct dcom_call *call, void *self,
@@ -65,10 +77,10 @@ static HRESULT directory_FindNext(struct dcom_call *call, void *self,
 	struct istm_directory *dir = self;
 
 	*r->out.pDirectoryData = (struct DIRECTORY_DATA){0};
-	if (!dir->open) {
+	if (dir->listing == NULL) {
 		return ISTM_INVALID_HANDLE;
 	}
-	return directory_next(dir, r->out.pDirectoryData);
+	return directory_next(dir, dcom_call_mem(call), r->out.pDirectoryData);
 }
 
 static HRESULT directory_FindClose(struct dcom_call *call, void *self,

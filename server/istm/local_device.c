@@ -250,13 +250,21 @@ static HRESULT device_GrowWtFile(struct dcom_call *call, void *self,
 			  path, (unsigned long long)r->in.hyAdditionalSize);
 }
 
+static HRESULT device_file_deleted(struct tevent_req *req,
+				   struct dcom_call *call, void *r)
+{
+	return model_file_delete_recv(req);
+}
+
 static HRESULT device_DeleteWtFile(struct dcom_call *call, void *self,
 				   struct ILocalDeviceMgr_DeleteWtFile *r)
 {
 	const char *path = bstr_or_empty(&r->in.FilePath);
 
-	return istm_audit(call, model_file_delete(model_of(self), path),
-			  "delete file \"%s\"", path);
+	return istm_defer(call,
+			  model_file_delete_send(dcom_call_mem(call),
+						 model_of(self), path),
+			  device_file_deleted, r, "delete file \"%s\"", path);
 }
 
 /* A malformed path is E_FAIL here, as in DoesFileExist it is not. */

@@ -1,15 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Files as ILocalDeviceMgr sees them: MS-ISTM 3.30.4. */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-#include "server/core/utf8.h"
 #include "server/model/private.h"
 
 #define MEBIBYTE (1ull << 20)
@@ -172,54 +169,167 @@ HRESULT model_file_probe_recv(struct tevent_req *req, struct vhd_info *info)
 /* ---- delete ---------------------------------------------------------------
  */
 
-/* MS-ISTM 3.30.4.8 */
-HRESULT model_file_delete(struct model *model, const char *text)
-{
-	struct location *location;
-	HRESULT hr = location_find(NULL, model, text, &location);
-	const char *name;
-	int fd = -1, dir, error;
+/* For a worker thread: the blocks of a large file, and what the page cache has
+ * of it, take their time to be given back. */
+struct delete_job {
+	int fd, dir; /* locked; its directory */
+	char name[256];
+	int error;
+};
 
+struct file_delete_state {
+	char *path;
+};
+
+static void delete_job_run(void *data)
+{
+	struct delete_job *job = data;
+
+	job->error = unlinkat(job->dir, job->name, 0) == 0 ? 0 : errno;
+	close(job->fd); /* the last of it: here the blocks go */
+	job->fd = -1;
+}
+
+static void delete_job_free(void *data)
+{
+	struct delete_job *job = data;
+
+	if (job->fd >= 0) {
+		close(job->fd);
+	}
+	if (job->dir >= 0) {
+		close(job->dir);
+	}
+	free(job);
+}
+
+static HRESULT file_delete_check(struct model *model,
+				 const struct location *location, int *fd)
+{
+	HRESULT hr;
+	int error;
+
+	if (!location->exists) {
+		return model_refuse(ISTM_FILE_NOT_FOUND, "delete %s: not there",
+				    location->client);
+	}
+	if (!S_ISREG(location->st.st_mode) || location->trailing_separator) {
+		return model_refuse(ISTM_INVALID_ARG, "delete %s: is no file",
+				    location->client);
+	}
+	hr = file_open_regular(location, O_RDWR, fd);
 	if (ISTM_FAILED(hr)) {
 		return hr;
 	}
-	if (!location->exists) {
-		hr = model_refuse(ISTM_FILE_NOT_FOUND, "delete %s: not there",
-				  location->client);
-		goto done;
-	}
-	if (!S_ISREG(location->st.st_mode) || location->trailing_separator) {
-		hr = model_refuse(ISTM_INVALID_ARG, "delete %s: is no file",
-				  location->client);
-		goto done;
-	}
-	hr = file_open_regular(location, O_RDWR, &fd);
-	if (ISTM_FAILED(hr)) {
-		goto done;
-	}
 	error = disk_by_location(model, location) != NULL ? EWOULDBLOCK
-							  : file_try_lock(fd);
-	if (error == 0) {
-		dir = location_open_parent(location, false, &name);
-		if (dir < 0) {
-			error = -dir;
-		} else {
-			error = unlinkat(dir, name, 0) == 0 ? 0 : errno;
-			close(dir);
-		}
-	}
-	close(fd);
+							  : file_try_lock(*fd);
 	if (error != 0) {
-		hr = model_refuse(hresult_from_errno(error), "delete %s: %s",
-				  location->client,
-				  error == EWOULDBLOCK ? "in use"
-						       : strerror(error));
-	} else {
-		log_msg(LOG_INFO, "%s: deleted", location->client);
+		return model_refuse(hresult_from_errno(error), "delete %s: %s",
+				    location->client,
+				    error == EWOULDBLOCK ? "in use"
+							 : strerror(error));
 	}
-done:
-	talloc_free(location);
-	return hr;
+	return ISTM_S_OK;
+}
+
+/* @return NULL with the reason in *hr; takes @fd */
+static struct delete_job *delete_job_create(const struct location *location,
+					    int fd, HRESULT *hr)
+{
+	struct delete_job *job = calloc(1, sizeof(*job));
+	const char *name;
+	int error = 0;
+
+	if (job == NULL) {
+		close(fd);
+		*hr = ISTM_OUT_OF_MEMORY;
+		return NULL;
+	}
+	job->fd = fd;
+	job->dir = location_open_parent(location, false, &name);
+	if (job->dir < 0) {
+		error = -job->dir;
+	} else if (strlen(name) >= sizeof(job->name)) {
+		error = ENAMETOOLONG;
+	}
+	if (error != 0) {
+		delete_job_free(job);
+		*hr = model_refuse(hresult_from_errno(error), "delete %s: %s",
+				   location->client, strerror(error));
+		return NULL;
+	}
+	strcpy(job->name, name);
+	return job;
+}
+
+static void file_deleted(struct tevent_req *subreq);
+
+/* MS-ISTM 3.30.4.8 */
+struct tevent_req *model_file_delete_send(TALLOC_CTX *mem_ctx,
+					  struct model *model, const char *text)
+{
+	struct file_delete_state *state;
+	struct tevent_req *req =
+		tevent_req_create(mem_ctx, &state, struct file_delete_state);
+	struct delete_job *job = NULL;
+	struct location *location;
+	struct tevent_req *subreq;
+	HRESULT hr;
+	int fd = -1;
+
+	if (req == NULL) {
+		return NULL;
+	}
+	hr = location_find(state, model, text, &location);
+	if (!ISTM_FAILED(hr)) {
+		hr = file_delete_check(model, location, &fd);
+	}
+	if (!ISTM_FAILED(hr)) {
+		state->path = location->client;
+		job = delete_job_create(location, fd, &hr);
+	} else if (fd >= 0) {
+		close(fd);
+	}
+	if (job == NULL) {
+		tevent_req_error(req, HRES_ERROR_V(hr));
+		return tevent_req_post(req, model->ev);
+	}
+	subreq = job_send(state, model->ev, model->jobs, delete_job_run,
+			  delete_job_free, job);
+	if (tevent_req_nomem(subreq, req)) {
+		return tevent_req_post(req, model->ev);
+	}
+	tevent_req_set_callback(subreq, file_deleted, req);
+	return req;
+}
+
+static void file_deleted(struct tevent_req *subreq)
+{
+	struct tevent_req *req =
+		tevent_req_callback_data(subreq, struct tevent_req);
+	struct file_delete_state *state =
+		tevent_req_data(req, struct file_delete_state);
+	void *data;
+	int error = job_recv(subreq, &data);
+
+	if (error == 0) {
+		error = ((struct delete_job *)data)->error;
+	}
+	TALLOC_FREE(subreq);
+	if (error != 0) {
+		tevent_req_error(req, HRES_ERROR_V(model_refuse(
+					      hresult_from_errno(error),
+					      "delete %s: %s", state->path,
+					      strerror(error))));
+		return;
+	}
+	log_msg(LOG_INFO, "%s: deleted", state->path);
+	tevent_req_done(req);
+}
+
+HRESULT model_file_delete_recv(struct tevent_req *req)
+{
+	return model_req_recv(req);
 }
 
 /* ---- grow -----------------------------------------------------------------
@@ -437,165 +547,4 @@ struct tevent_req *model_file_grow_send(TALLOC_CTX *mem_ctx,
 HRESULT model_file_grow_recv(struct tevent_req *req)
 {
 	return model_req_recv(req);
-}
-
-/* ---- directories ------------------------------------------------------------
- */
-
-struct listing {
-	struct model_dirent *entries;
-	size_t num;
-};
-
-static int compare_dirents(const void *a, const void *b)
-{
-	return strcmp(((const struct model_dirent *)a)->name,
-		      ((const struct model_dirent *)b)->name);
-}
-
-static bool listing_add(TALLOC_CTX *mem_ctx, struct listing *listing,
-			const struct location *location, const char *name,
-			bool is_directory)
-{
-	const char *slash = strcmp(location->relative, ".") == 0 ? "" : "\\";
-	struct model_dirent *entry;
-
-	if (listing->num == talloc_array_length(listing->entries)) {
-		struct model_dirent *more =
-			talloc_realloc(mem_ctx, listing->entries,
-				       struct model_dirent,
-				       listing->num * 2 + 16);
-
-		if (more == NULL) {
-			return false;
-		}
-		listing->entries = more;
-	}
-	entry = &listing->entries[listing->num];
-	entry->name = talloc_strdup(listing->entries, name);
-	entry->full_path = talloc_asprintf(listing->entries, "%s%s%s",
-					   location->client, slash, name);
-	entry->is_directory = is_directory;
-	if (entry->name == NULL || entry->full_path == NULL) {
-		return false;
-	}
-	listing->num++;
-	return true;
-}
-
-/* Directories and regular files; links that stay in the volume count as what
- * they lead to. */
-static bool listing_kind(const struct location *location,
-			 const struct dirent *entry, bool *is_directory)
-{
-	char relative[PATH_MAX_BYTES + 300];
-	struct stat st;
-	int fd, error;
-
-	if (entry->d_type == DT_DIR || entry->d_type == DT_REG) {
-		*is_directory = entry->d_type == DT_DIR;
-		return true;
-	}
-	if (entry->d_type != DT_LNK && entry->d_type != DT_UNKNOWN) {
-		return false;
-	}
-	snprintf(relative, sizeof(relative), "%s/%s", location->relative,
-		 entry->d_name);
-	fd = volume_open_beneath(location->volume, relative, O_PATH, 0);
-	if (fd < 0) {
-		return false;
-	}
-	error = fstat(fd, &st);
-	close(fd);
-	*is_directory = S_ISDIR(st.st_mode);
-	return error == 0 && (S_ISDIR(st.st_mode) || S_ISREG(st.st_mode));
-}
-
-static HRESULT list_directory(TALLOC_CTX *mem_ctx,
-			      const struct location *location,
-			      const char *pattern, struct listing *listing)
-{
-	int fd = location_open(location, O_RDONLY | O_DIRECTORY, 0);
-	HRESULT hr = ISTM_S_OK;
-	struct dirent *entry;
-	const char *reason;
-	DIR *dir;
-
-	if (fd < 0) {
-		return model_refuse(ISTM_PATH_NOT_FOUND,
-				    "directory %s: cannot be listed: %s",
-				    location->client, strerror(-fd));
-	}
-	dir = fdopendir(fd);
-	if (dir == NULL) {
-		close(fd);
-		return ISTM_OUT_OF_MEMORY;
-	}
-	while ((entry = readdir(dir)) != NULL) {
-		bool is_directory;
-
-		/* What no client could name is not shown either. */
-		if (strcmp(entry->d_name, ".") == 0 ||
-		    !path_component_valid(entry->d_name, 0, &reason) ||
-		    (pattern != NULL && !path_match(pattern, entry->d_name)) ||
-		    !listing_kind(location, entry, &is_directory)) {
-			continue;
-		}
-		if (!listing_add(mem_ctx, listing, location, entry->d_name,
-				 is_directory)) {
-			hr = ISTM_OUT_OF_MEMORY;
-			break;
-		}
-	}
-	closedir(dir);
-	return hr;
-}
-
-HRESULT model_directory(struct model *model, TALLOC_CTX *mem_ctx,
-			const char *text, struct model_dirent **entries,
-			size_t *num)
-{
-	TALLOC_CTX *tmp = talloc_new(mem_ctx);
-	struct listing listing = {NULL, 0};
-	const char *reason = "is NULL", *pattern = NULL;
-	struct location *location;
-	struct path *path = NULL;
-	HRESULT hr;
-
-	*entries = NULL;
-	*num = 0;
-	if (text != NULL) {
-		path = path_parse(tmp, text, PATH_PATTERN, &reason);
-	}
-	if (path == NULL) {
-		talloc_free(tmp);
-		return model_refuse(ISTM_INVALID_ARG, "directory '%.500s': %s",
-				    text == NULL ? "" : text, reason);
-	}
-	if (path->num_components > 0 && !path->trailing_separator &&
-	    strpbrk(path->components[path->num_components - 1], "*?") != NULL) {
-		pattern = path->components[--path->num_components];
-	}
-	hr = location_resolve(tmp, model, path, false, &location);
-	if (!ISTM_FAILED(hr) &&
-	    (!location->exists || !S_ISDIR(location->st.st_mode))) {
-		hr = ISTM_PATH_NOT_FOUND;
-	}
-	if (ISTM_FAILED(hr)) {
-		model_refuse(hr, "directory %s: not there", text);
-	} else {
-		hr = list_directory(mem_ctx, location, pattern, &listing);
-	}
-	talloc_free(tmp);
-	if (ISTM_FAILED(hr)) {
-		talloc_free(listing.entries);
-		return hr;
-	}
-	if (listing.num > 0) {
-		qsort(listing.entries, listing.num, sizeof(*listing.entries),
-		      compare_dirents);
-	}
-	*entries = listing.entries;
-	*num = listing.num;
-	return ISTM_S_OK;
 }

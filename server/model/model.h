@@ -519,16 +519,26 @@ HRESULT model_file_create_diff_recv(struct tevent_req *);
 struct tevent_req *model_file_grow_send(TALLOC_CTX *, struct model *,
 					const char *path, uint64_t additional);
 HRESULT model_file_grow_recv(struct tevent_req *);
-HRESULT model_file_delete(struct model *, const char *path);
+struct tevent_req *model_file_delete_send(TALLOC_CTX *, struct model *,
+					  const char *path);
+HRESULT model_file_delete_recv(struct tevent_req *);
 
+/* The whole directory as it was, sorted; a pattern in the last component
+ * ("*.vhd") is honoured. */
+struct model_listing;
+struct tevent_req *model_directory_send(TALLOC_CTX *, struct model *,
+					const char *path);
+HRESULT model_directory_recv(struct tevent_req *, TALLOC_CTX *,
+			     struct model_listing **);
+size_t model_listing_count(const struct model_listing *);
 struct model_dirent {
-	const char *name, *full_path; /* as clients see them */
+	const char *name;      /* the listing's */
+	const char *full_path; /* as clients see it; the caller's */
 	bool is_directory;
 };
-/* The whole directory, sorted; a pattern in the last component ("*.vhd") is
- * honoured. */
-HRESULT model_directory(struct model *, TALLOC_CTX *, const char *path,
-			struct model_dirent **entries, size_t *num);
+/* @return false without memory */
+bool model_listing_entry(const struct model_listing *, size_t i, TALLOC_CTX *,
+			 struct model_dirent *);
 
 /* ---- portals ------------------------------------------------------------ */
 

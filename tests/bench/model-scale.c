@@ -5,6 +5,10 @@
  * that exist.
  *
  *   model-scale DIRECTORY [TARGETS DISKS MAPPINGS-PER-TARGET]
+ *
+ * With --fill it makes these alone, as the state and volume of a daemon:
+ *
+ *   model-scale --fill VOLUME STORE TARGETS DISKS MAPPINGS-PER-TARGET
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -165,20 +169,36 @@ static void save(struct model_target *t)
 	talloc_free(req);
 }
 
+static struct tevent_req *create_target(unsigned i, unsigned disks,
+					unsigned per)
+{
+	struct model_target *t;
+	char name[32];
+
+	snprintf(name, sizeof(name), "target-%u", i);
+	check(model_target_new(model, name, true, NULL, &t), "new");
+	for (unsigned k = 0; k < per; k++) {
+		check(model_target_add_disk(model, t, (i * per + k) % disks),
+		      "map");
+	}
+	return model_target_save_send(ev, model, t);
+}
+
 static void create_targets(unsigned targets, unsigned disks, unsigned per)
 {
-	for (unsigned i = 0; i < targets; i++) {
-		struct model_target *t;
-		char name[32];
+	for (unsigned first = 0; first < targets; first += PARALLEL) {
+		struct tevent_req *reqs[PARALLEL];
 
-		snprintf(name, sizeof(name), "target-%u", i);
-		check(model_target_new(model, name, true, NULL, &t), "new");
-		for (unsigned k = 0; k < per; k++) {
-			check(model_target_add_disk(model, t,
-						    (i * per + k) % disks),
-			      "map");
+		for (unsigned i = first; i < targets && i < first + PARALLEL;
+		     i++) {
+			reqs[i - first] = create_target(i, disks, per);
 		}
-		save(t);
+		for (unsigned i = first; i < targets && i < first + PARALLEL;
+		     i++) {
+			tevent_req_poll(reqs[i - first], ev);
+			check(model_target_save_recv(reqs[i - first]), "save");
+			talloc_free(reqs[i - first]);
+		}
 	}
 }
 
@@ -259,6 +279,22 @@ static void enumerate(void)
 	talloc_free(indices);
 }
 
+static int fill(char **argv)
+{
+	unsigned targets = atoi(argv[2]), disks = atoi(argv[3]),
+		 per = atoi(argv[4]);
+
+	snprintf(volume, sizeof(volume), "%s", argv[0]);
+	snprintf(store, sizeof(store), "%s", argv[1]);
+	start("empty start");
+	create_files(disks);
+	create_disks(disks);
+	create_targets(targets, disks, per);
+	talloc_free(model);
+	talloc_free(ev);
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	unsigned targets = argc > 2 ? atoi(argv[2]) : 1000;
@@ -266,6 +302,11 @@ int main(int argc, char **argv)
 	unsigned per = argc > 4 ? atoi(argv[4]) : 100;
 	double begin;
 
+	log_set_level(LOG_ERROR);
+	ev = tevent_context_init(NULL);
+	if (argc == 7 && strcmp(argv[1], "--fill") == 0) {
+		return fill(argv + 2);
+	}
 	if (argc < 2) {
 		fprintf(stderr, "usage: model-scale DIRECTORY [TARGETS DISKS "
 				"MAPPINGS-PER-TARGET]\n");
@@ -274,8 +315,6 @@ int main(int argc, char **argv)
 	snprintf(volume, sizeof(volume), "%s/volume", argv[1]);
 	snprintf(store, sizeof(store), "%s/istm.tdb", argv[1]);
 	mkdir(volume, 0700);
-	log_set_level(LOG_ERROR);
-	ev = tevent_context_init(NULL);
 	start("empty start");
 	one_more(0);
 	begin = now();

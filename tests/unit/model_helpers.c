@@ -174,6 +174,42 @@ HRESULT mt_grow_file(struct mt *mt, const char *path, uint64_t additional)
 	return hr;
 }
 
+HRESULT mt_delete_file(struct mt *mt, const char *path)
+{
+	struct tevent_req *req =
+		model_file_delete_send(mt->mem, mt->model, path);
+	HRESULT hr;
+
+	WAIT(req);
+	hr = model_file_delete_recv(req);
+	talloc_free(req);
+	return hr;
+}
+
+HRESULT mt_directory(struct mt *mt, const char *path,
+		     struct model_dirent **entries, size_t *num)
+{
+	struct tevent_req *req = model_directory_send(mt->mem, mt->model, path);
+	struct model_listing *listing;
+	HRESULT hr;
+
+	WAIT(req);
+	hr = model_directory_recv(req, mt->mem, &listing);
+	talloc_free(req);
+	*entries = NULL;
+	*num = 0;
+	if (ISTM_FAILED(hr)) {
+		return hr;
+	}
+	*num = model_listing_count(listing);
+	*entries = talloc_array(mt->mem, struct model_dirent, *num + 1);
+	for (size_t i = 0; i < *num; i++) {
+		assert_true(model_listing_entry(listing, i, mt->mem,
+						&(*entries)[i]));
+	}
+	return hr;
+}
+
 HRESULT mt_probe(struct mt *mt, const char *path, struct vhd_info *info)
 {
 	struct tevent_req *req =

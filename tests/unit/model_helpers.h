@@ -49,6 +49,10 @@ bool mt_file_exists(struct mt *mt, const char *name);
 HRESULT mt_create_file(struct mt *mt, const char *path, uint64_t size);
 HRESULT mt_create_diff(struct mt *mt, const char *path, const char *parent);
 HRESULT mt_grow_file(struct mt *mt, const char *path, uint64_t additional);
+HRESULT mt_delete_file(struct mt *mt, const char *path);
+/* Entries on mt->mem. */
+HRESULT mt_directory(struct mt *mt, const char *path,
+		     struct model_dirent **entries, size_t *num);
 HRESULT mt_probe(struct mt *mt, const char *path, struct vhd_info *info);
 HRESULT mt_create_disk(struct mt *mt, const char *path, uint32_t *index);
 HRESULT mt_create_disk_as(struct mt *mt, const struct model_disk_create *create,

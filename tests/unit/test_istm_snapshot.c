@@ -49,6 +49,17 @@ struct dcom_object *dcom_object_create(struct dcom_runtime *runtime,
 	return object;
 }
 
+void *dcom_object_self(struct dcom_object *object)
+{
+	return object->self;
+}
+
+/* Nobody here asks for the object of the one call. */
+struct dcom_object *dcom_call_object(const struct dcom_call *call)
+{
+	return NULL;
+}
+
 struct dcom_object *dcom_object_find(struct dcom_runtime *runtime,
 				     const struct dcom_object_type *type,
 				     const struct GUID *key)

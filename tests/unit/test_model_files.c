@@ -73,8 +73,7 @@ static void test_create_refusals(void **state)
 	assert_hr(mt_create_file(mt, "C:\\used.vhd", 64 * MiB),
 		  ISTM_SHARING_VIOLATION);
 	/* No half files. */
-	assert_hr(model_directory(mt->model, mt->mem, "C:\\", &entries, &num),
-		  ISTM_S_OK);
+	assert_hr(mt_directory(mt, "C:\\", &entries, &num), ISTM_S_OK);
 	assert_int_equal(num, 3);
 }
 
@@ -86,24 +85,21 @@ static void test_delete(void **state)
 	uint32_t index;
 	int fd;
 
-	assert_hr(model_file_delete(mt->model, "C:\\a.vhd"),
-		  ISTM_FILE_NOT_FOUND);
-	assert_hr(model_file_delete(mt->model, "nonsense"), ISTM_INVALID_ARG);
-	assert_hr(model_file_delete(mt->model, "C:\\"), ISTM_INVALID_ARG);
+	assert_hr(mt_delete_file(mt, "C:\\a.vhd"), ISTM_FILE_NOT_FOUND);
+	assert_hr(mt_delete_file(mt, "nonsense"), ISTM_INVALID_ARG);
+	assert_hr(mt_delete_file(mt, "C:\\"), ISTM_INVALID_ARG);
 	index = mt_disk(mt, "C:\\a.vhd");
-	assert_hr(model_file_delete(mt->model, "C:\\A.vhd"),
-		  ISTM_SHARING_VIOLATION);
+	assert_hr(mt_delete_file(mt, "C:\\A.vhd"), ISTM_SHARING_VIOLATION);
 	assert_hr(mt_delete_disk(mt, index), ISTM_S_OK);
 	/* A parent is locked by its reader. */
 	snprintf(path, sizeof(path), "%s/a.vhd", mt->volume);
 	fd = open(path, O_RDONLY);
 	assert_int_equal(fcntl(fd, F_OFD_SETLK, &lock), 0);
-	assert_hr(model_file_delete(mt->model, "C:\\a.vhd"),
-		  ISTM_SHARING_VIOLATION);
+	assert_hr(mt_delete_file(mt, "C:\\a.vhd"), ISTM_SHARING_VIOLATION);
 	assert_hr(mt_create_file(mt, "C:\\a.vhd", 8 * MiB),
 		  ISTM_SHARING_VIOLATION);
 	close(fd);
-	assert_hr(model_file_delete(mt->model, "C:\\A.VHD"), ISTM_S_OK);
+	assert_hr(mt_delete_file(mt, "C:\\A.VHD"), ISTM_S_OK);
 	assert_false(mt_file_exists(mt, "a.vhd"));
 }
 
@@ -211,11 +207,9 @@ static void test_escapes(void **state)
 			  ISTM_PATH_NOT_FOUND);
 		assert_hr(mt_create_file(mt, text, 8 * MiB),
 			  ISTM_PATH_NOT_FOUND);
-		assert_hr(model_file_delete(mt->model, text),
-			  ISTM_PATH_NOT_FOUND);
+		assert_hr(mt_delete_file(mt, text), ISTM_PATH_NOT_FOUND);
 		snprintf(text, sizeof(text), "C:\\%s", links[i][0]);
-		assert_hr(model_directory(mt->model, mt->mem, text, &entries,
-					  &num),
+		assert_hr(mt_directory(mt, text, &entries, &num),
 			  ISTM_PATH_NOT_FOUND);
 	}
 	/* A link inside, also one with "..", is a way to a file like another.
@@ -226,8 +220,7 @@ static void test_escapes(void **state)
 	assert_hr(model_file_exists(mt->model, "C:\\inside\\BACK\\F"),
 		  ISTM_S_OK);
 	/* What leads out is not listed. */
-	assert_hr(model_directory(mt->model, mt->mem, "C:\\", &entries, &num),
-		  ISTM_S_OK);
+	assert_hr(mt_directory(mt, "C:\\", &entries, &num), ISTM_S_OK);
 	assert_int_equal(num, 1);
 	assert_string_equal(entries[0].name, "inside");
 	assert_true(entries[0].is_directory);
@@ -248,35 +241,26 @@ static void test_directory(void **state)
 	mt_write(mt, "nul.vhd", "x");
 	mt_write(mt, "bad:name", "x");
 	mt_write(mt, "Sub/c.vhd", "x");
-	assert_hr(model_directory(mt->model, mt->mem, "C:\\", &entries, &num),
-		  ISTM_S_OK);
+	assert_hr(mt_directory(mt, "C:\\", &entries, &num), ISTM_S_OK);
 	assert_int_equal(num, 4);
 	assert_string_equal(entries[0].name, "A.VHD");
 	assert_string_equal(entries[0].full_path, "C:\\A.VHD");
 	assert_false(entries[0].is_directory);
 	assert_string_equal(entries[1].name, "Sub");
 	assert_true(entries[1].is_directory);
-	assert_hr(model_directory(mt->model, mt->mem, "C:\\*.vhd", &entries,
-				  &num),
-		  ISTM_S_OK);
+	assert_hr(mt_directory(mt, "C:\\*.vhd", &entries, &num), ISTM_S_OK);
 	assert_int_equal(num, 2);
-	assert_hr(model_directory(mt->model, mt->mem, "c:\\SUB\\", &entries,
-				  &num),
-		  ISTM_S_OK);
+	assert_hr(mt_directory(mt, "c:\\SUB\\", &entries, &num), ISTM_S_OK);
 	assert_int_equal(num, 1);
 	assert_string_equal(entries[0].full_path, "C:\\Sub\\c.vhd");
-	assert_hr(model_directory(mt->model, mt->mem, "C:\\sub\\*.txt",
-				  &entries, &num),
+	assert_hr(mt_directory(mt, "C:\\sub\\*.txt", &entries, &num),
 		  ISTM_S_OK);
 	assert_int_equal(num, 0);
-	assert_hr(model_directory(mt->model, mt->mem, "C:\\none", &entries,
-				  &num),
+	assert_hr(mt_directory(mt, "C:\\none", &entries, &num),
 		  ISTM_PATH_NOT_FOUND);
-	assert_hr(model_directory(mt->model, mt->mem, "C:\\b.vhd", &entries,
-				  &num),
+	assert_hr(mt_directory(mt, "C:\\b.vhd", &entries, &num),
 		  ISTM_PATH_NOT_FOUND);
-	assert_hr(model_directory(mt->model, mt->mem, "C:\\..", &entries, &num),
-		  ISTM_INVALID_ARG);
+	assert_hr(mt_directory(mt, "C:\\..", &entries, &num), ISTM_INVALID_ARG);
 }
 
 static void test_volumes(void **state)

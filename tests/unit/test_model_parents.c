@@ -33,7 +33,7 @@ static void test_create_and_serve(void **state)
 	assert_string_equal(d->parent_path, "C:\\base\\p.vhd");
 	assert_hr(model_disk_set_cache_parent(mt->model, d, true), ISTM_S_OK);
 	/* The parent is theirs now. */
-	assert_hr(model_file_delete(mt->model, "C:\\base\\p.vhd"),
+	assert_hr(mt_delete_file(mt, "C:\\base\\p.vhd"),
 		  ISTM_SHARING_VIOLATION);
 	assert_hr(mt_grow_file(mt, "C:\\base\\p.vhd", MiB),
 		  ISTM_SHARING_VIOLATION);
@@ -96,7 +96,7 @@ static void test_moved(void **state)
 	assert_hr(mt_create_file(mt, "D:\\new\\p.vhd", 16 * MiB), ISTM_S_OK);
 	assert_hr(mt_create_disk(mt, "D:\\new\\a.vhd", &index),
 		  ISTM_INVALID_DATA);
-	assert_hr(model_file_delete(mt->model, "D:\\new\\p.vhd"), ISTM_S_OK);
+	assert_hr(mt_delete_file(mt, "D:\\new\\p.vhd"), ISTM_S_OK);
 	assert_hr(mt_create_disk(mt, "D:\\new\\a.vhd", &index),
 		  ISTM_FILE_NOT_FOUND);
 }
