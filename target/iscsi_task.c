@@ -77,6 +77,7 @@ static struct iscsi_task *task_new(struct iscsi_conn *conn)
 	task->scsi.sense_len = 0;
 	task->scsi.data_in_len = 0;
 	task->scsi.transfer_len = 0;
+	task->scsi.may_source = task->scsi.sourced = false;
 
 	list_add_tail(&task->link, &session->tasks);
 	list_add_tail(&task->hash_link,
@@ -382,6 +383,9 @@ static void task_run(struct iscsi_task *task)
 		iscsi_task_respond(task);
 		return;
 	}
+	scsi->may_source =
+		len >= ISCSI_SOURCE_MIN && scsi->dir == SCSI_DIR_IN &&
+		iscsi_tx_may_source(task->conn);
 	scsi->data_len = len;
 	scsi->iovcnt = buf_trim(&task->buf, len);
 	scsi->iov = task->buf.iov;
@@ -475,6 +479,8 @@ static bool task_data_in(struct iscsi_task *task, uint32_t len, uint32_t *count)
 		out->iovcnt = task->buf.num;
 		out->off = off;
 		out->len = n;
+		if (task->scsi.sourced)
+			out->source = &task->scsi.source;
 		if (last && good) {
 			out->bhs[1] |= ISCSI_DATA_STATUS |
 				       task_residual(task, &residual);
@@ -505,8 +511,13 @@ void iscsi_task_respond(struct iscsi_task *task)
 			len = scsi->data_len;
 	}
 	if (len) {
+		bool sourced = scsi->sourced;
+
 		if (!task_data_in(task, len, &count))
 			return;
+		/* The task may be gone from here on. */
+		if (sourced)
+			iscsi_tx_source(conn);
 		if (scsi->status == SCSI_GOOD)
 			return;
 	}

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/sendfile.h>
 #include <sys/socket.h>
 
 #include "target/iscsi_conn.h"
@@ -27,6 +28,7 @@ struct iscsi_out *iscsi_out_new(struct iscsi_conn *conn, uint8_t opcode)
 	out->iov = NULL;
 	out->iovcnt = 0;
 	out->off = out->len = 0;
+	out->source = NULL;
 	out->owned = NULL;
 	out->task = NULL;
 	list_init(&out->link);
@@ -183,28 +185,9 @@ static void tx_sent(struct iscsi_conn *conn, size_t sent)
 	conn->out_sent = (uint32_t)sent;
 }
 
-static bool tx_once(struct iscsi_conn *conn)
+/* @return false when the connection broke */
+static bool tx_result(struct iscsi_conn *conn, ssize_t sent, size_t total)
 {
-	struct iovec *iov = conn->lane->txiov;
-	struct msghdr msg = {.msg_iov = iov};
-	struct list_head *pos;
-	size_t skip = conn->out_sent, total = 0;
-	ssize_t sent;
-	int n = 0;
-
-	list_for_each (pos, &conn->out) {
-		struct iscsi_out *out = list_entry(pos, struct iscsi_out, link);
-
-		if (!tx_fill(out, skip, iov, &n))
-			break;
-		skip = 0;
-	}
-	for (int i = 0; i < n; i++)
-		total += iov[i].iov_len;
-	msg.msg_iovlen = (size_t)n;
-	do {
-		sent = sendmsg(conn->fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
-	} while (sent == -1 && errno == EINTR);
 	if (sent == -1 && errno != EAGAIN) {
 		if (errno != EPIPE && errno != ECONNRESET)
 			iscsi_conn_warn(conn, "sending failed: %s",
@@ -218,6 +201,105 @@ static bool tx_once(struct iscsi_conn *conn)
 	if (sent > 0)
 		tx_sent(conn, (size_t)sent);
 	return true;
+}
+
+/* The data of the first PDU in line, whose header has been sent. */
+static bool tx_file(struct iscsi_conn *conn, const struct iscsi_out *out)
+{
+	size_t done = conn->out_sent - out->hdr_len;
+	off_t pos = (off_t)(out->source->offset + out->off + done);
+	size_t left = out->len - done;
+	ssize_t sent;
+
+	do {
+		sent = sendfile(conn->fd, vhd_source_fd(out->source), &pos,
+				left);
+	} while (sent == -1 && errno == EINTR);
+	return tx_result(conn, sent, left);
+}
+
+static bool tx_once(struct iscsi_conn *conn)
+{
+	struct iovec *iov = conn->lane->txiov;
+	struct msghdr msg = {.msg_iov = iov};
+	const struct iscsi_out *file = NULL;
+	struct list_head *pos;
+	size_t skip = conn->out_sent, total = 0;
+	ssize_t sent;
+	int n = 0, flags = MSG_DONTWAIT | MSG_NOSIGNAL;
+
+	list_for_each (pos, &conn->out) {
+		struct iscsi_out *out = list_entry(pos, struct iscsi_out, link);
+
+		if (out->source) {
+			if (n == LANE_TX_IOV)
+				break;
+			add(iov, &n, out->bhs, out->hdr_len, &skip);
+			file = out;
+			flags |= MSG_MORE;
+			break;
+		}
+		if (!tx_fill(out, skip, iov, &n))
+			break;
+		skip = 0;
+	}
+	for (int i = 0; i < n; i++)
+		total += iov[i].iov_len;
+	msg.msg_iovlen = (size_t)n;
+	if (n) {
+		do {
+			sent = sendmsg(conn->fd, &msg, flags);
+		} while (sent == -1 && errno == EINTR);
+		if (!tx_result(conn, sent, total))
+			return false;
+	}
+	return !file || !conn->writable || tx_file(conn, file);
+}
+
+bool iscsi_tx_may_source(const struct iscsi_conn *conn)
+{
+	return conn->writable && !conn->data_digest &&
+	       conn->out_bytes < ISCSI_SOURCE_LINE;
+}
+
+/* What was not sent is read: its place may change once others run. */
+static void tx_read_rest(struct iscsi_conn *conn)
+{
+	struct list_head *pos;
+	size_t skip = conn->out_sent;
+
+	list_for_each (pos, &conn->out) {
+		struct iscsi_out *out = list_entry(pos, struct iscsi_out, link);
+		struct iovec iov[ISCSI_MAX_TRANSFER / BUF_LARGE + 1];
+		size_t done = skip > out->hdr_len ? skip - out->hdr_len : 0;
+		int n, error;
+
+		skip = 0;
+		if (!out->source)
+			continue;
+		n = iov_slice(out->iov, out->iovcnt, out->off + done,
+			      out->len - done, iov,
+			      (int)(sizeof(iov) / sizeof(iov[0])));
+		error = vhd_source_read(out->source, out->off + done, iov, n,
+					out->len - done);
+		out->source = NULL;
+		if (error) {
+			/* Nothing else can end a PDU that has been begun. The
+			 * initiator's next try is read, and gets its sense. */
+			iscsi_conn_fail(conn, "reading what was to be sent: %s",
+					strerror(error));
+			return;
+		}
+	}
+}
+
+void iscsi_tx_source(struct iscsi_conn *conn)
+{
+	while (conn->writable && !list_empty(&conn->out)) {
+		if (!tx_once(conn))
+			return;
+	}
+	tx_read_rest(conn);
 }
 
 void iscsi_tx(struct iscsi_conn *conn)

@@ -165,6 +165,13 @@ struct scsi_task {
 	unsigned waits;
 	bool preempts; /* it is PREEMPT AND ABORT, at work */
 
+	/* The transport can send what a READ wants from @source; set between
+	 * prepare and execute. The answer is in sourced: then the iovec's
+	 * content is not valid, and the transport fetches the data before the
+	 * lane returns to its loop. */
+	bool may_source, sourced;
+	struct vhd_source source;
+
 	/* Data, provided by the transport between prepare and execute: room for
 	 * length bytes (or fewer, when the initiator expects fewer: the
 	 * device server then moves min(length, data_len) bytes). */

@@ -135,6 +135,13 @@ static bool read_start(struct scsi_task *task)
 	if (task->data_len % SCSI_BLOCK != 0) {
 		return read_partial(task);
 	}
+	if (task->may_source &&
+	    vhd_disk_source(task->lu->config.disk, work->lba << SCSI_BLOCK_SHIFT,
+			    task->data_len, &task->source)) {
+		task->sourced = true;
+		task->data_in_len = task->data_len;
+		return scsi_good(task);
+	}
 	work->step = read_finished;
 	if (!scsi_submit(task, VHD_READ, 0, work->lba << SCSI_BLOCK_SHIFT,
 			 task->data_len, task->iov, task->iovcnt)) {

@@ -111,6 +111,14 @@ static bool fixed_mapped(const struct vhd_disk *disk, uint64_t offset,
 	return vhd_file_has_data(disk->file, offset, length);
 }
 
+static bool fixed_source(struct vhd_disk *disk, uint64_t offset,
+			 uint64_t length, struct vhd_source *source)
+{
+	source->file = disk->file;
+	source->offset = offset;
+	return true;
+}
+
 static void fixed_close(struct vhd_disk *disk)
 {
 	vhd_file_unref(disk->file);
@@ -269,6 +277,7 @@ const struct vhd_format_ops vhd_fixed_ops = {
 	.run = fixed_run,
 	.info = fixed_info,
 	.mapped = fixed_mapped,
+	.source = fixed_source,
 	.grow = fixed_grow,
 	.close = fixed_close,
 };

@@ -33,6 +33,7 @@ void vhd_gate_init(struct vhd_gate *gate)
 		atomic_init(&gate->shard[i].inflight, 0);
 	}
 	atomic_init(&gate->exclusive, 0);
+	atomic_init(&gate->had_exclusive, false);
 	pthread_mutex_init(&gate->lock, NULL);
 	gate->list = (struct vhd_gate_list){NULL, NULL};
 }
@@ -172,6 +173,7 @@ int vhd_gate_enter(struct vhd_req *req, bool exclusive)
 
 	if (exclusive) {
 		st->gate = GATE_EXCLUSIVE_WAITS;
+		atomic_store(&gate->had_exclusive, true);
 		atomic_fetch_add(&gate->exclusive, 1);
 		return gate_enter_listed(gate, req);
 	}

@@ -55,6 +55,7 @@ struct vhd_file {
 	 */
 	_Atomic uint64_t *holes;
 	_Atomic int last_error;	   /* log an error once, not per request */
+	_Atomic bool no_source; /* read, do not send: see source.c */
 	const struct vhd_tap *tap; /* tests only, else NULL */
 };
 
@@ -117,6 +118,7 @@ struct vhd_gate {
 	} shard[VHD_GATE_SHARDS];
 	/* How many exclusive requests run or wait; 0: all take the fast way */
 	_Atomic unsigned exclusive;
+	_Atomic bool had_exclusive; /* there has ever been one */
 	pthread_mutex_t lock; /* of the list */
 	struct vhd_gate_list list;
 };
@@ -149,6 +151,12 @@ struct vhd_format_ops {
 	/* Any thread; vhd_disk_mapped() within the disk. */
 	bool (*mapped)(const struct vhd_disk *disk, uint64_t offset,
 		       uint64_t *length);
+	/*
+	 * Lane; may be NULL. The file and place in it that hold all of the
+	 * range, if there is one such place.
+	 */
+	bool (*source)(struct vhd_disk *disk, uint64_t offset, uint64_t length,
+		       struct vhd_source *source);
 	/*
 	 * Worker thread. Make room for @new_size; lanes go on using what is
 	 * below the old size. The main thread then publishes the new size

@@ -144,6 +144,33 @@ bool vhd_submit(struct vhd_io *io, struct vhd_disk *disk, struct vhd_req *req);
  */
 void vhd_io_kick(struct vhd_io *io);
 
+/*
+ * Where the bytes of a large read lie, for a lane that has the kernel send them
+ * from the page cache (sendfile(2)) instead of reading them first.
+ */
+struct vhd_file;
+struct vhd_source {
+	struct vhd_file *file;
+	uint64_t offset; /* in the file */
+};
+
+/*
+ * Lane. Can a read of the range be served that way, without waiting for the
+ * medium? It then counts as done: what the lane does with @source before it
+ * returns to its loop is part of it. Not on a disk that has seen a
+ * VHD_COMPARE_AND_WRITE: pages that are on their way may still change, and
+ * readers of such disks rely on never seeing half of one.
+ */
+bool vhd_disk_source(struct vhd_disk *disk, uint64_t offset, uint64_t length,
+		     struct vhd_source *source);
+int vhd_source_fd(const struct vhd_source *source);
+/*
+ * Read @length bytes from @skip on after all; may wait.
+ * @return 0 or errno (EIO on end of file)
+ */
+int vhd_source_read(const struct vhd_source *source, uint64_t skip,
+		    const struct iovec *iov, int iovcnt, uint64_t length);
+
 /* ---- disks: main thread ------------------------------------------ */
 
 #define VHD_OPEN_READONLY 0x1u /* as a parent, or for a check */

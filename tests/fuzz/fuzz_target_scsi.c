@@ -111,6 +111,13 @@ static int run(struct vhd_disk *disk, struct vhd_req *req)
 	}
 }
 
+/* The transport of these tests never asks (scsi_task.may_source). */
+bool vhd_disk_source(struct vhd_disk *disk, uint64_t offset, uint64_t length,
+		     struct vhd_source *source)
+{
+	return false;
+}
+
 bool vhd_submit(struct vhd_io *io, struct vhd_disk *disk, struct vhd_req *req)
 {
 	if (disk->later) {
