@@ -38,9 +38,10 @@
 #define ISCSI_FLAG_FINAL 0x80
 
 /* SCSI Command, 11.3.1 */
-#define ISCSI_CMD_READ	0x40
-#define ISCSI_CMD_WRITE 0x20
-#define ISCSI_CMD_ATTR	0x07
+#define ISCSI_CMD_READ	  0x40
+#define ISCSI_CMD_WRITE	  0x20
+#define ISCSI_CMD_ATTR	  0x07
+#define ISCSI_ATTR_SIMPLE 1 /* 0: untagged */
 
 /* SCSI Response 11.4.1 and Data-In 11.7.1 share the low residual bits */
 #define ISCSI_RSP_OVERFLOW  0x04

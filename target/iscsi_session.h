@@ -58,6 +58,9 @@ struct iscsi_session {
 	struct iscsi_params params;
 	struct iscsi_record *record;
 	bool chap_used;
+	/* It has used a task attribute other than SIMPLE: what it reads is
+	 * fetched before what it orders behind that runs. */
+	bool orders;
 
 	uint32_t exp_cmdsn, max_cmdsn;
 	unsigned active;	/* tasks in the window without a response */

@@ -56,6 +56,8 @@ static struct iscsi_task *task_new(struct iscsi_conn *conn)
 	task->scsi.cdb_len = 16;
 	memcpy(task->scsi.cdb, bhs + 32, 16);
 	task->scsi.attr = bhs[1] & ISCSI_CMD_ATTR;
+	if (task->scsi.attr > ISCSI_ATTR_SIMPLE)
+		session->orders = true;
 	memcpy(task->scsi.lun, bhs + 8, 8);
 	task->scsi.edtl = task->read || task->write ? task->edtl : 0;
 	task->scsi.nexus = session->nexus;
@@ -383,9 +385,9 @@ static void task_run(struct iscsi_task *task)
 		iscsi_task_respond(task);
 		return;
 	}
-	scsi->may_source =
-		len >= ISCSI_SOURCE_MIN && scsi->dir == SCSI_DIR_IN &&
-		iscsi_tx_may_source(task->conn);
+	scsi->may_source = len >= ISCSI_SOURCE_MIN &&
+			   scsi->dir == SCSI_DIR_IN &&
+			   iscsi_tx_may_source(task->conn);
 	scsi->data_len = len;
 	scsi->iovcnt = buf_trim(&task->buf, len);
 	scsi->iov = task->buf.iov;

@@ -258,7 +258,7 @@ static bool tx_once(struct iscsi_conn *conn)
 
 bool iscsi_tx_may_source(const struct iscsi_conn *conn)
 {
-	return conn->writable && !conn->data_digest &&
+	return conn->writable && !conn->data_digest && !conn->session->orders &&
 	       conn->out_bytes < ISCSI_SOURCE_LINE;
 }
 

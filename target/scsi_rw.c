@@ -136,8 +136,9 @@ static bool read_start(struct scsi_task *task)
 		return read_partial(task);
 	}
 	if (task->may_source &&
-	    vhd_disk_source(task->lu->config.disk, work->lba << SCSI_BLOCK_SHIFT,
-			    task->data_len, &task->source)) {
+	    vhd_disk_source(task->lu->config.disk,
+			    work->lba << SCSI_BLOCK_SHIFT, task->data_len,
+			    &task->source)) {
 		task->sourced = true;
 		task->data_in_len = task->data_len;
 		return scsi_good(task);

@@ -55,7 +55,7 @@ struct vhd_file {
 	 */
 	_Atomic uint64_t *holes;
 	_Atomic int last_error;	   /* log an error once, not per request */
-	_Atomic bool no_source; /* read, do not send: see source.c */
+	_Atomic bool no_source;	   /* read, do not send: see source.c */
 	const struct vhd_tap *tap; /* tests only, else NULL */
 };
 
@@ -119,7 +119,7 @@ struct vhd_gate {
 	/* How many exclusive requests run or wait; 0: all take the fast way */
 	_Atomic unsigned exclusive;
 	_Atomic bool had_exclusive; /* there has ever been one */
-	pthread_mutex_t lock; /* of the list */
+	pthread_mutex_t lock;	    /* of the list */
 	struct vhd_gate_list list;
 };
 

@@ -28,11 +28,11 @@ static bool byte_is_there(struct vhd_file *file, uint64_t offset)
 {
 	uint8_t byte;
 	struct iovec iov = {&byte, 1};
-	int flags = atomic_load_explicit(&file->inline_read,
-					 memory_order_relaxed) ==
-				    VHD_INLINE_NOWAIT
-			    ? RWF_NOWAIT
-			    : 0;
+	int flags =
+		atomic_load_explicit(&file->inline_read,
+				     memory_order_relaxed) == VHD_INLINE_NOWAIT
+			? RWF_NOWAIT
+			: 0;
 
 	return preadv2(file->fd, &iov, 1, (off_t)offset, flags) == 1;
 }
@@ -69,8 +69,7 @@ bool vhd_disk_source(struct vhd_disk *disk, uint64_t offset, uint64_t length,
 	uint64_t size = vhd_disk_size(disk);
 
 	if (disk->ops->source == NULL || length == 0 || offset > size ||
-	    length > size - offset ||
-	    atomic_load(&disk->gate.had_exclusive)) {
+	    length > size - offset || atomic_load(&disk->gate.had_exclusive)) {
 		return false;
 	}
 	if (!disk->ops->source(disk, offset, length, source)) {

@@ -132,6 +132,32 @@ static struct iscsi_tgt_config bench_config(struct bench *b)
 }
 
 static unsigned bench_timeout; /* of the next server; 0: as ever */
+/* The next server's disk is this file, made anew; -1: a RAM disk. */
+static int bench_fd = -1;
+
+static UNUSED struct vhd_disk *bench_disk(struct bench *b)
+{
+	struct vhd_create_params params = {
+		.type = VHD_TYPE_FIXED,
+		.size = DISK_SIZE,
+		.sparse = true,
+	};
+	struct vhd_disk *disk = NULL;
+	struct tevent_req *req;
+
+	if (bench_fd < 0) {
+		return vhd_open_ram(b->ev, DISK_SIZE);
+	}
+	req = vhd_create_send(b->ev, b->ev, dup(bench_fd), "bench", &params);
+	assert_true(tevent_req_poll(req, b->ev));
+	assert_int_equal(vhd_create_recv(req, NULL, NULL), 0);
+	talloc_free(req);
+	req = vhd_open_send(b->ev, b->ev, dup(bench_fd), "bench", 0);
+	assert_true(tevent_req_poll(req, b->ev));
+	assert_int_equal(vhd_open_recv(req, b->ev, &disk, NULL), 0);
+	talloc_free(req);
+	return disk;
+}
 
 static UNUSED struct bench *bench_start(unsigned lanes)
 {
@@ -164,7 +190,7 @@ static UNUSED struct bench *bench_start(unsigned lanes)
 	b->ev = tevent_context_init(NULL);
 	b->server = iscsi_server_create(b->ev, b->ev, &config);
 	assert_non_null(b->server);
-	b->disk = vhd_open_ram(b->ev, DISK_SIZE);
+	b->disk = bench_disk(b);
 	assert_non_null(b->disk);
 	lu.disk = b->disk;
 	b->lu = iscsi_lu_add(b->server, &lu);
