@@ -13,18 +13,29 @@ import shutil
 import stat
 import subprocess
 
-# What a guest may run, from the packages installed on this machine.
-HOST_TOOLS = ["mke2fs", "mkfs.ext4", "e2fsck", "sfdisk", "blockdev", "fio",
-              "sg_inq", "sg_persist", "sg_readcap", "sg_raw", "lsblk"]
-OPTIONAL_TOOLS = {"fio", "sg_inq", "sg_persist", "sg_readcap", "sg_raw",
-                  "lsblk"}
-PACKAGES = ["open-iscsi", "libopeniscsiusr"]
+# What a guest may run: from the packages installed on this machine,
+HOST_TOOLS = ["mke2fs", "mkfs.ext4", "e2fsck", "sfdisk", "blockdev",
+              "blkdiscard", "fstrim", "fio", "lsblk", "sg_*"]
+# and from packages that are only unpacked.
+PACKAGES = ["open-iscsi", "libopeniscsiusr", "libisns0", "multipath-tools",
+            "liburcu8", "libjson-c5", "libedit2", "libaio1", "udev",
+            "dmsetup", "libdevmapper1.02.1"]
+PACKAGED = ["sbin/iscsistart", "sbin/iscsid", "sbin/iscsiadm",
+            "sbin/multipathd", "sbin/multipath", "sbin/dmsetup",
+            "bin/udevadm", "lib/udev/scsi_id"]
+# Found by name at run time: the plugins of multipathd; the rules without
+# which devices have no names and device-mapper waits for ever.
+PLUGINS = ["lib/multipath/libchecktur.so", "lib/multipath/libprioalua.so",
+           "lib/multipath/libprioconst.so"]
+RULES = ["50-udev-default", "55-dm", "56-dm-mpath", "60-block",
+         "60-multipath", "60-persistent-storage",
+         "60-persistent-storage-dm", "95-dm-notify"]
 MODULES = ["virtio_net", "virtio_pci", "e1000", "sd_mod", "sg", "ext4",
            "iscsi_tcp", "crc32c_generic", "crc32c_intel", "dm_multipath",
            "scsi_dh_alua", "dm_round_robin", "dm_service_time", "loop"]
 
 INIT = r"""#!/bin/busybox sh
-/bin/busybox mkdir -p /proc /sys /dev /tmp /run /mnt /var/lib /etc
+/bin/busybox mkdir -p /proc /sys /dev /tmp /run/lock /mnt /var/lib /etc
 /bin/busybox mount -t proc proc /proc
 /bin/busybox mount -t sysfs sysfs /sys
 /bin/busybox mount -t devtmpfs dev /dev
@@ -37,8 +48,9 @@ ip link set eth0 up
 ip addr add 10.0.2.15/24 dev eth0
 ip route add default via 10.0.2.2
 . /guest.env
+. /guest.lib
 echo "guest: up after $(cut -d' ' -f1 /proc/uptime) s"
-sh /guest.script
+(. /guest.script)
 echo "GUEST-EXIT $?"
 sync
 echo o > /proc/sysrq-trigger
@@ -51,9 +63,9 @@ def run(*args, **kwargs):
                           stdout=subprocess.PIPE, **kwargs).stdout
 
 
-def kernel_package(flavour):
-    """linux-image-cloud-amd64 is a name for the newest such image."""
-    out = run("apt-cache", "depends", f"linux-image-{flavour}amd64")
+def kernel_package():
+    """linux-image-amd64 is a name for the newest such image."""
+    out = run("apt-cache", "depends", "linux-image-amd64")
     return re.search(r"Depends: (linux-image-\S+)", out).group(1)
 
 
@@ -67,11 +79,24 @@ def unpack(names, into, work):
     shutil.rmtree(work)
 
 
-def libraries(binary, library_path):
-    env = dict(os.environ, LD_LIBRARY_PATH=library_path)
+def in_tree(tree, name):
+    """Packages have /lib or /usr/lib, as they please; None: neither."""
+    for where in (f"{tree}/{name}", f"{tree}/usr/{name}"):
+        if os.path.exists(where):
+            return where
+    return None
+
+
+def libraries(binary, tree):
+    path = [f"{tree}/{name}" for name in (
+        "usr/lib/x86_64-linux-gnu", "lib/x86_64-linux-gnu", "usr/lib", "lib")]
+    env = dict(os.environ, LD_LIBRARY_PATH=":".join(path))
     out = subprocess.run(["ldd", binary], env=env, text=True,
                          stdout=subprocess.PIPE,
                          stderr=subprocess.DEVNULL).stdout
+    lost = re.findall(r"(\S+) => not found", out)
+    if lost:
+        raise SystemExit(f"guest image: {binary} needs {', '.join(lost)}")
     return set(re.findall(r"(?:=> |^\s*)(/\S+) \(0x", out, re.M))
 
 
@@ -82,12 +107,12 @@ def install(source, root, name):
     os.chmod(target, 0o755)
 
 
-def install_program(source, root, name, library_path):
+def install_program(source, root, name, tree):
     install(source, root, name)
-    for lib in libraries(source, library_path):
-        name = lib if "/lib" in lib[:5] else "/lib/" + os.path.basename(lib)
-        if library_path and lib.startswith(library_path):
-            name = "/lib/x86_64-linux-gnu/" + os.path.basename(lib)
+    for lib in libraries(source, tree):
+        name = lib
+        if lib.startswith(tree):
+            name = lib[len(tree):]
         install(lib, root, name)
 
 
@@ -135,9 +160,45 @@ def cpio(root, out):
         f.write(data)
 
 
-def build(cache, flavour="cloud-"):
+def install_tools(tree, root):
+    for tool in PACKAGED:
+        install_program(in_tree(tree, tool), root, f"/{tool}", tree)
+    for plugin in PLUGINS:
+        install_program(in_tree(tree, plugin), root, f"/{plugin}", tree)
+    for rule in RULES:
+        name = f"lib/udev/rules.d/{rule}.rules"
+        install(in_tree(tree, name), root, name)
+    # udevadm is the daemon when called so.
+    os.symlink("/bin/udevadm", f"{root}/sbin/udevd")
+    path = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
+    for tool in HOST_TOOLS:
+        found = sorted(where for folder in path.split(":")
+                       for where in glob.glob(f"{folder}/{tool}"))
+        if not found:
+            raise SystemExit(f"guest image: {tool} is not installed")
+        for where in found:
+            with open(where, "rb") as f:
+                script = f.read(2) == b"#!"
+            if not script:
+                install_program(where, root,
+                                f"/tools/{os.path.basename(where)}", tree)
+    install(shutil.which("busybox", path=path), root, "/bin/busybox")
+    # pthread_cancel() wants it.
+    unwinder = "lib/x86_64-linux-gnu/libgcc_s.so.1"
+    install(f"/{unwinder}", root, unwinder)
+    install(f"{tree}/etc/iscsi/iscsid.conf", root, "etc/iscsi/iscsid.conf")
+    for name, text in (("etc/passwd", "root:x:0:0::/:/bin/sh\n"),
+                       ("etc/group", "root:x:0:\ndisk:x:6:\n"),
+                       ("etc/mke2fs.conf", open("/etc/mke2fs.conf").read()),
+                       ("init", INIT)):
+        with open(f"{root}/{name}", "w") as f:
+            f.write(text)
+    os.chmod(f"{root}/init", os.stat(f"{root}/init").st_mode | stat.S_IXUSR)
+
+
+def build(cache):
     """Return (kernel, initramfs), made once and kept in cache."""
-    package = kernel_package(flavour)
+    package = kernel_package()
     done = os.path.join(cache, package)
     kernel, initramfs = f"{done}/vmlinuz", f"{done}/initramfs.gz"
     stamp = f"{done}/made-by"
@@ -148,37 +209,19 @@ def build(cache, flavour="cloud-"):
     tmp = f"{done}.{os.getpid()}"
     tree, root = f"{tmp}/tree", f"{tmp}/root"
     os.makedirs(root)
-    unpack([package, *PACKAGES], tree, f"{tmp}/debs")
-    install_modules(tree, root)
-    libs = f"{tree}/usr/lib/x86_64-linux-gnu"
-    for tool in ["sbin/iscsistart", "sbin/iscsid", "usr/bin/iscsiadm"]:
-        for where in (f"{tree}/{tool}", f"{tree}/usr/{tool}"):
-            if os.path.exists(where):
-                install_program(where, root, f"/sbin/{os.path.basename(tool)}",
-                                libs)
-                break
-    path = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
-    for tool in HOST_TOOLS:
-        where = shutil.which(tool, path=path)
-        if where:
-            install_program(where, root, f"/tools/{tool}", "")
-        elif tool not in OPTIONAL_TOOLS:
-            raise SystemExit(f"guest image: {tool} is not installed")
-    install(shutil.which("busybox", path=path), root, "/bin/busybox")
-    os.makedirs(f"{root}/etc/iscsi", exist_ok=True)
-    for name, text in (("etc/passwd", "root:x:0:0::/:/bin/sh\n"),
-                       ("etc/mke2fs.conf", open("/etc/mke2fs.conf").read()),
-                       ("init", INIT)):
-        with open(f"{root}/{name}", "w") as f:
-            f.write(text)
-    os.chmod(f"{root}/init", os.stat(f"{root}/init").st_mode | stat.S_IXUSR)
-    cpio(root, f"{tmp}/initramfs.gz")
-    image = glob.glob(f"{tree}/boot/vmlinuz-*")[0]
-    shutil.copy(image, f"{tmp}/vmlinuz")
-    shutil.rmtree(tree)
-    shutil.rmtree(root)
-    with open(f"{tmp}/made-by", "w") as f:
-        f.write(maker)
-    shutil.rmtree(done, ignore_errors=True)
-    os.rename(tmp, done)
+    try:
+        unpack([package, *PACKAGES], tree, f"{tmp}/debs")
+        install_modules(tree, root)
+        install_tools(tree, root)
+        cpio(root, f"{tmp}/initramfs.gz")
+        image = glob.glob(f"{tree}/boot/vmlinuz-*")[0]
+        shutil.copy(image, f"{tmp}/vmlinuz")
+        shutil.rmtree(tree)
+        shutil.rmtree(root)
+        with open(f"{tmp}/made-by", "w") as f:
+            f.write(maker)
+        shutil.rmtree(done, ignore_errors=True)
+        os.rename(tmp, done)
+    finally:
+        shutil.rmtree(tmp, ignore_errors=True)
     return kernel, initramfs
