@@ -152,6 +152,22 @@ HRESULT dcom_return_object(struct dcom_call *call, struct dcom_object *object,
 			   const struct com_interface *interface,
 			   struct MInterfacePointer **out);
 
+/*
+ * An [in] interface pointer that leads to one of our own objects, which lives
+ * at least until dcom_own_object_done() gives back the references that came
+ * along.
+ * @return S_OK, S_FALSE for an object of somebody else, E_POINTER for NULL,
+ *         E_INVALIDARG for what is no reference to an object with @interface
+ */
+HRESULT dcom_own_object(struct dcom_call *call,
+			const struct MInterfacePointer *mip,
+			const struct com_interface *interface,
+			struct dcom_object **object);
+void dcom_own_object_done(struct dcom_call *call,
+			  const struct MInterfacePointer *mip);
+const struct dcom_object_type *dcom_object_type_of(
+	const struct dcom_object *object);
+
 /* Who calls, for audit and policy; strings live as long as the call. */
 const char *dcom_call_account(const struct dcom_call *call); /* DOM\user */
 const char *dcom_call_client(const struct dcom_call *call);  /* address */

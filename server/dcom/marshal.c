@@ -83,3 +83,60 @@ HRESULT dcom_return_object(struct dcom_call *call, struct dcom_object *object,
 	call->grants = grant;
 	return ISTM_S_OK;
 }
+
+HRESULT dcom_own_object(struct dcom_call *call,
+			const struct MInterfacePointer *mip,
+			const struct com_interface *interface,
+			struct dcom_object **object)
+{
+	const struct STDOBJREF *std = NULL;
+	struct dcom_ipid *ipid;
+	struct OBJREF *objref;
+	HRESULT hr = ISTM_S_OK;
+
+	*object = NULL;
+	if (mip == NULL) {
+		return ISTM_POINTER;
+	}
+	objref = objref_unpack(call, mip);
+	if (objref != NULL) {
+		std = objref_std(objref);
+	}
+	if (std == NULL || !GUID_equal(&objref->iid, &interface->iid)) {
+		hr = ISTM_INVALID_ARG;
+	} else if (std->oxid != call->runtime->oxid) {
+		hr = ISTM_S_FALSE;
+	} else {
+		ipid = dcom_ipid_find(call->runtime, &std->ipid);
+		if (ipid == NULL || ipid->interface == NULL ||
+		    ipid->object->oid != std->oid ||
+		    ipid->interface->family != interface->family) {
+			hr = ISTM_INVALID_ARG;
+		} else {
+			*object = ipid->object;
+		}
+	}
+	talloc_free(objref);
+	return hr;
+}
+
+void dcom_own_object_done(struct dcom_call *call,
+			  const struct MInterfacePointer *mip)
+{
+	struct OBJREF *objref = objref_unpack(call, mip);
+	const struct STDOBJREF *std =
+		objref == NULL ? NULL : objref_std(objref);
+	struct dcom_ipid *ipid =
+		std == NULL ? NULL : dcom_ipid_find(call->runtime, &std->ipid);
+
+	if (ipid != NULL) {
+		dcom_ipid_release(ipid, std->cPublicRefs, 0);
+	}
+	talloc_free(objref);
+}
+
+const struct dcom_object_type *dcom_object_type_of(
+	const struct dcom_object *object)
+{
+	return object->type;
+}
