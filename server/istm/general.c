@@ -102,10 +102,29 @@ static HRESULT general_DVSetSnapshotSchedule(
 			  schedule.start == 0 ? "none" : when);
 }
 
+/*
+ * Windows answers E_NOTIMPL (<128>), and 3.1.1.1 calls the collection
+ * write-only; but only one is active, and this is it.
+ */
+static HRESULT general_DVGetSnapshotSchedule(
+	struct dcom_call *call, void *self,
+	struct IWTGeneral_DVGetSnapshotSchedule *r)
+{
+	struct model_schedule schedule;
+
+	model_schedule(model_of(self), &schedule);
+	*r->out.pSchedule = (struct SNAPSHOT_SCHEDULE_SETTINGS){
+		.bEveryday = schedule.everyday,
+		.eDay = (enum DayOfWeek)schedule.day,
+		.hyStartTime = schedule.start,
+	};
+	return ISTM_S_OK;
+}
+
 static HRESULT general_IsClustered(struct dcom_call *call, void *self,
 				   struct IWTGeneral2_IsClustered *r)
 {
-	return ISTM_S_FALSE;
+	return model_is_clustered(model_of(self)) ? ISTM_S_OK : ISTM_S_FALSE;
 }
 
 static HRESULT general_RegisterNotification(
@@ -130,9 +149,7 @@ static HRESULT general_UnregisterNotification(
 }
 
 #define NOTIMPL(X)                                                             \
-	X(IWTGeneral, AddLicense, "there are no licences to add (<127>)")      \
-	X(IWTGeneral, DVGetSnapshotSchedule,                                   \
-	  "the collection of schedules is write-only (3.1.1.1, <128>)")
+	X(IWTGeneral, AddLicense, "there are no licences to add (<127>)")
 
 NOTIMPL(ISTM_NOTIMPL_FUNCTION)
 
@@ -144,6 +161,7 @@ static const struct IWTGeneral_vtbl general_methods = {
 	.get_WTCliPath = general_get_WTCliPath,
 	.CheckAccess = general_CheckAccess,
 	.IsSnapshotsSupported = general_IsSnapshotsSupported,
+	.DVGetSnapshotSchedule = general_DVGetSnapshotSchedule,
 	.DVSetSnapshotSchedule = general_DVSetSnapshotSchedule,
 	.RegisterNotification = general_RegisterNotification,
 	.UnregisterNotification = general_UnregisterNotification,

@@ -172,6 +172,13 @@ HRESULT istm_vds_lun_information(struct dcom_call *call, struct model *model,
 				 const struct GUID *snapshot,
 				 struct VDS_LUN_INFORMATION *info);
 
+/* ImportWTDisk (import.c); answers the call itself. */
+HRESULT istm_import_wtdisk(struct istm *istm, struct dcom_call *call,
+			   const struct MInterfacePointer *disk);
+
+/* For istm_defer(): ends what mounts or dismounts. */
+HRESULT istm_mounted(struct tevent_req *req, struct dcom_call *call, void *r);
+
 void istm_volume(const struct model_volume *volume, struct VOLUME *out);
 void istm_volume2(const struct model_volume *volume, struct VOLUME2 *out);
 void istm_portal(const struct model_portal *portal, struct PORTAL *out);

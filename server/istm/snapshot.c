@@ -188,11 +188,25 @@ SNAPSHOT_GET(Persistent, pPersistent, s->persistent)
 /* The bits of 3.1.1.5 are the model's. */
 SNAPSHOT_GET(Status, pStatus, s->status)
 
-/* The model keeps every change of a snapshot at once: nothing is left. */
+static HRESULT snapshot_saved(struct tevent_req *req, struct dcom_call *call,
+			      void *r)
+{
+	return model_snapshot_save_recv(req);
+}
+
 static HRESULT snapshot_Save(struct dcom_call *call, void *self,
 			     struct ISnapshot_Save *r)
 {
-	return self_snapshot(self) != NULL ? ISTM_S_OK : ISTM_FILE_NOT_FOUND;
+	const struct model_snapshot *s = self_snapshot(self);
+
+	if (s == NULL) {
+		return ISTM_FILE_NOT_FOUND;
+	}
+	return istm_defer(call,
+			  model_snapshot_save_send(dcom_call_mem(call),
+						   model_of(self), &s->id),
+			  snapshot_saved, r, "snapshot %s: save",
+			  id_text(call, &s->id));
 }
 
 static HRESULT snapshot_Rollback(struct dcom_call *call, void *self,
@@ -268,11 +282,12 @@ static HRESULT snapshot_ExportAsWTDisk(struct dcom_call *call, void *self,
 	}
 	state->object = self;
 	state->r = r;
-	return istm_defer(
-		call, model_snapshot_export_send(state, model_of(self), &s->id),
-		snapshot_exported, state,
-		"show snapshot %s of disk %u as a disk", id_text(call, &s->id),
-		s->disk);
+	return istm_defer(call,
+			  model_snapshot_export_send(state, model_of(self),
+						     &s->id, NULL),
+			  snapshot_exported, state,
+			  "show snapshot %s of disk %u as a disk",
+			  id_text(call, &s->id), s->disk);
 }
 
 static HRESULT snapshot_GetVdsLunInfo(struct dcom_call *call, void *self,
@@ -296,25 +311,34 @@ static HRESULT snapshot_GetVdsLunInfo(struct dcom_call *call, void *self,
 					r->out.pVdsLunInfo);
 }
 
-/* Only the snapshot that is mounted can be dismounted (3.36.4.19), and the
- * model mounts none. */
-static HRESULT snapshot_DVDismount(struct dcom_call *call, void *self,
-				   struct ISnapshot_DVDismount *r)
+static HRESULT snapshot_DVMount(struct dcom_call *call, void *self,
+				struct ISnapshot_DVMount *r)
 {
 	const struct model_snapshot *s = self_snapshot(self);
-	const struct model_disk *disk;
 
 	if (s == NULL) {
 		return ISTM_FILE_NOT_FOUND;
 	}
-	disk = model_disk_by_guid(model_of(self), &s->disk_guid);
-	if (disk == NULL) {
+	return istm_defer(call,
+			  model_snapshot_mount_send(dcom_call_mem(call),
+						    model_of(self), &s->id),
+			  istm_mounted, r, "mount snapshot %s of disk %u",
+			  id_text(call, &s->id), s->disk);
+}
+
+static HRESULT snapshot_DVDismount(struct dcom_call *call, void *self,
+				   struct ISnapshot_DVDismount *r)
+{
+	const struct model_snapshot *s = self_snapshot(self);
+
+	if (s == NULL) {
 		return ISTM_FILE_NOT_FOUND;
 	}
-	if (disk->type != MODEL_DISK_FILE) {
-		return ISTM_INVALID_ARG;
-	}
-	return ISTM_INVALID_OPERATION;
+	return istm_defer(call,
+			  model_snapshot_dismount_send(dcom_call_mem(call),
+						       model_of(self), &s->id),
+			  istm_mounted, r, "dismount snapshot %s of disk %u",
+			  id_text(call, &s->id), s->disk);
 }
 
 #undef NOTIMPL
@@ -340,6 +364,7 @@ static const struct ISnapshot_vtbl snapshot_methods = {
 	.AbortRollback = snapshot_AbortRollback,
 	.ExportAsWTDisk = snapshot_ExportAsWTDisk,
 	.GetVdsLunInfo = snapshot_GetVdsLunInfo,
+	.DVMount = snapshot_DVMount,
 	.DVDismount = snapshot_DVDismount,
 	NOTIMPL(ISTM_NOTIMPL_MEMBER)};
 

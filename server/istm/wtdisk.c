@@ -5,8 +5,6 @@
 /* Appendix B <95>. */
 #define SNAPSHOT_STORAGE_MIN (320ll << 20)
 
-#define FLAG_SHADOW 2u /* WTFlagShadowLun, 3.1.1.4 */
-
 /* NULL when the disk has been deleted. */
 static struct model_disk *self_disk(void *self)
 {
@@ -120,7 +118,7 @@ static bool snapshot_storage_readable(const struct model_disk *disk,
 		*result = ISTM_FILE_NOT_FOUND;
 	} else if (disk->type != MODEL_DISK_FILE) {
 		*result = ISTM_INVALID_ARG;
-	} else if (disk->enabled && (disk->flags & FLAG_SHADOW) == 0 &&
+	} else if (disk->enabled && (disk->flags & MODEL_DISK_SHADOW) == 0 &&
 		   disk->vhd_type != VHD_TYPE_DIFFERENCING) {
 		return true;
 	}
@@ -217,60 +215,132 @@ static HRESULT wtdisk_put_SnapshotStorageSize(
 			  disk->index, (long long)size);
 }
 
-/* Nothing is in use as long as the model has no snapshots. */
 static HRESULT wtdisk_get_SnapshotStorageUsedSize(
 	struct dcom_call *call, void *self,
 	struct IWTDisk_get_SnapshotStorageUsedSize *r)
 {
+	const struct model_disk *disk = self_disk(self);
 	HRESULT result;
 
-	snapshot_storage_readable(self_disk(self), &result);
 	*r->out.pSize = 0;
+	if (snapshot_storage_readable(disk, &result)) {
+		*r->out.pSize = model_disk_snapshot_used(model_of(self), disk);
+	}
 	return result;
 }
 
 /* ---- local mounts -----------------------------------------------------------
  */
 
-/* No disk is mounted on this machine: the model has no local mounts. */
-WTDISK_GET(LMType, IWTDisk, pType, DoNotMount)
-WTDISK_GET(LMStatus, IWTDisk, pStatus, DoNotMount)
-WTDISK_GET(LMTimeStamp, IWTDisk, pTimeStamp, 0)
-WTDISK_GET_STRING(LMCurrMountDeviceId, IWTDisk, pDeviceId, "")
-WTDISK_GET(LMSnapshotId, IWTDisk, pLMSnapshotId, (struct GUID){0})
-
-/*
- * 3.43.4.36. What is left when all checks have passed is that there is
- * nobody to dismount: local mount services are not available.
- */
-static HRESULT wtdisk_DVDismount(struct dcom_call *call, void *self,
-				 struct IWTDisk_DVDismount *r)
+static struct model_mount_info mount_info(void *self,
+					  const struct model_disk *disk)
 {
-	const struct model_disk *disk = self_disk(self);
+	struct model_mount_info info;
+
+	model_disk_mount_info(model_of(self), disk, &info);
+	return info;
+}
+
+/* The values of MountType and of the model's enumeration are the same. */
+WTDISK_GET(LMType, IWTDisk, pType, (enum MountType)mount_info(self, disk).type)
+WTDISK_GET(LMStatus, IWTDisk, pStatus,
+	   (enum MountType)mount_info(self, disk).type)
+WTDISK_GET(LMTimeStamp, IWTDisk, pTimeStamp, mount_info(self, disk).time_stamp)
+WTDISK_GET_STRING(LMCurrMountDeviceId, IWTDisk, pDeviceId,
+		  mount_info(self, disk).device_id)
+WTDISK_GET(LMSnapshotId, IWTDisk, pLMSnapshotId,
+	   mount_info(self, disk).snapshot)
+
+/* These two Windows answers with E_NOTIMPL (<97> to <100>). */
+WTDISK_GET(LMWTManageMountPoint, IWTDisk, pManage, disk->manage_mount_point)
+WTDISK_GET_STRING(LMMountPoint, IWTDisk, pPath, disk->mount_point)
+
+static HRESULT wtdisk_put_LMWTManageMountPoint(
+	struct dcom_call *call, void *self,
+	struct IWTDisk_put_LMWTManageMountPoint *r)
+{
+	struct model_disk *disk = self_disk(self);
 
 	if (disk == NULL) {
 		return ISTM_FILE_NOT_FOUND;
 	}
-	if (!disk->usable) {
-		return ISTM_POINTER;
+	return istm_audit(call,
+			  model_disk_set_manage_mount_point(
+				  model_of(self), disk, r->in.bManage != 0),
+			  "disk %u: %s be mounted on the server", disk->index,
+			  r->in.bManage ? "may" : "may not");
+}
+
+static HRESULT wtdisk_put_LMMountPoint(struct dcom_call *call, void *self,
+				       struct IWTDisk_put_LMMountPoint *r)
+{
+	struct model_disk *disk = self_disk(self);
+	const char *path = bstr_or_empty(&r->in.Path);
+
+	if (disk == NULL) {
+		return ISTM_FILE_NOT_FOUND;
 	}
-	if (!disk->enabled) {
-		return ISTM_FAIL;
+	return istm_audit(
+		call, model_disk_set_mount_point(model_of(self), disk, path),
+		"disk %u: mount point \"%s\"", disk->index, path);
+}
+
+HRESULT istm_mounted(struct tevent_req *req, struct dcom_call *call, void *r)
+{
+	return model_mount_recv(req);
+}
+
+static HRESULT wtdisk_DVMountDirect(struct dcom_call *call, void *self,
+				    struct IWTDisk_DVMountDirect *r)
+{
+	struct model_disk *disk = self_disk(self);
+
+	if (disk == NULL) {
+		return ISTM_FILE_NOT_FOUND;
 	}
-	if (disk->vhd_type == VHD_TYPE_DIFFERENCING) {
-		return ISTM_INVALID_FUNCTION;
+	return istm_defer(call,
+			  model_disk_mount_send(dcom_call_mem(call),
+						model_of(self), disk),
+			  istm_mounted, r, "disk %u: mount on the server",
+			  disk->index);
+}
+
+static HRESULT wtdisk_DVDismount(struct dcom_call *call, void *self,
+				 struct IWTDisk_DVDismount *r)
+{
+	struct model_disk *disk = self_disk(self);
+
+	if (disk == NULL) {
+		return ISTM_FILE_NOT_FOUND;
 	}
-	return ISTM_INVALID_HANDLE;
+	return istm_defer(call,
+			  model_disk_dismount_send(dcom_call_mem(call),
+						   model_of(self), disk),
+			  istm_mounted, r, "disk %u: dismount", disk->index);
 }
 
 static HRESULT wtdisk_EnumLMMountPoints(struct dcom_call *call, void *self,
 					struct IWTDisk_EnumLMMountPoints *r)
 {
-	if (self_disk(self) == NULL) {
+	TALLOC_CTX *mem_ctx = dcom_call_mem(call);
+	const struct model_disk *disk = self_disk(self);
+	struct MOUNT_POINT *items;
+	const char **paths = NULL;
+	size_t num;
+
+	if (disk == NULL) {
 		return ISTM_FILE_NOT_FOUND;
 	}
+	num = model_disk_mount_points(model_of(self), disk, mem_ctx, &paths);
+	items = talloc_zero_array(mem_ctx, struct MOUNT_POINT, num);
+	if (items == NULL) {
+		return ISTM_OUT_OF_MEMORY;
+	}
+	for (size_t i = 0; i < num; i++) {
+		WCHAR_SET(items[i].szPath, paths[i]);
+	}
 	return istm_return_enum(istm_of(self), call, ISTM_ENUM_LM_MOUNT_POINT,
-				NULL, 0, r->out.ppEnumLMMountPoint);
+				items, num, r->out.ppEnumLMMountPoint);
 }
 
 /* ---- the rest
@@ -325,6 +395,12 @@ static HRESULT wtdisk_GetDeviceVolumeGuid(struct dcom_call *call, void *self,
 	if (disk->type != MODEL_DISK_FILE) {
 		return ISTM_INVALID_ARG;
 	}
+	if ((disk->flags & MODEL_DISK_SHADOW) != 0) {
+		disk = model_disk_original(model_of(self), disk);
+		if (disk == NULL) {
+			return ISTM_FILE_NOT_FOUND;
+		}
+	}
 	result = model_volume_of_path(model_of(self), dcom_call_mem(call),
 				      disk->path, &volume);
 	if (ISTM_FAILED(result)) {
@@ -341,14 +417,22 @@ static HRESULT wtdisk_put_Enable(struct dcom_call *call, void *self,
 {
 	struct model_disk *disk = self_disk(self);
 
+	const char *what = r->in.bEnable ? "enable" : "disable";
+	HRESULT result;
+
 	if (disk == NULL) {
 		return ISTM_FILE_NOT_FOUND;
 	}
-	return istm_audit(call,
-			  model_disk_set_enabled(model_of(self), disk,
-						 r->in.bEnable != 0),
-			  "disk %u: %s", disk->index,
-			  r->in.bEnable ? "enable" : "disable");
+	result = model_disk_set_enabled(model_of(self), disk,
+					r->in.bEnable != 0);
+	if (ISTM_FAILED(result) || !model_disk_mounting(disk)) {
+		return istm_audit(call, result, "disk %u: %s", disk->index,
+				  what);
+	}
+	return istm_defer(call,
+			  model_disk_settled_send(dcom_call_mem(call),
+						  model_of(self), disk),
+			  istm_mounted, r, "disk %u: %s", disk->index, what);
 }
 
 WTDISK_GET_STRING(ResourceName, IWTDisk2, pResourceName, disk->resource_name)
@@ -373,7 +457,7 @@ static HRESULT wtdisk_put_ResourceName(struct dcom_call *call, void *self,
 
 /* Empty outside a cluster (3.44.4.5). */
 WTDISK_GET_STRING(ResourceGroupName, IWTDisk2, pResourceGroup,
-		  disk != NULL ? "" : NULL)
+		  model_disk_group(model_of(self), dcom_call_mem(call), disk))
 
 /* Always success (3.44.4.7, <104>). */
 static HRESULT wtdisk_IsAlive(struct dcom_call *call, void *self,
@@ -448,11 +532,8 @@ static HRESULT wtdisk_put_CacheParent(struct dcom_call *call, void *self,
 			  r->in.CacheParent ? "on" : "off");
 }
 
-/*
- * ClusterResourceStateUnknown ([MS-CMRP] 3.1.4.1.13) outside a cluster;
- * CreateWTDiskNonPersistent sets ClusterResourceOnline (3.48.4.1).
- */
-WTDISK_GET(ResourceState, IWTDisk3, ResourceState, disk->persistent ? -1 : 2)
+WTDISK_GET(ResourceState, IWTDisk3, ResourceState,
+	   model_disk_resource_state(model_of(self), disk))
 
 static HRESULT wtdisk_GetLunStatus(struct dcom_call *call, void *self,
 				   struct IWTDisk3_GetLunStatus *r)
@@ -515,6 +596,11 @@ static const struct IWTDisk_vtbl wtdisk_methods = {
 	.get_LMStatus = wtdisk_get_LMStatus,
 	.get_LMTimeStamp = wtdisk_get_LMTimeStamp,
 	.get_LMCurrMountDeviceId = wtdisk_get_LMCurrMountDeviceId,
+	.get_LMWTManageMountPoint = wtdisk_get_LMWTManageMountPoint,
+	.put_LMWTManageMountPoint = wtdisk_put_LMWTManageMountPoint,
+	.get_LMMountPoint = wtdisk_get_LMMountPoint,
+	.put_LMMountPoint = wtdisk_put_LMMountPoint,
+	.DVMountDirect = wtdisk_DVMountDirect,
 	.get_LMSnapshotId = wtdisk_get_LMSnapshotId,
 	.Save = wtdisk_Save,
 	.DVDismount = wtdisk_DVDismount,

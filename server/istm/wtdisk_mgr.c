@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* IWTDiskMgr to IWTDiskMgr4: the disks (MS-ISTM 3.46, 3.48, 3.50, 3.51). */
-#include <ctype.h>
-
 #include "server/istm/private.h"
 
 /* An enumerator over disks that are given by index. */
@@ -138,29 +136,19 @@ static HRESULT wtdisk_mgr_EnumWTDisksOnSameVolumeByPath(
 {
 	struct model *model = model_of(self);
 	TALLOC_CTX *mem_ctx = dcom_call_mem(call);
-	struct model_volume *volume = NULL;
 	uint32_t *indices = NULL;
-	size_t count, n = 0;
+	size_t count;
 	HRESULT result;
 
 	if (bstr_empty(&r->in.Path)) {
 		return ISTM_INVALID_ARG;
 	}
-	result = model_volume_of_path(model, mem_ctx, r->in.Path.s, &volume);
+	result = model_disks_of_path(model, r->in.Path.s, mem_ctx, &indices,
+				     &count);
 	if (ISTM_FAILED(result)) {
 		return result;
 	}
-	count = model_disks(model, mem_ctx, &indices);
-	for (size_t i = 0; i < count; i++) {
-		const struct model_disk *disk =
-			model_disk_by_index(model, indices[i]);
-
-		if (disk->type == MODEL_DISK_FILE &&
-		    toupper((unsigned char)disk->path[0]) == volume->letter) {
-			indices[n++] = indices[i];
-		}
-	}
-	return return_disks(self, call, indices, n, r->out.ppEnumWTDisk);
+	return return_disks(self, call, indices, count, r->out.ppEnumWTDisk);
 }
 
 static HRESULT wtdisk_mgr_EnumWTDisksOnSameVolume(
@@ -186,6 +174,12 @@ static HRESULT wtdisk_mgr_DVMountSelectedWTDisksSnapshotNow(
 	struct IWTDiskMgr_DVMountSelectedWTDisksSnapshotNow *r)
 {
 	return ISTM_S_OK;
+}
+
+static HRESULT wtdisk_mgr_ImportWTDisk(struct dcom_call *call, void *self,
+				       struct IWTDiskMgr_ImportWTDisk *r)
+{
+	return istm_import_wtdisk(istm_of(self), call, r->in.pWTDisk);
 }
 
 struct create_non_persistent {
@@ -255,10 +249,54 @@ static HRESULT wtdisk_mgr_CreateWTDiskNonPersistent(
 				     r->in.eDeviceType, r->out.ppWTDisk);
 }
 
-/*
- * Zero is no snapshot at all: the disk is backed by its path alone. One that
- * exists is shown by ExportAsWTDisk, at an index that the server chooses.
- */
+static HRESULT wtdisk_shadow_created(struct tevent_req *req,
+				     struct dcom_call *call, void *private_data)
+{
+	struct create_non_persistent *state = private_data;
+	uint32_t index;
+	HRESULT result = model_snapshot_export_recv(req, &index);
+
+	if (ISTM_FAILED(result)) {
+		return result;
+	}
+	return istm_return_wtdisk(
+		istm_of(state->self), call,
+		model_disk_by_index(model_of(state->self), index), state->out);
+}
+
+static HRESULT create_shadow(
+	struct dcom_call *call, void *self,
+	struct IWTDiskMgr2_CreateShadowWTDiskNonPersistent *r)
+{
+	const struct model_snapshot_export how = {
+		.path = r->in.DevicePath.s,
+		.description = r->in.Description.s,
+		.resource_name = bstr_or_empty(&r->in.ResourceName),
+		.index = r->in.nWTD == UINT32_MAX ? -1 : (int64_t)r->in.nWTD,
+	};
+	char id[ISTM_GUID_TEXT_MAX];
+	struct create_non_persistent *state;
+
+	istm_guid_text(&r->in.SnapshotId, id);
+	if (r->in.eDeviceType != WTDTypeFileBased) {
+		return istm_audit(call, ISTM_INVALID_ARG,
+				  "create disk of type %d of snapshot %s",
+				  (int)r->in.eDeviceType, id);
+	}
+	state = talloc(dcom_call_mem(call), struct create_non_persistent);
+	if (state == NULL) {
+		return ISTM_OUT_OF_MEMORY;
+	}
+	state->self = self;
+	state->out = r->out.ppWTDisk;
+	return istm_defer(call,
+			  model_snapshot_export_send(state, model_of(self),
+						     &r->in.SnapshotId, &how),
+			  wtdisk_shadow_created, state,
+			  "create non-persistent disk of snapshot %s", id);
+}
+
+/* Zero is no snapshot at all: the disk is backed by its path alone. */
 static HRESULT wtdisk_mgr_CreateShadowWTDiskNonPersistent(
 	struct dcom_call *call, void *self,
 	struct IWTDiskMgr2_CreateShadowWTDiskNonPersistent *r)
@@ -271,13 +309,7 @@ static HRESULT wtdisk_mgr_CreateShadowWTDiskNonPersistent(
 
 	if (params.path != NULL && params.description != NULL &&
 	    !GUID_all_zero(&r->in.SnapshotId)) {
-		bool known = model_snapshot_by_id(model_of(self),
-						  &r->in.SnapshotId) != NULL;
-
-		return istm_audit(call,
-				  known ? ISTM_VSS_NOT_SUPPORTED
-					: ISTM_FILE_NOT_FOUND,
-				  "create disk of a snapshot");
+		return create_shadow(call, self, r);
 	}
 	return create_non_persistent(call, self, &params, r->in.nWTD,
 				     r->in.eDeviceType, r->out.ppWTDisk);
@@ -320,12 +352,36 @@ static HRESULT wtdisk_mgr_EnumAllClusterWTDisks(
 	return istm_return_wtdisks(self, call, r->out.EnumWTDisk);
 }
 
-/* Outside a cluster nobody has anything to notify (3.51.4.2). */
+/*
+ * Outside a cluster nobody has anything to notify (3.51.4.2). Within one, the
+ * disk that showed a snapshot is deleted, any other is no longer known here.
+ */
 static HRESULT wtdisk_mgr_ClusterNotifyWTDiskDeletion2(
 	struct dcom_call *call, void *self,
 	struct IWTDiskMgr4_ClusterNotifyWTDiskDeletion2 *r)
 {
-	return ISTM_INVALID_OPERATION;
+	struct model *model = model_of(self);
+	const struct model_disk *disk = model_disk_by_index(model, r->in.nWTD);
+	TALLOC_CTX *mem_ctx = dcom_call_mem(call);
+
+	if (!model_is_clustered(model)) {
+		return ISTM_INVALID_OPERATION;
+	}
+	if (disk == NULL) {
+		return ISTM_INVALID_ARG;
+	}
+	if (r->in.bShadowDisk && (disk->flags & MODEL_DISK_SHADOW) != 0) {
+		return istm_defer(call,
+				  model_disk_delete_send(mem_ctx, model,
+							 disk->index),
+				  wtdisk_deleted, r,
+				  "delete disk %u of a snapshot", disk->index);
+	}
+	return istm_defer(call,
+			  model_disk_close_send(mem_ctx, model, disk->index),
+			  wtdisk_closed, r,
+			  "forget disk %u, which the cluster has deleted",
+			  disk->index);
 }
 
 #define NOTIMPL(X)                                                             \
@@ -346,6 +402,7 @@ static const struct IWTDiskMgr_vtbl wtdisk_mgr_methods = {
 	.EnumWTDisksOnSameVolume = wtdisk_mgr_EnumWTDisksOnSameVolume,
 	.DVMountSelectedWTDisksSnapshotNow =
 		wtdisk_mgr_DVMountSelectedWTDisksSnapshotNow,
+	.ImportWTDisk = wtdisk_mgr_ImportWTDisk,
 	.CreateWTDiskNonPersistent = wtdisk_mgr_CreateWTDiskNonPersistent,
 	.CreateShadowWTDiskNonPersistent =
 		wtdisk_mgr_CreateShadowWTDiskNonPersistent,

@@ -140,3 +140,24 @@ int32_t model_resource_state(struct model *model, const struct GUID *guid)
 		       : model->cluster->resource_state(model->cluster_data,
 							guid);
 }
+
+int32_t model_disk_resource_state(struct model *model,
+				  const struct model_disk *disk)
+{
+	if (model->cluster == NULL && disk_entry(disk)->online) {
+		return MODEL_RESOURCE_STATE_ONLINE;
+	}
+	return model_resource_state(model, &disk->guid);
+}
+
+const char *model_disk_group(struct model *model, TALLOC_CTX *mem_ctx,
+			     const struct model_disk *disk)
+{
+	const struct volume *volume = disk_entry(disk)->volume;
+
+	if (model->cluster == NULL || volume == NULL) {
+		return "";
+	}
+	return model->cluster->group_of_volume(model->cluster_data, mem_ctx,
+					       &volume->guid);
+}

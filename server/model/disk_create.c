@@ -258,8 +258,7 @@ static void disk_create_opened(struct tevent_req *subreq)
 	}
 }
 
-static HRESULT disk_create_index(struct model *model, int64_t wanted,
-				 uint32_t *index)
+HRESULT disk_choose_index(struct model *model, int64_t wanted, uint32_t *index)
 {
 	if (wanted < 0) {
 		*index = index_set_lowest_free(&model->indices);
@@ -345,7 +344,7 @@ static HRESULT disk_create_prepare(struct disk_create_op *op,
 		hr = disk_create_location(op, model, create, &location);
 	}
 	if (!ISTM_FAILED(hr)) {
-		hr = disk_create_index(model, create->index, &index);
+		hr = disk_choose_index(model, create->index, &index);
 	}
 	if (ISTM_FAILED(hr)) {
 		return hr;
@@ -365,6 +364,7 @@ static HRESULT disk_create_prepare(struct disk_create_op *op,
 	entry->op = op;
 	op->entry = entry;
 	entry->d.persistent = create->persistent;
+	entry->online = !create->persistent;
 	entry->d.description = talloc_strdup(entry, create->description);
 	if (create->resource_name != NULL) {
 		entry->d.resource_name =

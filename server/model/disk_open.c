@@ -140,11 +140,13 @@ struct tevent_req *disk_open_send(TALLOC_CTX *mem_ctx, struct model *model,
 				  struct disk_entry *entry)
 {
 	struct disk_open_state *state;
-	struct tevent_req *req =
-		tevent_req_create(mem_ctx, &state, struct disk_open_state);
-	struct tevent_req *subreq;
+	struct tevent_req *req, *subreq;
 	int error;
 
+	if ((entry->d.flags & MODEL_DISK_SHADOW) != 0) {
+		return snapshot_open_send(mem_ctx, entry->shadow_of, entry);
+	}
+	req = tevent_req_create(mem_ctx, &state, struct disk_open_state);
 	if (req == NULL) {
 		return NULL;
 	}

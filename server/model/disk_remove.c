@@ -50,7 +50,11 @@ struct tevent_req *model_disk_save_send(TALLOC_CTX *mem_ctx,
 	if (!record_of_disk(save, disk_entry(disk), &blob) ||
 	    !change_add(save, &changes,
 			record_key(save, ISTM_STATE_DISK, &disk->guid),
-			&blob)) {
+			&blob) ||
+	    (disk_entry(disk)->shadow_of != NULL &&
+	     disk_entry(disk)->shadow_of->s.persistent &&
+	     !snapshot_record(save, disk_entry(disk)->shadow_of,
+			      disk_entry(disk), &changes))) {
 		talloc_free(save);
 		return model_req_failed(
 			mem_ctx, model,
@@ -253,7 +257,9 @@ static struct tevent_req *disk_delete_commit(struct disk_remove_op *op)
 	}
 	if (!snapshots_delete_records(op, entry, &changes) ||
 	    !unit_state_delete_record(op, op->model, &entry->d.guid,
-				      &changes)) {
+				      &changes) ||
+	    (entry->d.saved && entry->shadow_of != NULL &&
+	     !snapshot_record(op, entry->shadow_of, NULL, &changes))) {
 		return NULL;
 	}
 	list_for_each (pos, &entry->saved_maps) {
@@ -269,6 +275,45 @@ static struct tevent_req *disk_delete_commit(struct disk_remove_op *op)
 	}
 	return store_commit_send(op, op->model->ev, op->model->store,
 				 changes.changes, changes.num);
+}
+
+/* One that is mounted on this machine is dismounted before it goes. */
+static void disk_close_settled(struct tevent_req *subreq)
+{
+	struct disk_remove_op *op =
+		tevent_req_callback_data(subreq, struct disk_remove_op);
+	HRESULT hr = model_mount_recv(subreq);
+
+	TALLOC_FREE(subreq);
+	if (ISTM_FAILED(hr)) {
+		op->entry->d.deleting = false;
+		disk_remove_done(op, hr);
+		return;
+	}
+	subreq =
+		store_commit_send(op, op->model->ev, op->model->store, NULL, 0);
+	if (subreq == NULL) {
+		op->entry->d.deleting = false;
+		disk_remove_done(op, ISTM_OUT_OF_MEMORY);
+		return;
+	}
+	tevent_req_set_callback(subreq, disk_delete_committed, op);
+}
+
+/* MS-ISTM 3.48.4.4: dismount, abort a rollback. */
+static struct tevent_req *disk_close_start(struct disk_remove_op *op)
+{
+	struct tevent_req *subreq;
+
+	if (op->entry->reverting != NULL) {
+		snapshot_stop_rollback(op->entry->reverting);
+	}
+	disk_dismount(op->entry);
+	subreq = model_disk_settled_send(op, op->model, &op->entry->d);
+	if (subreq != NULL) {
+		tevent_req_set_callback(subreq, disk_close_settled, op);
+	}
+	return subreq;
 }
 
 static struct tevent_req *disk_remove_send(TALLOC_CTX *mem_ctx,
@@ -287,11 +332,12 @@ static struct tevent_req *disk_remove_send(TALLOC_CTX *mem_ctx,
 		talloc_free(req);
 		return NULL;
 	}
-	if (entry->opening) {
+	if (entry->opening || entry->mount_op != NULL) {
 		talloc_free(op);
 		tevent_req_error(req, HRES_ERROR_V(model_refuse(
 					      ISTM_SHARING_VIOLATION,
-					      "disk %u: is being opened",
+					      "disk %u: is being opened or "
+					      "mounted",
 					      (unsigned)entry->d.index)));
 		return tevent_req_post(req, model->ev);
 	}
@@ -305,11 +351,13 @@ static struct tevent_req *disk_remove_send(TALLOC_CTX *mem_ctx,
 	talloc_set_destructor(state, disk_remove_state_destructor);
 	entry->d.deleting = true;
 	/* Also without records: it always ends in a later pass. */
-	if (from_store) {
-		subreq = disk_delete_commit(op);
+	if (!from_store) {
+		if (disk_close_start(op) != NULL) {
+			return req;
+		}
+		subreq = NULL;
 	} else {
-		subreq =
-			store_commit_send(op, model->ev, model->store, NULL, 0);
+		subreq = disk_delete_commit(op);
 	}
 	if (subreq == NULL) {
 		entry->d.deleting = false;

@@ -70,6 +70,29 @@ size_t model_disks_same_volume(struct model *model,
 	return 1;
 }
 
+HRESULT model_disks_of_path(struct model *model, const char *path,
+			    TALLOC_CTX *mem_ctx, uint32_t **indices,
+			    size_t *num)
+{
+	struct model_volume *found = NULL;
+	struct volume *volume;
+	HRESULT hr = model_volume_of_path(model, mem_ctx, path, &found);
+
+	if (ISTM_FAILED(hr)) {
+		return hr;
+	}
+	for (volume = model->volumes;
+	     volume != NULL && volume->letter != found->letter;) {
+		volume = volume->next;
+	}
+	talloc_free(found);
+	if (volume == NULL) {
+		return ISTM_FILE_NOT_FOUND;
+	}
+	*num = disk_indices(model, mem_ctx, volume, indices);
+	return *indices == NULL ? ISTM_OUT_OF_MEMORY : ISTM_S_OK;
+}
+
 static struct disk_entry *find_index(struct model *model, uint32_t index)
 {
 	uint64_t hash = hash_bytes(&index, sizeof(index));
@@ -214,6 +237,7 @@ static int disk_destructor(struct disk_entry *entry)
 		talloc_free(s);
 	}
 	TALLOC_FREE(entry->op);
+	TALLOC_FREE(entry->mount_op);
 	snapshot_unexport(entry);
 	snapshots_disk_gone(entry);
 	if (entry->vhd != NULL) {
@@ -275,7 +299,7 @@ struct disk_entry *disk_create(struct model *model, const struct GUID *guid,
 		.mount_point = talloc_strdup(entry, ""),
 		.manage_mount_point = true,
 		.enabled = true,
-		.flags = 1, /* WTFlagEnableLunMapping, MS-ISTM 3.1.1.4 */
+		.flags = MODEL_DISK_MAPPABLE,
 		.persistent = true,
 	};
 	talloc_set_destructor(entry, disk_destructor);
@@ -317,6 +341,17 @@ bool disk_set_path(struct disk_entry *entry, const char *path,
 	}
 	return hash_add(&entry->model->disks_by_path, &entry->by_path,
 			hash_string(folded));
+}
+
+bool disk_set_shadow_path(struct disk_entry *entry, const char *path,
+			  struct volume *volume)
+{
+	entry->d.path = talloc_strdup(entry, path);
+	entry->volume = volume;
+	if (volume != NULL) {
+		list_add_tail(&entry->link_volume, &volume->disks);
+	}
+	return entry->d.path != NULL;
 }
 
 void disk_drop(struct disk_entry *entry)
@@ -511,6 +546,9 @@ HRESULT model_disk_set_enabled(struct model *model, struct model_disk *d,
 		d->enabled = enabled;
 		if (entry->lu != NULL) {
 			iscsi_lu_set_enabled(entry->lu, enabled);
+		}
+		if (!enabled) {
+			disk_dismount(entry);
 		}
 		model_emit_disk(model, MODEL_EVENT_DISK_CHANGED, d);
 	}

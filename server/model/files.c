@@ -523,7 +523,8 @@ struct tevent_req *model_file_grow_send(TALLOC_CTX *mem_ctx,
 	entry = disk_by_location(model, location);
 	if (entry != NULL && entry->vhd != NULL) {
 		op->guid = entry->d.guid;
-		if (entry->pending || entry->d.deleting) {
+		if (entry->pending || entry->d.deleting ||
+		    entry->reverting != NULL) {
 			return file_grow_fail(req, op, model,
 					      ISTM_SHARING_VIOLATION);
 		}

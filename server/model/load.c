@@ -51,6 +51,7 @@ static bool load_disk(struct model *model, const struct istm_state_disk *r)
 {
 	struct disk_entry *entry;
 	struct location *location = NULL;
+	struct volume *volume;
 	struct model_disk *d;
 	uint32_t index = r->index;
 
@@ -87,12 +88,11 @@ static bool load_disk(struct model *model, const struct istm_state_disk *r)
 		/* Which volume it is on; not found is told when opened. */
 		location_find(entry, model, r->path, &location);
 	}
-	if (!disk_set_path(entry, r->path,
-			   location == NULL ? NULL : location->volume)) {
-		return false;
-	}
+	volume = location == NULL ? NULL : location->volume;
 	talloc_free(location);
-	return true;
+	return (r->flags & MODEL_DISK_SHADOW) != 0
+		       ? disk_set_shadow_path(entry, r->path, volume)
+		       : disk_set_path(entry, r->path, volume);
 }
 
 /*

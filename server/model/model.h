@@ -79,6 +79,10 @@ struct model_target {
 	bool saved;	     /* a record is in the store */
 };
 
+/* MS-ISTM 3.1.1.4 */
+#define MODEL_DISK_MAPPABLE 0x1u /* WTFlagEnableLunMapping */
+#define MODEL_DISK_SHADOW   0x2u /* WTFlagShadowLun */
+
 struct model_disk {
 	struct GUID guid;
 	uint32_t index; /* WTDIndex */
@@ -89,7 +93,7 @@ struct model_disk {
 	const char *resource_name;
 	bool enabled;
 	bool cache_parent;
-	uint32_t flags; /* 1 mapping allowed, 2 shadow */
+	uint32_t flags; /* MODEL_DISK_… */
 	uint64_t size;	/* bytes; 0 when it could not be opened */
 	bool usable;	/* opened and served */
 	enum vhd_type vhd_type;
@@ -272,6 +276,11 @@ struct model_disk *model_disk_by_path(struct model *, const char *path);
 size_t model_disks_same_volume(struct model *, const struct model_disk *disk,
 			       TALLOC_CTX *, uint32_t **indices);
 
+/* Disks whose files are on the volume of a client's path. Malformed:
+ * E_INVALIDARG; on no volume: ERROR_FILE_NOT_FOUND */
+HRESULT model_disks_of_path(struct model *, const char *path, TALLOC_CTX *,
+			    uint32_t **indices, size_t *num);
+
 struct model_disk_create {
 	enum model_disk_type type;
 	const char *path; /* FILE: the VHD, must exist; RAM: size in bytes as
@@ -306,6 +315,7 @@ HRESULT model_disk_set_description(struct model *, struct model_disk *,
 HRESULT model_disk_set_path(struct model *, struct model_disk *, const char *);
 HRESULT model_disk_set_resource_name(struct model *, struct model_disk *,
 				     const char *);
+/* Disabled, a mounted disk is dismounted: model_disk_settled_send(). */
 HRESULT model_disk_set_enabled(struct model *, struct model_disk *, bool);
 HRESULT model_disk_set_cache_parent(struct model *, struct model_disk *, bool);
 HRESULT model_disk_set_snapshot_storage_path(struct model *,
@@ -338,6 +348,7 @@ HRESULT model_rescan_recv(struct tevent_req *);
 
 /* [MS-CMRP] 3.1.4.1.13 */
 #define MODEL_RESOURCE_STATE_UNKNOWN (-1)
+#define MODEL_RESOURCE_STATE_ONLINE  2
 
 struct model_group {
 	const char *name;
@@ -379,6 +390,12 @@ HRESULT model_group_rename(struct model *, const char *group, const char *name);
 HRESULT model_group_owner(struct model *, TALLOC_CTX *, const char *group,
 			  const char **node);
 int32_t model_resource_state(struct model *, const struct GUID *guid);
+/* That of a disk: outside a cluster unknown, but CreateWTDiskNonPersistent
+ * says that it is online (3.48.4.1). */
+int32_t model_disk_resource_state(struct model *, const struct model_disk *);
+/* The group of the disk's volume; "": none. Static or on the given parent. */
+const char *model_disk_group(struct model *, TALLOC_CTX *,
+			     const struct model_disk *);
 
 /* ---- snapshots (MS-ISTM 3.36, 3.38) --------------------------------------
  * Entries and rules are the model's; what takes and keeps contents is a
@@ -434,6 +451,8 @@ struct model_snapshot_provider {
 					const struct GUID *id);
 	HRESULT(*open_recv)
 	(struct tevent_req *, TALLOC_CTX *, struct vhd_disk **);
+	/* Bytes that the snapshots of a disk take up. NULL: none */
+	uint64_t (*used)(void *private_data, const struct GUID *disk_guid);
 };
 
 /* @provider outlives the model; NULL: none. */
@@ -441,6 +460,11 @@ void model_set_snapshot_provider(struct model *,
 				 const struct model_snapshot_provider *,
 				 void *private_data);
 bool model_snapshots_supported(struct model *);
+/* SnapshotStorageUsedSize (3.43.4.22), bytes */
+uint64_t model_disk_snapshot_used(struct model *, const struct model_disk *);
+/* What a shadow disk shows a snapshot of; NULL: no shadow, or it is gone. */
+const struct model_disk *model_disk_original(struct model *,
+					     const struct model_disk *);
 
 size_t model_snapshots(struct model *, TALLOC_CTX *, struct GUID **ids);
 struct model_snapshot *model_snapshot_by_id(struct model *,
@@ -458,10 +482,101 @@ HRESULT model_snapshot_delete_recv(struct tevent_req *);
 /* 3.36.4.14: starts it; the disk's status and events tell the rest. */
 HRESULT model_snapshot_rollback(struct model *, struct model_snapshot *);
 HRESULT model_snapshot_abort_rollback(struct model *, struct model_snapshot *);
-/* 3.36.4.16: a new disk that shows the snapshot. */
-struct tevent_req *model_snapshot_export_send(TALLOC_CTX *, struct model *,
-					      const struct GUID *id);
+struct tevent_req *model_snapshot_save_send(TALLOC_CTX *, struct model *,
+					    const struct GUID *id);
+HRESULT model_snapshot_save_recv(struct tevent_req *);
+
+/* The disk that CreateShadowWTDiskNonPersistent (3.48.4.2) asks for. */
+struct model_snapshot_export {
+	const char *path; /* no disk's; need not exist */
+	const char *description;
+	const char *resource_name;
+	int64_t index; /* -1: next free */
+};
+/* 3.36.4.16: a new disk that shows the snapshot. @how NULL: one that is as
+ * persistent as the snapshot, has the original's path and a free index */
+struct tevent_req *model_snapshot_export_send(
+	TALLOC_CTX *, struct model *, const struct GUID *id,
+	const struct model_snapshot_export *how);
 HRESULT model_snapshot_export_recv(struct tevent_req *, uint32_t *disk);
+
+/* ---- local mounts (MS-ISTM 3.43.4.23 to .37, 3.36.4.18, .19) --------------
+ * A disk, or a snapshot of it, surfaced on this machine. The rules are the
+ * model's; what mounts is a provider. Without one: E_NOTIMPL. */
+
+/* MountType, MS-ISTM 2.2.3.6 */
+enum model_mount {
+	MODEL_MOUNT_NONE = 0,
+	MODEL_MOUNT_SNAPSHOT,
+	MODEL_MOUNT_DIRECT
+};
+
+/*
+ * Requests end with an HRESULT. Main thread; nothing may block. The model asks
+ * for one thing at a time of a disk and dismounts before it mounts anew.
+ */
+struct model_mount_provider {
+	const char *name;
+	/*
+	 * Surface @disk for reading and writing, or, read only, its
+	 * @snapshot (not NULL), at disk->mount_point where that is set.
+	 */
+	struct tevent_req *(*mount_send)(TALLOC_CTX *, struct tevent_context *,
+					 void *private_data,
+					 const struct model_disk *disk,
+					 const struct GUID *snapshot);
+	/* @device_id  the system's name of the device, for
+	 *             LMCurrMountDeviceId; on the given parent */
+	HRESULT(*mount_recv)
+	(struct tevent_req *, TALLOC_CTX *, const char **device_id);
+	struct tevent_req *(*dismount_send)(TALLOC_CTX *,
+					    struct tevent_context *,
+					    void *private_data,
+					    const struct GUID *disk_guid);
+	HRESULT (*dismount_recv)(struct tevent_req *);
+	/* Where the volumes of a mounted disk are seen. */
+	size_t (*mount_points)(void *private_data, TALLOC_CTX *,
+			       const struct GUID *disk_guid,
+			       const char ***paths);
+};
+
+/* @provider outlives the model; NULL: none. */
+void model_set_mount_provider(struct model *,
+			      const struct model_mount_provider *,
+			      void *private_data);
+
+struct model_mount_info {
+	enum model_mount type;
+	const char *device_id; /* the disk's; NULL: not mounted */
+	struct GUID snapshot;  /* MODEL_MOUNT_SNAPSHOT, else zero */
+	uint64_t time_stamp;   /* of that snapshot, else 0 */
+};
+void model_disk_mount_info(struct model *, const struct model_disk *,
+			   struct model_mount_info *);
+size_t model_disk_mount_points(struct model *, const struct model_disk *,
+			       TALLOC_CTX *, const char ***paths);
+
+/* All of these end with model_mount_recv(). */
+struct tevent_req *model_disk_mount_send(TALLOC_CTX *, struct model *,
+					 struct model_disk *);
+struct tevent_req *model_disk_dismount_send(TALLOC_CTX *, struct model *,
+					    struct model_disk *);
+struct tevent_req *model_snapshot_mount_send(TALLOC_CTX *, struct model *,
+					     const struct GUID *id);
+struct tevent_req *model_snapshot_dismount_send(TALLOC_CTX *, struct model *,
+						const struct GUID *id);
+/* Is the disk being mounted or dismounted, as when it is disabled? This waits
+ * until it has been. */
+bool model_disk_mounting(const struct model_disk *);
+struct tevent_req *model_disk_settled_send(TALLOC_CTX *, struct model *,
+					   struct model_disk *);
+HRESULT model_mount_recv(struct tevent_req *);
+
+/* Whether it may be mounted at all; and where, "" being anywhere. */
+HRESULT model_disk_set_manage_mount_point(struct model *, struct model_disk *,
+					  bool);
+HRESULT model_disk_set_mount_point(struct model *, struct model_disk *,
+				   const char *path);
 
 /* DVSetSnapshotSchedule (3.52.4.12): one is active; @start 0: none. */
 struct model_schedule {

@@ -44,6 +44,8 @@ struct target_entry {
 	bool deleting;
 };
 
+struct mount_op;
+
 struct disk_entry {
 	struct model_disk d;
 	struct model *model;
@@ -62,10 +64,15 @@ struct disk_entry {
 	struct snapshot_entry *reverting; /* to this one */
 	struct snapshot_entry *shadow_of; /* it shows this one */
 	bool forget_snapshots;		  /* they go when it goes */
+	enum model_mount mount;
+	struct snapshot_entry *mounted; /* MODEL_MOUNT_SNAPSHOT: this one */
+	char *device_id;		/* while it is mounted */
+	struct mount_op *mount_op;	/* mounting or dismounting; child */
 	uint32_t percent;
 	HRESULT completion; /* of the last rollback */
 	bool opening;	    /* by a rescan: not to be deleted */
 	bool pending;	    /* being created: not to be found by clients */
+	bool online;	    /* what its resource state says is */
 	void *op;	    /* what uses vhd; freed before it is closed */
 };
 
@@ -188,6 +195,8 @@ struct model {
 	struct hash snapshots_by_id;
 
 	struct hash unit_states; /* struct unit_state */
+	const struct model_mount_provider *mounter;
+	void *mounter_data;
 
 	bool starting; /* no events, nothing published yet */
 };
@@ -321,6 +330,11 @@ struct location;
 struct disk_entry *disk_by_location(struct model *model,
 				    const struct location *location);
 bool disk_index_taken(struct model *model, uint32_t index);
+/* @wanted -1: the lowest that is free */
+HRESULT disk_choose_index(struct model *model, int64_t wanted, uint32_t *index);
+/* As disk_set_path(), but the path is another disk's too. */
+bool disk_set_shadow_path(struct disk_entry *entry, const char *path,
+			  struct volume *volume);
 
 uint64_t disk_file_hash(dev_t dev, ino_t ino);
 
@@ -343,8 +357,21 @@ bool snapshots_delete_records(TALLOC_CTX *mem_ctx, struct disk_entry *disk,
 			      struct change_list *changes);
 /* It has gone: the entries follow. */
 void snapshots_disk_gone(struct disk_entry *disk);
+/* The disk that shows one; NULL: none does. */
+struct disk_entry *snapshot_shadow(const struct snapshot_entry *entry);
+void snapshot_export_to(struct snapshot_entry *entry, struct disk_entry *disk);
 /* The disk that showed one goes. */
 void snapshot_unexport(struct disk_entry *disk);
+/* Its record, shown by @shadow or (NULL) by none. */
+bool snapshot_record(TALLOC_CTX *mem_ctx, const struct snapshot_entry *entry,
+		     const struct disk_entry *shadow,
+		     struct change_list *changes);
+/* Have @disk show it; ends as disk_open_recv(). */
+struct tevent_req *snapshot_open_send(TALLOC_CTX *mem_ctx,
+				      struct snapshot_entry *entry,
+				      struct disk_entry *disk);
+/* Whoever puts it back stops. */
+void snapshot_stop_rollback(struct snapshot_entry *entry);
 bool snapshot_load(struct model *model,
 		   const struct istm_state_snapshot *record);
 
@@ -362,6 +389,12 @@ void unit_state_forget(struct model *model, const struct GUID *disk);
 /* iscsi_server_ops.lu_store, @lu_private a disk_entry */
 void unit_state_store(void *lu_private, const void *state, size_t len,
 		      struct iscsi_lu_store *store, void *private_data);
+
+/* ---- mounts.c -------------------------------------------------------------
+ */
+
+/* Begin to dismount it, if it is mounted; see entry->mount_op. */
+void disk_dismount(struct disk_entry *disk);
 
 /* ---- volumes.c ------------------------------------------------------------
  */

@@ -39,6 +39,23 @@ bool model_snapshots_supported(struct model *model)
 	return model->provider != NULL;
 }
 
+uint64_t model_disk_snapshot_used(struct model *model,
+				  const struct model_disk *disk)
+{
+	if (model->provider == NULL || model->provider->used == NULL) {
+		return 0;
+	}
+	return model->provider->used(model->provider_data, &disk->guid);
+}
+
+const struct model_disk *model_disk_original(struct model *model,
+					     const struct model_disk *disk)
+{
+	const struct snapshot_entry *entry = disk_entry(disk)->shadow_of;
+
+	return entry == NULL || entry->disk == NULL ? NULL : &entry->disk->d;
+}
+
 /* ---- looking up ------------------------------------------------------- */
 
 size_t model_snapshots(struct model *model, TALLOC_CTX *mem_ctx,
@@ -110,13 +127,11 @@ static int snapshot_destructor(struct snapshot_entry *entry)
 	if (entry->disk != NULL && entry->disk->reverting == entry) {
 		entry->disk->reverting = NULL;
 	}
-	if (entry->s.exported) {
-		struct model_disk *shadow = model_disk_by_index(
-			entry->model, entry->s.exported_disk);
-
-		if (shadow != NULL) {
-			disk_entry(shadow)->shadow_of = NULL;
-		}
+	if (entry->disk != NULL && entry->disk->mounted == entry) {
+		entry->disk->mounted = NULL;
+	}
+	if (snapshot_shadow(entry) != NULL) {
+		snapshot_shadow(entry)->shadow_of = NULL;
 	}
 	hash_del(&entry->model->snapshots_by_id, &entry->by_id);
 	list_del(&entry->link);
@@ -157,8 +172,9 @@ static struct snapshot_entry *snapshot_create(struct model *model,
 	return entry;
 }
 
-static bool snapshot_record(TALLOC_CTX *mem_ctx, struct snapshot_entry *entry,
-			    struct change_list *changes)
+bool snapshot_record(TALLOC_CTX *mem_ctx, const struct snapshot_entry *entry,
+		     const struct disk_entry *shadow,
+		     struct change_list *changes)
 {
 	struct istm_state_data data = {.kind = ISTM_STATE_SNAPSHOT};
 
@@ -171,6 +187,10 @@ static bool snapshot_record(TALLOC_CTX *mem_ctx, struct snapshot_entry *entry,
 		.vss_snapshot_id = entry->s.vss_snapshot_id,
 		.vss_snapshot_set_id = entry->s.vss_snapshot_set_id,
 	};
+	if (shadow != NULL) {
+		data.body.snapshot.exported = 1;
+		data.body.snapshot.exported_disk = shadow->d.guid;
+	}
 	return change_add_record(
 		mem_ctx, changes,
 		record_key(mem_ctx, ISTM_STATE_SNAPSHOT, &entry->s.id), &data);
@@ -199,7 +219,47 @@ bool snapshot_load(struct model *model, const struct istm_state_snapshot *r)
 	entry->s.persistent = r->persistent;
 	entry->s.vss_snapshot_id = r->vss_snapshot_id;
 	entry->s.vss_snapshot_set_id = r->vss_snapshot_set_id;
+	disk = r->exported ? model_disk_by_guid(model, &r->exported_disk)
+			   : NULL;
+	if (disk != NULL && (disk->flags & MODEL_DISK_SHADOW) != 0) {
+		snapshot_export_to(entry, disk_entry(disk));
+	}
 	return entry->s.description != NULL;
+}
+
+/* MS-ISTM 3.36.4.13; one that was not taken is kept nowhere. */
+struct tevent_req *model_snapshot_save_send(TALLOC_CTX *mem_ctx,
+					    struct model *model,
+					    const struct GUID *id)
+{
+	struct model_snapshot *s = model_snapshot_by_id(model, id);
+	struct change_list changes = {NULL, 0};
+	struct snapshot_entry *entry;
+	struct disk_entry *shadow;
+	TALLOC_CTX *tmp;
+
+	if (s == NULL || snapshot_of(s)->deleting) {
+		return model_req_failed(mem_ctx, model, ISTM_FILE_NOT_FOUND);
+	}
+	entry = snapshot_of(s);
+	if (entry->state != SNAPSHOT_TAKEN || !s->persistent) {
+		return model_req_failed(mem_ctx, model, ISTM_S_OK);
+	}
+	tmp = talloc_new(model);
+	shadow = snapshot_shadow(entry);
+	if (shadow != NULL && !shadow->d.saved) {
+		shadow = NULL;
+	}
+	if (tmp == NULL || !snapshot_record(tmp, entry, shadow, &changes)) {
+		talloc_free(tmp);
+		return NULL;
+	}
+	return model_commit_send(mem_ctx, model, &changes, NULL, tmp);
+}
+
+HRESULT model_snapshot_save_recv(struct tevent_req *req)
+{
+	return model_req_recv(req);
 }
 
 /* ---- create ------------------------------------------------------------- */
@@ -220,7 +280,8 @@ HRESULT model_snapshot_prepare(struct model *model, uint32_t index,
 	}
 	/* Appendix B <80>: not of differencing disks; nor of memory. */
 	if (disk->type != MODEL_DISK_FILE ||
-	    disk->vhd_type == VHD_TYPE_DIFFERENCING || (disk->flags & 2) != 0) {
+	    disk->vhd_type == VHD_TYPE_DIFFERENCING ||
+	    (disk->flags & MODEL_DISK_SHADOW) != 0) {
 		return model_refuse(ISTM_INVALID_FUNCTION,
 				    "snapshot: not of a disk like %u",
 				    (unsigned)index);
@@ -274,7 +335,7 @@ static void snapshot_taken(struct tevent_req *subreq)
 	TALLOC_FREE(subreq);
 	entry->working = NULL;
 	if (!ISTM_FAILED(hr) && entry->s.persistent) {
-		if (snapshot_record(tmp, entry, &changes)) {
+		if (snapshot_record(tmp, entry, NULL, &changes)) {
 			subreq =
 				store_commit_send(entry, model->ev,
 						  model->store, changes.changes,
@@ -539,7 +600,9 @@ struct tevent_req *model_snapshot_delete_send(TALLOC_CTX *mem_ctx,
 	}
 	if ((s->status & (MODEL_SNAPSHOT_MOUNTED | MODEL_SNAPSHOT_ROLLBACK)) !=
 		    0 ||
-	    snapshot_of(s)->exporting || snapshot_of(s)->deleting) {
+	    snapshot_of(s)->exporting || snapshot_of(s)->deleting ||
+	    (snapshot_of(s)->disk != NULL &&
+	     snapshot_of(s)->disk->mount_op != NULL)) {
 		return model_req_failed(
 			mem_ctx, model,
 			model_refuse(ISTM_SHARING_VIOLATION,
@@ -584,6 +647,11 @@ HRESULT snapshots_check_delete(const struct disk_entry *disk)
 {
 	struct list_head *pos;
 
+	if (disk->mount != MODEL_MOUNT_NONE || disk->mount_op != NULL) {
+		return model_refuse(ISTM_SHARING_VIOLATION,
+				    "disk %u: is mounted on this machine",
+				    (unsigned)disk->d.index);
+	}
 	list_for_each (pos, &disk->snapshots) {
 		struct snapshot_entry *entry =
 			list_entry(pos, struct snapshot_entry, link_disk);

@@ -467,6 +467,22 @@ case('IWTDisk.get_LMTimeStamp', S_OK, out=0)
 case('IWTDisk.get_LMCurrMountDeviceId', S_OK, out='')
 case('IWTDisk.get_LMSnapshotId', S_OK, out=NULL_GUID)
 case('IWTDisk.Save', S_OK)
+prop('IWTDisk', 'LMWTManageMountPoint', 'bManage', 'pManage', 1, [0, 1])
+prop('IWTDisk', 'LMMountPoint', 'Path', 'pPath', '',
+     ['C:\\mounts', 'C:\\a\\b', ''],
+     [('no path', E_INVALIDARG), ('C:\\', E_INVALIDARG),
+      ('C:\\disk.vhd', E_INVALIDARG), ('C:\\..\\x', E_INVALIDARG),
+      ('Z:\\x', ERROR_PATH_NOT_FOUND)])
+case('IWTDisk.put_LMMountPoint', S_OK, 'NULL', Path=None,
+     after=lambda s: s.disk1.get_LMMountPoint().value == '')
+# Nothing here mounts; with what does: istm_provided.
+case('IWTDisk.DVMountDirect', E_NOTIMPL,
+     after=lambda s: s.disk1.get_LMStatus().value == istm.DoNotMount)
+case('IWTDisk.DVMountDirect', E_FAIL, 'disabled',
+     before=lambda s: s.disk1.put_Enable(bEnable=0).ok())
+case('IWTDisk.DVMountDirect', E_FAIL, 'not admissible',
+     before=lambda s: s.disk1.put_LMWTManageMountPoint(bManage=0).ok())
+case('IWTDisk.DVMountDirect', E_INVALIDARG, 'RAM', on=ram)
 case('IWTDisk.DVDismount', ERROR_INVALID_HANDLE)
 case('IWTDisk.DVDismount', E_FAIL, 'disabled',
      before=lambda s: s.disk1.put_Enable(bEnable=0).ok())
@@ -545,6 +561,7 @@ case('IWTDisk.put_SnapshotStorageSize', E_INVALIDARG, 'differencing',
 case('IWTDisk.get_SnapshotStorageUsedSize', S_OK, 'differencing', on=diff,
      out=0)
 case('IWTDisk.DVDismount', ERROR_INVALID_FUNCTION, 'differencing', on=diff)
+case('IWTDisk.DVMountDirect', ERROR_INVALID_FUNCTION, 'differencing', on=diff)
 
 # ------------------------------------------- IWTDiskMgr (3.46) to 4
 
@@ -559,6 +576,10 @@ def all_disks(s, a):
 
 def disk_paths(s):
     return paths(s.disks.EnumWTDisks().ok().value)
+
+
+def all_disks_left(s):
+    return disk_paths(s) == [volume_path('disk.vhd')]
 
 
 CREATE = dict(eDeviceType=istm.WTDTypeFileBased,
@@ -629,11 +650,36 @@ case('IWTDiskMgr.EnumWTDisksOnSameVolumeByPath', S_OK, Path='C:\\',
      out=all_disks)
 case('IWTDiskMgr.EnumWTDisksOnSameVolumeByPath', E_INVALIDARG, 'empty',
      Path='')
+case('IWTDiskMgr.EnumWTDisksOnSameVolumeByPath', E_INVALIDARG, 'malformed',
+     Path='no path')
+case('IWTDiskMgr.EnumWTDisksOnSameVolumeByPath', ERROR_FILE_NOT_FOUND,
+     'no such volume', Path='Z:\\')
+case('IWTDiskMgr.EnumWTDisksOnSameVolumeByPath', S_OK, 'not of memory',
+     Path='C:\\x.vhd', before=ram, out=all_disks)
 case('IWTDiskMgr.EnumWTDisksOnSameVolume', S_OK, nWTD=lambda s: s.index,
      out=all_disks)
 case('IWTDiskMgr.EnumWTDisksOnSameVolume', ERROR_FILE_NOT_FOUND,
      nWTD=UNKNOWN_DISK)
 case('IWTDiskMgr.DVMountSelectedWTDisksSnapshotNow', S_OK)
+
+
+def deleted_disk(s):
+    """An interface pointer to a disk that has gone."""
+    disk = s.disks.GetWTDisk(nWTD=s.index).ok().value
+    s.disks.DeleteWTDisk(nWTD=s.index).ok()
+    return disk
+
+
+# Of other servers' disks: istm_import.
+_method = 'IWTDiskMgr.ImportWTDisk'
+case(_method, E_POINTER, 'NULL')
+case(_method, S_OK, 'that is known already', silent=True,
+     pWTDisk=lambda s: s.disks.GetWTDisk(nWTD=s.index).ok().value,
+     after=all_disks_left)
+case(_method, ERROR_FILE_NOT_FOUND, 'that has been deleted',
+     pWTDisk=deleted_disk)
+case(_method, E_INVALIDARG, 'no disk at all',
+     pWTDisk=lambda s: s.hosts.GetHost(HostName='first').ok().value)
 case('IWTDiskMgr2.OpenWTDisk', E_ACCESSDENIED)
 case('IWTDiskMgr2.CloseWTDisk', S_OK, nWTD=lambda s: s.index,
      after=lambda s: disk_paths(s) == [])
@@ -1059,15 +1105,20 @@ case('IWTGeneral.get_WTCliPath', S_OK, out=lambda s, a: len(a.value) > 0)
 case('IWTGeneral.CheckAccess', S_OK)
 case('IWTGeneral.AddLicense', E_NOTIMPL)
 case('IWTGeneral.IsSnapshotsSupported', S_FALSE)
-case('IWTGeneral.DVGetSnapshotSchedule', E_NOTIMPL)
 # With an interface pointer: istm_notify.
 case('IWTGeneral.RegisterNotification', E_POINTER, 'NULL', lCookie=1)
 case('IWTGeneral.UnregisterNotification', E_POINTER, 'NULL')
 for _everyday, _day, _start in (1, 0, 132000000000000000), (0, 6, 1), (
         0, 0, 0):
+    _schedule = {'bEveryday': _everyday, 'eDay': _day, 'hyStartTime': _start}
     case('IWTGeneral.DVSetSnapshotSchedule', S_OK, 'from %d' % _start,
-         Schedule={'bEveryday': _everyday, 'eDay': _day,
-                   'hyStartTime': _start})
+         Schedule=_schedule, after=lambda s, v=_schedule:
+         s.general.DVGetSnapshotSchedule().ok().value == v)
+case('IWTGeneral.DVGetSnapshotSchedule', S_OK,
+     before=lambda s: s.general.DVSetSnapshotSchedule(Schedule={
+         'bEveryday': 1, 'eDay': 3, 'hyStartTime': 864000000000}).ok(),
+     out={'pSchedule': {'bEveryday': 1, 'eDay': 3,
+                        'hyStartTime': 864000000000}})
 case('IWTGeneral.DVSetSnapshotSchedule', E_INVALIDARG, 'on day 7',
      Schedule={'bEveryday': 0, 'eDay': 7, 'hyStartTime': 1})
 case('IWTGeneral2.IsClustered', S_FALSE)

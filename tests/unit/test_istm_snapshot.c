@@ -122,6 +122,32 @@ struct tevent_context *dcom_runtime_ev(const struct dcom_runtime *runtime)
 	return NULL;
 }
 
+/* Nor does anybody hand in objects. */
+HRESULT dcom_own_object(struct dcom_call *call,
+			const struct MInterfacePointer *mip,
+			const struct com_interface *interface,
+			struct dcom_object **object)
+{
+	abort();
+}
+
+void dcom_own_object_done(struct dcom_call *call,
+			  const struct MInterfacePointer *mip)
+{
+	abort();
+}
+
+const struct dcom_object_type *dcom_object_type_of(
+	const struct dcom_object *object)
+{
+	return object->type;
+}
+
+struct tevent_context *dcom_call_ev(const struct dcom_call *call)
+{
+	abort();
+}
+
 /* Nobody registers for notifications here. */
 HRESULT dcom_proxy_create(TALLOC_CTX *mem_ctx, struct dcom_call *call,
 			  const struct MInterfacePointer *mip,

@@ -144,7 +144,7 @@ static HRESULT delete (struct mt *mt, const struct GUID *id)
 static HRESULT export(struct mt *mt, const struct GUID *id, uint32_t *disk)
 {
 	struct tevent_req *req =
-		model_snapshot_export_send(mt->mem, mt->model, id);
+		model_snapshot_export_send(mt->mem, mt->model, id, NULL);
 	HRESULT hr;
 
 	assert_true(tevent_req_poll(req, mt->ev));
