@@ -217,26 +217,6 @@ static int trim_end(struct check_work *work, uint64_t used_end)
 	return ret;
 }
 
-static uint64_t metadata_end(const struct check_work *work)
-{
-	const struct vhd_dynheader *h = &work->dyn->header;
-	uint64_t end = h->table_offset + (uint64_t)h->entries * 4;
-	unsigned i;
-
-	if (end < work->footer.data_offset + VHD_DYNHEADER_SIZE) {
-		end = work->footer.data_offset + VHD_DYNHEADER_SIZE;
-	}
-	for (i = 0; i < VHD_LOCATORS; i++) {
-		const struct vhd_locator *l = &h->locator[i];
-
-		/* Reserved space, in bytes or in sectors. */
-		if (l->code != 0 && end < l->offset + l->space) {
-			end = l->offset + l->space;
-		}
-	}
-	return end;
-}
-
 /*
  * Blocks in order of their places; what lies between them is nobody's, unless
  * it holds metadata: a table that growth has moved behind them.
@@ -271,8 +251,8 @@ static int check_blocks(struct check_work *work)
 		at = start + dyn->bitmap_size + dyn->header.block_size;
 	}
 	free(sorted);
-	if (at < metadata_end(work)) {
-		at = metadata_end(work);
+	if (at < dyn_metadata_end(dyn, &work->footer)) {
+		at = dyn_metadata_end(dyn, &work->footer);
 	}
 	if (ret == 0 && work->footer_at > at &&
 	    work->footer_at - at > gap_max(work)) {

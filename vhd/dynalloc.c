@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The allocator of a dynamic disk: who gets which place (dynamic.h). */
 
+#include <stdlib.h>
+#include <string.h>
+
 #include "vhd/dynamic.h"
 
 /* Append this many blocks at a time at most. */
@@ -85,6 +88,15 @@ static bool take_failed(struct vhd_dyn *dyn, uint32_t block, uint32_t *place)
 	return false;
 }
 
+static bool take_spare(struct vhd_dyn *dyn, uint32_t *place)
+{
+	if (dyn->spare_count == 0) {
+		return false;
+	}
+	*place = dyn->spare[--dyn->spare_count];
+	return true;
+}
+
 static bool take_free(struct vhd_dyn *dyn, uint32_t *place)
 {
 	if (dyn->next + dyn->bitmap_size + dyn->header.block_size > dyn->end) {
@@ -93,6 +105,14 @@ static bool take_free(struct vhd_dyn *dyn, uint32_t *place)
 	*place = (uint32_t)(dyn->next / VHD_SECTOR);
 	dyn->next += dyn_span(dyn);
 	return true;
+}
+
+static bool take_place(struct vhd_dyn *dyn, uint32_t block,
+		       struct vhd_state *st)
+{
+	st->dyn.scrub = take_failed(dyn, block, &st->dyn.place);
+	st->dyn.used_before = st->dyn.scrub || take_spare(dyn, &st->dyn.place);
+	return st->dyn.used_before || take_free(dyn, &st->dyn.place);
 }
 
 enum dyn_take dyn_take_block(struct vhd_req *req, uint32_t block)
@@ -109,8 +129,7 @@ enum dyn_take dyn_take_block(struct vhd_req *req, uint32_t block)
 	} else if (entry == BAT_BUSY || dyn->frozen) {
 		dyn_wait(dyn, req);
 		take = DYN_WAIT;
-	} else if (take_failed(dyn, block, &st->dyn.place) ||
-		   take_free(dyn, &st->dyn.place)) {
+	} else if (take_place(dyn, block, st)) {
 		atomic_store(&dyn->bat[block], BAT_BUSY);
 		st->dyn.block = block;
 		dyn->allocating++;
@@ -160,6 +179,47 @@ void dyn_give_back(struct vhd_req *req)
 	if (dyn->failed_count < DYN_FAILED_MAX) {
 		dyn->failed[dyn->failed_count].block = st->dyn.block;
 		dyn->failed[dyn->failed_count++].place = st->dyn.place;
+	}
+	allocating_ends(dyn);
+	pthread_mutex_unlock(&dyn->lock);
+}
+
+/* ---- release ----------------------------------------------------- */
+
+bool dyn_release_begin(struct vhd_req *req)
+{
+	struct vhd_dyn *dyn = vhd_dyn(vhd_state(req)->disk);
+	bool may;
+
+	pthread_mutex_lock(&dyn->lock);
+	may = !dyn->frozen;
+	if (may) {
+		dyn->allocating++;
+	} else {
+		dyn_wait(dyn, req);
+	}
+	pthread_mutex_unlock(&dyn->lock);
+	return may;
+}
+
+void dyn_release_end(struct vhd_dyn *dyn, const uint32_t *place, uint32_t count)
+{
+	pthread_mutex_lock(&dyn->lock);
+	if (count > dyn->spare_room - dyn->spare_count) {
+		size_t room = ((size_t)dyn->spare_count + count) * 2;
+		uint32_t *spare = realloc(dyn->spare, room * sizeof(*spare));
+
+		if (spare != NULL) {
+			dyn->spare = spare;
+			dyn->spare_room = (uint32_t)room;
+		} else {
+			count = 0; /* lost room, until the file is checked */
+		}
+	}
+	if (count > 0) {
+		memcpy(dyn->spare + dyn->spare_count, place,
+		       count * sizeof(*place));
+		dyn->spare_count += count;
 	}
 	allocating_ends(dyn);
 	pthread_mutex_unlock(&dyn->lock);

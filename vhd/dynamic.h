@@ -3,9 +3,10 @@
  * Dynamic and differencing disks, inside the engine.
  *
  * Shared by all lanes, with these rules:
- *  - The table in memory (bat) is read without a lock. An entry changes once,
- *    from unused to its place, by the request that allocates the block; it
- *    is stored (release) after all that it leads to has been written.
+ *  - The table in memory (bat) is read without a lock. An entry changes from
+ *    unused to its place by the request that allocates the block, and is
+ *    stored (release) after all that it leads to has been written; and back
+ *    by a discard of the whole block, which the gate lets run alone.
  *  - What is free and who allocates is behind dyn->lock, never held across
  *    I/O. Requests that need a block which another is allocating, or space
  *    which another is appending, wait in dyn->waiters and look again.
@@ -22,6 +23,11 @@
  *    reads as what it held before, zeroes or the parent's.
  *  - In a differencing disk a set bit hides the parent's sector, so the data
  *    are on stable storage (RWF_DSYNC) before the bitmap is written.
+ *  - A discarded block's data are punched out, then its table entry is cleared,
+ *    then both are flushed: the block reads as before or as zeroes throughout.
+ *    After that its place may become another block's: the data there read as
+ *    zeroes, as those of appended space do, and a differencing disk's old
+ *    bitmap is cleared (RWF_DSYNC) before the new table entry is written.
  */
 #ifndef ISTM_VHD_DYNAMIC_H
 #define ISTM_VHD_DYNAMIC_H
@@ -43,8 +49,39 @@ struct vhd_bitmap {
 };
 
 /* Blocks whose place was taken but whose allocation then failed: they get
- * the same place again, since it may hold a part of their data. */
+ * the same place again, since the table in the file may lead there. */
 #define DYN_FAILED_MAX 16
+
+/*
+ * What a request does next. Each phase is entered with the result of the step
+ * before it.
+ */
+enum dyn_phase {
+	DYN_START = 0,
+	DYN_NEXT,	 /* look at the next segment */
+	DYN_MOVED,	 /* a segment's data are read, written or zeroed */
+	DYN_LOADED,	 /* a bitmap is read */
+	DYN_NEW_SECTORS, /* data of absent sectors are written, durable */
+	DYN_SET_BITS,	 /* now their bits */
+	DYN_BITS_WRITTEN,
+	/* dynblock.c: */
+	DYN_FOOTER,   /* extension: the new footer is written */
+	DYN_APPENDED, /* extension: and flushed */
+	DYN_SCRUBBED, /* new block: what a failed attempt left is punched out */
+	DYN_SCRUB_SYNCED,
+	DYN_CLEARED, /* new block: its place's old bitmap is */
+	DYN_ONES,    /* new block: its bitmap is written */
+	DYN_FILLED,  /* new block: its data are */
+	DYN_ENTERED, /* new block: its table entry is */
+	/* dyndiscard.c: */
+	DYN_PUNCHED, /* a segment's data are punched out */
+	DYN_HIDDEN,  /* so are those that will hide the parent's */
+	DYN_HIDDEN_SYNCED,
+	DYN_RELEASE_PUNCHED, /* a whole block's data are */
+	DYN_RELEASE_ENTERED, /* the table entries are cleared */
+	DYN_RELEASE_SYNCED,
+	DYN_FLUSHED,
+};
 
 struct vhd_dyn {
 	struct vhd_dynheader header;
@@ -76,6 +113,11 @@ struct vhd_dyn {
 	struct {
 		uint32_t block, place;
 	} failed[DYN_FAILED_MAX];
+	/* The table in the file may lead to places that it does not in
+	 * memory: their release could not be flushed. */
+	_Atomic bool unsure;
+	/* Places of released blocks, to be used again. */
+	uint32_t *spare, spare_count, spare_room;
 	uint8_t footer[VHD_FOOTER_SIZE]; /* as on disk */
 	uint8_t *ones;			 /* the bitmap of a new block */
 	char parent[1024];		 /* path, or "" */
@@ -107,15 +149,24 @@ uint64_t dyn_place_after(const struct vhd_dyn *dyn, uint64_t end);
 /* ---- the allocator (dynalloc.c); lane ---------------------------- */
 
 enum dyn_take {
-	DYN_TAKEN, /* st->dyn.place; dyn_publish() or dyn_give_back() follows */
-	DYN_LOOK,  /* somebody has allocated it meanwhile */
-	DYN_WAIT,  /* the request will be posted; look again then */
+	/* st->dyn.place; dyn_publish() or dyn_give_back() follows. With
+	 * st->dyn.used_before, a block has been there; with scrub, a part of
+	 * its data may be left. */
+	DYN_TAKEN,
+	DYN_LOOK,   /* somebody has allocated it meanwhile */
+	DYN_WAIT,   /* the request will be posted; look again then */
 	DYN_EXTEND, /* append space first, then dyn_extended() */
 };
 
 enum dyn_take dyn_take_block(struct vhd_req *req, uint32_t block);
 void dyn_publish(struct vhd_req *req, struct vhd_bitmap *bitmap);
 void dyn_give_back(struct vhd_req *req);
+/* Blocks are about to be released: growth waits. @return false: the request
+ * will be posted; try again then */
+bool dyn_release_begin(struct vhd_req *req);
+/* Done; their places may be used again, unless @count is 0. */
+void dyn_release_end(struct vhd_dyn *dyn, const uint32_t *place,
+		     uint32_t count);
 /* The footer's new place while the request extends. */
 uint64_t dyn_extension_end(const struct vhd_dyn *dyn);
 enum dyn_extension {
@@ -130,6 +181,59 @@ void dyn_extended(struct vhd_dyn *dyn, enum dyn_extension result);
 void dyn_wait(struct vhd_dyn *dyn, struct vhd_req *req);
 void dyn_wake(struct vhd_dyn *dyn);
 
+/* ---- requests (dynamic.c); lane ---------------------------------- */
+
+enum dyn_place_kind { PLACE_DATA, PLACE_NOWHERE, PLACE_LOAD };
+
+struct dyn_place {
+	enum dyn_place_kind kind;
+	uint64_t length;	     /* how far this holds */
+	const struct vhd_disk *disk; /* DATA: in its file; LOAD: its bitmap */
+	uint64_t offset;	     /* DATA */
+	uint32_t block;		     /* LOAD */
+};
+
+/* Down the chain: who has the bytes at @at? */
+void dyn_find_place(const struct vhd_disk *disk, uint64_t at, uint64_t length,
+		    struct dyn_place *place);
+int dyn_load_bitmap(struct vhd_req *req, const struct dyn_place *place);
+
+/* Transfer metadata; @durable: RWF_DSYNC. The next phase begins with
+ * dyn_meta_done(). */
+int dyn_meta_transfer(struct vhd_req *req, const struct vhd_disk *disk,
+		      bool write, bool durable, const void *buf, size_t len,
+		      uint64_t offset);
+void dyn_meta_done(struct vhd_req *req);
+
+/* Transfer the segment's data, then enter @phase. */
+int dyn_segment_transfer(struct vhd_req *req, uint8_t phase, bool write,
+			 bool durable, const struct vhd_disk *disk,
+			 uint64_t offset);
+void dyn_segment_done(struct vhd_state *st);
+
+/* Allocation (dynblock.c): the disk has no such block. For a dynamic disk the
+ * segment is written with it; for a differencing one the block is empty. */
+int dyn_write_absent_block(struct vhd_req *req, uint32_t block);
+int dyn_footer_written(struct vhd_req *req, int result);
+int dyn_extension_flushed(struct vhd_req *req, int result);
+int dyn_block_scrubbed(struct vhd_req *req, int result);
+int dyn_scrub_synced(struct vhd_req *req, int result);
+int dyn_block_cleared(struct vhd_req *req, int result);
+int dyn_block_ones(struct vhd_req *req, int result);
+int dyn_block_filled(struct vhd_req *req, int result);
+int dyn_block_entered(struct vhd_req *req, int result);
+
+/* Zeroing and discarding (dyndiscard.c). */
+int dyn_zero_next(struct vhd_req *req, uint64_t left);
+int dyn_punched(struct vhd_req *req, int result);
+int dyn_hidden(struct vhd_req *req, int result);
+int dyn_hidden_synced(struct vhd_req *req, int result);
+int dyn_release_punched(struct vhd_req *req, int result);
+int dyn_release_entered(struct vhd_req *req, int result);
+int dyn_release_synced(struct vhd_req *req, int result);
+/* vhd_format_ops.wants_alone */
+bool dyn_wants_alone(const struct vhd_disk *disk, const struct vhd_req *req);
+
 /* ---- bitmaps (dynbitmap.c) --------------------------------------- */
 
 extern struct vhd_bitmap vhd_bitmap_full;
@@ -140,6 +244,7 @@ struct vhd_bitmap *dyn_bitmap_new(const struct vhd_dyn *dyn);
  * *@set: whether their bits are set */
 uint32_t dyn_bitmap_run(const struct vhd_bitmap *bitmap, uint32_t first,
 			uint32_t count, bool *set);
+void dyn_bitmap_clear(const struct vhd_dyn *dyn, struct vhd_bitmap *bitmap);
 void dyn_bitmap_set(const struct vhd_dyn *dyn, struct vhd_bitmap *bitmap,
 		    uint32_t first, uint32_t count);
 
@@ -162,8 +267,13 @@ void dyn_parent_path(struct vhd_file *file, const struct vhd_dynheader *header,
 /* Write a new one into the empty file. @return 0 or errno */
 int dyn_create(struct vhd_file *file, const struct vhd_create_params *params);
 
-/* Give back what was appended and not used. */
-void dyn_trim(struct vhd_file *file, struct vhd_dyn *dyn);
+/* Where header, table and locators end. */
+uint64_t dyn_metadata_end(const struct vhd_dyn *dyn,
+			  const struct vhd_footer *footer);
+
+/* Give back what was appended and not used, or released at the end. */
+void dyn_trim(struct vhd_file *file, struct vhd_dyn *dyn,
+	      const struct vhd_footer *footer);
 int dyn_grow(struct vhd_disk *disk, uint64_t new_size,
 	     struct vhd_footer *footer, char *why, size_t why_len);
 

@@ -41,6 +41,17 @@ uint32_t dyn_bitmap_run(const struct vhd_bitmap *bitmap, uint32_t first,
 	return n;
 }
 
+/* Of a block that nobody uses; yet dyn_mapped() may be looking. */
+void dyn_bitmap_clear(const struct vhd_dyn *dyn, struct vhd_bitmap *bitmap)
+{
+	uint32_t i;
+
+	atomic_store(&bitmap->full, false);
+	for (i = 0; i < dyn->bitmap_size; i++) {
+		__atomic_store_n(&bitmap->bits[i], 0, __ATOMIC_RELAXED);
+	}
+}
+
 void dyn_bitmap_set(const struct vhd_dyn *dyn, struct vhd_bitmap *bitmap,
 		    uint32_t first, uint32_t count)
 {

@@ -48,6 +48,7 @@ void dyn_free(struct vhd_dyn *dyn)
 	}
 	pthread_mutex_destroy(&dyn->lock);
 	pthread_cond_destroy(&dyn->idle);
+	free(dyn->spare);
 	free(dyn->ones);
 	free(dyn);
 }
@@ -415,15 +416,60 @@ int dyn_load(struct vhd_file *file, const struct vhd_footer *footer,
 	return 0;
 }
 
+uint64_t dyn_metadata_end(const struct vhd_dyn *dyn,
+			  const struct vhd_footer *footer)
+{
+	const struct vhd_dynheader *h = &dyn->header;
+	uint64_t end = h->table_offset + (uint64_t)h->entries * 4;
+	unsigned i;
+
+	if (end < footer->data_offset + VHD_DYNHEADER_SIZE) {
+		end = footer->data_offset + VHD_DYNHEADER_SIZE;
+	}
+	for (i = 0; i < VHD_LOCATORS; i++) {
+		const struct vhd_locator *l = &h->locator[i];
+
+		/* Reserved space, in bytes or in sectors. */
+		if (l->code != 0 && end < l->offset + l->space) {
+			end = l->offset + l->space;
+		}
+	}
+	return (end + VHD_SECTOR - 1) / VHD_SECTOR * VHD_SECTOR;
+}
+
+/* Released blocks at the end of the file belong to what was not used. */
+static void forget_spare_end(struct vhd_dyn *dyn,
+			     const struct vhd_footer *footer)
+{
+	uint64_t end = dyn_metadata_end(dyn, footer);
+	uint32_t i;
+
+	for (i = 0; i < dyn->loaded_blocks; i++) {
+		uint64_t block_end = (uint64_t)dyn->bat[i] * VHD_SECTOR +
+				     dyn->bitmap_size + dyn->header.block_size;
+
+		if (dyn->bat[i] != BAT_NONE && end < block_end) {
+			end = block_end;
+		}
+	}
+	if (end < dyn->next) {
+		dyn->next = end;
+	}
+}
+
 /*
  * What was appended lies between next and end. The footer is written at next
  * before the file is cut; should the cut reach the disk first, the copy at the
  * start of the file stands in for the footer at the next open.
  */
-void dyn_trim(struct vhd_file *file, struct vhd_dyn *dyn)
+void dyn_trim(struct vhd_file *file, struct vhd_dyn *dyn,
+	      const struct vhd_footer *footer)
 {
 	int ret;
 
+	if (dyn->spare_count > 0 && !dyn->unsure) {
+		forget_spare_end(dyn, footer);
+	}
 	if (dyn->next >= dyn->end || dyn->frozen) {
 		return;
 	}

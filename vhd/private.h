@@ -146,6 +146,12 @@ struct vhd_format_ops {
 	 * state->offset and state->length.
 	 */
 	int (*run)(struct vhd_req *req, int result);
+	/*
+	 * Lane. Has the request to run alone in its range, as a
+	 * COMPARE_AND_WRITE? NULL: never. It is then told so (state->alone).
+	 */
+	bool (*wants_alone)(const struct vhd_disk *disk,
+			    const struct vhd_req *req);
 	/* Any thread. Everything but type and size. */
 	void (*info)(const struct vhd_disk *disk, struct vhd_info *info);
 	/* Any thread; vhd_disk_mapped() within the disk. */
@@ -239,6 +245,7 @@ struct vhd_state {
 	uint8_t gate; /* enum vhd_gate_way */
 	uint8_t fua;
 	uint8_t exact; /* the iovec's sum is the length */
+	uint8_t alone; /* no other request touches its range meanwhile */
 
 	/* The step handed to the ring. */
 	uint8_t sqe_op; /* IORING_OP_* */
@@ -260,9 +267,14 @@ struct vhd_state {
 		struct iovec iov;	 /* of metadata */
 		struct vhd_bitmap *bitmap; /* loaded, new or written */
 		uint32_t block, place;
+		uint32_t *released; /* places, while blocks are */
+		uint32_t first, end, released_count; /* blocks */
 		uint32_t word; /* big-endian table entry */
 		uint64_t mark; /* of meta_written, before a flush */
 		bool need_sync;
+		bool used_before; /* the place has held a block */
+		bool scrub;	  /* and is not clean */
+		bool keep;	  /* holes cannot be punched: no release */
 	} dyn;
 };
 

@@ -95,6 +95,7 @@ static void state_init(struct vhd_io *io, struct vhd_disk *disk,
 	st->gate = 0;
 	st->fua = req->flags & VHD_FUA;
 	st->exact = exact;
+	st->alone = false;
 }
 
 /*
@@ -209,7 +210,11 @@ bool vhd_submit(struct vhd_io *io, struct vhd_disk *disk, struct vhd_req *req)
 		ret = vhd_caw_run(req, 0);
 		break;
 	default:
-		ret = vhd_gate_enter(req, false);
+		if (disk->ops->wants_alone != NULL) {
+			vhd_state(req)->alone =
+				disk->ops->wants_alone(disk, req);
+		}
+		ret = vhd_gate_enter(req, vhd_state(req)->alone);
 		if (ret == 0) {
 			ret = disk->ops->run(req, 0);
 		}

@@ -21,7 +21,10 @@
 #define SECTORS (GROWN / 512)
 #define BLOCK	(512 * 1024)
 
-#define OPS 40
+/* The parent holds data up to here. */
+#define BASE_SIZE (SIZE / 2)
+
+#define OPS 60
 
 /* What a sector holds: its number's version; 0: as it was at first. */
 struct op {
@@ -83,6 +86,13 @@ static void plan(struct run *run, unsigned i, uint32_t *random)
 		break;
 	case 3:
 		op->op = VHD_DISCARD;
+		if (r & 64) { /* whole blocks */
+			op->first = r / 128 % (SIZE / BLOCK) * (BLOCK / 512);
+			op->count = BLOCK / 512 * (1 + (r >> 14) % 2);
+			if (op->count > SIZE / 512 - op->first) {
+				op->count = SIZE / 512 - op->first;
+			}
+		}
 		break;
 	case 4:
 		op->op = VHD_WRITE;
@@ -117,7 +127,8 @@ static void make_parent(struct run *run)
 	uint8_t *buf = malloc(SIZE);
 
 	memset(buf, run->base, SIZE);
-	assert_int_equal(vt_rw(run->vt, disk, VHD_WRITE, 0, 0, buf, SIZE), 0);
+	assert_int_equal(vt_rw(run->vt, disk, VHD_WRITE, 0, 0, buf, BASE_SIZE),
+			 0);
 	free(buf);
 	vhd_close(disk);
 }
@@ -172,6 +183,11 @@ static void record(struct run *run, uint32_t seed)
 
 /* ---- what may be there ------------------------------------------- */
 
+static uint8_t base_of(const struct run *run, uint32_t number)
+{
+	return number < BASE_SIZE / 512 ? run->base : 0;
+}
+
 static bool holds(const uint8_t *sector, uint32_t number, uint32_t version,
 		  uint8_t base)
 {
@@ -199,7 +215,7 @@ static uint32_t version_of(const struct op *op)
 static bool allowed(const struct run *run, const uint8_t *sector,
 		    uint32_t number, size_t position)
 {
-	uint8_t base = number < SIZE / 512 ? run->base : 0;
+	uint8_t base = base_of(run, number);
 	int i, k;
 
 	/* From the last request on backwards. */
@@ -502,12 +518,13 @@ static bool fail_step(struct vt *vt, enum vhd_type type, uint8_t base,
 				continue;
 			}
 			good = holds(content + (size_t)i * 512, i,
-				     version_of(op), base);
+				     version_of(op), base_of(run, i));
 			if (op->error == 0) {
 				assert_true(good);
 			}
 		}
-		if (!good && !holds(content + (size_t)i * 512, i, 0, base)) {
+		if (!good &&
+		    !holds(content + (size_t)i * 512, i, 0, base_of(run, i))) {
 			uint32_t w[2];
 
 			memcpy(w, content + (size_t)i * 512, sizeof(w));

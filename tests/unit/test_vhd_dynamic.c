@@ -154,18 +154,129 @@ static void test_allocation(void **state)
 	vhd_close(disk);
 }
 
+static void discard(struct vt *vt, struct vhd_disk *disk, uint64_t offset,
+		    uint64_t len)
+{
+	assert_int_equal(vt_rw(vt, disk, VHD_DISCARD, 0, offset, NULL, len), 0);
+}
+
+static uint64_t allocated(struct vhd_disk *disk)
+{
+	struct vhd_info info;
+
+	vhd_disk_info(disk, &info);
+	return info.allocated;
+}
+
+static bool mapped(struct vhd_disk *disk, uint64_t offset, uint64_t len)
+{
+	uint64_t at = 0, n;
+
+	while (at < len) {
+		n = len - at;
+		if (vhd_disk_mapped(disk, offset + at, &n)) {
+			return true;
+		}
+		at += n;
+	}
+	return false;
+}
+
+/* Whole blocks go, parts of others become holes. */
 static void test_discard_gives_back(void **state)
 {
 	struct vt *vt = *state;
 	struct vhd_disk *disk = vt_dynamic(vt, "d.vhd", SIZE, 0);
-	uint64_t before;
+	uint64_t before, size;
 
-	write_at(vt, disk, 0, 4 * MiB, 1);
+	write_at(vt, disk, 0, 2 * BS, 1);
+	write_at(vt, disk, 2 * BS, 2 * BS, 2);
 	assert_int_equal(vt_rw(vt, disk, VHD_FLUSH, 0, 0, NULL, 0), 0);
 	before = vt_file_allocated(vt, "d.vhd");
-	assert_int_equal(vt_rw(vt, disk, VHD_DISCARD, 0, 0, NULL, 4 * MiB), 0);
-	assert_true(vt_file_allocated(vt, "d.vhd") + 3 * MiB < before);
-	expect_zero(vt, disk, 0, 4 * MiB);
+	assert_int_equal(allocated(disk), 4 * BS);
+	discard(vt, disk, 4096, 3 * BS - 4096);
+	assert_int_equal(allocated(disk), 2 * BS);
+	assert_true(vt_file_allocated(vt, "d.vhd") + 3 * BS - 65536 < before);
+	assert_int_equal(bat_entry(vt, "d.vhd", 1), UINT32_MAX);
+	assert_int_equal(bat_entry(vt, "d.vhd", 2), UINT32_MAX);
+	assert_true(bat_entry(vt, "d.vhd", 0) != UINT32_MAX);
+	assert_true(mapped(disk, 0, 4096));
+	assert_false(mapped(disk, 4096, 3 * BS - 4096));
+	assert_true(mapped(disk, 3 * BS, 4096));
+	expect_zero(vt, disk, 4096, BS);
+	expect_zero(vt, disk, BS, 2 * BS);
+
+	/* Their places are used again, and hold nothing old. */
+	size = vt_file_size(vt, "d.vhd");
+	write_at(vt, disk, 20 * BS + 8192, 4096, 3);
+	write_at(vt, disk, 21 * BS + 8192, 4096, 4);
+	assert_int_equal(vt_file_size(vt, "d.vhd"), size);
+	expect_zero(vt, disk, 20 * BS, 8192);
+	expect_zero(vt, disk, 20 * BS + 12288, BS - 12288);
+	expect_zero(vt, disk, 1 * BS, BS);
+
+	/* Those at the end of the file are cut off. */
+	discard(vt, disk, 3 * BS, BS);
+	discard(vt, disk, 20 * BS, 2 * BS);
+	vhd_close(disk);
+	assert_true(vt_file_size(vt, "d.vhd") < BS + BS / 2);
+	assert_int_equal(vt_open(vt, "d.vhd", 0, &disk), 0);
+	expect_zero(vt, disk, 4096, BS);
+	expect_zero(vt, disk, 20 * BS, 2 * BS);
+	assert_int_equal(allocated(disk), BS);
+	write_at(vt, disk, 9 * BS, BS, 5);
+	vhd_close(disk);
+	assert_int_equal(vt_open(vt, "d.vhd", VHD_OPEN_READONLY, &disk), 0);
+	expect_at(vt, disk, 9 * BS, BS, 5);
+	vhd_close(disk);
+}
+
+/* What the parent does not hold is released; what it holds is hidden by holes.
+ * Nothing is written but metadata. */
+static void test_discard_in_child(void **state)
+{
+	struct vt *vt = *state;
+	struct vhd_disk *disk = vt_dynamic(vt, "base.vhd", SIZE, 0);
+	uint64_t before;
+
+	write_at(vt, disk, 0, BS, 1);
+	write_at(vt, disk, 8 * BS, BS, 1);
+	vhd_close(disk);
+	disk = vt_child(vt, "c.vhd", "base.vhd");
+	write_at(vt, disk, 0, BS, 2);
+	write_at(vt, disk, BS, BS, 3);
+	before = vt_file_allocated(vt, "c.vhd");
+	/* In both, in the child only, in none. */
+	discard(vt, disk, 0, 4 * BS);
+	assert_int_equal(bat_entry(vt, "c.vhd", 1), UINT32_MAX);
+	assert_int_equal(bat_entry(vt, "c.vhd", 2), UINT32_MAX);
+	assert_int_equal(allocated(disk), BS);
+	/* In the parent only. */
+	discard(vt, disk, 8 * BS + 65536, BS - 65536);
+	assert_int_equal(allocated(disk), 2 * BS);
+	assert_true(vt_file_allocated(vt, "c.vhd") + 2 * BS - 65536 < before);
+	expect_zero(vt, disk, 0, 2 * BS);
+	expect_zero(vt, disk, 2 * BS, 2 * BS);
+	expect_zero(vt, disk, 8 * BS + 65536, BS - 65536);
+	assert_false(mapped(disk, 0, 4 * BS));
+	expect_at(vt, disk, 8 * BS, 65536, 1);
+	vhd_close(disk);
+
+	disk = vt_open_chain(vt, "c.vhd", 0);
+	expect_zero(vt, disk, 0, 4 * BS / 2);
+	expect_zero(vt, disk, 8 * BS + 65536, BS - 65536);
+	expect_at(vt, disk, 8 * BS, 65536, 1);
+	/* A place that held another block: its old bits are gone. */
+	write_at(vt, disk, 5 * BS, BS, 4);
+	discard(vt, disk, 5 * BS, BS);
+	write_at(vt, disk, 8 * BS, 512, 5);
+	discard(vt, disk, 20 * BS, BS);
+	write_at(vt, disk, 21 * BS + 4096, 512, 6);
+	expect_zero(vt, disk, 21 * BS, 4096);
+	vhd_close(disk);
+	disk = vt_open_chain(vt, "c.vhd", 0);
+	expect_at(vt, disk, 21 * BS + 4096, 512, 6);
+	expect_zero(vt, disk, 21 * BS, 4096);
 	vhd_close(disk);
 }
 
@@ -638,6 +749,7 @@ int main(void)
 		TEST(test_new_file),
 		TEST(test_allocation),
 		TEST(test_discard_gives_back),
+		TEST(test_discard_in_child),
 		TEST(test_odd_size),
 		TEST(test_partial_bitmap),
 		TEST(test_lost_footer),
