@@ -365,6 +365,58 @@ static void test_flight(void **state)
 	on_all(state, flight);
 }
 
+/* ---- blocks come and go ------------------------------------------- */
+
+enum { TURNS = 40 };
+
+/* A block of its own for each lane at a time; their places change hands. */
+static void release_work(struct lane *lane, struct vhd_io *io,
+			 struct tevent_context *ev)
+{
+	uint64_t unit = 512 * 1024;
+	uint8_t *buf = malloc(8192), *back = malloc(16384);
+	unsigned i;
+
+	for (i = 0; i < TURNS; i++) {
+		uint64_t block = (uint64_t)i * LANES + lane->index;
+		uint64_t offset = block % (SIZE / unit / LANES * LANES) * unit;
+		uint64_t at = offset + 4096 * (i % 8);
+
+		vt_pattern(buf, 8192, (uint32_t)block);
+		assert_int_equal(
+			lane_rw(io, ev, lane, VHD_WRITE, 0, at, buf, 8192), 0);
+		assert_int_equal(
+			lane_rw(io, ev, lane, VHD_READ, 0, at, back, 16384), 0);
+		assert_memory_equal(buf, back, 8192);
+		assert_true(vt_is_zero(back + 8192, 8192));
+		assert_int_equal(lane_rw(io, ev, lane, VHD_DISCARD, 0, offset,
+					 NULL, unit),
+				 0);
+		assert_int_equal(
+			lane_rw(io, ev, lane, VHD_READ, 0, at, back, 16384), 0);
+		assert_true(vt_is_zero(back, 16384));
+	}
+	free(back);
+	free(buf);
+}
+
+static void release(struct vhd_disk *disk)
+{
+	struct lane lanes[LANES];
+	struct vhd_info info;
+
+	run_lanes(disk, lanes, release_work);
+	vhd_disk_info(disk, &info);
+	if (info.block_size == 512 * 1024) {
+		assert_int_equal(info.allocated, 0);
+	}
+}
+
+static void test_release(void **state)
+{
+	on_all(state, release);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -375,6 +427,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_mixture, vt_setup,
 						vt_teardown),
 		cmocka_unit_test_setup_teardown(test_flight, vt_setup,
+						vt_teardown),
+		cmocka_unit_test_setup_teardown(test_release, vt_setup,
 						vt_teardown),
 	};
 
