@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 #include <ndr.h>
@@ -186,6 +187,37 @@ static bool load_limits(struct config *config, struct loadparm_context *lp)
 	return true;
 }
 
+/* The names of QEMU's cache modes, which mean the same there. */
+static bool load_cache(struct config *config, struct loadparm_context *lp)
+{
+	static const struct {
+		const char *name;
+		bool direct_io, write_through;
+	} modes[] = {
+		{"writeback", false, false},
+		{"writethrough", false, true},
+		{"none", true, false},
+		{"directsync", true, true},
+	};
+	const char *mode = get_string(lp, "disk cache");
+
+	if (mode == NULL) {
+		return true;
+	}
+	for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
+		if (strcasecmp(mode, modes[i].name) == 0) {
+			config->direct_io = modes[i].direct_io;
+			config->write_through = modes[i].write_through;
+			return true;
+		}
+	}
+	log_msg(LOG_ERROR,
+		"istm:disk cache = %s: not one of writeback, writethrough, "
+		"none, directsync",
+		mode);
+	return false;
+}
+
 static bool load_names(struct config *config, struct loadparm_context *lp)
 {
 	const char *netbios = lpcfg_netbios_name(lp);
@@ -217,7 +249,8 @@ struct config *config_load(TALLOC_CTX *mem_ctx, struct loadparm_context *lp_ctx)
 	if (!load_names(config, lp_ctx) || !load_volumes(config, lp_ctx) ||
 	    !load_portals(config, lp_ctx) ||
 	    !get_list(config, lp_ctx, "admin users", &config->admin_users) ||
-	    !load_ports(config, lp_ctx) || !load_limits(config, lp_ctx)) {
+	    !load_ports(config, lp_ctx) || !load_limits(config, lp_ctx) ||
+	    !load_cache(config, lp_ctx)) {
 		talloc_free(config);
 		return NULL;
 	}

@@ -28,6 +28,7 @@ struct config {
 	const char **addresses;	  /* the same without ports */
 	const char **admin_users; /* NULL-terminated */
 	unsigned lanes;
+	bool direct_io, write_through;	     /* istm:disk cache */
 	const char *netbios_name, *dns_name; /* dns_name may be NULL */
 	uint16_t epmapper_port;
 	uint16_t object_port_low, object_port_high;

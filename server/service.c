@@ -49,6 +49,8 @@ static bool fill_model_options(struct start_state *state,
 	}
 	o->num_volumes = config->num_volumes;
 	o->lanes = config->lanes;
+	o->direct_io = config->direct_io;
+	o->write_through = config->write_through;
 	o->portals = config->portals;
 	o->debug_level = log_level();
 	return true;

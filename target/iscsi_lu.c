@@ -121,6 +121,7 @@ struct iscsi_lu *iscsi_lu_add(struct iscsi_server *server,
 	struct scsi_lu_config scsi = {
 		.index = config->index,
 		.enabled = config->enabled,
+		.write_through = config->write_through,
 		.disk = config->disk,
 	};
 	struct iscsi_lu *lu = calloc(1, sizeof(*lu));

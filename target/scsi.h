@@ -35,6 +35,7 @@ struct scsi_lu_config {
 	char revision[5];
 	uint32_t index;	       /* ISTM disk index, for logs */
 	bool enabled;	       /* disabled: NOT READY */
+	bool write_through;    /* WCE is 0 unless an initiator sets it */
 	struct vhd_disk *disk; /* stays the caller's; outlives the unit */
 };
 

@@ -39,9 +39,11 @@ struct scsi_lu *scsi_lu_create(const struct scsi_lu_config *config)
 	lu->config.product[sizeof(lu->config.product) - 1] = '\0';
 	lu->config.revision[sizeof(lu->config.revision) - 1] = '\0';
 	naa_from_guid(config->guid, lu->naa);
-	lu->saved = SCSI_LU_DEFAULTS;
+	lu->defaults = config->write_through ? SCSI_LU_DEFAULTS & ~SCSI_LU_WCE
+					     : SCSI_LU_DEFAULTS;
+	lu->saved = lu->defaults;
 	atomic_init(&lu->state,
-		    SCSI_LU_DEFAULTS | (config->enabled ? SCSI_LU_ENABLED : 0));
+		    lu->defaults | (config->enabled ? SCSI_LU_ENABLED : 0));
 	return lu;
 }
 

@@ -127,7 +127,7 @@ static size_t put_block_descriptor(const struct scsi_task *task, uint8_t *buf)
 /* What the pages say, as bits of the unit's state. */
 static unsigned parameters(struct scsi_lu *lu, unsigned pc)
 {
-	unsigned state = SCSI_LU_DEFAULTS;
+	unsigned state = lu->defaults;
 
 	if (pc == PC_SAVED) {
 		pthread_mutex_lock(&lu->lock);

@@ -157,7 +157,8 @@ struct scsi_lu {
 	struct scsi_pr pr;
 	scsi_store_fn store;
 	void *store_private;
-	unsigned saved; /* mode parameters, SCSI_LU_MODES */
+	unsigned defaults; /* modes; constant */
+	unsigned saved;	   /* mode parameters, SCSI_LU_MODES */
 };
 
 /* What became of an EXTENDED COPY, as RECEIVE COPY STATUS tells it. */

@@ -55,7 +55,7 @@ static uint8_t *pack(const struct scsi_lu *lu, size_t *len)
 	uint32_t flags = 0;
 	uint8_t *buf;
 
-	if (lu->saved != SCSI_LU_DEFAULTS) {
+	if (lu->saved != lu->defaults) {
 		flags |= FLAG_MODES;
 	}
 	if (lu->pr.aptpl) {
@@ -114,7 +114,7 @@ int scsi_lu_restore(struct scsi_lu *lu, const void *state, size_t len)
 	if (!unpack(lu, state, len)) {
 		scsi_pr_free(lu);
 		memset(&lu->pr, 0, sizeof(lu->pr));
-		lu->saved = SCSI_LU_DEFAULTS;
+		lu->saved = lu->defaults;
 		ret = EINVAL;
 	}
 	atomic_fetch_and(&lu->state, ~SCSI_LU_MODES);

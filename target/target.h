@@ -96,6 +96,7 @@ struct iscsi_lu_config {
 	char vendor[9], product[17], revision[5];
 	uint32_t index; /* ISTM disk index */
 	bool enabled;
+	bool write_through;    /* no write cache by default (SBC-3 6.5.5 WCE) */
 	struct vhd_disk *disk; /* the caller's, until lu_remove is done */
 	void *private_data;
 	/* What lu_store() kept last; NULL: nothing. Only read by lu_add. */

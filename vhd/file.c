@@ -104,6 +104,7 @@ struct vhd_file *vhd_file_open(int fd, const char *name, bool readonly,
 	}
 	atomic_init(&file->refs, 1);
 	file->fd = fd;
+	file->direct_fd = -1;
 	file->tap = atomic_load(&current_tap);
 	file->readonly = readonly;
 	file->name = strdup(name);
@@ -140,6 +141,9 @@ void vhd_file_unref(struct vhd_file *file)
 	}
 	if (file->holes != NULL) {
 		munmap((void *)file->holes, HOLES_MAP_BYTES);
+	}
+	if (file->direct_fd >= 0) {
+		close(file->direct_fd);
 	}
 	close(file->fd);
 	free(file->name);

@@ -47,6 +47,8 @@ struct vhd_file {
 	int fd;
 	char *name; /* for messages */
 	bool readonly;
+	int direct_fd;	       /* for the data, with O_DIRECT; -1: none */
+	uint32_t direct_align; /* of buffers then */
 	_Atomic int inline_read, inline_write; /* enum vhd_inline */
 	/*
 	 * One bit a chunk: it may have a hole (or did, when last looked at).
@@ -250,8 +252,9 @@ struct vhd_state {
 	/* The step handed to the ring. */
 	uint8_t sqe_op; /* IORING_OP_* */
 	uint8_t retries;
-	int inject;  /* tests: fail with this errno */
-	int sqe_arg; /* fallocate mode */
+	void *bounce; /* an aligned copy of the data, for direct I/O */
+	int inject;   /* tests: fail with this errno */
+	int sqe_arg;  /* fallocate mode */
 	struct vhd_file *file;
 	uint64_t file_offset, left;
 	struct iovec slice[VHD_SLICE];
@@ -310,6 +313,17 @@ int vhd_transfer_sync(struct vhd_req *req, struct vhd_file *file);
 int vhd_transfer_completed(struct vhd_req *req, int res);
 /* Fill @sqe for the step. */
 void vhd_transfer_prepare(struct vhd_req *req, struct io_uring_sqe *sqe);
+
+/* ---- direct I/O (direct.c) --------------------------------------- */
+
+/* Are these buffers aligned for it? */
+bool vhd_direct_takes(const struct vhd_file *file, const struct iovec *iov,
+		      int cnt);
+/* A copy of the transfer's next part in one buffer that is. @return 0, ENOMEM
+ */
+int vhd_direct_bounce(struct vhd_req *req, bool write, struct iovec *iov);
+/* @res bytes have been moved, or the step has failed: give it up. */
+void vhd_direct_done(struct vhd_req *req, bool write, int res);
 
 /* The errno that a request may end with (vhd.h) for a system call's. */
 int vhd_map_error(int error);

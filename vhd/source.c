@@ -75,8 +75,9 @@ bool vhd_disk_source(struct vhd_disk *disk, uint64_t offset, uint64_t length,
 	if (!disk->ops->source(disk, offset, length, source)) {
 		return false;
 	}
-	/* Tests that let reads fail want reads. */
-	if (source->file->tap != NULL) {
+	/* Tests that let reads fail want reads; direct I/O is to leave the page
+	 * cache alone. */
+	if (source->file->tap != NULL || source->file->direct_fd >= 0) {
 		return false;
 	}
 	return is_cached(source->file, source->offset, length);

@@ -93,6 +93,7 @@ static void state_init(struct vhd_io *io, struct vhd_disk *disk,
 	st->phase = 0;
 	st->outer_phase = 0;
 	st->gate = 0;
+	st->bounce = NULL;
 	st->fua = req->flags & VHD_FUA;
 	st->exact = exact;
 	st->alone = false;

@@ -25,7 +25,7 @@
 #define RETRIES_MAX 100
 
 /* The source of zeroes. */
-static uint8_t zeroes[256 * 1024];
+static uint8_t zeroes[256 * 1024] __attribute__((aligned(PAGE)));
 
 /* ---- the cursor -------------------------------------------------- */
 
@@ -284,6 +284,8 @@ int vhd_transfer(struct vhd_req *req, struct vhd_file *file, bool write,
 	st->retries = 0;
 	if (tap_injects(st, write ? VHD_TAP_STEP_WRITE : VHD_TAP_STEP_READ)) {
 		ret = VHD_PENDING;
+	} else if (file->direct_fd >= 0) {
+		ret = VHD_PENDING;
 	} else {
 		ret = write ? write_inline(req) : read_inline(req);
 	}
@@ -328,11 +330,40 @@ int vhd_transfer_sync(struct vhd_req *req, struct vhd_file *file)
 	return VHD_PENDING;
 }
 
+/* Data to or from the file. */
+static void prepare_rw(struct vhd_req *req, struct io_uring_sqe *sqe)
+{
+	struct vhd_state *st = vhd_state(req);
+	bool write = st->sqe_op == IORING_OP_WRITEV;
+	const struct iovec *iov;
+	int cnt = transfer_iov(req, st->slice, VHD_SLICE, &iov);
+	int fd = st->file->fd;
+
+	if (st->file->direct_fd >= 0) {
+		fd = st->file->direct_fd;
+		if (!vhd_direct_takes(st->file, iov, cnt)) {
+			st->inject = vhd_direct_bounce(req, write, st->slice);
+			if (st->inject != 0) {
+				io_uring_prep_nop(sqe);
+				return;
+			}
+			iov = st->slice;
+			cnt = 1;
+		}
+	}
+	if (write) {
+		io_uring_prep_writev(sqe, fd, iov, (unsigned)cnt,
+				     st->file_offset);
+		sqe->rw_flags = st->fua ? RWF_DSYNC : 0;
+	} else {
+		io_uring_prep_readv(sqe, fd, iov, (unsigned)cnt,
+				    st->file_offset);
+	}
+}
+
 void vhd_transfer_prepare(struct vhd_req *req, struct io_uring_sqe *sqe)
 {
 	struct vhd_state *st = vhd_state(req);
-	const struct iovec *iov;
-	int cnt;
 
 	if (st->inject != 0) {
 		io_uring_prep_nop(sqe);
@@ -340,15 +371,8 @@ void vhd_transfer_prepare(struct vhd_req *req, struct io_uring_sqe *sqe)
 	}
 	switch (st->sqe_op) {
 	case IORING_OP_READV:
-		cnt = transfer_iov(req, st->slice, VHD_SLICE, &iov);
-		io_uring_prep_readv(sqe, st->file->fd, iov, (unsigned)cnt,
-				    st->file_offset);
-		break;
 	case IORING_OP_WRITEV:
-		cnt = transfer_iov(req, st->slice, VHD_SLICE, &iov);
-		io_uring_prep_writev(sqe, st->file->fd, iov, (unsigned)cnt,
-				     st->file_offset);
-		sqe->rw_flags = st->fua ? RWF_DSYNC : 0;
+		prepare_rw(req, sqe);
 		break;
 	case IORING_OP_FALLOCATE:
 		io_uring_prep_fallocate(sqe, st->file->fd, st->sqe_arg,
@@ -433,6 +457,9 @@ int vhd_transfer_completed(struct vhd_req *req, int res)
 
 	if (st->inject != 0) {
 		res = -st->inject;
+	}
+	if (st->bounce != NULL) {
+		vhd_direct_done(req, st->sqe_op == IORING_OP_WRITEV, res);
 	}
 	if ((res == -EINTR || res == -EAGAIN) && st->retries++ < RETRIES_MAX) {
 		vhd_io_queue(req);

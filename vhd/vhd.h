@@ -125,7 +125,7 @@ struct vhd_req {
 	uint64_t miscompare;
 
 	/* The engine's own while the request is under way. */
-	uint64_t engine[40];
+	uint64_t engine[42];
 };
 
 /*
@@ -191,6 +191,16 @@ int vhd_open_recv(struct tevent_req *req, TALLOC_CTX *mem_ctx,
 
 /* A RAM disk of @size bytes, zero-filled; its content is gone when closed. */
 struct vhd_disk *vhd_open_ram(TALLOC_CTX *mem_ctx, uint64_t size);
+
+/*
+ * Have a disk's data go around the page cache (O_DIRECT). Before any lane uses
+ * the disk.
+ * @param message  talloc'ed on @disk, why it is not possible; may be NULL
+ * errors: ENOTSUP (not a fixed disk of whole 4 KiB pages, or the file system
+ *         has no direct I/O of single sectors) and others; the disk is then as
+ *         before
+ */
+int vhd_set_direct(struct vhd_disk *disk, char **message);
 
 /*
  * Give a differencing disk its parent, which may itself be one that has its

@@ -175,6 +175,21 @@ struct tevent_req *disk_open_send(TALLOC_CTX *mem_ctx, struct model *model,
 	return req;
 }
 
+/* Around the page cache where it can be; what cannot is served all the same. */
+static void disk_open_direct(const struct disk_entry *entry,
+			     struct vhd_disk *vhd)
+{
+	char *message = NULL;
+
+	if (vhd_set_direct(vhd, &message) != 0) {
+		log_msg(LOG_WARNING,
+			"disk %u (%s) is served through the page cache: %s",
+			(unsigned)entry->d.index, entry->d.path,
+			message != NULL ? message : "out of memory");
+	}
+	talloc_free(message);
+}
+
 static void disk_open_finish(struct tevent_req *req)
 {
 	struct disk_open_state *state =
@@ -184,6 +199,9 @@ static void disk_open_finish(struct tevent_req *req)
 
 	talloc_free(discard_const_p(char, entry->d.parent_path));
 	entry->d.parent_path = talloc_steal(entry, state->parent_path);
+	if (model->direct_io) {
+		disk_open_direct(entry, state->top);
+	}
 	disk_take(entry, talloc_steal(entry, state->top));
 	state->top = NULL;
 	entry->dev = state->st.st_dev;

@@ -384,6 +384,7 @@ int disk_publish(struct disk_entry *entry)
 	struct iscsi_lu_config config = {
 		.index = entry->d.index,
 		.enabled = entry->d.enabled,
+		.write_through = entry->model->write_through,
 		.disk = entry->vhd,
 		.private_data = entry,
 	};

@@ -135,6 +135,8 @@ static struct model *model_create(TALLOC_CTX *mem_ctx,
 	if (model->max_luns > MODEL_MAX_LUN_LIMIT) {
 		model->max_luns = MODEL_MAX_LUN_LIMIT;
 	}
+	model->direct_io = options->direct_io;
+	model->write_through = options->write_through;
 	model->max_disk_size = options->max_disk_size != 0
 				       ? options->max_disk_size
 				       : VHD_MAX_SIZE;

@@ -123,6 +123,9 @@ struct model_options {
 	/* Limits; 0: as Windows (MODEL_MAX_LUN_DEFAULT, VHD_MAX_SIZE). */
 	uint32_t max_luns; /* disks per target, up to MODEL_MAX_LUN_LIMIT */
 	uint64_t max_disk_size;
+	/* Disks are read and written around the page cache where that is
+	 * possible; have no volatile write cache by default. */
+	bool direct_io, write_through;
 };
 
 /* Opens the store, loads, opens disks, starts the target. Fails with a logged

@@ -156,6 +156,7 @@ struct model {
 	char *host; /* this machine's name, without domain */
 	uint32_t max_luns;
 	uint64_t max_disk_size;
+	bool direct_io, write_through; /* of all disks */
 	uint64_t generation;
 
 	struct list_head targets, disks;

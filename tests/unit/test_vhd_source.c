@@ -92,6 +92,59 @@ static void test_other_kinds(void **state)
 	vhd_close(dynamic);
 }
 
+/* ---- direct I/O -------------------------------------------------- */
+
+/* Buffers of any alignment, long ones too; what is read does not come from the
+ * page cache, nor does anything stay there. */
+static void test_direct(void **state)
+{
+	static uint8_t data[3 * MiB + 4096],
+		back[3 * MiB + 4096] __attribute__((aligned(4096)));
+	static const unsigned shift[] = {0, 512, 4, 1};
+	struct vt *vt = *state;
+	struct vhd_disk *disk = vt_direct(vt, "a.vhd", SIZE);
+	int fd;
+
+	if (disk == NULL) {
+		skip();
+	}
+	fd = vt_open_fd(vt, "a.vhd", O_RDONLY);
+	for (unsigned i = 0; i < 4; i++) {
+		uint8_t *p = data + shift[i], *q = back + shift[i];
+		uint32_t flags = i % 2 ? VHD_FUA : 0;
+
+		vt_pattern(p, 3 * MiB, i);
+		assert_int_equal(
+			vt_rw(vt, disk, VHD_WRITE, flags, 512, p, 3 * MiB), 0);
+		memset(back, 0, sizeof(back));
+		assert_int_equal(vt_rw(vt, disk, VHD_READ, 0, 512, q, 3 * MiB),
+				 0);
+		assert_memory_equal(q, p, 3 * MiB);
+		assert_int_equal(pread(fd, back, 3 * MiB, 512), 3 * MiB);
+		assert_memory_equal(back, p, 3 * MiB);
+		assert_false(source(disk, 512, MiB));
+	}
+	close(fd);
+	vhd_close(disk);
+}
+
+static void test_direct_is_refused(void **state)
+{
+	struct vt *vt = *state;
+	struct vhd_disk *ram = vhd_open_ram(vt->mem, SIZE);
+	struct vhd_disk *dynamic = vt_dynamic(vt, "d.vhd", SIZE, 0);
+	struct vhd_disk *odd = vt_disk(vt, "odd.vhd", SIZE + 512, true);
+
+	assert_int_equal(vhd_set_direct(ram, &vt->message), ENOTSUP);
+	assert_int_equal(vhd_set_direct(dynamic, NULL), ENOTSUP);
+	/* Its last sector shares a page with the footer. */
+	assert_int_equal(vhd_set_direct(odd, &vt->message), ENOTSUP);
+	assert_non_null(strstr(vt->message, "whole 4096 bytes"));
+	vhd_close(ram);
+	vhd_close(dynamic);
+	vhd_close(odd);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -102,6 +155,10 @@ int main(void)
 			vt_teardown),
 		cmocka_unit_test_setup_teardown(test_other_kinds, vt_setup,
 						vt_teardown),
+		cmocka_unit_test_setup_teardown(test_direct, vt_setup,
+						vt_teardown),
+		cmocka_unit_test_setup_teardown(test_direct_is_refused,
+						vt_setup, vt_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -225,6 +225,21 @@ struct vhd_disk *vt_child(struct vt *vt, const char *name, const char *parent)
 	return vt_open_chain(vt, name, 0);
 }
 
+struct vhd_disk *vt_direct(struct vt *vt, const char *name, uint64_t size)
+{
+	struct vhd_disk *disk = vt_disk(vt, name, size, true);
+	int ret = vhd_set_direct(disk, &vt->message);
+
+	if (ret == ENOTSUP) {
+		print_message("no direct I/O in %s: %s\n", vt->dir,
+			      vt->message);
+		vhd_close(disk);
+		return NULL;
+	}
+	assert_int_equal(ret, 0);
+	return disk;
+}
+
 struct vhd_disk *vt_kind(struct vt *vt, unsigned kind, uint64_t size)
 {
 	switch (kind) {
@@ -245,6 +260,8 @@ struct vhd_disk *vt_kind(struct vt *vt, unsigned kind, uint64_t size)
 		vhd_close(vt_dynamic(vt, "p1.vhd", size, 512 * 1024));
 		assert_int_equal(vt_create_child(vt, "p2.vhd", "p1.vhd"), 0);
 		return vt_child(vt, "p3.vhd", "p2.vhd");
+	case 7:
+		return vt_direct(vt, "direct.vhd", size);
 	default:
 		return NULL;
 	}

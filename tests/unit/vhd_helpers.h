@@ -51,6 +51,8 @@ struct vhd_disk *vt_disk(struct vt *vt, const char *name, uint64_t size,
 /* A dynamic disk. */
 struct vhd_disk *vt_dynamic(struct vt *vt, const char *name, uint64_t size,
 			    uint32_t block_size);
+/* A fixed disk with direct I/O; NULL where the file system has none. */
+struct vhd_disk *vt_direct(struct vt *vt, const char *name, uint64_t size);
 /* A differencing disk over the file @parent; opened with its chain. */
 struct vhd_disk *vt_child(struct vt *vt, const char *name, const char *parent);
 int vt_create_child(struct vt *vt, const char *name, const char *parent);
