@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <ctype.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "gen_ndr/ndr_orpc.h"
@@ -211,4 +213,28 @@ bool dualstring_unpack_flat(TALLOC_CTX *mem_ctx,
 {
 	return unpack(mem_ctx, flat->aStringArray, flat->wNumEntries,
 		      flat->wSecurityOffset, ds);
+}
+
+bool string_binding_parse(TALLOC_CTX *mem_ctx, const char *addr, uint16_t port,
+			  const char **host, uint16_t *_port)
+{
+	const char *open = strrchr(addr, '[');
+	size_t len = open != NULL ? (size_t)(open - addr) : strlen(addr);
+	unsigned long n = port;
+	char *end;
+
+	if (open != NULL) {
+		n = isdigit((unsigned char)open[1])
+			    ? strtoul(open + 1, &end, 10)
+			    : 0;
+		if (n == 0 || strcmp(end, "]") != 0) {
+			return false;
+		}
+	}
+	if (len == 0 || n == 0 || n > UINT16_MAX) {
+		return false;
+	}
+	*_port = n;
+	*host = talloc_strndup(mem_ctx, addr, len);
+	return *host != NULL;
 }

@@ -45,6 +45,15 @@ bool dualstring_add_security(TALLOC_CTX *mem_ctx, struct dualstring *ds,
 			     uint16_t authn, const char *princ);
 
 /*
+ * "host" or "host[port]" of a string binding.
+ * @param port  where there is none in it; 0: there has to be one
+ * @param host  child of @mem_ctx
+ * @return false for anything else
+ */
+bool string_binding_parse(TALLOC_CTX *mem_ctx, const char *addr, uint16_t port,
+			  const char **host, uint16_t *_port);
+
+/*
  * @return child of @mem_ctx; NULL without memory, or when there is more than
  *         65535 units hold
  */

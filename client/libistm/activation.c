@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Activation through IRemoteSCMActivator ([MS-DCOM] 3.2.4.1.1.2). */
-#include <stdlib.h>
 #include <string.h>
 
 #include "client/libistm/internal.h"
@@ -13,27 +12,6 @@
 
 #define CLSCTX_REMOTE_SERVER  0x10
 #define IMP_LEVEL_IMPERSONATE 3
-
-/* "host[port]" or "address[port]" of a string binding. */
-static bool parse_binding(TALLOC_CTX *mem_ctx, const char *addr,
-			  struct istm_binding *binding)
-{
-	const char *open = strrchr(addr, '[');
-	char *end = NULL;
-	unsigned long port;
-
-	if (open == NULL || open == addr) {
-		return false;
-	}
-	port = strtoul(open + 1, &end, 10);
-	if (end == open + 1 || strcmp(end, "]") != 0 || port == 0 ||
-	    port > UINT16_MAX) {
-		return false;
-	}
-	binding->port = port;
-	binding->host = talloc_strndup(mem_ctx, addr, open - addr);
-	return binding->host != NULL;
-}
 
 HRESULT istm_exporter_bindings(struct istm_exporter *e,
 			       const struct DUALSTRINGARRAY *dsa)
@@ -53,9 +31,12 @@ HRESULT istm_exporter_bindings(struct istm_exporter *e,
 		return ISTM_OUT_OF_MEMORY;
 	}
 	for (i = 0; i < ds.num_strings; i++) {
+		struct istm_binding *b = &e->bindings[e->num_bindings];
+
 		if (ds.strings[i].wTowerId == DCOM_TOWER_TCP &&
-		    parse_binding(e->bindings, ds.strings[i].aNetworkAddr,
-				  &e->bindings[e->num_bindings])) {
+		    string_binding_parse(e->bindings,
+					 ds.strings[i].aNetworkAddr, 0,
+					 &b->host, &b->port)) {
 			e->num_bindings++;
 		}
 	}

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include <arpa/inet.h>
 #include <stdbool.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <dcerpc.h>
@@ -20,33 +19,6 @@
 
 /* ---- addresses ------------------------------------------------------------
  */
-
-/* "host", "host[port]"; @port is the default. */
-static bool parse_address(TALLOC_CTX *mem_ctx, const char *text, uint16_t port,
-			  struct dcom_peer_address *address)
-{
-	const char *open = strrchr(text, '[');
-	size_t len = open != NULL ? (size_t)(open - text) : strlen(text);
-
-	if (open != NULL) {
-		char *end = NULL;
-		unsigned long n = strtoul(open + 1, &end, 10);
-
-		if (end == open + 1 || strcmp(end, "]") != 0 || n == 0 ||
-		    n > UINT16_MAX) {
-			return false;
-		}
-		port = n;
-	}
-	if (len == 0 || port == 0) {
-		return false;
-	}
-	*address = (struct dcom_peer_address){
-		.host = talloc_strndup(mem_ctx, text, len),
-		.port = port,
-	};
-	return address->host != NULL;
-}
 
 static bool is_literal(const char *host)
 {
@@ -83,8 +55,9 @@ static size_t take_addresses(TALLOC_CTX *mem_ctx, const struct dualstring *ds,
 			struct dcom_peer_address a;
 
 			if (ds->strings[i].wTowerId == DCOM_TOWER_TCP &&
-			    parse_address(*list, ds->strings[i].aNetworkAddr,
-					  port, &a) &&
+			    string_binding_parse(*list,
+						 ds->strings[i].aNetworkAddr,
+						 port, &a.host, &a.port) &&
 			    rank(&a, from) == wanted) {
 				(*list)[num++] = a;
 			}

@@ -557,6 +557,45 @@ static void test_ept_map(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
+static void test_string_binding(void **state)
+{
+	static const struct {
+		const char *text;
+		uint16_t fallback;
+		const char *host; /* NULL: refused */
+		uint16_t port;
+	} rows[] = {
+		{"host[1]", 0, "host", 1},
+		{"host", 135, "host", 135},
+		{"192.0.2.1[65535]", 135, "192.0.2.1", 65535},
+		{"2001:db8::1[49152]", 0, "2001:db8::1", 49152},
+		{"host", 0, NULL, 0},
+		{"", 135, NULL, 0},
+		{"[135]", 135, NULL, 0},
+		{"host[]", 135, NULL, 0},
+		{"host[0]", 135, NULL, 0},
+		{"host[65536]", 135, NULL, 0},
+		{"host[18446744073709551617]", 135, NULL, 0},
+		{"host[-1]", 135, NULL, 0},
+		{"host[ 1]", 135, NULL, 0},
+		{"host[1", 135, NULL, 0},
+		{"host[1]x", 135, NULL, 0},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		const char *host = NULL;
+		uint16_t port = 0;
+		bool ok = string_binding_parse(*state, rows[i].text,
+					       rows[i].fallback, &host, &port);
+
+		assert_int_equal(ok, rows[i].host != NULL);
+		if (ok) {
+			assert_string_equal(host, rows[i].host);
+			assert_int_equal(port, rows[i].port);
+		}
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -564,6 +603,7 @@ int main(void)
 		TEST(test_dualstring_empty),
 		TEST(test_dualstring_refused),
 		TEST(test_dualstring_too_long),
+		TEST(test_string_binding),
 		TEST(test_objref_standard),
 		TEST(test_objref_handler),
 		TEST(test_objref_extended),
