@@ -184,6 +184,8 @@ static bool load_limits(struct config *config, struct loadparm_context *lp)
 	config->max_connections = connections;
 	config->max_objects = objects;
 	config->max_references = references;
+	config->self_check =
+		lpcfg_parm_bool(lp, NULL, "istm", "self check", false);
 	return true;
 }
 

@@ -56,6 +56,13 @@ static bool fill_model_options(struct start_state *state,
 	return true;
 }
 
+static const char *check_model(void *check_data, TALLOC_CTX *mem_ctx)
+{
+	struct service *service = check_data;
+
+	return model_check(service->model, mem_ctx);
+}
+
 struct tevent_req *service_start_send(TALLOC_CTX *mem_ctx,
 				      struct tevent_context *ev,
 				      const struct config *config,
@@ -77,6 +84,11 @@ struct tevent_req *service_start_send(TALLOC_CTX *mem_ctx,
 		return tevent_req_post(req, ev);
 	}
 	talloc_set_destructor(state->service, service_destructor);
+	if (config->self_check) {
+		log_msg(LOG_INFO, "self check after each call");
+		state->dcom.check = check_model;
+		state->dcom.check_data = state->service;
+	}
 	if (!fill_model_options(state, config)) {
 		tevent_req_oom(req);
 		return tevent_req_post(req, ev);

@@ -413,6 +413,7 @@ static NTSTATUS orpc_dispatch(struct dcesrv_call_state *dce,
 		dce->state_flags |= DCESRV_CALL_STATE_FLAG_ASYNC;
 	}
 	dcom_objects_sweep_fresh(call->runtime);
+	dcom_self_check(call->runtime);
 	return NT_STATUS_OK;
 }
 
@@ -463,6 +464,7 @@ void dcom_call_finish(struct dcom_call *call, HRESULT result)
 		audit(call);
 		talloc_free(call);
 		dcom_objects_sweep_fresh(runtime);
+		dcom_self_check(runtime);
 		return;
 	}
 	call_end(call);
@@ -472,6 +474,7 @@ void dcom_call_finish(struct dcom_call *call, HRESULT result)
 		dcesrv_terminate_connection(conn, nt_errstr(status));
 	}
 	dcom_objects_sweep_fresh(runtime);
+	dcom_self_check(runtime);
 }
 
 /* ---- registration -------------------------------------------------------- */

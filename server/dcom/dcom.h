@@ -65,6 +65,11 @@ struct dcom_options {
 	unsigned max_connections; /* 1000 */
 	unsigned max_objects;	  /* 100000 */
 	unsigned max_references;  /* interface pointers a client; 10000 */
+
+	/* For tests: after each call the runtime looks at its own tables and
+	 * asks this too; a reason that is returned ends the process. */
+	const char *(*check)(void *check_data, TALLOC_CTX *mem_ctx);
+	void *check_data;
 };
 
 /*

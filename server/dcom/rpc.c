@@ -160,6 +160,7 @@ static NTSTATUS rpc_dispatch(struct dcesrv_call_state *dce, TALLOC_CTX *mem_ctx,
 		fault = interface->dispatch(call, call->opnum, call->r);
 	}
 	dcom_objects_sweep_fresh(call->runtime);
+	dcom_self_check(call->runtime);
 	return fault == 0 ? NT_STATUS_OK : rpc_fault(dce, fault);
 }
 

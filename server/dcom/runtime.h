@@ -243,6 +243,14 @@ bool dcom_call_allowed(struct dcom_call *call);
 NTSTATUS dcom_orpc_register(struct dcom_runtime *runtime, const char *endpoint,
 			    const struct com_interface *interface);
 
+/* ---- check.c --------------------------------------------------------- */
+
+/* What is wrong with the runtime's tables; NULL: nothing. */
+const char *dcom_runtime_check(struct dcom_runtime *runtime,
+			       TALLOC_CTX *mem_ctx);
+/* options.check, where that is set: nothing wrong, or abort(). */
+void dcom_self_check(struct dcom_runtime *runtime);
+
 /* ---- rpc.c ----------------------------------------------------------- */
 
 struct dcom_rpc_interface {

@@ -658,6 +658,12 @@ struct model_dirent {
 bool model_listing_entry(const struct model_listing *, size_t i, TALLOC_CTX *,
 			 struct model_dirent *);
 
+/* ---- check.c: for tests ---------------------------------------------------
+ */
+
+/* What of the model's structure is not as it always is; NULL: all is well. */
+const char *model_check(struct model *, TALLOC_CTX *);
+
 /* ---- portals ------------------------------------------------------------ */
 
 struct model_portal {
