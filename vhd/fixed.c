@@ -19,6 +19,7 @@ enum {
 	FIXED_PUNCH,
 	FIXED_ZERO_RANGE,
 	FIXED_SYNC, /* FUA of what fallocate did */
+	FIXED_COPY,
 };
 
 static int fixed_write_zeroes(struct vhd_req *req)
@@ -58,6 +59,9 @@ static int fixed_start(struct vhd_req *req)
 				       FALLOC_FL_ZERO_RANGE);
 	case VHD_DISCARD:
 		return fixed_fallocate(req, FIXED_PUNCH, FALLOC_FL_PUNCH_HOLE);
+	case VHD_COPY:
+		st->phase = FIXED_COPY;
+		return vhd_copy_start(req);
 	default: /* VHD_FLUSH */
 		st->phase = FIXED_TRANSFER;
 		return vhd_transfer_sync(req, st->disk->file);
@@ -71,6 +75,8 @@ static int fixed_run(struct vhd_req *req, int result)
 	switch (st->phase) {
 	case FIXED_START:
 		return fixed_start(req);
+	case FIXED_COPY:
+		return vhd_copy_result(req);
 	case FIXED_PUNCH:
 		if (result == EOPNOTSUPP) {
 			return fixed_fallocate(req, FIXED_ZERO_RANGE,

@@ -46,7 +46,9 @@ static void job_unref(struct vhd_job *job)
 		return;
 	}
 	job->ops->free(job->data);
-	close(job->eventfd);
+	if (job->eventfd >= 0) {
+		close(job->eventfd);
+	}
 	free(job);
 }
 
@@ -55,6 +57,9 @@ static void job_notify(struct vhd_job *job)
 	uint64_t one = 1;
 	ssize_t n;
 
+	if (job->eventfd < 0) {
+		return; /* posted: nobody listens */
+	}
 	do {
 		n = write(job->eventfd, &one, sizeof(one));
 	} while (n < 0 && errno == EINTR);
@@ -172,6 +177,26 @@ static int pool_queue(struct vhd_job *job)
 		pthread_cond_signal(&pool.work);
 	}
 	pthread_mutex_unlock(&pool.lock);
+	return ret;
+}
+
+int vhd_job_post(const struct vhd_job_ops *ops, void *data)
+{
+	struct vhd_job *job = calloc(1, sizeof(*job));
+	int ret;
+
+	if (job == NULL) {
+		ops->free(data);
+		return ENOMEM;
+	}
+	job->eventfd = -1;
+	job->ops = ops;
+	job->data = data;
+	atomic_init(&job->refs, 1);
+	ret = pool_queue(job);
+	if (ret != 0) {
+		job_unref(job);
+	}
 	return ret;
 }
 

@@ -32,6 +32,12 @@ struct vhd_job_ops {
 struct tevent_req *vhd_job_send(TALLOC_CTX *mem_ctx, struct tevent_context *ev,
 				const struct vhd_job_ops *ops, void *data);
 
+/*
+ * Run ops->work and tell nobody but what it tells itself. For lanes, whose
+ * loops are not for requests. @return 0 or errno, @data then freed
+ */
+int vhd_job_post(const struct vhd_job_ops *ops, void *data);
+
 /* Called on the loop with the latest value whenever it has changed. */
 void vhd_job_set_progress(struct tevent_req *req,
 			  void (*progress)(unsigned percent,

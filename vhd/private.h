@@ -361,6 +361,14 @@ void vhd_io_post(struct vhd_req *req);
 /* Is a buffered write of @length expected not to be throttled? */
 bool vhd_io_dirty_ok(struct vhd_io *io, uint64_t length);
 
+/* ---- copies (copy.c) --------------------------------------------- */
+
+/* Can the request be tried at all? */
+bool vhd_copy_possible(const struct vhd_disk *disk, const struct vhd_req *req);
+/* For a format's run(): VHD_PENDING, then vhd_copy_result(); or an errno. */
+int vhd_copy_start(struct vhd_req *req);
+int vhd_copy_result(struct vhd_req *req);
+
 /* ---- compare and write (caw.c) ----------------------------------- */
 
 int vhd_caw_run(struct vhd_req *req, int result);

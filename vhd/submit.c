@@ -40,12 +40,14 @@ static int validate_request(const struct vhd_disk *disk,
 	}
 	switch (req->op) {
 	case VHD_FLUSH:
+	case VHD_YIELD:
 		return 0;
 	case VHD_READ:
 	case VHD_WRITE:
 	case VHD_ZERO:
 	case VHD_DISCARD:
 	case VHD_COMPARE_AND_WRITE:
+	case VHD_COPY:
 		break;
 	default:
 		return EINVAL;
@@ -69,6 +71,14 @@ static int validate_request(const struct vhd_disk *disk,
 			return EINVAL;
 		}
 		return iov_holds(req, 2 * req->length, exact) ? 0 : EINVAL;
+	case VHD_COPY:
+		size = vhd_disk_size(req->source);
+		if (req->source_offset % VHD_SECTOR != 0 ||
+		    req->source_offset > size ||
+		    req->length > size - req->source_offset) {
+			return EINVAL;
+		}
+		return vhd_copy_possible(disk, req) ? 0 : EOPNOTSUPP;
 	default:
 		return 0;
 	}
@@ -157,6 +167,11 @@ static int flush_run(struct vhd_req *req, int result)
 	return result;
 }
 
+static int yield_run(struct vhd_req *req, int result)
+{
+	return result;
+}
+
 /* ---- in and out -------------------------------------------------- */
 
 /* Bookkeeping at the end of a request, before the caller hears of it. */
@@ -167,6 +182,7 @@ static void request_end(struct vhd_req *req, int error)
 	switch (req->op) {
 	case VHD_READ:
 	case VHD_FLUSH:
+	case VHD_YIELD:
 		break;
 	default:
 		request_dirties(st->disk);
@@ -179,7 +195,11 @@ static void request_end(struct vhd_req *req, int error)
 		vhd_caw_done(req);
 	}
 	vhd_gate_leave(req);
-	req->error = vhd_map_error(error);
+	if (req->op == VHD_COPY && error == EOPNOTSUPP) {
+		req->error = error;
+	} else {
+		req->error = vhd_map_error(error);
+	}
 }
 
 void vhd_finish(struct vhd_req *req, int error)
@@ -197,7 +217,7 @@ bool vhd_submit(struct vhd_io *io, struct vhd_disk *disk, struct vhd_req *req)
 	if (req->error != 0) {
 		return true;
 	}
-	if (req->length == 0 && req->op != VHD_FLUSH) {
+	if (req->length == 0 && req->op != VHD_FLUSH && req->op != VHD_YIELD) {
 		return true;
 	}
 	state_init(io, disk, req, exact);
@@ -206,6 +226,10 @@ bool vhd_submit(struct vhd_io *io, struct vhd_disk *disk, struct vhd_req *req)
 		vhd_state(req)->run = flush_run;
 		ret = flush_run(req, 0);
 		break;
+	case VHD_YIELD:
+		vhd_state(req)->run = yield_run;
+		vhd_io_post(req);
+		return false;
 	case VHD_COMPARE_AND_WRITE:
 		vhd_state(req)->run = vhd_caw_run;
 		ret = vhd_caw_run(req, 0);

@@ -96,6 +96,17 @@ enum vhd_op {
 	 * write; atomic with respect to all other requests that overlap.
 	 */
 	VHD_COMPARE_AND_WRITE,
+	/*
+	 * Copy from req->source; ranges of one disk do not overlap. The file
+	 * system does it, by sharing extents where it can: both are fixed
+	 * disks on files that it can copy between, else EOPNOTSUPP (then some
+	 * of it may have been copied). Takes its time: 16 MiB are a good
+	 * amount. Never finishes at once.
+	 */
+	VHD_COPY,
+	/* Nothing; finishes in a later pass of the lane's loop. For callers
+	 * whose requests finish at once too long. */
+	VHD_YIELD,
 };
 
 /* Data is on stable storage before the request completes. */
@@ -114,12 +125,15 @@ struct vhd_req {
 	uint64_t length; /* bytes, a multiple of VHD_SECTOR */
 	struct iovec *iov;
 	int iovcnt;
+	struct vhd_disk *source; /* VHD_COPY; open until it is done */
+	uint64_t source_offset;
 	/* Called on the submitting lane, never from within vhd_submit(). */
 	void (*done)(struct vhd_req *req);
 	void *private_data;
 
 	/* Result: 0, or an errno: EIO, ENOSPC, EINVAL (out of range, too few
-	 * bytes in the iovec), EROFS, EILSEQ (comparison failed). */
+	 * bytes in the iovec), EROFS, EILSEQ (comparison failed), EOPNOTSUPP
+	 * (of VHD_COPY only). */
 	int error;
 	/* EILSEQ: offset of the first differing byte within the request. */
 	uint64_t miscompare;
