@@ -2,6 +2,7 @@
 /*
  * The life of a connection, and what its lane does each pass.
  */
+#include "target/iscsi_background.h"
 #include "target/iscsi_conn.h"
 
 #include <errno.h>
@@ -396,6 +397,7 @@ void iscsi_lane_close_all(struct lane *lane)
 {
 	lane->stopping = true;
 	iscsi_listeners_close(lane);
+	iscsi_background_end(lane, NULL, false);
 	while (!list_empty(&lane->conns))
 		iscsi_conn_close(list_entry(lane->conns.next, struct iscsi_conn,
 					    lane_link));
@@ -403,5 +405,6 @@ void iscsi_lane_close_all(struct lane *lane)
 
 bool iscsi_lane_stopped(struct lane *lane)
 {
-	return lane->stopping && list_empty(&lane->sessions);
+	return lane->stopping && list_empty(&lane->sessions) &&
+	       list_empty(&lane->background);
 }

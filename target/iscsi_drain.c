@@ -4,6 +4,7 @@
  */
 #include <stdlib.h>
 
+#include "target/iscsi_background.h"
 #include "target/iscsi_conn.h"
 #include "target/iscsi_session.h"
 
@@ -47,6 +48,10 @@ static bool lane_busy(struct lane *lane, const struct drain_node *node)
 	const struct iscsi_drain *drain = node->drain;
 	struct list_head *s, *t;
 
+	/* Resets do not wait for what goes on by itself. */
+	if (!drain->abort && drain->lu &&
+	    iscsi_background_busy(lane, drain->lu))
+		return true;
 	list_for_each (s, &lane->sessions) {
 		struct iscsi_session *session =
 			list_entry(s, struct iscsi_session, lane_link);
@@ -145,6 +150,7 @@ static void end_tasks(struct iscsi_session *session,
 static void lane_got_drain(struct msg *msg, void *receiver)
 {
 	struct drain_node *node = (struct drain_node *)(void *)msg;
+	const struct iscsi_drain *drain = node->drain;
 	struct lane *lane = receiver;
 	struct list_head *pos, *n;
 
@@ -160,6 +166,8 @@ static void lane_got_drain(struct msg *msg, void *receiver)
 		else
 			end_tasks(session, node->drain);
 	}
+	if (drain->lu && !drain->only)
+		iscsi_background_end(lane, drain->lu, drain->abort);
 	node->before = lane->delivered;
 	list_add_tail(&node->link, &lane->drains);
 	iscsi_drain_check(lane);

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "target/iscsi_acl.h"
+#include "target/iscsi_background.h"
 #include "target/iscsi_lookup.h"
 
 void iscsi_login_free(struct iscsi_login *login)
@@ -396,6 +397,7 @@ static bool make_nexus(struct iscsi_session *session)
 		.target_name = session->conf->name,
 		.portal_group = session->tpgt,
 		.abort_tasks = iscsi_session_abort_tasks,
+		.background = iscsi_background_new,
 		.private_data = session,
 	};
 

@@ -245,6 +245,7 @@ struct tevent_req *iscsi_lu_remove_send(TALLOC_CTX *mem_ctx,
 	state->removal->lu = lu;
 	state->removal->req = req;
 	lu->removing = true;
+	scsi_lu_retire(lu->scsi);
 
 	/* Lanes get the changed maps first and the drain after them. */
 	list_for_each (pos, &server->tgts)

@@ -192,6 +192,7 @@ int lane_start(struct lane *lane, struct iscsi_server *server, unsigned index)
 	list_init(&lane->dead);
 	list_init(&lane->sessions);
 	list_init(&lane->drains);
+	list_init(&lane->background);
 	list_init(&lane->listeners);
 	list_init(&lane->closed);
 	iscsi_lane_init_pools(lane);

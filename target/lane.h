@@ -66,12 +66,13 @@ struct lane {
 	uint64_t next_id;   /* of connections and sessions */
 	uint64_t delivered; /* commands so far */
 
-	struct list_head conns;	   /* iscsi_conn.lane_link */
-	struct list_head dirty;	   /* .dirty_link: have output queued */
-	struct list_head runnable; /* .run_link: more to read */
-	struct list_head dead;	   /* .dirty_link: to be freed */
-	struct list_head sessions; /* iscsi_session.lane_link */
-	struct list_head drains;   /* iscsi_drain_node.link */
+	struct list_head conns;	     /* iscsi_conn.lane_link */
+	struct list_head dirty;	     /* .dirty_link: have output queued */
+	struct list_head runnable;   /* .run_link: more to read */
+	struct list_head dead;	     /* .dirty_link: to be freed */
+	struct list_head sessions;   /* iscsi_session.lane_link */
+	struct list_head drains;     /* iscsi_drain_node.link */
+	struct list_head background; /* iscsi_background.c */
 	struct list_head listeners;
 	struct list_head closed; /* listeners, to be freed after the pass */
 

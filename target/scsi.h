@@ -73,6 +73,10 @@ int scsi_lu_restore(struct scsi_lu *lu, const void *state, size_t len);
 /* On the lane of @by, once for each abort_tasks() that returned true. */
 void scsi_tasks_aborted(struct scsi_task *by);
 
+/* Main thread: the unit will be freed when nobody uses it any more; before
+ * that is asked. Tokens for it are revoked. */
+void scsi_lu_retire(struct scsi_lu *lu);
+
 /* Main thread: the capacity or the enabled state has changed; raises the
  * unit attentions (CAPACITY DATA HAS CHANGED, …) that go with it. */
 void scsi_lu_capacity_changed(struct scsi_lu *lu);
@@ -101,6 +105,13 @@ struct scsi_nexus_config {
 	 * be called when they have ended. May be NULL. */
 	bool (*abort_tasks)(struct scsi_nexus *nexus, struct scsi_lu *lu,
 			    struct scsi_task *by, void *private_data);
+	/* A task for work that goes on after its command's status (IMMED): all
+	 * zero but io, done and private_data; no nexus. It is waited for by who
+	 * waits for the tasks of its units, and told to end then: aborted
+	 * (resets, too), ending. On the nexus's lane. NULL, or returning NULL:
+	 * nothing goes on in the background. */
+	struct scsi_task *(*background)(struct scsi_nexus *nexus,
+					void *private_data);
 	void *private_data;
 };
 
@@ -150,6 +161,8 @@ struct scsi_task {
 	/* Set by the transport when the task is aborted, any time on the lane:
 	 * a command of many steps ends early (and done() is called). */
 	bool aborted;
+	/* Of a task in the background: its unit or the lane goes. */
+	bool ending;
 
 	/* Set by scsi_task_prepare(). */
 	enum scsi_dir dir;

@@ -71,10 +71,23 @@ bool scsi_get_lba_status(struct scsi_task *task);
 /* scsi_copy.c */
 bool scsi_extended_copy_prepare(struct scsi_task *task);
 bool scsi_extended_copy(struct scsi_task *task);
-bool scsi_copy_status_prepare(struct scsi_task *task);
-bool scsi_copy_status(struct scsi_task *task);
+
+/* scsi_copy_status.c */
+bool scsi_copy_status1_prepare(struct scsi_task *task);
+bool scsi_copy_status1(struct scsi_task *task);
+bool scsi_copy_failure(struct scsi_task *task);
+bool scsi_copy_status4_prepare(struct scsi_task *task);
+bool scsi_copy_status4(struct scsi_task *task);
+bool scsi_token_information(struct scsi_task *task);
+bool scsi_copy_abort(struct scsi_task *task);
 bool scsi_copy_parameters_prepare(struct scsi_task *task);
 bool scsi_copy_parameters(struct scsi_task *task);
+
+/* scsi_odx.c */
+bool scsi_token_prepare(struct scsi_task *task);
+bool scsi_populate_token(struct scsi_task *task);
+bool scsi_write_using_token(struct scsi_task *task);
+size_t scsi_vpd_third_party(struct scsi_task *task, uint8_t *buf);
 
 /* scsi_format.c */
 bool scsi_format_prepare(struct scsi_task *task);

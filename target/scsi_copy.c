@@ -1,49 +1,29 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * EXTENDED COPY(LID1) and RECEIVE COPY RESULTS (SPC-4 5.17, 6.5, 6.22): blocks
- * copied inside the server, between the units that the nexus sees. The whole
- * list is checked before any block moves.
+ * EXTENDED COPY, LID1 and LID4 (SPC-4 6.4, 6.5): blocks copied inside the
+ * server, between the units that the nexus sees. The whole list is checked
+ * before any block moves.
  */
-#include "target/scsi_commands.h"
+#include "target/scsi_copy.h"
 
-#define HEADER		    16
-#define TARGET_DESCRIPTOR   32
-#define SEGMENT_HEADER	    4
-#define TYPE_IDENTIFICATION 0xe4 /* target descriptor */
-#define TYPE_BLOCK_TO_BLOCK 0x02 /* segment descriptor */
+#define HEADER1	       16
+#define HEADER4	       48
+#define CSCD	       32
+#define SEGMENT_HEADER 4
 
-#define LIST_ID_DISCARD 3 /* LIST ID USAGE 11b: no result is held */
+#define LIST_ID_DISCARD 3 /* LIST ID USAGE 11b: nobody is to ask */
 
-#define MAX_TARGETS  SCSI_COPY_UNITS
-#define MAX_SEGMENTS 16
-#define MAX_LIST     1024 /* bytes of both descriptor lists */
-
-struct segment {
-	uint8_t from, to; /* of copy.lu */
-	uint32_t blocks;
-	uint64_t from_lba, to_lba;
+/* A parameter list of either form. */
+struct copy_list {
+	uint32_t list_id;
+	bool held;
+	bool immediate;
+	size_t at; /* of the descriptors */
+	size_t targets, segments, data;
 };
 
-/* In the task's work buffer, before the blocks under way. */
-struct copy {
-	struct scsi_lu *lu[MAX_TARGETS];
-	struct scsi_itl *itl[MAX_TARGETS]; /* while the list is checked */
-	unsigned targets, segments;
-	uint8_t list_id;
-	bool held; /* the result can be asked for */
-	struct segment segment[MAX_SEGMENTS];
-	uint64_t copied; /* bytes */
-	uint8_t data[SCSI_CHUNK];
-};
-
-enum phase { PHASE_NEXT, PHASE_READ, PHASE_WRITTEN };
-
-static struct copy *copy_of(struct scsi_task *task)
-{
-	return (struct copy *)(void *)scsi_work(task)->buf;
-}
-
-/* ---- the parameter list (6.5.3) --------------------------------------- */
+/* ---- descriptors ----------------------------------------------------------
+ */
 
 static bool illegal(struct scsi_task *task, uint16_t asc)
 {
@@ -55,14 +35,14 @@ static bool aborted(struct scsi_task *task, uint16_t asc)
 	return scsi_refuse(task, SENSE_COPY_ABORTED, asc);
 }
 
-/* 6.5.5.6: the unit is told by the NAA designator of its VPD page 83h. */
-static bool parse_target(struct scsi_task *task, struct copy *copy,
+/* 6.4.5.6: the unit is told by the NAA designator of its VPD page 83h. */
+static bool parse_target(struct scsi_task *task, struct scsi_copy *copy,
 			 const uint8_t *p)
 {
 	const struct scsi_nexus *nexus = task->nexus;
 	unsigned i, n = copy->targets++;
 
-	if (p[0] != TYPE_IDENTIFICATION) {
+	if (p[0] != COPY_CSCD_TYPE) {
 		return illegal(task, ASC_TARGET_DESCRIPTOR_TYPE);
 	}
 	copy->lu[n] = NULL;
@@ -80,7 +60,7 @@ static bool parse_target(struct scsi_task *task, struct copy *copy,
 }
 
 /* May the nexus read or write there, and are the blocks there? */
-static bool check_end(struct scsi_task *task, const struct copy *copy,
+static bool check_end(struct scsi_task *task, const struct scsi_copy *copy,
 		      unsigned n, uint64_t lba, uint32_t blocks, unsigned right)
 {
 	const struct scsi_lu *lu;
@@ -90,7 +70,8 @@ static bool check_end(struct scsi_task *task, const struct copy *copy,
 		return aborted(task, ASC_UNREACHABLE_COPY_TARGET);
 	}
 	lu = copy->lu[n];
-	if ((atomic_load(&copy->itl[n]->denied) & right) ||
+	if ((atomic_load(&copy->itl[n]->denied) &
+	     (right | SCSI_NEEDS_LEGACY)) ||
 	    scsi_lu_not_ready(lu) != 0 ||
 	    (right == SCSI_NEEDS_WRITE && scsi_lu_is(lu, SCSI_LU_SWP))) {
 		return aborted(task, ASC_COPY_TARGET_NOT_REACHABLE);
@@ -102,15 +83,15 @@ static bool check_end(struct scsi_task *task, const struct copy *copy,
 	return true;
 }
 
-/* 6.5.6.3: returns the descriptor's length, 0 when it is refused. */
-static size_t parse_segment(struct scsi_task *task, struct copy *copy,
+/* 6.4.6.3: returns the descriptor's length, 0 when it is refused. */
+static size_t parse_segment(struct scsi_task *task, struct scsi_copy *copy,
 			    const uint8_t *p, size_t len)
 {
-	struct segment *s = &copy->segment[copy->segments];
+	struct scsi_copy_segment *s = &copy->segment[copy->segments];
 	unsigned from, to;
 	size_t size;
 
-	if (p[0] != TYPE_BLOCK_TO_BLOCK) {
+	if (p[0] != COPY_SEGMENT_TYPE) {
 		illegal(task, ASC_SEGMENT_DESCRIPTOR_TYPE);
 		return 0;
 	}
@@ -136,7 +117,7 @@ static size_t parse_segment(struct scsi_task *task, struct copy *copy,
 	return size;
 }
 
-static bool parse_segments(struct scsi_task *task, struct copy *copy,
+static bool parse_segments(struct scsi_task *task, struct scsi_copy *copy,
 			   const uint8_t *p, size_t len)
 {
 	size_t at, size;
@@ -145,7 +126,7 @@ static bool parse_segments(struct scsi_task *task, struct copy *copy,
 		if (len - at < SEGMENT_HEADER) {
 			return illegal(task, ASC_PARAMETER_LIST_LENGTH);
 		}
-		if (copy->segments == MAX_SEGMENTS) {
+		if (copy->segments == COPY_MAX_SEGMENTS) {
 			return illegal(task, ASC_TOO_MANY_SEGMENTS);
 		}
 		size = parse_segment(task, copy, p + at, len - at);
@@ -156,176 +137,78 @@ static bool parse_segments(struct scsi_task *task, struct copy *copy,
 	return true;
 }
 
-static bool parse_list(struct scsi_task *task, struct copy *copy)
-{
-	uint8_t list[HEADER + MAX_LIST];
-	size_t len, targets, segments, at;
-
-	len = scsi_iov_read(task, 0, list, sizeof(list));
-	if (len < HEADER) {
-		return illegal(task, ASC_PARAMETER_LIST_LENGTH);
-	}
-	copy->list_id = list[0];
-	copy->held = (list[1] >> 3 & 3) != LIST_ID_DISCARD;
-	targets = get_be16(list + 2);
-	segments = get_be32(list + 8);
-	if (targets + segments > MAX_LIST || get_be32(list + 12) != 0 ||
-	    HEADER + targets + segments > len ||
-	    targets % TARGET_DESCRIPTOR != 0) {
-		return illegal(task, ASC_PARAMETER_LIST_LENGTH);
-	}
-	if (targets / TARGET_DESCRIPTOR > MAX_TARGETS) {
-		return illegal(task, ASC_TOO_MANY_TARGETS);
-	}
-	for (at = 0; at < targets; at += TARGET_DESCRIPTOR) {
-		if (!parse_target(task, copy, list + HEADER + at)) {
-			return false;
-		}
-	}
-	return parse_segments(task, copy, list + HEADER + targets, segments);
-}
-
-/* ---- results that are held, per nexus --------------------------------- */
-
-/* The nexus's own lane only. */
-static void hold_result(struct scsi_task *task, const struct copy *copy,
-			uint8_t status, unsigned segments)
-{
-	struct scsi_nexus *nexus = task->nexus;
-	struct scsi_copy_result *r;
-
-	if (!copy->held) {
-		return;
-	}
-	r = &nexus->copies[nexus->next_copy++ % SCSI_HELD_COPIES];
-	r->list_id = copy->list_id;
-	r->status = status;
-	r->segments = (uint16_t)segments;
-	r->bytes =
-		copy->copied > UINT32_MAX ? UINT32_MAX : (uint32_t)copy->copied;
-}
-
-/* The latest of that identifier; NULL if there is none. */
-static struct scsi_copy_result *find_result(struct scsi_nexus *nexus,
-					    uint8_t list_id)
-{
-	unsigned i;
-
-	for (i = 1; i <= SCSI_HELD_COPIES; i++) {
-		struct scsi_copy_result *r =
-			&nexus->copies[(nexus->next_copy - i) %
-				       SCSI_HELD_COPIES];
-
-		if (r->status != 0 && r->list_id == list_id) {
-			return r;
-		}
-	}
-	return NULL;
-}
-
-/* ---- copying --------------------------------------------------------------
+/* ---- parameter lists ------------------------------------------------------
  */
 
-/* The chunk under way: where it begins in its segment. Where the two ranges
- * overlap and the blocks move up, the end goes first. */
-static uint64_t chunk_start(const struct scsi_work *work,
-			    const struct copy *copy, const struct segment *s)
+/* 6.5.2 */
+static bool parse_header1(struct scsi_task *task, const uint8_t *p, size_t len,
+			  struct copy_list *list)
 {
-	bool up = copy->lu[s->from] == copy->lu[s->to] &&
-		  s->to_lba > s->from_lba &&
-		  s->to_lba - s->from_lba < s->blocks;
-
-	return up ? work->total - work->pos - work->chunk : work->pos;
-}
-
-static bool submit_chunk(struct scsi_task *task, enum vhd_op op)
-{
-	struct scsi_work *work = scsi_work(task);
-	struct copy *copy = copy_of(task);
-	const struct segment *s = &copy->segment[work->index];
-	uint64_t at = chunk_start(work, copy, s);
-	struct scsi_lu *to = copy->lu[s->to];
-
-	work->iov[0].iov_base = copy->data;
-	work->iov[0].iov_len = work->chunk;
-	if (op == VHD_READ) {
-		return scsi_submit_lu(task, copy->lu[s->from], VHD_READ, 0,
-				      (s->from_lba << SCSI_BLOCK_SHIFT) + at,
-				      work->chunk, work->iov, 1);
+	if (len < HEADER1) {
+		return illegal(task, ASC_PARAMETER_LIST_LENGTH);
 	}
-	return scsi_submit_lu(task, to, VHD_WRITE,
-			      scsi_lu_is(to, SCSI_LU_WCE) ? 0 : VHD_FUA,
-			      (s->to_lba << SCSI_BLOCK_SHIFT) + at, work->chunk,
-			      work->iov, 1);
-}
-
-static bool copy_end(struct scsi_task *task, uint8_t status)
-{
-	hold_result(task, copy_of(task), status, scsi_work(task)->index);
-	task->copy_lu[0] = task->copy_lu[1] = NULL;
+	list->list_id = p[0];
+	list->held = (p[1] >> 3 & 3) != LIST_ID_DISCARD;
+	list->targets = get_be16(p + 2);
+	list->segments = get_be32(p + 8);
+	list->data = get_be32(p + 12);
+	list->at = HEADER1;
 	return true;
 }
 
-/* The next chunk's length; false when all is copied. */
-static bool next_chunk(struct scsi_task *task)
+/* 6.4.2; G_SENSE only asks for more of what failures tell. */
+static bool parse_header4(struct scsi_task *task, const uint8_t *p, size_t len,
+			  struct copy_list *list)
 {
-	struct scsi_work *work = scsi_work(task);
-	struct copy *copy = copy_of(task);
-
-	while (work->index < copy->segments) {
-		uint64_t left;
-
-		work->total = (uint64_t)copy->segment[work->index].blocks
-			      << SCSI_BLOCK_SHIFT;
-		left = work->total - work->pos;
-		if (left != 0) {
-			work->chunk =
-				left < SCSI_CHUNK ? (uint32_t)left : SCSI_CHUNK;
-			return true;
-		}
-		work->index++;
-		work->pos = 0;
+	if (len < HEADER4) {
+		return illegal(task, ASC_PARAMETER_LIST_LENGTH);
 	}
-	return false;
+	if (p[0] != 0x01 || get_be16(p + 2) != 0x20 || p[16] != 0xff) {
+		scsi_fail_parameter(task, p[0] != 0x01 ? 0 : 2, 7);
+		return false;
+	}
+	list->held = (p[1] >> 3 & 3) != LIST_ID_DISCARD;
+	list->immediate = p[15] & 0x01;
+	list->list_id = get_be32(p + 20);
+	list->targets = get_be16(p + 42);
+	list->segments = get_be16(p + 44);
+	list->data = get_be16(p + 46);
+	list->at = HEADER4;
+	return true;
 }
 
-static bool copy_step(struct scsi_task *task)
+static bool parse_list(struct scsi_task *task, struct scsi_copy *copy,
+		       struct copy_list *list)
 {
-	struct scsi_work *work = scsi_work(task);
+	uint8_t buf[HEADER4 + COPY_MAX_LIST];
+	size_t len = scsi_iov_read(task, 0, buf, sizeof(buf)), at;
+	bool ok = task->op->action == COPY_LID1
+			  ? parse_header1(task, buf, len, list)
+			  : parse_header4(task, buf, len, list);
 
-	for (;;) {
-		bool now;
-
-		if (task->req.error != 0) {
-			struct scsi_sense sense = {
-				.key = SENSE_COPY_ABORTED,
-				.asc = ASC_THIRD_PARTY_FAILURE,
-			};
-
-			scsi_fail_io(task); /* for its message */
-			scsi_set_sense(task, &sense);
-			return copy_end(task, SCSI_COPY_FAILED);
-		}
-		if (work->phase == PHASE_READ) {
-			work->phase = PHASE_WRITTEN;
-			now = submit_chunk(task, VHD_WRITE);
-		} else {
-			if (work->phase == PHASE_WRITTEN) {
-				work->pos += work->chunk;
-				copy_of(task)->copied += work->chunk;
-			}
-			if (task->aborted || !next_chunk(task)) {
-				scsi_good(task);
-				return copy_end(task, SCSI_COPY_GOOD);
-			}
-			work->phase = PHASE_READ;
-			now = submit_chunk(task, VHD_READ);
-		}
-		if (!now) {
+	if (!ok) {
+		return false;
+	}
+	/* Segments or 32-bit lengths alone can be anything. */
+	if (list->targets + list->segments > COPY_MAX_LIST || list->data != 0 ||
+	    list->at + list->targets + list->segments > len ||
+	    list->targets % CSCD != 0) {
+		return illegal(task, ASC_PARAMETER_LIST_LENGTH);
+	}
+	if (list->targets / CSCD > SCSI_COPY_UNITS) {
+		return illegal(task, ASC_TOO_MANY_TARGETS);
+	}
+	for (at = 0; at < list->targets; at += CSCD) {
+		if (!parse_target(task, copy, buf + list->at + at)) {
 			return false;
 		}
 	}
+	return parse_segments(task, copy, buf + list->at + list->targets,
+			      list->segments);
 }
+
+/* ---- the command ------------------------------------------------------------
+ */
 
 bool scsi_extended_copy_prepare(struct scsi_task *task)
 {
@@ -340,75 +223,17 @@ bool scsi_extended_copy_prepare(struct scsi_task *task)
 
 bool scsi_extended_copy(struct scsi_task *task)
 {
-	struct scsi_work *work = scsi_work(task);
-	struct copy *copy;
+	struct copy_list list = {0};
+	struct scsi_copy *copy;
 
 	if (task->length == 0) {
 		return scsi_good(task);
 	}
-	if (!scsi_task_buffer(task, sizeof(*copy))) {
+	copy = scsi_copy_new(task);
+	if (copy == NULL || !parse_list(task, copy, &list)) {
 		return true;
 	}
-	copy = copy_of(task);
-	if (!parse_list(task, copy)) {
-		return true;
-	}
-	/* Units that go away wait for this. */
-	task->copy_lu[0] = copy->lu[0];
-	task->copy_lu[1] = copy->lu[1];
-	work->phase = PHASE_NEXT;
-	task->req.error = 0;
-	return scsi_run(task, copy_step);
-}
-
-/* ---- RECEIVE COPY RESULTS (6.22) ------------------------------------------
- */
-
-bool scsi_copy_status_prepare(struct scsi_task *task)
-{
-	if (find_result(task->nexus, task->cdb[2]) == NULL) {
-		return scsi_refuse_cdb(task, 2, 7);
-	}
-	return scsi_prepare_in(task, get_be32(task->cdb + 10));
-}
-
-bool scsi_copy_status(struct scsi_task *task)
-{
-	struct scsi_copy_result *r = find_result(task->nexus, task->cdb[2]);
-	uint8_t buf[12] = {0};
-
-	if (r == NULL) {
-		scsi_refuse_cdb(task, 2, 7);
-		return true;
-	}
-	put_be32(buf, sizeof(buf) - 4);
-	buf[4] = r->status;
-	put_be16(buf + 5, r->segments);
-	put_be32(buf + 8, r->bytes); /* TRANSFER COUNT UNITS 0: bytes */
-	r->status = 0;		     /* told: no longer held */
-	return scsi_data_in(task, buf, sizeof(buf));
-}
-
-bool scsi_copy_parameters_prepare(struct scsi_task *task)
-{
-	return scsi_prepare_in(task, get_be32(task->cdb + 10));
-}
-
-bool scsi_copy_parameters(struct scsi_task *task)
-{
-	uint8_t buf[46] = {0};
-
-	put_be32(buf, sizeof(buf) - 4);
-	buf[4] = 0x01; /* SNLID: several copies of one identifier */
-	put_be16(buf + 8, MAX_TARGETS);
-	put_be16(buf + 10, MAX_SEGMENTS);
-	put_be32(buf + 12, MAX_LIST);
-	put_be32(buf + 16, UINT16_MAX << SCSI_BLOCK_SHIFT);
-	put_be16(buf + 34, 1); /* concurrent copies told; more are queued */
-	buf[36] = 1;
-	buf[37] = SCSI_BLOCK_SHIFT; /* granularity, log 2 */
-	buf[43] = 2;
-	buf[44] = TYPE_BLOCK_TO_BLOCK;
-	buf[45] = TYPE_IDENTIFICATION;
-	return scsi_data_in(task, buf, sizeof(buf));
+	copy->op = list.held ? scsi_copy_op_new(task, list.list_id)
+			     : scsi_copy_op_unheld(task);
+	return copy->op == NULL || scsi_copy_run(task, list.immediate);
 }

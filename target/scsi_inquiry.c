@@ -225,6 +225,7 @@ static const struct vpd_page vpd_pages[] = {
 	{0x80, true, page_serial},
 	{0x83, false, page_device_identification},
 	{0x86, false, page_extended_inquiry},
+	{0x8f, true, scsi_vpd_third_party},
 	{0xb0, true, page_block_limits},
 	{0xb1, true, page_characteristics},
 	{0xb2, true, page_provisioning},

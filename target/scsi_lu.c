@@ -57,6 +57,7 @@ void scsi_lu_free(struct scsi_lu *lu)
 			 (int)lu->config.index,
 			 lu->itls->nexus->initiator_name);
 	}
+	scsi_lu_retire(lu);
 	scsi_pr_free(lu);
 	pthread_mutex_destroy(&lu->lock);
 	free(lu);
@@ -66,6 +67,12 @@ size_t scsi_lu_naa(const struct scsi_lu *lu, uint8_t naa[16])
 {
 	memcpy(naa, lu->naa, 16);
 	return 16;
+}
+
+void scsi_lu_retire(struct scsi_lu *lu)
+{
+	atomic_fetch_or(&lu->state, SCSI_LU_RETIRED);
+	scsi_tokens_revoke(lu);
 }
 
 void scsi_lu_capacity_changed(struct scsi_lu *lu)
@@ -79,6 +86,8 @@ void scsi_lu_set_enabled(struct scsi_lu *lu, bool enabled)
 {
 	unsigned before;
 
+	/* While it is disabled its owner may change it. */
+	scsi_tokens_revoke(lu);
 	if (enabled) {
 		before = atomic_fetch_or(&lu->state, SCSI_LU_ENABLED);
 	} else {
@@ -109,7 +118,8 @@ uint16_t scsi_lu_not_ready(const struct scsi_lu *lu)
 /* SAM-5 6.3.3 logical unit reset condition */
 void scsi_lu_reset(struct scsi_lu *lu, struct scsi_nexus *by)
 {
-	const unsigned stays = SCSI_LU_ENABLED | SCSI_LU_FORMATTING;
+	const unsigned stays = SCSI_LU_ENABLED | SCSI_LU_FORMATTING |
+			       SCSI_LU_TOKENS | SCSI_LU_RETIRED;
 	unsigned state = atomic_load(&lu->state);
 
 	scsi_log(3, "disk %d: reset by %s", (int)lu->config.index,

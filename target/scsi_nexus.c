@@ -181,6 +181,7 @@ struct scsi_nexus *scsi_nexus_create(const struct scsi_nexus_config *config,
 	memcpy(nexus->isid, config->isid, sizeof(nexus->isid));
 	nexus->port = config->portal_group;
 	nexus->abort_tasks = config->abort_tasks;
+	nexus->background = config->background;
 	nexus->private_data = config->private_data;
 	nexus->initiator_name = strdup(config->initiator_name);
 	nexus->target_name = strdup(config->target_name);
@@ -229,6 +230,7 @@ void scsi_nexus_free(struct scsi_nexus *nexus)
 		return;
 	}
 	free_itls(nexus->itls, nexus->count);
+	scsi_copy_ops_free(nexus);
 	pthread_mutex_destroy(&nexus->lock);
 	free(nexus->initiator_name);
 	free(nexus->target_name);

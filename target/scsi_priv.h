@@ -118,6 +118,8 @@ struct scsi_itl {
 #define SCSI_LU_ENABLED	   0x1u
 #define SCSI_LU_STOPPED	   0x2u /* START STOP UNIT */
 #define SCSI_LU_FORMATTING 0x4u
+#define SCSI_LU_TOKENS	   0x8u	 /* ROD tokens stand for blocks of it */
+#define SCSI_LU_RETIRED	   0x10u /* it is about to go */
 /* …and the mode parameters that can be changed */
 #define SCSI_LU_WCE	 0x100u
 #define SCSI_LU_SWP	 0x200u
@@ -161,17 +163,7 @@ struct scsi_lu {
 	unsigned saved;	   /* mode parameters, SCSI_LU_MODES */
 };
 
-/* What became of an EXTENDED COPY, as RECEIVE COPY STATUS tells it. */
-#define SCSI_HELD_COPIES 4
-#define SCSI_COPY_GOOD	 1
-#define SCSI_COPY_FAILED 2
-
-struct scsi_copy_result {
-	uint8_t list_id;
-	uint8_t status; /* 0: nothing is held here */
-	uint16_t segments;
-	uint32_t bytes;
-};
+struct scsi_copy_op;
 
 struct scsi_nexus {
 	char *initiator_name;
@@ -180,6 +172,8 @@ struct scsi_nexus {
 	uint16_t port;
 	bool (*abort_tasks)(struct scsi_nexus *nexus, struct scsi_lu *lu,
 			    struct scsi_task *by, void *private_data);
+	struct scsi_task *(*background)(struct scsi_nexus *nexus,
+					void *private_data);
 	void *private_data;
 	/* Changed on the lane with the lock held: the lane itself reads
 	 * without it, others take it. */
@@ -187,9 +181,14 @@ struct scsi_nexus {
 	struct scsi_itl **itls; /* ascending by LUN */
 	unsigned count;
 	/* The lane's own. */
-	struct scsi_copy_result copies[SCSI_HELD_COPIES];
-	unsigned next_copy;
+	struct scsi_copy_op *copies; /* that can be asked about */
 };
+
+void scsi_copy_ops_free(struct scsi_nexus *nexus);
+
+/* Tokens for these bytes of a unit, for all of it, are revoked. */
+void scsi_tokens_written(struct scsi_lu *lu, uint64_t offset, uint64_t length);
+void scsi_tokens_revoke(struct scsi_lu *lu);
 
 struct scsi_itl *scsi_nexus_itl(const struct scsi_nexus *nexus, uint16_t lun);
 
@@ -224,6 +223,7 @@ struct scsi_work {
 	uint8_t *buf;	/* malloc'ed, freed when the task ends */
 	uint32_t buf_len;
 	uint32_t chunk; /* bytes of the request under way */
+	uint32_t burst; /* bytes done without giving up the lane */
 	uint32_t index;
 	uint8_t phase;
 	uint8_t kind; /* enum scsi_lun_kind */
@@ -254,6 +254,18 @@ bool scsi_submit(struct scsi_task *task, enum vhd_op op, uint32_t flags,
 bool scsi_submit_lu(struct scsi_task *task, struct scsi_lu *lu, enum vhd_op op,
 		    uint32_t flags, uint64_t offset, uint64_t length,
 		    struct iovec *iov, int iovcnt);
+/*
+ * Work that goes on after the command's status: a task of its own, with the
+ * unit, the CDB and the work (buffer included) of @task, which keeps none.
+ * NULL: there is no such thing here, do it in the foreground.
+ */
+struct scsi_task *scsi_background(struct scsi_task *task);
+/* Start it, with scsi_run()'s rules. */
+void scsi_run_background(struct scsi_task *bg,
+			 bool (*step)(struct scsi_task *task));
+/* For messages. */
+const char *scsi_task_initiator(const struct scsi_task *task);
+
 /* A work buffer; false: none to be had, status is BUSY. */
 bool scsi_task_buffer(struct scsi_task *task, size_t size);
 

@@ -127,7 +127,7 @@ static void log_refusal(const struct scsi_task *task,
 		 "disk %d: %s from %s is answered with sense %x/%02x/%02x%s",
 		 task->lu != NULL ? (int)task->lu->config.index : -1,
 		 task->op != NULL ? task->op->name : command,
-		 task->nexus->initiator_name, sense->key, sense->asc >> 8,
+		 scsi_task_initiator(task), sense->key, sense->asc >> 8,
 		 sense->asc & 0xff, where);
 }
 
@@ -246,7 +246,7 @@ bool scsi_fail_io(struct scsi_task *task)
 		 "disk %d: %s of %llu bytes at %llu for %s: %s",
 		 (int)task->lu->config.index, task->op->name,
 		 (unsigned long long)req->length,
-		 (unsigned long long)req->offset, task->nexus->initiator_name,
+		 (unsigned long long)req->offset, scsi_task_initiator(task),
 		 strerror(req->error));
 	if (m.key == 0) {
 		task->status = SCSI_BUSY;

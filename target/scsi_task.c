@@ -8,6 +8,9 @@
 
 #include "target/scsi_priv.h"
 
+/* What a READ or WRITE may move at once, is done without a break. */
+#define BURST_MAX (SCSI_MAX_TRANSFER << SCSI_BLOCK_SHIFT)
+
 /* ---- prepare ----------------------------------------------------- */
 
 /* SPC-4 4.2.5.1: a bit outside the usage map is an invalid field. */
@@ -238,7 +241,58 @@ bool scsi_submit_lu(struct scsi_task *task, struct scsi_lu *lu, enum vhd_op op,
 	req->done = io_done;
 	req->private_data = task;
 	req->error = 0;
+	if (op != VHD_READ && scsi_lu_is(lu, SCSI_LU_TOKENS)) {
+		scsi_tokens_written(lu, offset, length);
+	}
+	if (!vhd_submit(task->io, lu->config.disk, req)) {
+		return false;
+	}
+	/* A long command that finds all in the cache is not to keep the lane
+	 * from its other connections. */
+	scsi_work(task)->burst += (uint32_t)length;
+	if (scsi_work(task)->burst <= BURST_MAX || req->error != 0) {
+		return true;
+	}
+	scsi_work(task)->burst = 0;
+	req->op = VHD_YIELD;
 	return vhd_submit(task->io, lu->config.disk, req);
+}
+
+/* ---- in the background ------------------------------------------- */
+
+struct scsi_task *scsi_background(struct scsi_task *task)
+{
+	struct scsi_nexus *nexus = task->nexus;
+	struct scsi_task *bg = NULL;
+
+	if (nexus->background != NULL) {
+		bg = nexus->background(nexus, nexus->private_data);
+	}
+	if (bg == NULL) {
+		return NULL;
+	}
+	bg->lu = task->lu;
+	bg->op = task->op;
+	memcpy(bg->cdb, task->cdb, sizeof(bg->cdb));
+	memcpy(bg->copy_lu, task->copy_lu, sizeof(bg->copy_lu));
+	*scsi_work(bg) = *scsi_work(task);
+	scsi_work(task)->buf = NULL;
+	return bg;
+}
+
+void scsi_run_background(struct scsi_task *bg,
+			 bool (*step)(struct scsi_task *task))
+{
+	if (scsi_run(bg, step)) {
+		task_end(bg);
+		bg->done(bg);
+	}
+}
+
+const char *scsi_task_initiator(const struct scsi_task *task)
+{
+	return task->nexus != NULL ? task->nexus->initiator_name
+				   : "(in the background)";
 }
 
 bool scsi_task_buffer(struct scsi_task *task, size_t size)

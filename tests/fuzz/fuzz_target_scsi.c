@@ -82,7 +82,7 @@ static int run(struct vhd_disk *disk, struct vhd_req *req)
 	if (disk->fail != 0) {
 		return disk->fail;
 	}
-	if (req->op == VHD_FLUSH) {
+	if (req->op == VHD_FLUSH || req->op == VHD_YIELD) {
 		return 0;
 	}
 	check(req->offset <= DISK_SIZE &&
@@ -94,6 +94,12 @@ static int run(struct vhd_disk *disk, struct vhd_req *req)
 		return 0;
 	case VHD_WRITE:
 		check(copy(req, at, req->length, false) == req->length);
+		return 0;
+	case VHD_COPY:
+		check(req->source_offset <= DISK_SIZE &&
+		      req->length <= DISK_SIZE - req->source_offset);
+		memmove(at, req->source->data + req->source_offset,
+			req->length);
 		return 0;
 	case VHD_COMPARE_AND_WRITE:
 		check(2 * req->length <= sizeof(both));

@@ -36,10 +36,11 @@ struct vhd_disk {
 	int fail_op;	/* only of this operation; -1: of any */
 	unsigned later; /* finish requests in bench_settle() */
 	struct vhd_req *pending;
-	uint64_t hole;	   /* offset, or 0: none */
-	bool shared;	   /* by threads: nothing is counted */
-	unsigned count[6]; /* requests by operation */
-	uint32_t flags;	   /* of the last request */
+	uint64_t hole;		       /* offset, or 0: none */
+	bool shared;		       /* by threads: nothing is counted */
+	bool copies;		       /* VHD_COPY works */
+	unsigned count[VHD_YIELD + 1]; /* requests by operation */
+	uint32_t flags;		       /* of the last request */
 };
 
 uint64_t vhd_disk_size(const struct vhd_disk *disk)
@@ -120,7 +121,7 @@ static int bench_run(struct vhd_disk *disk, struct vhd_req *req)
 	    (disk->fail_op < 0 || disk->fail_op == (int)req->op)) {
 		return disk->fail;
 	}
-	if (req->op == VHD_FLUSH) {
+	if (req->op == VHD_FLUSH || req->op == VHD_YIELD) {
 		return 0;
 	}
 	/* What the engine promises to refuse, the device server never asks. */
@@ -138,6 +139,16 @@ static int bench_run(struct vhd_disk *disk, struct vhd_req *req)
 		return 0;
 	case VHD_COMPARE_AND_WRITE:
 		return bench_compare_and_write(disk, req);
+	case VHD_COPY:
+		assert_true(req->source_offset <= req->source->size);
+		assert_true(req->length <=
+			    req->source->size - req->source_offset);
+		if (!disk->copies) {
+			return EOPNOTSUPP;
+		}
+		memcpy(disk->data + req->offset,
+		       req->source->data + req->source_offset, req->length);
+		return 0;
 	default:
 		memset(disk->data + req->offset, 0, req->length);
 		return 0;
@@ -187,6 +198,10 @@ struct bench {
 	struct scsi_nexus *nexus[BENCH_NEXUSES];
 	unsigned aborts;
 	struct scsi_nexus *aborted;
+	bool background; /* there is such a thing */
+	struct scsi_task *bg;
+	unsigned bg_done;
+	uint8_t bg_status;
 	/* the command that ran last */
 	struct scsi_task task;
 	bool prepared;
@@ -210,6 +225,30 @@ static bool bench_abort_tasks(struct scsi_nexus *nexus, struct scsi_lu *lu,
 	return false;
 }
 
+static void bench_background_done(struct scsi_task *task)
+{
+	struct bench *b = task->private_data;
+
+	b->bg_done++;
+	b->bg_status = task->status;
+	b->bg = NULL;
+	free(task);
+}
+
+static struct scsi_task *bench_background(struct scsi_nexus *nexus,
+					  void *private_data)
+{
+	struct bench *b = private_data;
+
+	if (!b->background) {
+		return NULL;
+	}
+	b->bg = calloc(1, sizeof(*b->bg));
+	b->bg->done = bench_background_done;
+	b->bg->private_data = b;
+	return b->bg;
+}
+
 static UNUSED struct scsi_nexus *bench_login(struct bench *b,
 					     const char *initiator,
 					     uint8_t isid)
@@ -220,6 +259,7 @@ static UNUSED struct scsi_nexus *bench_login(struct bench *b,
 		.target_name = BENCH_TARGET,
 		.portal_group = 1,
 		.abort_tasks = bench_abort_tasks,
+		.background = bench_background,
 		.private_data = b,
 	};
 	struct scsi_nexus *nexus = scsi_nexus_create(&config, b->map);

@@ -291,6 +291,17 @@ static void failing_copy(void **state)
 	assert_good(status(b, 4));
 	assert_int_equal(b->in[4], 2);
 	assert_int_equal(get_be32(b->in + 8), 0);
+	/* and why */
+	assert_good(RUN(b, 0x84, 4, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0));
+	assert_int_equal(b->task.data_in_len, 60 + 18);
+	assert_int_equal(get_be32(b->in), 56 + 18);
+	assert_int_equal(b->in[56], SCSI_CHECK_CONDITION);
+	assert_int_equal(get_be16(b->in + 58), 18);
+	assert_int_equal(b->in[62], 0xa);
+	assert_int_equal(get_be16(b->in + 72), 0x0d01);
+	assert_sense(b,
+		     RUN(b, 0x84, 4, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0),
+		     INVALID_CDB);
 }
 
 static void copy_parameters(void **state)

@@ -59,8 +59,8 @@ static void inquiry_refusals(void **state)
 
 static void vpd_lists(void **state)
 {
-	static const uint8_t pages[] = {0,    0,    0,	  7,	0x00, 0x80,
-					0x83, 0x86, 0xb0, 0xb1, 0xb2};
+	static const uint8_t pages[] = {0,    0,    0,	  8,	0x00, 0x80,
+					0x83, 0x86, 0x8f, 0xb0, 0xb1, 0xb2};
 	struct bench *b = *state;
 	size_t i;
 

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Work of the device server that goes on after its command's status, without
+ * the command and its session (SPC-4's IMMED). It is the lane's.
+ */
+#include <stdlib.h>
+
+#include "target/iscsi_background.h"
+#include "target/iscsi_session.h"
+
+struct background {
+	struct list_head link; /* lane->background */
+	struct lane *lane;
+	struct scsi_task scsi;
+};
+
+static struct background *entry(struct list_head *pos)
+{
+	return list_entry(pos, struct background, link);
+}
+
+static void background_done(struct scsi_task *scsi)
+{
+	struct background *bg = scsi->private_data;
+	struct lane *lane = bg->lane;
+
+	list_del(&bg->link);
+	free(bg);
+	if (!list_empty(&lane->drains))
+		iscsi_drain_check(lane);
+}
+
+struct scsi_task *iscsi_background_new(struct scsi_nexus *nexus,
+				       void *private_data)
+{
+	struct iscsi_session *session = private_data;
+	struct background *bg = calloc(1, sizeof(*bg));
+
+	if (!bg)
+		return NULL;
+	bg->lane = session->lane;
+	bg->scsi.io = session->lane->io;
+	bg->scsi.done = background_done;
+	bg->scsi.private_data = bg;
+	list_add_tail(&bg->link, &session->lane->background);
+	return &bg->scsi;
+}
+
+static bool uses(const struct background *bg, const struct scsi_lu *lu)
+{
+	return bg->scsi.lu == lu || bg->scsi.copy_lu[0] == lu ||
+	       bg->scsi.copy_lu[1] == lu;
+}
+
+void iscsi_background_end(struct lane *lane, const struct scsi_lu *lu,
+			  bool reset)
+{
+	struct list_head *pos;
+
+	list_for_each (pos, &lane->background) {
+		struct background *bg = entry(pos);
+
+		if (lu && !uses(bg, lu))
+			continue;
+		bg->scsi.aborted = true;
+		if (!reset)
+			bg->scsi.ending = true;
+	}
+}
+
+bool iscsi_background_busy(struct lane *lane, const struct scsi_lu *lu)
+{
+	struct list_head *pos;
+
+	list_for_each (pos, &lane->background) {
+		if (uses(entry(pos), lu))
+			return true;
+	}
+	return false;
+}

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Work in the background (scsi_nexus_config.background). A lane's thread only.
+ */
+#ifndef ISTM_TARGET_ISCSI_BACKGROUND_H
+#define ISTM_TARGET_ISCSI_BACKGROUND_H
+
+#include "target/lane.h"
+#include "target/scsi.h"
+
+/* scsi_nexus_config.background, @private_data the session */
+struct scsi_task *iscsi_background_new(struct scsi_nexus *nexus,
+				       void *private_data);
+/* Tell what uses the unit (NULL: all) to end: because it was reset, or because
+ * it goes. */
+void iscsi_background_end(struct lane *lane, const struct scsi_lu *lu,
+			  bool reset);
+/* Does anything use the unit? */
+bool iscsi_background_busy(struct lane *lane, const struct scsi_lu *lu);
+
+#endif /* ISTM_TARGET_ISCSI_BACKGROUND_H */

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Third-party copies (SPC-4 5.17): what their commands share.
+ *
+ * A copy is a list of segments, checked whole before any block moves; the
+ * engine (scsi_copy_run.c) carries it out for EXTENDED COPY and WRITE USING
+ * TOKEN alike. What becomes of it is noted in an operation (scsi_copy_status.c)
+ * that its nexus can ask about. Tokens are in scsi_token.c.
+ */
+#ifndef ISTM_TARGET_SCSI_COPY_H
+#define ISTM_TARGET_SCSI_COPY_H
+
+#include "target/scsi_commands.h"
+
+#define COPY_MAX_SEGMENTS      16   /* of an EXTENDED COPY */
+#define COPY_MAX_LIST	       1024 /* bytes of its descriptor lists */
+#define COPY_SEGMENT_BLOCKS    65535u
+#define COPY_MAX_RANGES	       64u     /* of a token command */
+#define COPY_MAX_TOKEN_BLOCKS  524288u /* 256 MiB: done within seconds */
+#define COPY_BEST_TOKEN_BLOCKS 131072u /* 64 MiB */
+#define COPY_MAX_TIMEOUT       3600u   /* of a token, seconds */
+#define COPY_TIMEOUT	       300u
+#define COPY_HELD	       32u  /* operations that a nexus may ask about */
+#define COPY_CSCD_TYPE	       0xe4 /* identification descriptor */
+#define COPY_SEGMENT_TYPE      0x02 /* block to block */
+
+/* Service actions of 83h, which answers name. */
+#define COPY_LID1	    0x00
+#define COPY_LID4	    0x01
+#define COPY_POPULATE_TOKEN 0x10
+#define COPY_WRITE_TOKEN    0x11
+
+#define ROD_TOKEN_LEN 512
+
+/* ---- operations (scsi_copy_status.c) ----------------------------------- */
+
+/* COPY OPERATION STATUS (SPC-4 6.24) */
+#define COPY_STATUS_GOOD       0x01
+#define COPY_STATUS_ERROR      0x02
+#define COPY_STATUS_PARTIAL    0x03
+#define COPY_STATUS_FOREGROUND 0x11
+#define COPY_STATUS_BACKGROUND 0x12
+#define COPY_STATUS_TERMINATED 0x60
+
+/* Its nexus's and, while it runs, its task's; both on the nexus's lane. */
+struct scsi_copy_op {
+	struct scsi_copy_op *next; /* the nexus's, latest first */
+	unsigned refs;
+	uint32_t list_id;
+	uint8_t action;
+	uint8_t status;
+	bool abort; /* COPY OPERATION ABORT asks for it */
+	uint16_t segments;
+	uint64_t blocks; /* copied */
+	uint8_t scsi_status;
+	uint8_t sense_len;
+	uint8_t sense[SCSI_SENSE_MAX];
+	uint8_t *token; /* ROD_TOKEN_LEN bytes, or NULL */
+};
+
+/* A new one that the nexus can ask about, in place of one that has ended with
+ * the same identifier. NULL: sense is set (that one still runs), or BUSY. */
+struct scsi_copy_op *scsi_copy_op_new(struct scsi_task *task, uint32_t list_id);
+/* Nobody is to ask about it. */
+struct scsi_copy_op *scsi_copy_op_unheld(struct scsi_task *task);
+/* It has ended as @task has. */
+void scsi_copy_op_end(struct scsi_copy_op *op, const struct scsi_task *task,
+		      uint8_t status);
+void scsi_copy_op_unref(struct scsi_copy_op *op);
+
+/* ---- tokens (scsi_token.c) ---------------------------------------------- */
+
+struct scsi_range {
+	uint64_t lba;
+	uint32_t blocks;
+};
+
+/* What a token stands for, as looked up. */
+struct scsi_token_data {
+	uint64_t id; /* 0: zeroes without end */
+	struct scsi_lu *lu;
+	unsigned count;
+	uint64_t blocks;
+	struct scsi_range range[COPY_MAX_RANGES];
+};
+
+/*
+ * A token for these ranges of @lu as they are now.
+ * @return 0, or ASC and ASCQ of ILLEGAL REQUEST
+ */
+uint16_t scsi_token_create(struct scsi_lu *lu, const struct scsi_range *range,
+			   unsigned count, uint32_t timeout,
+			   uint8_t token[ROD_TOKEN_LEN]);
+/* The same. Its unit stays while @task is known to use it: scsi_task.copy_lu
+ * is set here. */
+uint16_t scsi_token_find(const uint8_t token[ROD_TOKEN_LEN],
+			 struct scsi_task *task, struct scsi_token_data *data);
+/* Nothing has changed what it stands for? */
+bool scsi_token_valid(uint64_t id);
+void scsi_token_delete(uint64_t id);
+
+/* ---- the engine (scsi_copy_run.c) --------------------------------------- */
+
+#define COPY_ZEROES 0xff /* segment.from: there is no source */
+
+struct scsi_copy_segment {
+	uint8_t from, to; /* of copy.lu */
+	uint32_t blocks;
+	uint64_t from_lba, to_lba;
+};
+
+/* A task's work buffer. */
+struct scsi_copy {
+	struct scsi_lu *lu[SCSI_COPY_UNITS];
+	struct scsi_itl *itl[SCSI_COPY_UNITS]; /* while the list is checked */
+	unsigned targets, segments;
+	struct scsi_copy_segment segment[2 * COPY_MAX_RANGES];
+	struct scsi_copy_op *op;
+	uint64_t token; /* whose data it is, 0: none's */
+	bool delete_token;
+	uint8_t good;	 /* status where all went well */
+	bool by_hand;	 /* the engine below cannot copy */
+	uint8_t *data;	 /* SCSI_CHUNK bytes, where by hand */
+	uint64_t copied; /* bytes */
+};
+
+/* Room for one in the task's work; false: BUSY. */
+struct scsi_copy *scsi_copy_new(struct scsi_task *task);
+/*
+ * Carry it out; as scsi_opcode.execute. @immediate: GOOD at once, and go on
+ * without the task.
+ */
+bool scsi_copy_run(struct scsi_task *task, bool immediate);
+
+#endif /* ISTM_TARGET_SCSI_COPY_H */

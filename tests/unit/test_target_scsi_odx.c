@@ -1,0 +1,554 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Tokens (SBC-3 5.7, 5.45; SPC-4 5.17.6, 6.28) and EXTENDED COPY(LID4) with
+ * what can be asked about it (SPC-4 6.3, 6.4, 6.26).
+ */
+#include "target_scsi_bench.h"
+
+#define TOKEN_UNKNOWN 0x52304
+#define TOKEN_CORRUPT 0x52305
+#define TOKEN_REVOKED 0x52306
+#define TOKEN_DELETED 0x52309
+
+#define IN_FOREGROUND 0x11
+#define IN_BACKGROUND 0x12
+
+struct range {
+	uint64_t lba;
+	uint32_t blocks;
+};
+
+static uint8_t token[512];
+
+static void pattern(uint8_t *p, size_t len, unsigned seed)
+{
+	size_t i;
+
+	for (i = 0; i < len; i++) {
+		p[i] = (uint8_t)(i * 31 + i / 512 * 7 + seed);
+	}
+}
+
+static uint8_t send_as(struct bench *b, unsigned who, uint8_t action,
+		       uint32_t id, const void *list, size_t len)
+{
+	uint8_t cdb[16] = {0x83, action};
+
+	put_be32(cdb + 6, id);
+	put_be32(cdb + 10, (uint32_t)len);
+	return bench_io(b, cdb, 16,
+			&(struct bench_io){.nexus = who,
+					   .out = list,
+					   .out_len = len,
+					   .split = 100});
+}
+
+static size_t put_ranges(uint8_t *p, size_t at, const struct range *ranges,
+			 unsigned count)
+{
+	unsigned i;
+
+	put_be16(p + at - 2, (uint16_t)(16 * count));
+	for (i = 0; i < count; i++) {
+		put_be64(p + at + 16 * i, ranges[i].lba);
+		put_be32(p + at + 16 * i + 8, ranges[i].blocks);
+	}
+	put_be16(p, (uint16_t)(at + 16 * count - 2));
+	return at + 16 * count;
+}
+
+static uint8_t populate(struct bench *b, uint32_t id,
+			const struct range *ranges, unsigned count)
+{
+	uint8_t list[2048] = {0};
+
+	return send_as(b, 0, 0x10, id, list,
+		       put_ranges(list, 16, ranges, count));
+}
+
+static uint8_t write_using(struct bench *b, unsigned who, uint32_t id,
+			   uint8_t flags, uint64_t offset,
+			   const struct range *ranges, unsigned count)
+{
+	uint8_t list[4096] = {0};
+
+	list[2] = flags;
+	put_be64(list + 8, offset);
+	memcpy(list + 16, token, sizeof(token));
+	return send_as(b, who, 0x11, id, list,
+		       put_ranges(list, 536, ranges, count));
+}
+
+/* RECEIVE ROD TOKEN INFORMATION; true: there is a token. */
+static bool information(struct bench *b, uint32_t id)
+{
+	uint8_t cdb[16] = {0x84, 0x07};
+	const uint8_t *p;
+
+	put_be32(cdb + 2, id);
+	put_be32(cdb + 10, 1024);
+	assert_good(bench_cdb(b, cdb, 16));
+	assert_int_equal(get_be32(b->in) + 4, b->task.data_in_len);
+	p = b->in + 32 + b->in[13];
+	if (get_be32(p) == 0) {
+		assert_int_equal(b->task.data_in_len, p + 4 - b->in);
+		return false;
+	}
+	assert_int_equal(get_be32(p), 514);
+	assert_int_equal(b->task.data_in_len, p + 4 + 514 - b->in);
+	memcpy(token, p + 6, 512);
+	return true;
+}
+
+#define POPULATE(b, id, ...)                                                   \
+	populate(b, id, (const struct range[]){__VA_ARGS__},                   \
+		 sizeof((const struct range[]){__VA_ARGS__}) /                 \
+			 sizeof(struct range))
+#define WRITE(b, id, flags, offset, ...)                                       \
+	write_using(b, 0, id, flags, offset,                                   \
+		    (const struct range[]){__VA_ARGS__},                       \
+		    sizeof((const struct range[]){__VA_ARGS__}) /              \
+			    sizeof(struct range))
+
+static void make_token(struct bench *b, uint64_t lba, uint32_t blocks)
+{
+	assert_good(POPULATE(b, 1, {lba, blocks}));
+	assert_true(information(b, 1));
+}
+
+static const uint8_t *block(const struct bench *b, uint64_t lba)
+{
+	return b->disk.data + lba * 512;
+}
+
+/* ---- tokens ---------------------------------------------------------------
+ */
+
+static void offloaded_copies(void **state)
+{
+	struct bench *b = *state;
+	unsigned i;
+
+	for (i = 0; i < 4; i++) {
+		b->disk.later = i & 1;
+		b->disk.copies = i & 2;
+		memset(b->disk.data, 0, BENCH_SIZE);
+		pattern(b->disk.data, 4000 * 512, i);
+		assert_good(POPULATE(b, 7, {0, 1000}, {2000, 500}, {1500, 3}));
+		assert_true(information(b, 7));
+		assert_int_equal(b->in[4], 0x10);
+		assert_int_equal(b->in[5], 1);
+		assert_int_equal(b->in[15], 0xf1);
+		assert_int_equal(get_be64(b->in + 16), 1503);
+		assert_int_equal(get_be32(token), 0x00800001);
+		assert_int_equal(get_be16(token + 6), 0x1f8);
+		assert_int_equal(get_be64(token + 56), 1503 * 512);
+		/* by another initiator, in other pieces */
+		assert_good(write_using(
+			b, 1, 9, 0, 0,
+			(const struct range[]){{8000, 10}, {9000, 1493}}, 2));
+		assert_memory_equal(block(b, 8000), block(b, 0), 10 * 512);
+		assert_memory_equal(block(b, 9000), block(b, 10), 990 * 512);
+		assert_memory_equal(block(b, 9990), block(b, 2000), 500 * 512);
+		assert_memory_equal(block(b, 10490), block(b, 1500), 3 * 512);
+		assert_int_equal(block(b, 10493)[0], 0);
+		assert_null(b->task.copy_lu[0]);
+		/* its own list identifiers */
+		assert_sense(b,
+			     RUN(b, 0x84, 7, 0, 0, 0, 9, 0, 0, 0, 0, 0, 0, 4, 0,
+				 0, 0),
+			     INVALID_CDB);
+		/* from within; more than there is */
+		assert_good(WRITE(b, 8, 0, 1501, {12000, 5}));
+		assert_memory_equal(block(b, 12000), block(b, 1501), 2 * 512);
+		assert_int_equal(block(b, 12002)[5], 0);
+		assert_false(information(b, 8));
+		assert_int_equal(b->in[4], 0x11);
+		assert_int_equal(b->in[5], 3);
+		assert_int_equal(get_be64(b->in + 16), 2);
+		if (b->disk.copies) {
+			assert_int_equal(b->disk.count[VHD_READ], 0);
+		} else {
+			b->disk.count[VHD_READ] = 0;
+		}
+	}
+}
+
+/* A token that stands for zeroes needs nobody to make it. */
+static void zero_token(void **state)
+{
+	struct bench *b = *state;
+
+	memset(b->disk.data, 0xee, BENCH_SIZE);
+	memset(token, 0, sizeof(token));
+	put_be32(token, 0xffff0001);
+	put_be16(token + 6, 0x1f8);
+	assert_good(WRITE(b, 3, 0, 12345678, {10, 20}, {100, 1}));
+	assert_int_equal(block(b, 9)[511], 0xee);
+	assert_int_equal(block(b, 10)[0], 0);
+	assert_int_equal(block(b, 29)[511], 0);
+	assert_int_equal(block(b, 30)[0], 0xee);
+	assert_int_equal(block(b, 100)[0], 0);
+	assert_int_equal(b->disk.count[VHD_WRITE], 0);
+	assert_false(information(b, 3));
+	assert_int_equal(get_be64(b->in + 16), 21);
+}
+
+/* Whatever changes a block of it revokes a token; nothing else does. */
+static void revoked_by_writes(void **state)
+{
+	static const uint8_t data[512] = {1}, two[1024] = {0};
+	static const uint8_t unmap[24] = {0, 22, 0, 16, 0, 0,	0, 0, 0, 0,
+					  0, 0,	 0, 0,	0, 105, 0, 0, 0, 1};
+	struct bench *b = *state;
+	unsigned i;
+
+	for (i = 0; i < 6; i++) {
+		memset(b->disk.data, 0, BENCH_SIZE);
+		make_token(b, 100, 10);
+		assert_good(RUN_OUT(b, data, 512, 0x2a, 0, 0, 0, 0, 99, 0, 0, 1,
+				    0));
+		assert_good(RUN_OUT(b, data, 512, 0x2a, 0, 0, 0, 0, 110, 0, 0,
+				    1, 0));
+		assert_good(RUN(b, 0x28, 0, 0, 0, 0, 100, 0, 0, 1, 0));
+		assert_good(RUN(b, 0x35, 0, 0, 0, 0, 0, 0, 0, 0, 0));
+		assert_good(WRITE(b, 2, 0, 0, {500, 10}));
+		switch (i) {
+		case 0:
+			assert_good(RUN_OUT(b, data, 512, 0x2a, 0, 0, 0, 0, 109,
+					    0, 0, 1, 0));
+			break;
+		case 1:
+			assert_good(RUN_OUT(b, unmap, 24, 0x42, 0, 0, 0, 0, 0,
+					    0, 0, 24, 0));
+			break;
+		case 2:
+			assert_good(RUN_OUT(b, data, 512, 0x41, 0, 0, 0, 0, 90,
+					    0, 0, 11, 0));
+			break;
+		case 3:
+			assert_good(RUN_OUT(b, two, 1024, 0x89, 0, 0, 0, 0, 0,
+					    0, 0, 0, 104, 0, 0, 0, 1, 0, 0));
+			break;
+		case 4: /* itself */
+			assert_sense(b, WRITE(b, 2, 0, 0, {95, 10}), 0xa2306);
+			assert_false(information(b, 2));
+			assert_int_equal(b->in[5], 2);
+			assert_int_equal(b->in[12], 2);
+			assert_int_equal(b->in[14], 18);
+			assert_int_equal(b->in[32 + 2], 0xa);
+			break;
+		default:
+			scsi_lu_set_enabled(b->lu, false);
+			scsi_lu_set_enabled(b->lu, true);
+			bench_clear_ua(b);
+			break;
+		}
+		assert_sense(b, WRITE(b, 2, 0, 0, {500, 10}), TOKEN_REVOKED);
+	}
+	/* a write while the copy runs */
+	make_token(b, 100, 10);
+	b->disk.later = 1;
+	{
+		uint8_t list[4096] = {0};
+		uint8_t cdb[16] = {0x83, 0x11};
+		struct scsi_task task;
+		struct iovec iov;
+		size_t len;
+
+		memcpy(list + 16, token, 512);
+		len = put_ranges(list, 536, (const struct range[]){{500, 10}},
+				 1);
+		put_be32(cdb + 10, (uint32_t)len);
+		memset(&task, 0, sizeof(task));
+		memcpy(task.cdb, cdb, 16);
+		task.cdb_len = 16;
+		task.nexus = b->nexus[0];
+		task.done = bench_done;
+		task.private_data = b;
+		task.edtl = (uint32_t)len;
+		assert_true(scsi_task_prepare(&task));
+		iov = (struct iovec){list, len};
+		task.iov = &iov;
+		task.iovcnt = 1;
+		task.data_len = (uint32_t)len;
+		b->done = 0;
+		assert_false(scsi_task_execute(&task));
+		assert_ptr_equal(task.copy_lu[0], b->lu);
+		{
+			struct vhd_req *first = b->disk.pending;
+
+			b->disk.pending = NULL;
+			b->disk.later = 0;
+			assert_good(RUN_OUT(b, data, 512, 0x2a, 0, 0, 0, 0, 101,
+					    0, 0, 1, 0));
+			b->done = 0;
+			first->error = 0;
+			first->done(first);
+		}
+		assert_int_equal(b->done, 1);
+		assert_int_equal(task.status, SCSI_CHECK_CONDITION);
+		assert_int_equal(get_be16(task.sense + 12), 0x2306);
+	}
+}
+
+static void token_refusals(void **state)
+{
+	struct bench *b = *state;
+	uint8_t list[2048] = {0}, good[512];
+	size_t len, i;
+
+	make_token(b, 0, 100);
+	memcpy(good, token, 512);
+	/* every byte counts */
+	for (i = 0; i < 512; i += 7) {
+		token[i] ^= 0x10;
+		assert_int_equal(WRITE(b, 1, 0, 0, {500, 1}),
+				 SCSI_CHECK_CONDITION);
+		assert_int_equal(bench_sense(b) >> 8, 0x523);
+		token[i] ^= 0x10;
+	}
+	token[70] ^= 1;
+	assert_sense(b, WRITE(b, 1, 0, 0, {500, 1}), TOKEN_CORRUPT);
+	token[70] ^= 1;
+	token[9] ^= 1;
+	assert_sense(b, WRITE(b, 1, 0, 0, {500, 1}), TOKEN_UNKNOWN);
+	memcpy(token, good, 512);
+	/* where it may lead */
+	assert_sense(b, WRITE(b, 1, 0, 100, {500, 1}), INVALID_PARAMETER);
+	assert_sense(b, WRITE(b, 1, 0, UINT64_MAX, {500, 1}),
+		     INVALID_PARAMETER);
+	assert_sense(b, WRITE(b, 1, 0, 0, {BENCH_BLOCKS - 1, 2}),
+		     LBA_OUT_OF_RANGE);
+	assert_sense(b, WRITE(b, 1, 0, 0, {UINT64_MAX, 1}), LBA_OUT_OF_RANGE);
+	assert_sense(b, WRITE(b, 1, 0, 0, {500, 5}, {504, 1}),
+		     INVALID_PARAMETER);
+	/* DEL_TKN */
+	assert_good(WRITE(b, 1, 2, 0, {500, 1}));
+	assert_sense(b, WRITE(b, 1, 0, 0, {500, 1}), TOKEN_DELETED);
+	/* parameter lists */
+	len = put_ranges(list, 16, (const struct range[]){{0, 1}}, 1);
+	for (i = 1; i < len; i++) {
+		assert_int_equal(send_as(b, 0, 0x10, 1, list, i),
+				 SCSI_CHECK_CONDITION);
+		assert_int_equal(send_as(b, 0, 0x11, 1, list, i),
+				 SCSI_CHECK_CONDITION);
+	}
+	assert_good(send_as(b, 0, 0x10, 1, list, 0));
+	put_be16(list + 14, 8);
+	assert_sense(b, send_as(b, 0, 0x10, 1, list, len), INVALID_PARAMETER);
+	put_be16(list + 14, 0xfff0);
+	assert_sense(b, send_as(b, 0, 0x10, 1, list, len), PARAMETER_LENGTH);
+	put_be16(list + 14, 16);
+	put_be32(list + 4, 0xffffffff);
+	assert_sense(b, send_as(b, 0, 0x10, 1, list, len), INVALID_PARAMETER);
+	put_be32(list + 4, 0);
+	list[2] = 2; /* RTV */
+	put_be32(list + 8, 0x10000);
+	assert_sense(b, send_as(b, 0, 0x10, 1, list, len), INVALID_PARAMETER);
+	put_be32(list + 8, 0x800000);
+	assert_good(send_as(b, 0, 0x10, 1, list, len));
+	/* too many ranges */
+	{
+		struct range many[65];
+
+		for (i = 0; i < 65; i++) {
+			many[i] = (struct range){i, 1};
+		}
+		assert_sense(b, populate(b, 1, many, 65), 0x52608);
+		assert_good(populate(b, 1, many, 64));
+	}
+	assert_sense(b, POPULATE(b, 1, {5, 5}, {1, 5}), INVALID_PARAMETER);
+}
+
+/* Many tokens: the oldest make room, none outlives its unit. */
+static void many_tokens(void **state)
+{
+	struct bench *b = *state;
+	uint8_t first[512];
+	unsigned i;
+
+	make_token(b, 0, 1);
+	memcpy(first, token, 512);
+	for (i = 0; i < 300; i++) {
+		make_token(b, 0, 1);
+	}
+	assert_good(WRITE(b, 1, 0, 0, {500, 1}));
+	memcpy(token, first, 512);
+	assert_sense(b, WRITE(b, 1, 0, 0, {500, 1}), TOKEN_UNKNOWN);
+	make_token(b, 0, 1);
+	scsi_lu_retire(b->lu);
+	assert_sense(b, WRITE(b, 1, 0, 0, {500, 1}), TOKEN_REVOKED);
+	assert_sense(b, POPULATE(b, 1, {0, 1}), 0x52300);
+}
+
+/* ---- EXTENDED COPY(LID4) ----------------------------------------------------
+ */
+
+static size_t lid4(const struct bench *b, uint8_t *list, uint32_t id,
+		   bool immediate, uint16_t blocks)
+{
+	memset(list, 0, 256);
+	list[0] = 1;
+	put_be16(list + 2, 0x20);
+	list[15] = immediate;
+	list[16] = 0xff;
+	put_be32(list + 20, id);
+	put_be16(list + 42, 32);
+	put_be16(list + 44, 28);
+	list[48] = 0xe4;
+	list[52] = 1;
+	list[53] = 3;
+	list[55] = 16;
+	scsi_lu_naa(b->lu, list + 56);
+	put_be24(list + 77, 512);
+	list[80] = 2;
+	put_be16(list + 82, 24);
+	put_be16(list + 90, blocks);
+	put_be64(list + 100, 8000);
+	return 108;
+}
+
+static uint8_t copy_status(struct bench *b, uint32_t id)
+{
+	uint8_t cdb[16] = {0x84, 0x05};
+
+	put_be32(cdb + 2, id);
+	put_be32(cdb + 10, 256);
+	if (bench_cdb(b, cdb, 16) != SCSI_GOOD) {
+		assert_int_equal(bench_sense(b), INVALID_CDB);
+		return 0;
+	}
+	assert_int_equal(b->in[4], 0x01);
+	return b->in[5];
+}
+
+static void long_list_identifiers(void **state)
+{
+	struct bench *b = *state;
+	uint8_t list[256];
+	size_t len, i;
+
+	pattern(b->disk.data, 1000 * 512, 3);
+	len = lid4(b, list, 0xdeadbeef, false, 1000);
+	assert_int_equal(copy_status(b, 0xdeadbeef), 0);
+	assert_good(send_as(b, 0, 0x01, 0, list, len));
+	assert_memory_equal(block(b, 8000), block(b, 0), 1000 * 512);
+	assert_int_equal(copy_status(b, 0xdeadbeef), 1);
+	assert_int_equal(get_be64(b->in + 16), 1000 * 512);
+	/* and is still known */
+	assert_int_equal(copy_status(b, 0xdeadbeef), 1);
+	assert_sense(
+		b, RUN(b, 0x84, 0, 0xef, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0),
+		INVALID_CDB);
+	for (i = 1; i < len; i++) {
+		assert_int_equal(send_as(b, 0, 0x01, 0, list, i),
+				 SCSI_CHECK_CONDITION);
+	}
+	list[0] = 2;
+	assert_sense(b, send_as(b, 0, 0x01, 0, list, len), INVALID_PARAMETER);
+	/* one that fails */
+	b->disk.fail = EIO;
+	b->disk.fail_op = VHD_WRITE;
+	len = lid4(b, list, 5, false, 1);
+	assert_sense(b, send_as(b, 0, 0x01, 0, list, len), 0xa0d01);
+	assert_int_equal(copy_status(b, 5), 2);
+	assert_int_equal(b->in[12], 2);
+	assert_int_equal(b->in[14], 18);
+}
+
+static void copying_in_the_background(void **state)
+{
+	struct bench *b = *state;
+	uint8_t list[256], cdb[16] = {0x83, 0x1c};
+	struct vhd_req *req;
+	size_t len = lid4(b, list, 77, true, 2000);
+
+	pattern(b->disk.data, 2000 * 512, 4);
+	b->background = true;
+	b->disk.later = 1;
+	/* bench_io() settles what waits: keep the request from it */
+	b->disk.pending = NULL;
+	assert_good(send_as(b, 0, 0x01, 0, list, len));
+	assert_int_equal(b->bg_done, 0);
+	assert_non_null(b->bg);
+	assert_ptr_equal(b->bg->copy_lu[0], b->lu);
+	assert_null(b->bg->nexus);
+	req = b->disk.pending;
+	b->disk.pending = NULL;
+	b->disk.later = 0;
+	assert_int_equal(copy_status(b, 77), IN_BACKGROUND);
+	assert_sense(b, send_as(b, 0, 0x01, 0, list, len), 0x50016);
+	req->error = EOPNOTSUPP;
+	req->done(req);
+	assert_int_equal(b->bg_done, 1);
+	assert_int_equal(copy_status(b, 77), 1);
+	assert_memory_equal(block(b, 8000), block(b, 0), 2000 * 512);
+	/* COPY OPERATION ABORT */
+	b->disk.later = 1;
+	assert_good(send_as(b, 0, 0x01, 0, list, len));
+	req = b->disk.pending;
+	b->disk.pending = NULL;
+	put_be32(cdb + 2, 77);
+	assert_good(bench_cdb(b, cdb, 16));
+	b->disk.later = 0;
+	req->error = 0;
+	req->done(req);
+	assert_int_equal(b->bg_done, 2);
+	assert_int_equal(copy_status(b, 77), 0x60);
+	put_be32(cdb + 2, 78);
+	assert_sense(b, bench_cdb(b, cdb, 16), INVALID_CDB);
+	/* the unit goes, and so does the nexus */
+	b->disk.later = 1;
+	assert_good(send_as(b, 0, 0x01, 0, list, len));
+	req = b->disk.pending;
+	b->disk.pending = NULL;
+	b->bg->ending = true;
+	scsi_nexus_free(b->nexus[0]);
+	b->nexus[0] = NULL;
+	req->error = 0;
+	req->done(req);
+	assert_int_equal(b->bg_done, 3);
+}
+
+/* ---- VPD 8Fh ----------------------------------------------------------------
+ */
+
+static void third_party_page(void **state)
+{
+	struct bench *b = *state;
+	unsigned at, seen = 0;
+
+	assert_good(RUN(b, 0x12, 1, 0x8f, 0x04, 0, 0));
+	assert_int_equal(b->in[1], 0x8f);
+	assert_int_equal(get_be16(b->in + 2) + 4, b->task.data_in_len);
+	for (at = 4; at < b->task.data_in_len;
+	     at += 4 + get_be16(b->in + at + 2)) {
+		assert_int_equal(get_be16(b->in + at + 2) % 4, 0);
+		seen++;
+		if (get_be16(b->in + at) == 0) {
+			assert_int_equal(at, 4); /* Windows looks here */
+			assert_int_equal(get_be16(b->in + at + 2), 32);
+			assert_int_equal(get_be16(b->in + at + 10), 64);
+			assert_int_equal(get_be64(b->in + at + 20), 524288);
+		}
+	}
+	assert_int_equal(at, b->task.data_in_len);
+	assert_int_equal(seen, 8);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		BENCH_TEST(offloaded_copies),
+		BENCH_TEST(zero_token),
+		BENCH_TEST(revoked_by_writes),
+		BENCH_TEST(token_refusals),
+		BENCH_TEST(many_tokens),
+		BENCH_TEST(long_list_identifiers),
+		BENCH_TEST(copying_in_the_background),
+		BENCH_TEST(third_party_page),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
