@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "client/libistm/libistm.h"
 #include "server/auth/auth.h"
@@ -21,7 +22,9 @@ struct bench {
 	struct istm_client *client;
 	struct istm_object *general, *hosts, *host;
 	unsigned long count;
-	HRESULT hr; /* of the last call */
+	unsigned long rate; /* calls a second, 0: as many as go */
+	double next;	    /* call's time, µs */
+	HRESULT hr;	    /* of the last call */
 };
 
 typedef bool (*bench_fn)(struct bench *b, TALLOC_CTX *mem_ctx);
@@ -109,6 +112,20 @@ static int compare(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
+/* Until the next call's turn; what is late is not made up for at once. */
+static void pace(struct bench *b)
+{
+	double wait = b->next - now();
+
+	if (b->rate == 0) {
+		return;
+	}
+	if (wait > 0) {
+		usleep((useconds_t)wait);
+	}
+	b->next = (wait > 0 ? b->next : now()) + 1e6 / b->rate;
+}
+
 static bool measure(struct bench *b, const char *what, bench_fn fn)
 {
 	double *times = talloc_array(b->mem, double, b->count);
@@ -118,8 +135,10 @@ static bool measure(struct bench *b, const char *what, bench_fn fn)
 	}
 	for (unsigned long i = 0; i < b->count; i++) {
 		TALLOC_CTX *mem_ctx = talloc_new(b->mem);
-		double start = now();
+		double start;
 
+		pace(b);
+		start = now();
 		if (!fn(b, mem_ctx)) {
 			return false;
 		}
@@ -170,19 +189,20 @@ int main(int argc, const char **argv)
 	char *server = NULL;
 	poptContext context;
 	int opt, status;
-	struct poptOption options[] = {POPT_AUTOHELP{"server", 'S',
-						     POPT_ARG_STRING, &server,
-						     0, "the server", "HOST"},
-				       {"count", 'n', POPT_ARG_LONG, &b.count,
-					0, "calls of each kind", "N"},
-				       {NULL, 0, POPT_ARG_INCLUDE_TABLE, NULL,
-					0, "Samba options:", NULL},
-				       POPT_TABLEEND};
+	struct poptOption options[] = {
+		POPT_AUTOHELP{"server", 'S', POPT_ARG_STRING, &server, 0,
+			      "the server", "HOST"},
+		{"count", 'n', POPT_ARG_LONG, &b.count, 0, "calls of each kind",
+		 "N"},
+		{"rate", 'r', POPT_ARG_LONG, &b.rate, 0, "calls a second", "N"},
+		{NULL, 0, POPT_ARG_INCLUDE_TABLE, NULL, 0,
+		 "Samba options:", NULL},
+		POPT_TABLEEND};
 
 	if (!cmdline_init(b.mem, CMDLINE_CLIENT)) {
 		return 2;
 	}
-	options[3].arg = cmdline_samba_options(CMDLINE_CLIENT);
+	options[4].arg = cmdline_samba_options(CMDLINE_CLIENT);
 	context = cmdline_context("istm-calls", argc, argv, options);
 	if (context == NULL) {
 		return 2;

@@ -151,20 +151,26 @@ class Istmd(Peer):
     def restart(self, lanes=None):
         """With another number of lanes, if one is given."""
         if lanes is not None:
-            self.set_lanes(lanes)
+            self.set_option("lanes", lanes)
         subprocess.run([os.environ["ISTM_RESTART"]], check=True)
         self.read_pid()
 
+    def configure(self, option, value):
+        """Set a parametric option, or remove it, and start anew."""
+        self.set_option(option, value)
+        self.restart()
+
     @staticmethod
-    def set_lanes(lanes):
+    def set_option(option, value):
         conf = os.environ["ISTM_CONF"]
         with open(conf, encoding="utf-8") as f:
-            lines = [line for line in f if "istm:lanes" not in line]
+            lines = [line for line in f
+                     if not line.strip().startswith("istm:%s =" % option)]
         with open(conf, "w", encoding="utf-8") as f:
             for line in lines:
                 f.write(line)
-                if line.strip() == "[global]":
-                    f.write("\tistm:lanes = %d\n" % lanes)
+                if line.strip() == "[global]" and value is not None:
+                    f.write("\tistm:%s = %s\n" % (option, value))
 
     def stop(self):
         pass  # the sandbox does

@@ -105,3 +105,7 @@ GROUPS = {
     "libiscsi": LIBISCSI,
     "formats": FORMATS,
 }
+
+
+def by_key(key):
+    return next(r for group in GROUPS.values() for r in group if r.key == key)
