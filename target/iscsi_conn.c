@@ -113,6 +113,7 @@ struct accepted {
 	int fd;
 	struct sockaddr_storage peer, local;
 	uint16_t tpgt;
+	bool bind;	/* the lane to its processor */
 	bool routed;	/* by its first PDU, which is: */
 	uint64_t since; /* of a routed one */
 	uint32_t len;
@@ -161,6 +162,7 @@ static void conn_start(struct lane *lane, const struct accepted *a)
 		list_init(&conn->lane_link);
 		list_init(&conn->dirty_link);
 		list_init(&conn->run_link);
+		list_init(&conn->session_link);
 		list_init(&conn->out);
 		list_init(&conn->waiters);
 		conn_socket_options(a->fd);
@@ -171,7 +173,8 @@ static void conn_start(struct lane *lane, const struct accepted *a)
 			list_del(&conn->lane_link);
 	}
 	if (!error && a->routed) {
-		iscsi_lane_bind(lane);
+		if (a->bind)
+			iscsi_lane_bind(lane);
 		iscsi_rx_feed(conn, a->pdu, a->len);
 	}
 	if (error) {
@@ -225,7 +228,7 @@ void iscsi_conn_assign(struct iscsi_server *server, int fd,
 	msgq_post(&best->inbox, &a->msg);
 }
 
-bool iscsi_conn_move(struct iscsi_conn *conn, struct lane *lane,
+bool iscsi_conn_move(struct iscsi_conn *conn, struct lane *lane, bool bind,
 		     const uint8_t *data, uint32_t len)
 {
 	struct lane *from = conn->lane;
@@ -240,6 +243,7 @@ bool iscsi_conn_move(struct iscsi_conn *conn, struct lane *lane,
 	a->local = conn->local;
 	a->tpgt = conn->tpgt;
 	a->routed = true;
+	a->bind = bind;
 	a->since = conn->since;
 	a->len = ISCSI_BHS_LEN + padded;
 	memcpy(a->pdu, conn->hdr, ISCSI_BHS_LEN);
@@ -263,7 +267,6 @@ bool iscsi_conn_move(struct iscsi_conn *conn, struct lane *lane,
 void iscsi_conn_close(struct iscsi_conn *conn)
 {
 	struct lane *lane = conn->lane;
-	struct iscsi_session *session = conn->session;
 
 	if (conn->state == CONN_DEAD)
 		return;
@@ -278,11 +281,8 @@ void iscsi_conn_close(struct iscsi_conn *conn)
 	epoll_ctl(lane->epfd, EPOLL_CTL_DEL, conn->fd, NULL);
 	close(conn->fd);
 	iscsi_tx_drop(conn);
-	if (session) {
-		session->conn = NULL;
-		conn->session = NULL;
-		iscsi_session_end(session);
-	}
+	if (conn->session)
+		iscsi_session_leave(conn);
 	iscsi_peer_del(conn->server, &conn->peer);
 	atomic_fetch_sub(&lane->load, 1);
 }
@@ -292,6 +292,8 @@ static void conn_free(struct iscsi_conn *conn)
 	list_del(&conn->dirty_link);
 	iscsi_login_free(conn->login);
 	free(conn->rx_owned);
+	free(conn->lookup);
+	free(conn->admitted.value);
 	iscsi_text_free(&conn->text_in);
 	iscsi_text_free(&conn->text_out);
 	free(conn);
@@ -340,6 +342,13 @@ void iscsi_lane_run(struct lane *lane)
 	}
 }
 
+void iscsi_lane_reap(struct lane *lane)
+{
+	while (!list_empty(&lane->dead))
+		conn_free(list_entry(lane->dead.next, struct iscsi_conn,
+				     dirty_link));
+}
+
 void iscsi_lane_pass(struct lane *lane)
 {
 	vhd_io_kick(lane->io);
@@ -350,9 +359,7 @@ void iscsi_lane_pass(struct lane *lane)
 		list_del(&conn->dirty_link);
 		iscsi_tx(conn);
 	}
-	while (!list_empty(&lane->dead))
-		conn_free(list_entry(lane->dead.next, struct iscsi_conn,
-				     dirty_link));
+	iscsi_lane_reap(lane);
 	vhd_io_kick(lane->io);
 }
 
@@ -389,7 +396,13 @@ bool iscsi_lane_tick(struct lane *lane)
 	uint64_t now = lane_now();
 
 	list_for_each_safe(pos, n, &lane->conns)
+	{
 		conn_tick(list_entry(pos, struct iscsi_conn, lane_link), now);
+		/* One that ends may take others along: the rest have their
+		 * turn in a second. */
+		if (n != &lane->conns && list_empty(n))
+			break;
+	}
 	return iscsi_listeners_tick(lane) || !list_empty(&lane->conns);
 }
 

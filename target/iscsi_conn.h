@@ -59,7 +59,8 @@ struct iscsi_conn {
 	struct lane *lane;
 	struct iscsi_server *server;
 	struct list_head lane_link, dirty_link, run_link;
-	uint64_t id; /* never used again on this lane */
+	struct list_head session_link; /* session->conns */
+	uint64_t id;		       /* never used again on this lane */
 	int fd;
 	enum iscsi_conn_state state;
 	struct sockaddr_storage peer, local;
@@ -68,8 +69,9 @@ struct iscsi_conn {
 	uint64_t since, last_rx;   /* lane_now() */
 	uint64_t deadline;	   /* close then; 0: none */
 	bool ping_sent;
-	bool logged; /* one refusal of input has been logged */
-	bool routed; /* its lane is final */
+	bool logged;	   /* one refusal of input has been logged */
+	bool routed;	   /* its lane is final */
+	bool expected_end; /* logged out or replaced: no event for it */
 
 	/* Reception. */
 	bool readable, hup, paused;
@@ -103,9 +105,17 @@ struct iscsi_conn {
 
 	struct iscsi_login *login; /* until full feature phase */
 	struct iscsi_session *session;
+	struct iscsi_lookup *lookup; /* of the peer's names; may be NULL */
+	/* The identification that admitted it; value is its own copy, NULL in
+	 * a discovery session. */
+	struct iscsi_acl_id admitted;
+	struct iscsi_conn_record *record;
+	uint32_t initiator_mrdsl; /* the most that we may send in a PDU */
+	uint32_t target_mrdsl;	  /* the most that we take */
 	uint64_t reserved;	  /* bytes of running tasks' buffers */
 	unsigned bursts;	  /* large ones that R2Ts have asked for */
 	struct list_head waiters; /* tasks that wait for buffers */
+	const struct iscsi_task *retrying; /* the first of them, its turn */
 
 	/* Text negotiation in full feature phase. */
 	struct iscsi_text text_in, text_out;
@@ -122,9 +132,10 @@ void iscsi_conn_assign(struct iscsi_server *server, int fd,
 		       const struct sockaddr_storage *local, uint16_t tpgt);
 /*
  * Hand a connection whose first PDU this is to another lane, which will read
- * the PDU again. @return false when out of memory: it stays
+ * the PDU again, and with @bind stay on its processor. @return false when out
+ * of memory: it stays
  */
-bool iscsi_conn_move(struct iscsi_conn *conn, struct lane *lane,
+bool iscsi_conn_move(struct iscsi_conn *conn, struct lane *lane, bool bind,
 		     const uint8_t *data, uint32_t len);
 /* Close now. Freed at the end of the pass. */
 void iscsi_conn_close(struct iscsi_conn *conn);
@@ -149,6 +160,8 @@ void iscsi_lane_pass(struct lane *lane);
 bool iscsi_lane_tick(struct lane *lane);
 void iscsi_lane_close_all(struct lane *lane);
 bool iscsi_lane_stopped(struct lane *lane);
+/* Free connections that have been closed. */
+void iscsi_lane_reap(struct lane *lane);
 
 /* ---- reception (iscsi_rx.c) ---------------------------------------------- */
 
@@ -227,6 +240,8 @@ void iscsi_nop_in_ping(struct iscsi_conn *conn);
 void iscsi_logout(struct iscsi_conn *conn, const uint8_t *bhs);
 /* Ask the initiator to log out, and close after the grace period. */
 void iscsi_async_logout(struct iscsi_conn *conn);
+/* Tell of a connection that has ended, on another one of its session. */
+void iscsi_async_dropped(struct iscsi_session *session, uint16_t cid);
 void iscsi_tmf(struct iscsi_conn *conn, const uint8_t *bhs);
 
 #endif /* ISTM_TARGET_ISCSI_CONN_H */

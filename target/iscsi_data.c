@@ -139,7 +139,14 @@ void iscsi_data_out_header(struct iscsi_conn *conn)
 			  "%s: Data-Out for no task 0x%08x", conn->name, itt);
 		return;
 	}
-	if (ttt == ISCSI_TAG_NONE && !task->unsol_done) {
+	if (task->conn != conn) {
+		/* 4.2.5.1: a task's PDUs are its connection's. */
+		iscsi_conn_warn(conn,
+				"Data-Out for task 0x%08x of another "
+				"connection",
+				itt);
+		iscsi_reject(conn, ISCSI_REJECT_PROTOCOL, bhs);
+	} else if (ttt == ISCSI_TAG_NONE && !task->unsol_done) {
 		conn->rx_task = task;
 		data_unsolicited(conn, task);
 	} else if (ttt != ISCSI_TAG_NONE && task->r2ts &&

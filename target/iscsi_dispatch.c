@@ -155,9 +155,10 @@ static void numbered(struct iscsi_conn *conn)
 			iscsi_release_held(session);
 		break;
 	case ORDER_AHEAD:
-		if (!iscsi_hold(session, cmdsn, NULL, bhs, conn->rx_owned,
+		if (!iscsi_hold(session, conn, cmdsn, NULL, bhs, conn->rx_owned,
 				conn->data_len))
-			iscsi_conn_fail(conn, "out of memory for a request");
+			iscsi_conn_fail(conn, "no room for requests ahead of "
+					      "their turn");
 		break;
 	case ORDER_DROP:
 		iscsi_conn_warn(conn, "CmdSN %u is outside the window %u to %u",

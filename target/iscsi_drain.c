@@ -36,6 +36,8 @@ static bool matches(const struct iscsi_drain *drain,
 		return false;
 	if (drain->has_itt && task->itt != drain->itt)
 		return false;
+	if (drain->has_cid && (task->conn || task->cid != drain->cid))
+		return false;
 	if (drain->tgt && task->session->tgt != drain->tgt)
 		return false;
 	return !drain->lu || task->scsi.lu == drain->lu ||
@@ -159,10 +161,10 @@ static void lane_got_drain(struct msg *msg, void *receiver)
 		struct iscsi_session *session =
 			list_entry(pos, struct iscsi_session, lane_link);
 
-		if (node->drain->close && session->conn &&
+		if (node->drain->close && session->num_conns &&
 		    session->tgt == node->drain->tgt &&
 		    session->id != node->drain->origin)
-			iscsi_conn_close(session->conn);
+			iscsi_session_close(session, NULL);
 		else
 			end_tasks(session, node->drain);
 	}

@@ -12,7 +12,6 @@
 #include <string.h>
 
 #include "target/iscsi_acl.h"
-#include "target/iscsi_background.h"
 #include "target/iscsi_lookup.h"
 
 void iscsi_login_free(struct iscsi_login *login)
@@ -54,8 +53,24 @@ const char *iscsi_login_value(struct iscsi_login *login, const char *name)
 
 /* ---- responses ---------------------------------------------------------- */
 
-static void login_respond(struct iscsi_conn *conn, uint8_t flags,
-			  uint16_t status)
+/* ExpCmdSN and MaxCmdSN are the session's that the connection is to join. */
+static void show_numbers(struct iscsi_conn *conn)
+{
+	struct iscsi_session *session = conn->session;
+	const struct iscsi_session *whole;
+
+	if (!conn->login->tsih || conn->login->joined)
+		return;
+	whole = iscsi_session_find(session, conn->login->tsih);
+	if (whole) {
+		session->exp_cmdsn = whole->exp_cmdsn;
+		session->max_cmdsn = whole->max_cmdsn;
+		session->active = whole->active;
+	}
+}
+
+void iscsi_login_respond(struct iscsi_conn *conn, uint8_t flags,
+			 uint16_t status)
 {
 	struct iscsi_login *login = conn->login;
 	struct iscsi_session *session = conn->session;
@@ -65,9 +80,10 @@ static void login_respond(struct iscsi_conn *conn, uint8_t flags,
 		return;
 	out->bhs[1] = flags;
 	memcpy(out->bhs + 8, session->isid, 6);
-	put_be16(out->bhs + 14, status ? login->tsih : session->tsih);
+	put_be16(out->bhs + 14, login->tsih ? login->tsih : session->tsih);
 	put_be32(out->bhs + 16, login->itt);
 	put_be16(out->bhs + 36, status);
+	show_numbers(conn);
 	if (login->out.len && !status) {
 		out->owned = login->out.data;
 		iscsi_out_data(out, out->owned, (uint32_t)login->out.len);
@@ -77,7 +93,7 @@ static void login_respond(struct iscsi_conn *conn, uint8_t flags,
 	iscsi_out_queue(conn, out, status ? STATSN_NONE : STATSN_NEXT);
 }
 
-static void login_event(struct iscsi_conn *conn, uint16_t status)
+void iscsi_login_event(struct iscsi_conn *conn, uint16_t status)
 {
 	struct iscsi_login *login = conn->login;
 	struct iscsi_login_event event = {
@@ -104,8 +120,8 @@ static void login_refused(struct iscsi_conn *conn,
 		  iscsi_conn_who(conn, who),
 		  conn->login->target_name[0] ? " to " : "",
 		  conn->login->target_name, refusal->status, refusal->why);
-	login_event(conn, refusal->status);
-	login_respond(conn, 0, refusal->status);
+	iscsi_login_event(conn, refusal->status);
+	iscsi_login_respond(conn, 0, refusal->status);
 	iscsi_conn_finish(conn);
 }
 
@@ -122,8 +138,7 @@ static bool login_start(struct iscsi_conn *conn, struct iscsi_refusal *refusal)
 		iscsi_conn_fail(conn, "out of memory for a session");
 		return false;
 	}
-	session->conn = conn;
-	conn->session = session;
+	iscsi_session_enter(session, conn);
 	login = calloc(1, sizeof(*login));
 	if (!login) {
 		iscsi_conn_fail(conn, "out of memory for a login");
@@ -143,6 +158,7 @@ static bool login_start(struct iscsi_conn *conn, struct iscsi_refusal *refusal)
 	login->ours.immediate_data = 1;
 	login->ours.initial_r2t = 0;
 	login->ours.max_r2t = ISCSI_MAX_R2T;
+	login->ours.max_connections = conn->server->max_connections;
 	login->ours.time2wait = 0;
 	login->ours.time2retain = 0;
 	login->started = true;
@@ -179,25 +195,12 @@ static bool login_header(struct iscsi_conn *conn, struct iscsi_refusal *refusal)
 	return true;
 }
 
-/* A TSIH asks to join a session; each has one connection. */
-static bool login_join(struct iscsi_conn *conn, struct iscsi_refusal *refusal)
+bool iscsi_login_no_session(const struct iscsi_conn *conn,
+			    struct iscsi_refusal *refusal)
 {
-	struct iscsi_server *server = conn->server;
-	const struct iscsi_session *other;
-	bool same;
-
-	pthread_mutex_lock(&server->lock);
-	other = server->by_tsih[conn->login->tsih];
-	same = other && other->tgt == conn->session->tgt &&
-	       strcmp(other->initiator, conn->session->initiator) == 0 &&
-	       memcmp(other->isid, conn->session->isid, 6) == 0;
-	pthread_mutex_unlock(&server->lock);
-	if (same)
-		return iscsi_refuse(refusal, ISCSI_LOGIN_TOO_MANY,
-				    "session 0x%04x has its one connection",
-				    conn->login->tsih);
 	return iscsi_refuse(refusal, ISCSI_LOGIN_NO_SESSION,
-			    "there is no session 0x%04x of it",
+			    "there is no session 0x%04x of it in this portal "
+			    "group",
 			    conn->login->tsih);
 }
 
@@ -218,9 +221,9 @@ static bool admitted(struct iscsi_conn *conn, struct iscsi_refusal *refusal)
 	struct iscsi_login *login = conn->login;
 
 	if (iscsi_acl_check(login->conf, session->initiator, &conn->peer,
-			    session->lookup))
+			    conn->lookup))
 		return true;
-	if (!session->lookup && iscsi_lookup_start(conn, login->conf) == 0) {
+	if (!conn->lookup && iscsi_lookup_start(conn, login->conf) == 0) {
 		login->looking_up = true;
 		return true;
 	}
@@ -276,8 +279,6 @@ static bool login_identify(struct iscsi_conn *conn,
 				    "unknown session type");
 	if (login->discovery) {
 		login->ours.target_mrdsl = 65536;
-		if (login->tsih)
-			return login_join(conn, refusal);
 		/* What SendTargets may show: with nothing to look up, all is
 		 * known. */
 		login->looking_up = iscsi_lookup_start(conn, NULL) == 0;
@@ -288,8 +289,10 @@ static bool login_identify(struct iscsi_conn *conn,
 				    "TargetName is missing");
 	if (!find_target(conn, target, refusal))
 		return false;
-	if (login->tsih)
-		return login_join(conn, refusal);
+	/* 6.3.1: a TSIH asks to join a session, which is on this lane if
+	 * there is one (iscsi_route.c). */
+	if (login->tsih && !iscsi_session_find(conn->session, login->tsih))
+		return iscsi_login_no_session(conn, refusal);
 	iscsi_text_add_number(&login->out, "TargetPortalGroupTag", conn->tpgt);
 	if (login->conf->alias[0])
 		iscsi_text_add(&login->out, "TargetAlias", login->conf->alias);
@@ -327,6 +330,11 @@ static bool login_key(struct iscsi_conn *conn, const char *name,
 					    "%s outside the security stage",
 					    key->name);
 		return true; /* iscsi_auth_step() */
+	}
+	if (login->tsih && key->use == USE_LO && key->type != KEY_TEXT) {
+		/* 13: "LO", for a session's leading connection only */
+		iscsi_text_add(&login->out, key->name, "Reject");
+		return true;
 	}
 	/* 6.3: "MUST NOT attempt to … negotiate a parameter more than once" */
 	bit = 1ull << (key - iscsi_keys);
@@ -387,134 +395,8 @@ static bool login_keys(struct iscsi_conn *conn, struct iscsi_refusal *refusal)
 	return true;
 }
 
-/* ---- the end ----------------------------------------------------------------
+/* ---- steps ----------------------------------------------------------------
  */
-
-static bool make_nexus(struct iscsi_session *session)
-{
-	struct scsi_nexus_config config = {
-		.initiator_name = session->initiator,
-		.target_name = session->conf->name,
-		.portal_group = session->tpgt,
-		.abort_tasks = iscsi_session_abort_tasks,
-		.background = iscsi_background_new,
-		.private_data = session,
-	};
-
-	memcpy(config.isid, session->isid, sizeof(config.isid));
-	session->nexus = scsi_nexus_create(&config, session->conf->map);
-	return session->nexus != NULL;
-}
-
-/* Tell the main thread. */
-static bool report(struct iscsi_conn *conn)
-{
-	struct iscsi_session *session = conn->session;
-	struct iscsi_record *record = calloc(1, sizeof(*record));
-	struct iscsi_session_info *info;
-
-	if (!record)
-		return false;
-	info = &record->info;
-	memcpy(info->initiator_name, session->initiator,
-	       sizeof(info->initiator_name));
-	if (session->tgt) {
-		record->tgt = iscsi_tgt_ref(session->tgt);
-		memcpy(info->target_name, session->conf->name,
-		       sizeof(info->target_name));
-	}
-	info->tsih = session->tsih;
-	memcpy(info->isid, session->isid, sizeof(info->isid));
-	info->discovery = conn->login->discovery;
-	info->chap_used = session->chap_used;
-	record->conn.cid = conn->cid;
-	record->conn.initiator = conn->peer;
-	record->conn.target = conn->local;
-	record->conn.header_digest = session->params.header_digest;
-	record->conn.data_digest = session->params.data_digest;
-	session->record = record;
-	iscsi_report_session(conn->server, record);
-	return true;
-}
-
-/* The target as it is now: a change during the login counts. */
-static bool final_check(struct iscsi_conn *conn, struct iscsi_refusal *refusal)
-{
-	struct iscsi_session *session = conn->session;
-	struct iscsi_conf *conf = iscsi_tgt_conf(session->tgt);
-	const struct iscsi_acl_id *id;
-
-	if (!conf)
-		return iscsi_refuse(refusal, ISCSI_LOGIN_REMOVED,
-				    "the target was removed");
-	if (session->conf)
-		iscsi_conf_unref(session->conf);
-	session->conf = conf;
-	if (!iscsi_conf_serves(conf, &conn->local))
-		return iscsi_refuse(refusal, ISCSI_LOGIN_NOT_FOUND,
-				    "the target no longer has this portal");
-	if (!conf->enabled)
-		return iscsi_refuse(refusal, ISCSI_LOGIN_UNAVAILABLE,
-				    "the target is disabled");
-	id = iscsi_acl_find(conf, session->initiator, &conn->peer,
-			    session->lookup);
-	if (!id)
-		return iscsi_refuse(refusal, ISCSI_LOGIN_FORBIDDEN,
-				    "the target does not list the initiator");
-	free(session->admitted.value);
-	session->admitted = *id;
-	session->admitted.value = strdup(id->value);
-	if (!session->admitted.value)
-		return iscsi_refuse(refusal, ISCSI_LOGIN_NO_RESOURCES,
-				    "out of memory for a session");
-	if (conf->chap && !session->chap_used)
-		return iscsi_refuse(refusal, ISCSI_LOGIN_AUTH_FAILED,
-				    "the target now asks for CHAP");
-	return true;
-}
-
-static bool login_finish(struct iscsi_conn *conn, struct iscsi_refusal *refusal)
-{
-	struct iscsi_session *session = conn->session;
-	char who[320];
-
-	if (session->tgt && !final_check(conn, refusal))
-		return false;
-	switch (iscsi_session_register(session, conn->id)) {
-	case 0:
-		break;
-	case EBUSY:
-		conn->waiting = true; /* iscsi_login_resume() */
-		return true;
-	default:
-		return iscsi_refuse(refusal, ISCSI_LOGIN_NO_RESOURCES,
-				    "no session is free");
-	}
-	if ((session->tgt && !make_nexus(session)) || !report(conn))
-		return iscsi_refuse(refusal, ISCSI_LOGIN_NO_RESOURCES,
-				    "out of memory for a session");
-
-	iscsi_log(conn->server, ISCSI_LOG_NOTICE,
-		  "%s logged in to %s, session 0x%04x%s",
-		  iscsi_conn_who(conn, who),
-		  session->tgt ? session->conf->name : "discovery",
-		  session->tsih, session->chap_used ? ", CHAP" : "");
-	login_event(conn, ISCSI_LOGIN_SUCCESS);
-	login_respond(conn,
-		      (uint8_t)(ISCSI_LOGIN_TRANSIT | conn->login->stage << 2 |
-				ISCSI_STAGE_FULL),
-		      ISCSI_LOGIN_SUCCESS);
-	if (conn->state == CONN_DEAD)
-		return true;
-	conn->state = CONN_FULL;
-	/* 13.1: digests begin with the first PDU after the login. */
-	conn->header_digest = session->params.header_digest;
-	conn->data_digest = session->params.data_digest;
-	conn->text_ttt = ISCSI_TAG_NONE;
-	iscsi_login_free(conn->login);
-	conn->login = NULL;
-	return true;
-}
 
 static bool may_leave_security(struct iscsi_login *login,
 			       struct iscsi_refusal *refusal)
@@ -552,14 +434,14 @@ static bool login_step(struct iscsi_conn *conn, struct iscsi_refusal *refusal)
 	    !may_leave_security(login, refusal))
 		return false;
 	if (!(login->flags & ISCSI_LOGIN_TRANSIT) || login->auth != AUTH_DONE) {
-		login_respond(conn, flags, ISCSI_LOGIN_SUCCESS);
+		iscsi_login_respond(conn, flags, ISCSI_LOGIN_SUCCESS);
 		return true;
 	}
 	next = ISCSI_LOGIN_NSG(login->flags);
 	if (next == ISCSI_STAGE_FULL)
-		return login_finish(conn, refusal);
-	login_respond(conn, flags | ISCSI_LOGIN_TRANSIT | next,
-		      ISCSI_LOGIN_SUCCESS);
+		return iscsi_login_finish(conn, refusal);
+	iscsi_login_respond(conn, flags | ISCSI_LOGIN_TRANSIT | next,
+			    ISCSI_LOGIN_SUCCESS);
 	login->stage = next;
 	return true;
 }
@@ -582,8 +464,8 @@ static bool login_request(struct iscsi_conn *conn, const uint8_t *data,
 				    ISCSI_TEXT_MAX);
 	if (login->flags & ISCSI_TEXT_CONTINUE) {
 		/* 6.2: the answer to a part is empty */
-		login_respond(conn, (uint8_t)(login->stage << 2),
-			      ISCSI_LOGIN_SUCCESS);
+		iscsi_login_respond(conn, (uint8_t)(login->stage << 2),
+				    ISCSI_LOGIN_SUCCESS);
 		return true;
 	}
 	ok = login_step(conn, refusal);
@@ -602,7 +484,7 @@ static bool login_looked_up(struct iscsi_conn *conn,
 	login->looking_up = false;
 	ok = (login->discovery || admitted(conn, refusal)) &&
 	     login_step(conn, refusal);
-	if (conn->login)
+	if (conn->login && !conn->login->looking_up)
 		iscsi_text_free(&conn->login->in);
 	return ok;
 }
@@ -616,7 +498,7 @@ void iscsi_login_resume(struct iscsi_conn *conn)
 	if (conn->login->looking_up)
 		ok = login_looked_up(conn, &refusal);
 	else
-		ok = login_finish(conn, &refusal);
+		ok = iscsi_login_finish(conn, &refusal);
 	if (conn->state == CONN_DEAD)
 		return;
 	if (!ok)

@@ -26,12 +26,13 @@ struct iscsi_login {
 	bool chap_needed;
 	bool declared;	 /* our MaxRecvDataSegmentLength has been sent */
 	bool looking_up; /* names of the peer, on another thread */
+	bool joined;	 /* is one of its connections */
 	uint8_t stage, flags;
 	uint32_t itt;
 	uint16_t tsih;
 	uint64_t seen; /* bit per key in iscsi_keys */
 	char target_name[ISCSI_NAME_MAX + 1];
-	struct iscsi_params ours;
+	struct iscsi_params ours, result;
 	struct iscsi_conf *conf;
 	struct iscsi_text in, out;
 
@@ -53,6 +54,16 @@ bool iscsi_refuse(struct iscsi_refusal *refusal, uint16_t status,
 
 /* The text of one whole request; values point into login->in. */
 const char *iscsi_login_value(struct iscsi_login *login, const char *key);
+
+/* It asks to join a session that is not there: refused. */
+bool iscsi_login_no_session(const struct iscsi_conn *conn,
+			    struct iscsi_refusal *refusal);
+void iscsi_login_respond(struct iscsi_conn *conn, uint8_t flags,
+			 uint16_t status);
+void iscsi_login_event(struct iscsi_conn *conn, uint16_t status);
+/* To full feature phase (iscsi_login_end.c). conn->waiting: not yet.
+ * @return false: refused */
+bool iscsi_login_finish(struct iscsi_conn *conn, struct iscsi_refusal *refusal);
 
 /* Security stage. @return false: refused */
 bool iscsi_auth_step(struct iscsi_conn *conn, struct iscsi_refusal *refusal);

@@ -114,8 +114,8 @@ static void lane_got_answer(struct msg *msg, void *receiver)
 		free(lookup);
 		return;
 	}
-	free(conn->session->lookup);
-	conn->session->lookup = lookup;
+	free(conn->lookup);
+	conn->lookup = lookup;
 	iscsi_login_resume(conn);
 }
 

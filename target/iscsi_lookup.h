@@ -45,7 +45,7 @@ static inline bool iscsi_lookup_needed(enum iscsi_id_method method)
 
 /*
  * Lanes: ask for the identifications of one configuration, or with @conf NULL
- * of all targets. The answer becomes @session's lookup and the login goes on.
+ * of all targets. The answer becomes @conn's lookup and the login goes on.
  * @return 0; ENOENT when there is nothing to look up; ENOMEM
  */
 int iscsi_lookup_start(struct iscsi_conn *conn, const struct iscsi_conf *conf);

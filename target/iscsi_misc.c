@@ -21,8 +21,8 @@ void iscsi_nop_out(struct iscsi_conn *conn, const uint8_t *bhs,
 	if (!out)
 		return;
 	/* 11.19.2: as much of the ping data as the initiator takes */
-	if (len > conn->session->params.initiator_mrdsl)
-		len = conn->session->params.initiator_mrdsl;
+	if (len > conn->initiator_mrdsl)
+		len = conn->initiator_mrdsl;
 	if (len) {
 		out->owned = malloc(len);
 		if (!out->owned) {
@@ -52,45 +52,147 @@ void iscsi_nop_in_ping(struct iscsi_conn *conn)
 	iscsi_out_queue(conn, out, STATSN_SHOW);
 }
 
+static void logout_respond(struct iscsi_conn *conn, uint32_t itt,
+			   uint8_t response)
+{
+	const struct iscsi_params *params = &conn->session->params;
+	struct iscsi_out *out = iscsi_out_new(conn, ISCSI_OP_LOGOUT_RSP);
+
+	if (!out)
+		return;
+	out->bhs[2] = response;
+	put_be32(out->bhs + 16, itt);
+	put_be16(out->bhs + 40, (uint16_t)params->time2wait);
+	put_be16(out->bhs + 42, 0); /* nothing is retained: ERL 0 */
+	iscsi_out_queue(conn, out, STATSN_NEXT);
+}
+
+struct logout_msg {
+	struct msg msg;
+	uint64_t conn_id;
+	uint32_t itt;
+};
+
+static void lane_got_logout_done(struct msg *msg, void *receiver)
+{
+	struct logout_msg *m = (struct logout_msg *)(void *)msg;
+	struct iscsi_conn *conn = iscsi_conn_find(receiver, m->conn_id);
+
+	if (conn && conn->state == CONN_FULL)
+		logout_respond(conn, m->itt, ISCSI_LOGOUT_OK);
+	free(m);
+}
+
+static void logout_drained(struct iscsi_drain *drain)
+{
+	struct logout_msg *m = calloc(1, sizeof(*m));
+
+	if (!m)
+		abort();
+	m->msg.handle = lane_got_logout_done;
+	m->conn_id = drain->conn_id;
+	m->itt = drain->tag;
+	msgq_post(&drain->lane->inbox, &m->msg);
+}
+
+/* Another connection of the session, which may have gone already: the answer
+ * waits for its last command at work (7.6). */
+static void logout_other(struct iscsi_conn *conn, uint16_t cid, uint32_t itt)
+{
+	struct iscsi_session *session = conn->session;
+	struct iscsi_conn *other = iscsi_session_conn(session, cid);
+	struct iscsi_drain *drain;
+
+	if (other) {
+		other->expected_end = true;
+		iscsi_conn_close(other);
+	} else if (!iscsi_session_busy(session, cid)) {
+		logout_respond(conn, itt, ISCSI_LOGOUT_NO_CID);
+		return;
+	}
+	drain = iscsi_drain_new(conn->server);
+	if (!drain) {
+		iscsi_conn_fail(conn, "out of memory for a logout");
+		return;
+	}
+	drain->only = session->id;
+	drain->has_cid = true;
+	drain->cid = cid;
+	drain->done = logout_drained;
+	drain->lane = conn->lane;
+	drain->conn_id = conn->id;
+	drain->tag = itt;
+	iscsi_drain_start(drain, conn->lane);
+}
+
 void iscsi_logout(struct iscsi_conn *conn, const uint8_t *bhs)
 {
-	uint8_t reason = bhs[1] & 0x7f, response = ISCSI_LOGOUT_OK;
-	struct iscsi_out *out;
+	uint8_t reason = bhs[1] & 0x7f;
+	uint16_t cid = get_be16(bhs + 20);
+	uint32_t itt = get_be32(bhs + 16);
 
-	if (reason == ISCSI_LOGOUT_CONNECTION &&
-	    get_be16(bhs + 20) != conn->cid)
-		response = ISCSI_LOGOUT_NO_CID;
-	else if (reason == ISCSI_LOGOUT_RECOVERY)
-		response = ISCSI_LOGOUT_NO_RECOVER;
-	else if (reason > ISCSI_LOGOUT_RECOVERY) {
+	switch (reason) {
+	case ISCSI_LOGOUT_CONNECTION:
+		if (cid != conn->cid) {
+			logout_other(conn, cid, itt);
+			return;
+		}
+		break;
+	case ISCSI_LOGOUT_SESSION:
+		iscsi_session_close(conn->session, conn);
+		break;
+	case ISCSI_LOGOUT_RECOVERY:
+		/* 11.15.1: for error recovery level 2 */
+		logout_respond(conn, itt, ISCSI_LOGOUT_NO_RECOVER);
+		return;
+	default:
 		iscsi_conn_warn(conn, "logout for unknown reason %u", reason);
 		iscsi_reject(conn, ISCSI_REJECT_INVALID_FIELD, bhs);
 		return;
 	}
-	out = iscsi_out_new(conn, ISCSI_OP_LOGOUT_RSP);
+	conn->expected_end = true;
+	logout_respond(conn, itt, ISCSI_LOGOUT_OK);
+	iscsi_conn_finish(conn);
+}
+
+static void async_event(struct iscsi_conn *conn, uint8_t event,
+			uint16_t parameter1, uint16_t parameter2,
+			uint16_t parameter3)
+{
+	struct iscsi_out *out = iscsi_out_new(conn, ISCSI_OP_ASYNC);
+
 	if (!out)
 		return;
-	out->bhs[2] = response;
-	put_be32(out->bhs + 16, get_be32(bhs + 16));
-	put_be16(out->bhs + 40, (uint16_t)conn->session->params.time2wait);
-	put_be16(out->bhs + 42, 0); /* nothing is retained: ERL 0 */
+	put_be32(out->bhs + 16, ISCSI_TAG_NONE);
+	out->bhs[36] = event;
+	put_be16(out->bhs + 38, parameter1);
+	put_be16(out->bhs + 40, parameter2);
+	put_be16(out->bhs + 42, parameter3);
 	iscsi_out_queue(conn, out, STATSN_NEXT);
-	if (response == ISCSI_LOGOUT_OK)
-		iscsi_conn_finish(conn);
+}
+
+void iscsi_async_dropped(struct iscsi_session *session, uint16_t cid)
+{
+	const struct iscsi_params *params = &session->params;
+	struct list_head *pos;
+
+	list_for_each (pos, &session->conns) {
+		struct iscsi_conn *conn =
+			list_entry(pos, struct iscsi_conn, session_link);
+
+		if (conn->state != CONN_FULL)
+			continue;
+		async_event(conn, ISCSI_ASYNC_DROP_CONN, cid,
+			    (uint16_t)params->time2wait, 0);
+		return;
+	}
 }
 
 void iscsi_async_logout(struct iscsi_conn *conn)
 {
-	struct iscsi_out *out;
-
 	if (conn->state != CONN_FULL || conn->deadline)
 		return;
-	out = iscsi_out_new(conn, ISCSI_OP_ASYNC);
-	if (!out)
-		return;
-	put_be32(out->bhs + 16, ISCSI_TAG_NONE);
-	out->bhs[36] = ISCSI_ASYNC_LOGOUT;
-	put_be16(out->bhs + 42, ISCSI_LOGOUT_GRACE); /* Parameter3 */
-	iscsi_out_queue(conn, out, STATSN_NEXT);
 	conn->deadline = lane_now() + ISCSI_LOGOUT_GRACE;
+	conn->expected_end = true;
+	async_event(conn, ISCSI_ASYNC_LOGOUT, 0, 0, ISCSI_LOGOUT_GRACE);
 }

@@ -119,9 +119,6 @@
 #define ISCSI_ASYNC_DROP_CONN	 2
 #define ISCSI_ASYNC_DROP_SESSION 3
 
-/* Not an opcode on the wire: a held request that was aborted. */
-#define ISCSI_OP_ABORTED 0xff
-
 #define ISCSI_TAG_NONE 0xffffffffu
 
 /* Sense, 11.4.7.2: sense key ABORTED COMMAND with these */

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Processors of a target (IHost::Processor): its logins are handed to a lane
- * that runs on one of them. That is decided by the first login request, before
- * anything has been made for the connection on the lane that accepted it; there
- * it stays for life.
+ * Which lane a connection belongs to. That is decided by the first login
+ * request, before anything has been made for the connection on the lane that
+ * accepted it; there it stays for life.
+ *
+ * - One that joins a session goes to the session's lane.
+ * - Processors of a target (IHost::Processor): its logins are handed to a lane
+ *   that runs on one of them.
  */
 #include <sched.h>
 #include <string.h>
@@ -91,26 +94,40 @@ static uint32_t wanted_processors(struct iscsi_server *server,
 	return 0;
 }
 
+/* The lane that the target's processors ask for; NULL: any will do. */
+static struct lane *processors_lane(struct iscsi_conn *conn,
+				    const uint8_t *data, uint32_t len)
+{
+	uint32_t processors;
+
+	/* Names in the second part of a request come too late. */
+	if (!atomic_load(&conn->server->routing) || len == 0 ||
+	    (conn->hdr[1] & ISCSI_TEXT_CONTINUE) != 0)
+		return NULL;
+	processors = wanted_processors(conn->server, data, len);
+	if (processors == 0)
+		return NULL;
+	if (runs_on(conn->lane, processors)) {
+		iscsi_lane_bind(conn->lane);
+		return NULL;
+	}
+	return lane_on(conn->server, processors);
+}
+
 bool iscsi_login_route(struct iscsi_conn *conn, const uint8_t *data,
 		       uint32_t len)
 {
-	struct iscsi_server *server = conn->server;
-	uint32_t processors;
+	uint16_t tsih = get_be16(conn->hdr + 14);
 	struct lane *lane;
+	bool bind;
 
-	if (conn->routed || !atomic_load(&server->routing))
+	if (conn->routed)
 		return false;
 	conn->routed = true;
-	/* Names in the second part of a request come too late. */
-	if (len == 0 || (conn->hdr[1] & ISCSI_TEXT_CONTINUE) != 0)
-		return false;
-	processors = wanted_processors(server, data, len);
-	if (processors == 0)
-		return false;
-	if (runs_on(conn->lane, processors)) {
-		iscsi_lane_bind(conn->lane);
-		return false;
-	}
-	lane = lane_on(server, processors);
-	return lane && iscsi_conn_move(conn, lane, data, len);
+	/* A session is on one lane, and so are all its connections. */
+	lane = tsih ? iscsi_session_lane(conn->server, tsih)
+		    : processors_lane(conn, data, len);
+	bind = !tsih;
+	return lane && lane != conn->lane &&
+	       iscsi_conn_move(conn, lane, bind, data, len);
 }

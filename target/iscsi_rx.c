@@ -54,7 +54,7 @@ static bool rx_bhs(struct iscsi_conn *conn)
 
 	conn->data_len = get_be24(conn->hdr + 5);
 	if (conn->state == CONN_FULL)
-		limit = conn->session->params.target_mrdsl;
+		limit = conn->target_mrdsl;
 	if (conn->data_len > limit) {
 		/* A format error ends the connection (RFC 7143 7.7). */
 		iscsi_conn_fail(conn,

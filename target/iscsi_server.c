@@ -213,8 +213,7 @@ static void server_inbox_ready(struct tevent_context *ev, struct tevent_fd *fde,
 
 static void stop_lanes(struct iscsi_server *server)
 {
-	for (unsigned i = 0; i < server->num_lanes; i++)
-		lane_stop(&server->lanes[i]);
+	lanes_stop(server->lanes, server->num_lanes);
 	server->num_lanes = 0;
 	free(server->lanes);
 	server->lanes = NULL;
@@ -281,6 +280,10 @@ struct iscsi_server *iscsi_server_create(TALLOC_CTX *mem_ctx,
 		cfg->login_timeout ? cfg->login_timeout : ISCSI_LOGIN_TIMEOUT;
 	server->ping_interval =
 		cfg->ping_interval ? cfg->ping_interval : ISCSI_PING_INTERVAL;
+	server->data_timeout =
+		cfg->data_timeout ? cfg->data_timeout : ISCSI_DATA_TIMEOUT;
+	server->max_connections = cfg->max_connections ? cfg->max_connections
+						       : ISCSI_MAX_CONNECTIONS;
 	server->log = cfg->log;
 	scsi_level = cfg->debug_level;
 	scsi_sink = cfg->log;
@@ -329,6 +332,7 @@ struct iscsi_server *iscsi_server_create(TALLOC_CTX *mem_ctx,
 struct record_msg {
 	struct msg msg;
 	struct iscsi_record *record;
+	struct iscsi_conn_record *conn;
 };
 
 static void record_lus(struct iscsi_record *record, bool add)
@@ -354,9 +358,33 @@ static void main_got_session(struct msg *msg, void *receiver)
 
 	free(m);
 	record->info.tgt = record->tgt;
+	list_init(&record->conns);
 	list_add_tail(&record->link, &server->records);
 	record_lus(record, true);
-	session_changed(server, record->tgt);
+}
+
+static void main_got_conn(struct msg *msg, void *receiver)
+{
+	struct record_msg *m = list_entry(msg, struct record_msg, msg);
+	struct iscsi_record *record = m->record;
+
+	list_add_tail(&m->conn->link, &record->conns);
+	record->num_conns++;
+	free(m);
+	session_changed(receiver, record->tgt);
+}
+
+/* The last one's end is told with the session's. */
+static void main_got_conn_end(struct msg *msg, void *receiver)
+{
+	struct record_msg *m = list_entry(msg, struct record_msg, msg);
+	struct iscsi_record *record = m->record;
+
+	list_del(&m->conn->link);
+	free(m->conn);
+	free(m);
+	if (--record->num_conns)
+		session_changed(receiver, record->tgt);
 }
 
 static void main_got_session_end(struct msg *msg, void *receiver)
@@ -376,6 +404,7 @@ static void main_got_session_end(struct msg *msg, void *receiver)
 
 static void post_record(struct iscsi_server *server,
 			struct iscsi_record *record,
+			struct iscsi_conn_record *conn,
 			void (*handle)(struct msg *, void *))
 {
 	struct record_msg *m = calloc(1, sizeof(*m));
@@ -384,19 +413,33 @@ static void post_record(struct iscsi_server *server,
 		abort();
 	m->msg.handle = handle;
 	m->record = record;
+	m->conn = conn;
 	msgq_post(&server->inbox, &m->msg);
 }
 
 void iscsi_report_session(struct iscsi_server *server,
 			  struct iscsi_record *record)
 {
-	post_record(server, record, main_got_session);
+	post_record(server, record, NULL, main_got_session);
 }
 
 void iscsi_report_session_end(struct iscsi_server *server,
 			      struct iscsi_record *record)
 {
-	post_record(server, record, main_got_session_end);
+	post_record(server, record, NULL, main_got_session_end);
+}
+
+void iscsi_report_conn(struct iscsi_server *server, struct iscsi_record *record,
+		       struct iscsi_conn_record *conn)
+{
+	post_record(server, record, conn, main_got_conn);
+}
+
+void iscsi_report_conn_end(struct iscsi_server *server,
+			   struct iscsi_record *record,
+			   struct iscsi_conn_record *conn)
+{
+	post_record(server, record, conn, main_got_conn_end);
 }
 
 struct login_msg {
@@ -432,6 +475,24 @@ void iscsi_report_login(struct iscsi_server *server,
 	msgq_post(&server->inbox, &m->msg);
 }
 
+static bool copy_conns(TALLOC_CTX *mem_ctx, struct iscsi_session_info *info,
+		       const struct iscsi_record *record)
+{
+	struct list_head *pos;
+	size_t n = 0;
+
+	info->connections = talloc_array(mem_ctx, struct iscsi_connection_info,
+					 record->num_conns);
+	if (!info->connections)
+		return false;
+	list_for_each (pos, &record->conns) {
+		info->connections[n++] =
+			list_entry(pos, struct iscsi_conn_record, link)->info;
+	}
+	info->num_connections = n;
+	return true;
+}
+
 int iscsi_sessions(struct iscsi_server *server, struct iscsi_tgt *only,
 		   TALLOC_CTX *mem_ctx, struct iscsi_session_info **sessions,
 		   size_t *num)
@@ -459,14 +520,10 @@ int iscsi_sessions(struct iscsi_server *server, struct iscsi_tgt *only,
 		infos[n] = record->info;
 		if (record->tgt && record->tgt->removed)
 			infos[n].tgt = NULL;
-		infos[n].num_connections = 1;
-		infos[n].connections = talloc_memdup(infos, &record->conn,
-						     sizeof(record->conn));
-		if (!infos[n].connections) {
+		if (!copy_conns(infos, &infos[n++], record)) {
 			talloc_free(infos);
 			return ENOMEM;
 		}
-		n++;
 	}
 	*sessions = infos;
 	return 0;

@@ -35,6 +35,10 @@ struct iscsi_session;
 /* What an initiator has left to log out after an asynchronous request. */
 #define ISCSI_LOGOUT_GRACE  3
 #define ISCSI_PING_INTERVAL 15 /* of silence; and for the answer */
+/* Seconds without a byte of what an R2T has asked for, or into a full socket.
+ */
+#define ISCSI_DATA_TIMEOUT    60
+#define ISCSI_MAX_CONNECTIONS 32 /* of a session, unless configured */
 
 /* ---- targets ----------------------------------------------------------- */
 
@@ -149,12 +153,14 @@ struct iscsi_server {
 	struct tevent_context *ev;
 	struct iscsi_server_ops ops;
 	void *private_data;
-	unsigned login_timeout, ping_interval;
+	unsigned login_timeout, ping_interval, data_timeout;
+	unsigned max_connections; /* of a session */
 	int debug_level;
 	void (*log)(int level, const char *message);
 	struct msgq inbox; /* of the main thread */
 	struct tevent_fd *inbox_fde;
 	unsigned num_lanes;
+	atomic_uint lanes_busy; /* while they stop */
 	struct lane *lanes;
 	struct iscsi_resolver *resolver;
 	atomic_bool routing; /* a target has asked for processors */
@@ -186,9 +192,16 @@ void iscsi_lu_stores_close(struct iscsi_server *server);
 /* Main thread's record of a session. */
 struct iscsi_record {
 	struct list_head link;
-	struct iscsi_tgt *tgt; /* reference; NULL for discovery */
-	struct iscsi_session_info info;
-	struct iscsi_connection_info conn;
+	struct iscsi_tgt *tgt;		/* reference; NULL for discovery */
+	struct iscsi_session_info info; /* without connections */
+	struct list_head conns;
+	size_t num_conns;
+};
+
+/* And of a connection. */
+struct iscsi_conn_record {
+	struct list_head link;
+	struct iscsi_connection_info info;
 };
 
 /* Lanes report; each makes a message of it. The record becomes the main
@@ -197,6 +210,12 @@ void iscsi_report_session(struct iscsi_server *server,
 			  struct iscsi_record *record);
 void iscsi_report_session_end(struct iscsi_server *server,
 			      struct iscsi_record *record);
+/* Between the two, for each connection. */
+void iscsi_report_conn(struct iscsi_server *server, struct iscsi_record *record,
+		       struct iscsi_conn_record *conn);
+void iscsi_report_conn_end(struct iscsi_server *server,
+			   struct iscsi_record *record,
+			   struct iscsi_conn_record *conn);
 void iscsi_report_login(struct iscsi_server *server,
 			const struct iscsi_login_event *event);
 
@@ -244,8 +263,9 @@ struct iscsi_drain {
 	const struct scsi_lu *lu; /* of this unit; NULL: of any */
 	struct iscsi_tgt *tgt;	  /* of this target, a reference; NULL: any */
 	uint64_t only, except;	  /* session ids; 0: none */
-	bool has_itt;
+	bool has_itt, has_cid;
 	uint32_t itt;
+	uint16_t cid; /* of a connection that has gone */
 	/* End them; else those that still wait for data get told that their
 	 * unit has gone. */
 	bool abort;

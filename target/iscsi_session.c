@@ -11,6 +11,9 @@
 #include "target/iscsi_acl.h"
 #include "target/iscsi_conn.h"
 
+/* SPC-4: SOME COMMANDS CLEARED BY ISCSI PROTOCOL EVENT */
+#define UA_CLEARED_BY_ISCSI_EVENT 0x477f
+
 struct iscsi_session *iscsi_session_new(struct lane *lane)
 {
 	struct iscsi_session *session = calloc(1, sizeof(*session));
@@ -24,6 +27,7 @@ struct iscsi_session *iscsi_session_new(struct lane *lane)
 	list_init(&session->hash_link);
 	list_init(&session->waiters);
 	list_init(&session->lane_link);
+	list_init(&session->conns);
 	list_init(&session->tasks);
 	list_init(&session->held);
 	for (int i = 0; i < ISCSI_TASK_HASH; i++)
@@ -52,11 +56,11 @@ static void lane_got_kill(struct msg *msg, void *receiver)
 
 		if (session->id != m->id)
 			continue;
-		if (session->conn) {
+		if (session->num_conns) {
 			iscsi_log(lane->server, ISCSI_LOG_NOTICE,
 				  "session 0x%04x of %s is reinstated",
 				  session->tsih, session->initiator);
-			iscsi_conn_close(session->conn);
+			iscsi_session_close(session, NULL);
 		}
 		break;
 	}
@@ -121,6 +125,35 @@ static struct iscsi_session *find_nexus(struct iscsi_server *server,
 			return other;
 	}
 	return NULL;
+}
+
+struct lane *iscsi_session_lane(struct iscsi_server *server, uint16_t tsih)
+{
+	const struct iscsi_session *session;
+	struct lane *lane;
+
+	pthread_mutex_lock(&server->lock);
+	session = server->by_tsih[tsih];
+	lane = session ? session->lane : NULL;
+	pthread_mutex_unlock(&server->lock);
+	return lane;
+}
+
+struct iscsi_session *iscsi_session_find(const struct iscsi_session *like,
+					 uint16_t tsih)
+{
+	struct iscsi_server *server = like->lane->server;
+	struct iscsi_session *session;
+
+	pthread_mutex_lock(&server->lock);
+	session = server->by_tsih[tsih];
+	if (session &&
+	    (session->lane != like->lane || !same_nexus(session, like)))
+		session = NULL;
+	pthread_mutex_unlock(&server->lock);
+	/* Only this lane ends it. One whose last connection has gone waits
+	 * for its commands. */
+	return session && session->num_conns ? session : NULL;
 }
 
 static bool take_tsih(struct iscsi_server *server,
@@ -209,23 +242,104 @@ static void unregister(struct iscsi_session *session)
 
 /* ---- the end ------------------------------------------------------------- */
 
-void iscsi_session_end(struct iscsi_session *session)
+/*
+ * Tasks without a running command go at once, others when it finishes. If the
+ * session goes on, its initiator hears of it (RFC 7143 7.6).
+ */
+static void end_tasks(struct iscsi_session *session,
+		      const struct iscsi_conn *conn)
 {
 	struct list_head *pos, *n;
 
-	iscsi_drop_held(session);
-	session->num_tasks++; /* its end is at the end of this */
+	iscsi_drop_held(session, conn);
 	list_for_each_safe(pos, n, &session->tasks)
 	{
 		struct iscsi_task *task =
 			list_entry(pos, struct iscsi_task, link);
 
+		if (task->conn != conn)
+			continue;
+		if (session->num_conns && task->scsi.lu)
+			scsi_nexus_unit_attention(session->nexus, task->scsi.lu,
+						  UA_CLEARED_BY_ISCSI_EVENT);
 		task->conn = NULL;
+		task->cid = conn->cid;
 		list_del(&task->wait_link);
 		task->aborted = task->scsi.aborted = true;
 		/* A running command cannot be called back from the disk. */
 		if (task->state != TASK_RUN)
 			iscsi_task_free(task);
+	}
+}
+
+void iscsi_session_enter(struct iscsi_session *session, struct iscsi_conn *conn)
+{
+	conn->session = session;
+	list_add_tail(&conn->session_link, &session->conns);
+	session->num_conns++;
+}
+
+void iscsi_session_leave(struct iscsi_conn *conn)
+{
+	struct iscsi_session *session = conn->session;
+
+	conn->session = NULL;
+	list_del(&conn->session_link);
+	session->num_conns--;
+	session->num_tasks++; /* its end is at the end of this */
+	end_tasks(session, conn);
+	if (conn->record)
+		iscsi_report_conn_end(session->lane->server, session->record,
+				      conn->record);
+	if (conn->record && !conn->expected_end)
+		iscsi_async_dropped(session, conn->cid);
+	session->num_tasks--;
+	iscsi_session_reap(session);
+}
+
+struct iscsi_conn *iscsi_session_conn(struct iscsi_session *session,
+				      uint16_t cid)
+{
+	struct list_head *pos;
+
+	list_for_each (pos, &session->conns) {
+		struct iscsi_conn *conn =
+			list_entry(pos, struct iscsi_conn, session_link);
+
+		if (conn->cid == cid)
+			return conn;
+	}
+	return NULL;
+}
+
+bool iscsi_session_busy(const struct iscsi_session *session, uint16_t cid)
+{
+	const struct list_head *pos;
+
+	list_for_each (pos, &session->tasks) {
+		const struct iscsi_task *task =
+			list_entry(pos, struct iscsi_task, link);
+
+		if (!task->conn && task->cid == cid)
+			return true;
+	}
+	return false;
+}
+
+void iscsi_session_close(struct iscsi_session *session,
+			 const struct iscsi_conn *except)
+{
+	struct list_head *pos, *n;
+
+	session->num_tasks++; /* it may end with the last of them */
+	list_for_each_safe(pos, n, &session->conns)
+	{
+		struct iscsi_conn *conn =
+			list_entry(pos, struct iscsi_conn, session_link);
+
+		conn->expected_end = true;
+		if (conn != except)
+			iscsi_conn_close(conn);
 	}
 	session->num_tasks--;
 	iscsi_session_reap(session);
@@ -235,7 +349,7 @@ void iscsi_session_reap(struct iscsi_session *session)
 {
 	struct lane *lane = session->lane;
 
-	if (session->conn || session->num_tasks)
+	if (session->num_conns || session->num_tasks)
 		return;
 	list_del(&session->lane_link);
 	/* The nexus goes before a new session may take its place. */
@@ -248,8 +362,6 @@ void iscsi_session_reap(struct iscsi_session *session)
 		iscsi_report_session_end(lane->server, session->record);
 	if (session->conf)
 		iscsi_conf_unref(session->conf);
-	free(session->lookup);
-	free(session->admitted.value);
 	if (session->tgt)
 		iscsi_tgt_unref(session->tgt);
 	free(session);
@@ -271,6 +383,26 @@ static bool same_map(const struct scsi_lun_map *a, const struct scsi_lun_map *b)
 	return true;
 }
 
+/* Those that the configuration does not admit; NULL: all. */
+static void logout_conns(struct iscsi_session *session,
+			 const struct iscsi_conf *conf)
+{
+	struct list_head *pos, *n;
+
+	session->num_tasks++; /* it may end with the last of them */
+	list_for_each_safe(pos, n, &session->conns)
+	{
+		struct iscsi_conn *conn =
+			list_entry(pos, struct iscsi_conn, session_link);
+
+		if (!conf || !iscsi_conf_serves(conf, &conn->local) ||
+		    !iscsi_acl_has(conf, &conn->admitted))
+			iscsi_async_logout(conn);
+	}
+	session->num_tasks--;
+	iscsi_session_reap(session);
+}
+
 void iscsi_session_conf_changed(struct iscsi_session *session)
 {
 	struct iscsi_conf *conf = iscsi_tgt_conf(session->tgt);
@@ -283,8 +415,7 @@ void iscsi_session_conf_changed(struct iscsi_session *session)
 		scsi_nexus_set_map(session->nexus, &none);
 		session->conf = NULL;
 		iscsi_conf_unref(old);
-		if (session->conn)
-			iscsi_async_logout(session->conn);
+		logout_conns(session, NULL);
 		return;
 	}
 	if (conf == old) {
@@ -295,10 +426,7 @@ void iscsi_session_conf_changed(struct iscsi_session *session)
 	if (!same_map(conf->map, old->map))
 		scsi_nexus_set_map(session->nexus, conf->map);
 	iscsi_conf_unref(old);
-	if (session->conn && (!conf->enabled ||
-			      !iscsi_conf_serves(conf, &session->conn->local) ||
-			      !iscsi_acl_has(conf, &session->admitted)))
-		iscsi_async_logout(session->conn);
+	logout_conns(session, conf->enabled ? conf : NULL);
 }
 
 struct tgt_msg {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Sessions and tasks (RFC 7143 4.2, 4.4). A session and its tasks belong to
- * one lane; other threads read only the fields named so, under server->lock.
+ * Sessions and tasks (RFC 7143 4.2, 4.4). A session, its connections and its
+ * tasks belong to one lane; other threads read only the fields named so, under
+ * server->lock. A connection that joins a session moves to its lane.
  */
 #ifndef ISTM_TARGET_ISCSI_SESSION_H
 #define ISTM_TARGET_ISCSI_SESSION_H
@@ -20,6 +21,8 @@ struct iscsi_task;
 /* Immediate commands beside them (RFC 7143 4.2.2.1). */
 #define ISCSI_MAX_IMMEDIATE 32
 #define ISCSI_TASK_HASH	    64
+/* Data of requests ahead of their turn. */
+#define ISCSI_HELD_BYTES (1u << 20)
 /* R2Ts of one task outstanding at a time. */
 #define ISCSI_MAX_R2T 4
 /* Buffers of running commands of one connection beyond which others wait. */
@@ -48,12 +51,9 @@ struct iscsi_session {
 
 	/* The lane's thread only. */
 	struct list_head lane_link;
-	struct iscsi_conn *conn; /* MaxConnections=1; NULL when it has gone */
+	struct list_head conns; /* iscsi_conn.session_link, by age */
+	unsigned num_conns;
 	struct iscsi_conf *conf;
-	struct iscsi_lookup *lookup; /* of the peer's names; may be NULL */
-	/* The identification that admitted it; value is its own copy, NULL in
-	 * a discovery session. */
-	struct iscsi_acl_id admitted;
 	struct scsi_nexus *nexus;
 	struct iscsi_params params;
 	struct iscsi_record *record;
@@ -69,13 +69,16 @@ struct iscsi_session {
 	struct list_head tasks; /* iscsi_task.link, by arrival */
 	struct list_head hash[ISCSI_TASK_HASH];
 	struct list_head held; /* iscsi_held.link, by CmdSN */
+	size_t held_bytes;     /* of data kept there */
 	uint32_t next_ttt;
 };
 
 /* A request ahead of its turn: CmdSNs before it are missing. */
 struct iscsi_held {
 	struct list_head link;
+	struct iscsi_conn *conn; /* NULL: nobody's */
 	uint32_t cmdsn;
+	bool immediate; /* waits for those before it, has no number itself */
 	struct iscsi_task *task; /* a SCSI command, else the PDU: */
 	uint8_t bhs[ISCSI_BHS_LEN];
 	uint32_t len;
@@ -101,7 +104,8 @@ struct iscsi_task {
 	struct scsi_task scsi;
 	struct list_head link, hash_link, wait_link;
 	struct iscsi_session *session;
-	struct iscsi_conn *conn; /* NULL once it has gone */
+	struct iscsi_conn *conn; /* its allegiance; NULL once it has gone */
+	uint16_t cid;		 /* of the one that has gone */
 	enum iscsi_task_state state;
 	uint32_t itt, cmdsn, edtl;
 	uint64_t order; /* lane->delivered, from delivery on */
@@ -127,15 +131,30 @@ struct iscsi_task {
 /* ---- sessions (iscsi_session.c) ----------------------------------------- */
 
 struct iscsi_session *iscsi_session_new(struct lane *lane);
+/* A connection becomes one of the session's, or is no longer: its tasks end,
+ * and with the last connection the session. */
+void iscsi_session_enter(struct iscsi_session *session,
+			 struct iscsi_conn *conn);
+void iscsi_session_leave(struct iscsi_conn *conn);
+/* NULL: there is none. */
+struct iscsi_conn *iscsi_session_conn(struct iscsi_session *session,
+				      uint16_t cid);
+/* Does a command of a connection that has gone still run? */
+bool iscsi_session_busy(const struct iscsi_session *session, uint16_t cid);
+void iscsi_session_close(struct iscsi_session *session,
+			 const struct iscsi_conn *except);
+/* Any thread: where is the session? @return NULL: there is none */
+struct lane *iscsi_session_lane(struct iscsi_server *server, uint16_t tsih);
+/* That of a login, which has the same names, on the session's own lane.
+ * @return NULL: there is none */
+struct iscsi_session *iscsi_session_find(const struct iscsi_session *like,
+					 uint16_t tsih);
 /*
  * Enter a session into the registry and give it a TSIH.
  * @return 0; EBUSY when a session of the same name and ISID has to end first
  *         (@conn_id is told then); ENOSPC without free TSIHs
  */
 int iscsi_session_register(struct iscsi_session *session, uint64_t conn_id);
-/* Ends the session: tasks without a running command go at once, the rest
- * when it finishes, then the session itself. */
-void iscsi_session_end(struct iscsi_session *session);
 /* After a task has gone: is the ended session finished too? */
 void iscsi_session_reap(struct iscsi_session *session);
 
@@ -160,12 +179,16 @@ enum iscsi_order iscsi_cmdsn_check(struct iscsi_session *session,
 void iscsi_cmdsn_advance(struct iscsi_session *session);
 /* Recompute what MaxCmdSN may be; it never goes back. */
 uint32_t iscsi_max_cmdsn(struct iscsi_session *session);
-bool iscsi_hold(struct iscsi_session *session, uint32_t cmdsn,
-		struct iscsi_task *task, const uint8_t *bhs,
+/* @param conn where it came from; NULL: the number counts as received and has
+ * nothing to it */
+bool iscsi_hold(struct iscsi_session *session, struct iscsi_conn *conn,
+		uint32_t cmdsn, struct iscsi_task *task, const uint8_t *bhs,
 		const uint8_t *data, uint32_t len);
 /* Deliver what waits for exactly this turn. */
 void iscsi_release_held(struct iscsi_session *session);
-void iscsi_drop_held(struct iscsi_session *session);
+/* What came on this connection, or with NULL all. */
+void iscsi_drop_held(struct iscsi_session *session,
+		     const struct iscsi_conn *conn);
 
 /* ---- tasks (iscsi_task.c, iscsi_data.c) ---------------------------------- */
 

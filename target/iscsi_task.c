@@ -129,7 +129,7 @@ void iscsi_task_free(struct iscsi_task *task)
 	session->num_tasks--;
 	if (!list_empty(&lane->drains))
 		iscsi_drain_check(lane);
-	if (!session->conn)
+	if (!session->num_conns)
 		iscsi_session_reap(session);
 }
 
@@ -151,9 +151,18 @@ int iscsi_task_reserve(struct iscsi_task *task, uint32_t size)
 	struct iscsi_conn *conn = task->conn;
 
 	if (task->counted == 0) {
-		if (conn->reserved &&
-		    conn->reserved + size > ISCSI_CONN_BUFFERS) {
-			list_add_tail(&task->wait_link, &conn->waiters);
+		bool first = conn->retrying == task;
+
+		/* First come, first served: small ones do not overtake a
+		 * large one for ever. */
+		if ((conn->reserved &&
+		     conn->reserved + size > ISCSI_CONN_BUFFERS) ||
+		    (size && !first && !list_empty(&conn->waiters))) {
+			if (first)
+				list_add(&task->wait_link, &conn->waiters);
+			else
+				list_add_tail(&task->wait_link, &conn->waiters);
+			conn->retrying = NULL;
 			task->state = TASK_WAIT;
 			return EAGAIN;
 		}
@@ -165,10 +174,8 @@ int iscsi_task_reserve(struct iscsi_task *task, uint32_t size)
 
 void iscsi_task_retry(struct iscsi_conn *conn)
 {
-	unsigned n = 0;
-
-	/* Each gets one try: the first that has to wait again stops it. */
-	while (!list_empty(&conn->waiters) && n++ < ISCSI_WINDOW) {
+	/* The first that has to wait again stops it. */
+	while (!list_empty(&conn->waiters)) {
 		struct list_head *first = conn->waiters.next;
 		struct iscsi_task *task =
 			list_entry(first, struct iscsi_task, wait_link);
@@ -177,10 +184,13 @@ void iscsi_task_retry(struct iscsi_conn *conn)
 			break;
 		list_del(first);
 		task->state = TASK_DATA;
+		conn->retrying = task;
 		iscsi_task_advance(task);
-		if (conn->state == CONN_DEAD)
-			return;
+		if (conn->state == CONN_DEAD || !conn->retrying)
+			break;
+		conn->retrying = NULL;
 	}
+	conn->retrying = NULL;
 }
 
 /* ---- arrival ------------------------------------------------------------- */
@@ -310,7 +320,8 @@ void iscsi_cmd_complete(struct iscsi_conn *conn)
 			iscsi_release_held(session);
 		break;
 	case ORDER_AHEAD:
-		if (!iscsi_hold(session, task->cmdsn, task, NULL, NULL, 0))
+		if (!iscsi_hold(session, conn, task->cmdsn, task, NULL, NULL,
+				0))
 			iscsi_conn_fail(conn, "out of memory for a command");
 		break;
 	case ORDER_DROP:
@@ -463,8 +474,8 @@ static bool task_data_in(struct iscsi_task *task, uint32_t len, uint32_t *count)
 
 		if (!out)
 			return false;
-		if (n > params->initiator_mrdsl)
-			n = params->initiator_mrdsl;
+		if (n > conn->initiator_mrdsl)
+			n = conn->initiator_mrdsl;
 		if (n > params->max_burst - burst)
 			n = params->max_burst - burst;
 		burst += n;

@@ -65,7 +65,7 @@ static bool visible(const struct iscsi_conn *conn,
 
 	return conf->enabled && iscsi_conf_serves(conf, &conn->local) &&
 	       iscsi_acl_check(conf, session->initiator, &conn->peer,
-			       session->lookup);
+			       conn->lookup);
 }
 
 /* Only what this initiator may use: it learns of nothing else. */
@@ -116,7 +116,7 @@ static void declare(struct iscsi_conn *conn, const struct iscsi_key *key,
 		    const char *name, const char *value,
 		    struct iscsi_text *text)
 {
-	struct iscsi_params *params = &conn->session->params;
+	struct iscsi_params params = conn->session->params;
 	char answer[ISCSI_ANSWER_MAX];
 
 	if (!key) {
@@ -130,9 +130,13 @@ static void declare(struct iscsi_conn *conn, const struct iscsi_key *key,
 	}
 	if (key->use == USE_ALL && key->flags & KEY_FROM_INITIATOR &&
 	    (key->type == KEY_TEXT ||
-	     iscsi_key_negotiate(key, value, params, params, answer) ==
-		     KEY_SILENT))
+	     iscsi_key_negotiate(key, value, &params, &params, answer) ==
+		     KEY_SILENT)) {
+		/* Of this connection alone (13.12) */
+		if (key->type == KEY_NUM_DECLARED)
+			conn->initiator_mrdsl = params.initiator_mrdsl;
 		return;
+	}
 	/* What only a login may settle. */
 	iscsi_text_add(text, key->name, "Reject");
 }
@@ -143,12 +147,12 @@ static void text_respond(struct iscsi_conn *conn, uint8_t flags)
 	struct iscsi_text *text = &conn->text_out;
 	size_t len = text->len - conn->text_off;
 	struct iscsi_out *out = iscsi_out_new(conn, ISCSI_OP_TEXT_RSP);
-	bool more = len > conn->session->params.initiator_mrdsl;
+	bool more = len > conn->initiator_mrdsl;
 
 	if (!out)
 		return;
 	if (more)
-		len = conn->session->params.initiator_mrdsl;
+		len = conn->initiator_mrdsl;
 	if (len) {
 		out->owned = malloc(len);
 		if (!out->owned) {

@@ -36,8 +36,10 @@ static void lane_got_tmf_done(struct msg *msg, void *receiver)
 
 	if (conn && conn->state == CONN_FULL) {
 		tmf_respond(conn, m->itt, ISCSI_TMF_COMPLETE);
-		if (m->close)
+		if (m->close) {
+			iscsi_session_close(conn->session, conn);
 			iscsi_conn_finish(conn);
+		}
 	}
 	free(m);
 }
@@ -71,10 +73,33 @@ static struct iscsi_drain *tmf_drain(struct iscsi_conn *conn, uint32_t itt)
 	return drain;
 }
 
-/* Commands ahead of their turn, which the function overtook, but which were
- * sent before it. */
-static void abort_held(struct iscsi_session *session, const uint8_t *lun,
-		       uint32_t cmdsn)
+/*
+ * RFC 7143 4.2.3.3: commands that were sent before an immediate request, on
+ * other connections as a rule, are among those that it is for: wait for them.
+ * @return true: the request is kept until they are here
+ */
+static bool overtook(struct iscsi_conn *conn, const uint8_t *bhs)
+{
+	struct iscsi_session *session = conn->session;
+	uint32_t cmdsn = get_be32(bhs + 24);
+
+	if (!(bhs[0] & ISCSI_OP_IMMEDIATE) ||
+	    !sn_lt(session->exp_cmdsn, cmdsn) ||
+	    sn_lt(session->max_cmdsn + 1, cmdsn))
+		return false;
+	if (session->immediate >= ISCSI_MAX_IMMEDIATE) {
+		iscsi_conn_warn(conn, "more than %d immediate requests",
+				ISCSI_MAX_IMMEDIATE);
+		iscsi_reject(conn, ISCSI_REJECT_TOO_MANY_IMM, bhs);
+	} else if (!iscsi_hold(session, conn, cmdsn, NULL, bhs, NULL, 0)) {
+		iscsi_conn_fail(conn, "out of memory for task management");
+	}
+	return true;
+}
+
+/* A reset of the target does not wait: the same paragraph lets it take for
+ * received, and aborted, what was sent before. */
+static bool plug(struct iscsi_session *session, uint32_t cmdsn)
 {
 	struct list_head *pos;
 
@@ -82,10 +107,18 @@ static void abort_held(struct iscsi_session *session, const uint8_t *lun,
 		struct iscsi_task *task =
 			list_entry(pos, struct iscsi_task, link);
 
-		if (task->state == TASK_HELD && sn_lt(task->cmdsn, cmdsn) &&
-		    get_be64(task->scsi.lun) == get_be64(lun))
+		if (task->state == TASK_HELD && sn_lt(task->cmdsn, cmdsn))
 			iscsi_task_abort(task);
 	}
+	for (uint32_t sn = session->exp_cmdsn; sn_lt(sn, cmdsn); sn++) {
+		if (sn_lt(session->max_cmdsn, sn))
+			break;
+		if (iscsi_cmdsn_check(session, sn) != ORDER_DROP &&
+		    !iscsi_hold(session, NULL, sn, NULL, NULL, NULL, 0))
+			return false;
+	}
+	iscsi_release_held(session);
+	return true;
 }
 
 static void abort_task(struct iscsi_conn *conn, const uint8_t *bhs)
@@ -115,10 +148,7 @@ static void abort_task(struct iscsi_conn *conn, const uint8_t *bhs)
 	 * that it was sent before, counts as received and aborted. */
 	if (!task && sn_lt(ref, cmdsn) &&
 	    iscsi_cmdsn_check(session, ref) != ORDER_DROP) {
-		static const uint8_t aborted[ISCSI_BHS_LEN] = {
-			ISCSI_OP_ABORTED};
-
-		if (!iscsi_hold(session, ref, NULL, aborted, NULL, 0)) {
+		if (!iscsi_hold(session, NULL, ref, NULL, NULL, NULL, 0)) {
 			iscsi_conn_fail(conn, "out of memory");
 			return;
 		}
@@ -145,7 +175,6 @@ static void lu_function(struct iscsi_conn *conn, const uint8_t *bhs,
 	if (!drain)
 		return;
 	drain->lu = lu;
-	abort_held(session, bhs + 8, get_be32(bhs + 24));
 	if (function == ISCSI_TMF_ABORT_TASK_SET) {
 		drain->only = session->id;
 		iscsi_drain_start(drain, conn->lane);
@@ -164,9 +193,15 @@ static void lu_function(struct iscsi_conn *conn, const uint8_t *bhs,
 static void target_reset(struct iscsi_conn *conn, const uint8_t *bhs, bool cold)
 {
 	struct iscsi_session *session = conn->session;
-	struct iscsi_drain *drain = tmf_drain(conn, get_be32(bhs + 16));
 	const struct scsi_lun_map *map;
+	struct iscsi_drain *drain;
 
+	if (!plug(session, get_be32(bhs + 24))) {
+		iscsi_conn_fail(conn, "out of memory for task management");
+		return;
+	}
+	drain = conn->state == CONN_FULL ? tmf_drain(conn, get_be32(bhs + 16))
+					 : NULL;
 	if (!drain)
 		return;
 	drain->tgt = iscsi_tgt_ref(session->tgt);
@@ -196,7 +231,8 @@ void iscsi_tmf(struct iscsi_conn *conn, const uint8_t *bhs)
 	case ISCSI_TMF_ABORT_TASK_SET:
 	case ISCSI_TMF_CLEAR_TASK_SET:
 	case ISCSI_TMF_LU_RESET:
-		lu_function(conn, bhs, function);
+		if (!overtook(conn, bhs))
+			lu_function(conn, bhs, function);
 		break;
 	case ISCSI_TMF_WARM_RESET:
 	case ISCSI_TMF_COLD_RESET:

@@ -132,6 +132,42 @@ struct lane_starter {
 	int error;
 };
 
+static void post_all(struct lane *lanes, unsigned num,
+		     void (*handle)(struct msg *, void *))
+{
+	for (unsigned i = 0; i < num; i++) {
+		struct msg *msg = calloc(1, sizeof(*msg));
+
+		/* A process that cannot get 16 bytes while it ends may as
+		 * well. */
+		if (!msg)
+			abort();
+		msg->handle = handle;
+		msgq_post(&lanes[i].inbox, msg);
+	}
+}
+
+static void lane_got_over(struct msg *msg, void *receiver)
+{
+	struct lane *lane = receiver;
+
+	free(msg);
+	lane->over = true;
+}
+
+static bool lane_over(struct lane *lane)
+{
+	struct iscsi_server *server = lane->server;
+
+	if (!lane->idle && iscsi_lane_stopped(lane)) {
+		lane->idle = true;
+		if (atomic_fetch_sub(&server->lanes_busy, 1) == 1)
+			post_all(server->lanes, server->num_lanes,
+				 lane_got_over);
+	}
+	return lane->over;
+}
+
 static void *lane_main(void *private_data)
 {
 	struct lane_starter *starter = private_data;
@@ -145,7 +181,7 @@ static void *lane_main(void *private_data)
 	pthread_mutex_unlock(&starter->lock);
 	/* The starter is gone from here on. */
 
-	while (!error && !iscsi_lane_stopped(lane)) {
+	while (!error && !lane_over(lane)) {
 		lane_wait(lane);
 		/* One pass is over: its I/O and its replies leave together. */
 		iscsi_lane_pass(lane);
@@ -229,19 +265,24 @@ static void lane_got_stop(struct msg *msg, void *receiver)
 	iscsi_lane_close_all(receiver);
 }
 
-void lane_stop(struct lane *lane)
+void lanes_stop(struct lane *lanes, unsigned num)
 {
-	struct msg *msg = calloc(1, sizeof(*msg));
+	bool more;
 
-	/* A process that cannot get 16 bytes while it ends may as well. */
-	if (!msg)
-		abort();
-	msg->handle = lane_got_stop;
-	msgq_post(&lane->inbox, msg);
-	pthread_join(lane->thread, NULL);
-	/* Messages that came too late free what they carry. */
-	lane->stopping = true;
-	msgq_drain(&lane->inbox, lane);
-	msgq_fini(&lane->inbox);
-	close(lane->epfd);
+	if (num == 0)
+		return;
+	atomic_store(&lanes[0].server->lanes_busy, num);
+	post_all(lanes, num, lane_got_stop);
+	for (unsigned i = 0; i < num; i++)
+		pthread_join(lanes[i].thread, NULL);
+	do {
+		more = false;
+		for (unsigned i = 0; i < num; i++)
+			more |= msgq_drain(&lanes[i].inbox, &lanes[i]);
+	} while (more);
+	for (unsigned i = 0; i < num; i++) {
+		iscsi_lane_reap(&lanes[i]);
+		msgq_fini(&lanes[i].inbox);
+		close(lanes[i].epfd);
+	}
 }

@@ -63,6 +63,8 @@ struct lane {
 	uint64_t ticked; /* lane_now() of the last */
 	bool stopping;
 	bool bound;	    /* runs on its processor only */
+	bool idle;	    /* stopping, and nothing is left here */
+	bool over;	    /* nor on any other lane */
 	uint64_t next_id;   /* of connections and sessions */
 	uint64_t delivered; /* commands so far */
 
@@ -84,8 +86,13 @@ struct lane {
 
 /* Main thread. @return 0 or errno; the lane runs */
 int lane_start(struct lane *lane, struct iscsi_server *server, unsigned index);
-/* Main thread: close everything, wait for I/O under way and the thread. */
-void lane_stop(struct lane *lane);
+/*
+ * Main thread: close everything on all lanes of a server, wait for I/O under
+ * way and the threads. Lanes wait for each other's answers, so that none goes
+ * before all have nothing left; what they post to each other to the last is
+ * handled.
+ */
+void lanes_stop(struct lane *lanes, unsigned num);
 
 /* The lane's thread: watch a descriptor, edge-triggered in both directions,
  * so that no later epoll_ctl is needed. @return 0 or errno */

@@ -44,10 +44,11 @@ void msgq_post(struct msgq *q, struct msg *msg)
 	pthread_mutex_unlock(&q->lock);
 }
 
-void msgq_drain(struct msgq *q, void *receiver)
+bool msgq_drain(struct msgq *q, void *receiver)
 {
 	uint64_t count;
 	struct msg *msg, *next;
+	bool any;
 	/* Reset before the list is taken: a post after that wakes us again. */
 	ssize_t n = read(q->efd, &count, sizeof(count));
 
@@ -58,8 +59,10 @@ void msgq_drain(struct msgq *q, void *receiver)
 	q->tail = &q->head;
 	pthread_mutex_unlock(&q->lock);
 
+	any = msg != NULL;
 	for (; msg; msg = next) {
 		next = msg->next;
 		msg->handle(msg, receiver);
 	}
+	return any;
 }

@@ -10,6 +10,7 @@
 #define ISTM_TARGET_MSGQ_H
 
 #include <pthread.h>
+#include <stdbool.h>
 
 struct msg {
 	struct msg *next;
@@ -29,7 +30,8 @@ int msgq_init(struct msgq *q);
 void msgq_fini(struct msgq *q);
 /* Any thread. Never fails, never waits for the receiver. */
 void msgq_post(struct msgq *q, struct msg *msg);
-/* The receiving thread: handle all that has been posted. */
-void msgq_drain(struct msgq *q, void *receiver);
+/* The receiving thread: handle all that has been posted.
+ * @return whether there was anything */
+bool msgq_drain(struct msgq *q, void *receiver);
 
 #endif /* ISTM_TARGET_MSGQ_H */

@@ -65,6 +65,11 @@ struct iscsi_server_config {
 	 * of silence before a ping, where idle timeouts are enforced, and for
 	 * its answer. */
 	unsigned login_timeout, ping_interval;
+	/* Seconds, 0: the default of 60. Without progress of the data that a
+	 * command waits for, or of what is sent. */
+	unsigned data_timeout;
+	/* Of one session (RFC 7143 13.2), 0: the default of 32. */
+	unsigned max_connections;
 	const struct iscsi_server_ops *ops;
 	void *private_data;
 	int debug_level;

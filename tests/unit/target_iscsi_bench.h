@@ -131,7 +131,8 @@ static struct iscsi_tgt_config bench_config(struct bench *b)
 	};
 }
 
-static unsigned bench_timeout; /* of the next server; 0: as ever */
+/* Of the next server; 0: as ever. */
+static unsigned bench_timeout, bench_connections;
 /* The next server's disk is this file, made anew; -1: a RAM disk. */
 static int bench_fd = -1;
 
@@ -166,6 +167,8 @@ static UNUSED struct bench *bench_start(unsigned lanes)
 		.lanes = lanes,
 		.login_timeout = bench_timeout,
 		.ping_interval = bench_timeout,
+		.data_timeout = bench_timeout,
+		.max_connections = bench_connections,
 		.ops = &bench_ops,
 		.private_data = b,
 		.debug_level = 10,
