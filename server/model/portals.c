@@ -39,6 +39,13 @@ static void address_set_port(struct sockaddr_storage *addr, uint16_t port)
 	}
 }
 
+static uint16_t address_port(const struct sockaddr_storage *addr)
+{
+	return ntohs(addr->ss_family == AF_INET
+			     ? ((const struct sockaddr_in *)addr)->sin_port
+			     : ((const struct sockaddr_in6 *)addr)->sin6_port);
+}
+
 static struct portal_entry *portal_find(struct model *model, const char *text)
 {
 	uint64_t hash = hash_string(text);
@@ -69,6 +76,12 @@ static struct GUID portal_guid(struct model *model, const char *text)
 	return guid;
 }
 
+static void portal_set_port(struct portal_entry *entry, uint16_t port)
+{
+	entry->port = port;
+	address_set_port(&entry->p.addr, port);
+}
+
 static struct portal_entry *portal_create(struct model *model,
 					  const struct sockaddr_storage *addr)
 {
@@ -80,9 +93,9 @@ static struct portal_entry *portal_create(struct model *model,
 	list_init(&entry->link);
 	entry->p.addr = *addr;
 	entry->p.text = name_format_address(entry, addr);
-	entry->p.listen = true;
-	entry->port = ISCSI_PORT;
-	address_set_port(&entry->p.addr, entry->port);
+	entry->p.listen = entry->saved_listen = true;
+	entry->saved_port = ISCSI_PORT;
+	portal_set_port(entry, ISCSI_PORT);
 	if (entry->p.text == NULL ||
 	    !hash_add(&model->portals_by_address, &entry->by_address,
 		      hash_string(entry->p.text))) {
@@ -120,9 +133,9 @@ bool portal_load(struct model *model, const struct istm_state_portal *record)
 		return false;
 	}
 	entry->p.guid = record->guid;
-	entry->p.listen = record->listen;
-	entry->port = record->port;
-	address_set_port(&entry->p.addr, entry->port);
+	entry->p.listen = entry->saved_listen = record->listen;
+	entry->saved_port = record->port;
+	portal_set_port(entry, record->port);
 	return true;
 }
 
@@ -135,22 +148,44 @@ static int portal_listen(struct model *model, struct portal_entry *entry)
 				     (const struct sockaddr *)&entry->p.addr,
 				     address_len(&entry->p.addr), PORTAL_GROUP);
 
-	entry->listening = error == 0;
 	if (error == 0) {
+		entry->listening = true;
+		entry->bound = entry->p.addr;
 		log_msg(LOG_INFO, "portal %s: listening on port %u",
 			entry->p.text, (unsigned)entry->port);
 	}
 	return error;
 }
 
-static void portal_unlisten(struct model *model, struct portal_entry *entry)
+static void portal_unlisten(struct model *model, struct portal_entry *entry,
+			    const struct sockaddr_storage *bound)
 {
-	iscsi_portal_remove(model->engine,
-			    (const struct sockaddr *)&entry->p.addr,
-			    address_len(&entry->p.addr));
-	entry->listening = false;
+	iscsi_portal_remove(model->engine, (const struct sockaddr *)bound,
+			    address_len(bound));
 	log_msg(LOG_INFO, "portal %s: no longer listening on port %u",
-		entry->p.text, (unsigned)entry->port);
+		entry->p.text, (unsigned)address_port(bound));
+}
+
+/* One that was asked for may not be there yet, or no more. */
+static bool address_exists(const struct sockaddr_storage *addr)
+{
+	struct sockaddr_storage any_port = *addr;
+	int fd = socket(addr->ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	bool exists;
+
+	if (fd < 0) {
+		return true; /* who knows */
+	}
+	address_set_port(&any_port, 0);
+	exists = bind(fd, (struct sockaddr *)&any_port,
+		      address_len(&any_port)) == 0;
+	close(fd);
+	return exists;
+}
+
+static bool portal_wanted(const struct portal_entry *entry)
+{
+	return entry->present && entry->p.listen;
 }
 
 /* Listen where it is wanted, and nowhere else. @return something changed */
@@ -159,21 +194,35 @@ static bool portals_apply(struct model *model)
 	struct list_head *pos;
 	bool changed = false;
 
+	/* First let go: a port may go to another, an address to the wildcard.
+	 */
 	list_for_each (pos, &model->portals) {
 		struct portal_entry *entry =
 			list_entry(pos, struct portal_entry, link);
-		bool wanted = entry->present && entry->p.listen;
+
+		if (entry->listening &&
+		    (!portal_wanted(entry) ||
+		     address_port(&entry->bound) != entry->port)) {
+			portal_unlisten(model, entry, &entry->bound);
+			entry->listening = false;
+			changed = true;
+		}
+	}
+	list_for_each (pos, &model->portals) {
+		struct portal_entry *entry =
+			list_entry(pos, struct portal_entry, link);
 		bool valid = entry->p.valid;
 		int error = 0;
 
-		if (wanted && !entry->listening) {
+		if (portal_wanted(entry) && !entry->listening) {
 			error = portal_listen(model, entry);
 			changed |= error == 0;
-		} else if (!wanted && entry->listening) {
-			portal_unlisten(model, entry);
-			changed = true;
+		} else if (entry->present && model->portals_configured &&
+			   !address_exists(&entry->p.addr)) {
+			error = EADDRNOTAVAIL;
 		}
 		entry->p.valid = entry->present && error == 0;
+		changed |= entry->p.valid != valid;
 		if (error != 0 && valid) {
 			log_msg(LOG_ERROR, "portal %s: port %u: %s",
 				entry->p.text, (unsigned)entry->port,
@@ -213,6 +262,15 @@ static bool parse_portal(const char *text, struct sockaddr_storage *addr,
 	return name_parse_address(copy, addr);
 }
 
+static void portals_apply_and_tell(struct model *model)
+{
+	if (portals_apply(model)) {
+		model_emit(model, &(struct model_event){
+					  .type = MODEL_EVENT_PORTALS,
+				  });
+	}
+}
+
 static void portals_refresh(struct model *model)
 {
 	struct sockaddr_storage *addresses = NULL;
@@ -222,11 +280,7 @@ static void portals_refresh(struct model *model)
 
 	if (model->portals_configured) {
 		/* Those are asked for, there or not: only try again. */
-		if (portals_apply(model)) {
-			model_emit(model, &(struct model_event){
-						  .type = MODEL_EVENT_PORTALS,
-					  });
-		}
+		portals_apply_and_tell(model);
 		return;
 	}
 	error = netlink_addresses(model, &addresses, &num);
@@ -248,11 +302,7 @@ static void portals_refresh(struct model *model)
 		}
 	}
 	talloc_free(addresses);
-	if (portals_apply(model)) {
-		model_emit(model, &(struct model_event){
-					  .type = MODEL_EVENT_PORTALS,
-				  });
-	}
+	portals_apply_and_tell(model);
 }
 
 static void portals_timer(struct tevent_context *ev, struct tevent_timer *te,
@@ -278,37 +328,65 @@ static void portals_changed(struct tevent_context *ev, struct tevent_fd *fde,
 	}
 }
 
+/* The option's portals, all of them or none. */
 static int portals_configured(struct model *model, const char **portals)
 {
-	for (size_t i = 0; portals[i] != NULL; i++) {
-		struct sockaddr_storage addr;
-		struct portal_entry *entry;
-		uint16_t port;
+	struct sockaddr_storage addr;
+	struct list_head *pos;
+	uint16_t port;
 
+	for (size_t i = 0; portals[i] != NULL; i++) {
 		if (!parse_portal(portals[i], &addr, &port)) {
 			log_msg(LOG_ERROR,
 				"istm:portals: '%s' is no ADDRESS[:PORT]",
 				portals[i]);
 			return EINVAL;
 		}
+	}
+	list_for_each (pos, &model->portals) {
+		list_entry(pos, struct portal_entry, link)->present = false;
+	}
+	for (size_t i = 0; portals[i] != NULL; i++) {
+		struct portal_entry *entry;
+
+		parse_portal(portals[i], &addr, &port);
 		entry = portal_get(model, &addr);
 		if (entry == NULL) {
 			return ENOMEM;
 		}
 		/* The administrator's file decides over the record. */
-		if (port != 0) {
-			entry->port = port;
-			address_set_port(&entry->p.addr, port);
-		}
-		entry->present = entry->p.valid = true;
+		portal_set_port(entry, port != 0 ? port : entry->saved_port);
+		entry->p.valid |= !entry->present && !entry->listening;
+		entry->present = true;
 	}
 	return 0;
 }
 
-int portals_start(struct model *model, const struct model_options *options)
+int portals_reload(struct model *model, const struct model_options *options)
 {
+	struct list_head *pos;
 	int error = 0;
 
+	model->portals_configured =
+		options->portals != NULL && options->portals[0] != NULL;
+	if (model->portals_configured) {
+		error = portals_configured(model, options->portals);
+	} else {
+		list_for_each (pos, &model->portals) {
+			struct portal_entry *entry =
+				list_entry(pos, struct portal_entry, link);
+
+			portal_set_port(entry, entry->saved_port);
+		}
+	}
+	if (error == 0) {
+		portals_refresh(model);
+	}
+	return error;
+}
+
+int portals_start(struct model *model, const struct model_options *options)
+{
 	/* Before the addresses are read, so that no change is missed. */
 	model->netlink_fd = netlink_watch();
 	if (model->netlink_fd < 0) {
@@ -320,14 +398,7 @@ int portals_start(struct model *model, const struct model_options *options)
 			tevent_add_fd(model->ev, model, model->netlink_fd,
 				      TEVENT_FD_READ, portals_changed, model);
 	}
-	if (options->portals != NULL && options->portals[0] != NULL) {
-		model->portals_configured = true;
-		error = portals_configured(model, options->portals);
-	}
-	if (error == 0) {
-		portals_refresh(model);
-	}
-	return error;
+	return portals_reload(model, options);
 }
 
 void portals_stop(struct model *model)
@@ -422,29 +493,87 @@ static HRESULT portal_move(struct model *model, struct portal_entry *entry,
 		return ISTM_S_OK;
 	}
 	/* The new socket first: if there is none, all stays as it was. */
-	entry->port = port;
+	portal_set_port(entry, port);
 	entry->p.listen = listen;
-	address_set_port(&entry->p.addr, port);
 	if (listen && (before.port != port || !before.listening)) {
 		error = portal_listen(model, entry);
 	}
 	if (error != 0) {
-		entry->port = before.port;
-		entry->p = before.p;
-		entry->listening = before.listening;
+		portal_set_port(entry, before.port);
+		entry->p.listen = before.p.listen;
 		return model_refuse(error == EADDRINUSE ? ADDRESS_IN_USE
 							: ADDRESS_NOT_AVAILABLE,
 				    "portal %s: port %u: %s", entry->p.text,
 				    (unsigned)port, strerror(error));
 	}
 	if (before.listening && (before.port != port || !listen)) {
-		bool listening = entry->listening && listen;
-
-		portal_unlisten(model, &before);
-		entry->listening = listening;
+		entry->listening = listen;
+		portal_unlisten(model, entry, &before.bound);
 	}
 	model_emit(model, &(struct model_event){.type = MODEL_EVENT_PORTALS});
 	return ISTM_S_OK;
+}
+
+struct portal_change {
+	const char *text;
+	uint16_t port;
+	bool listen;
+	uint64_t generation;
+};
+
+static void portal_kept(struct model *model, int error, void *private_data)
+{
+	const struct portal_change *change = private_data;
+	struct portal_entry *entry = portal_find(model, change->text);
+
+	if (entry == NULL) {
+		return;
+	}
+	if (error == 0) {
+		entry->saved_port = change->port;
+		entry->saved_listen = change->listen;
+	} else if (entry->generation == change->generation) {
+		/* As the store has it; a later change answers for itself. */
+		portal_move(model, entry, entry->saved_port,
+			    entry->saved_listen);
+	}
+}
+
+static struct tevent_req *portal_commit_send(TALLOC_CTX *mem_ctx,
+					     struct model *model,
+					     struct portal_entry *entry)
+{
+	struct portal_change *change = talloc_zero(model, struct portal_change);
+	struct istm_state_data data = {
+		.kind = ISTM_STATE_PORTAL,
+		.body.portal =
+			{
+				.guid = entry->p.guid,
+				.address = entry->p.text,
+				.port = entry->port,
+				.listen = entry->p.listen,
+			},
+	};
+	struct change_list changes = {NULL, 0};
+
+	if (change == NULL) {
+		return NULL;
+	}
+	*change = (struct portal_change){
+		.text = talloc_strdup(change, entry->p.text),
+		.port = entry->port,
+		.listen = entry->p.listen,
+		.generation = entry->generation = ++model->generation,
+	};
+	if (change->text == NULL ||
+	    !change_add_record(change, &changes,
+			       talloc_asprintf(change, "portal:%s",
+					       entry->p.text),
+			       &data)) {
+		talloc_free(change);
+		return NULL;
+	}
+	return model_commit_send(mem_ctx, model, &changes, portal_kept, change);
 }
 
 /* MS-ISTM 3.30.4.16: the portal is looked at first, then the port. */
@@ -453,9 +582,9 @@ struct tevent_req *model_portal_set_send(TALLOC_CTX *mem_ctx,
 					 uint16_t port, bool listen)
 {
 	struct portal_entry *entry = portal_of_text(model, text);
-	struct istm_state_data data = {.kind = ISTM_STATE_PORTAL};
-	struct change_list changes = {NULL, 0};
-	TALLOC_CTX *tmp;
+	struct tevent_req *req;
+	uint16_t port_before;
+	bool listen_before;
 	HRESULT hr;
 
 	if (entry == NULL) {
@@ -467,25 +596,18 @@ struct tevent_req *model_portal_set_send(TALLOC_CTX *mem_ctx,
 						     "portal %s: port 0",
 						     text));
 	}
+	port_before = entry->port;
+	listen_before = entry->p.listen;
 	hr = portal_move(model, entry, port, listen);
 	if (ISTM_FAILED(hr)) {
 		return model_req_failed(mem_ctx, model, hr);
 	}
-	data.body.portal = (struct istm_state_portal){
-		.guid = entry->p.guid,
-		.address = entry->p.text,
-		.port = port,
-		.listen = listen,
-	};
-	tmp = talloc_new(model);
-	if (tmp == NULL ||
-	    !change_add_record(tmp, &changes,
-			       talloc_asprintf(tmp, "portal:%s", entry->p.text),
-			       &data)) {
-		talloc_free(tmp);
+	req = portal_commit_send(mem_ctx, model, entry);
+	if (req == NULL) {
+		portal_move(model, entry, port_before, listen_before);
 		return model_req_failed(mem_ctx, model, ISTM_OUT_OF_MEMORY);
 	}
-	return model_commit_send(mem_ctx, model, &changes, NULL, tmp);
+	return req;
 }
 
 HRESULT model_portal_set_recv(struct tevent_req *req)

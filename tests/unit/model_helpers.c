@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -100,6 +101,33 @@ void mt_restart(struct mt *mt)
 {
 	mt_stop(mt);
 	assert_hr(mt_start(mt), ISTM_S_OK);
+}
+
+/* Another file in place of the store's, which cannot be synced. */
+void mt_store_break(struct mt *mt)
+{
+	struct stat store, st;
+	char path[300];
+	int null, fd = 2;
+
+	snprintf(path, sizeof(path), "%s/istm.tdb", mt->dir);
+	assert_int_equal(stat(path, &store), 0);
+	do {
+		fd++;
+		assert_true(fd < 1024);
+	} while (fstat(fd, &st) != 0 || st.st_ino != store.st_ino ||
+		 st.st_dev != store.st_dev);
+	null = open("/dev/null", O_RDWR);
+	mt->store_fd = fd;
+	mt->store_kept = dup(fd);
+	assert_int_equal(dup2(null, fd), fd);
+	close(null);
+}
+
+void mt_store_mend(struct mt *mt)
+{
+	assert_int_equal(dup2(mt->store_kept, mt->store_fd), mt->store_fd);
+	close(mt->store_kept);
 }
 
 void mt_log_clear(struct mt *mt)

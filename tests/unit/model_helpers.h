@@ -25,6 +25,7 @@ struct mt {
 	char volume[300]; /* C: */
 	char second[300]; /* D: */
 	char portal[64];
+	int store_fd, store_kept; /* mt_store_break() */
 	/* The log since mt_log_clear(). */
 	char log[1 << 20];
 	/* Events since mt_events_clear(), by type. */
@@ -38,6 +39,10 @@ HRESULT mt_start(struct mt *mt);
 void mt_stop(struct mt *mt);
 /* As if the power had failed: what is not in the store is gone. */
 void mt_restart(struct mt *mt);
+
+/* Let every commit fail until mt_store_mend(). */
+void mt_store_break(struct mt *mt);
+void mt_store_mend(struct mt *mt);
 
 void mt_log_clear(struct mt *mt);
 void mt_events_clear(struct mt *mt);

@@ -192,6 +192,136 @@ static void test_port_taken(void **state)
 	assert_false(answers("192.0.2.1", 3260));
 }
 
+/* What cannot be kept is undone; a later change that can be stays. */
+static void test_commit_fails(void **state)
+{
+	struct mt *mt = *state;
+	struct tevent_req *first, *second;
+	struct model_portal *p;
+
+	if (mt == NULL) {
+		print_message(
+			"# skip: no network namespace to have addresses in\n");
+		skip();
+	}
+	mt_store_break(mt);
+	assert_true(ISTM_FAILED(set(mt, "192.0.2.1", 3999, true)));
+	assert_true(answers("192.0.2.1", 3260));
+	assert_false(answers("192.0.2.1", 3999));
+	assert_true(ISTM_FAILED(set(mt, "192.0.2.1", 3260, false)));
+	assert_true(answers("192.0.2.1", 3260));
+	/* Two at once: back to what is stored, not to the first. */
+	first = model_portal_set_send(mt->mem, mt->model, "192.0.2.1", 4001,
+				      true);
+	second = model_portal_set_send(mt->mem, mt->model, "192.0.2.1", 4002,
+				       true);
+	assert_true(answers("192.0.2.1", 4002));
+	assert_true(tevent_req_poll(first, mt->ev));
+	assert_true(tevent_req_poll(second, mt->ev));
+	assert_true(ISTM_FAILED(model_portal_set_recv(first)));
+	assert_true(ISTM_FAILED(model_portal_set_recv(second)));
+	assert_false(answers("192.0.2.1", 4001));
+	assert_false(answers("192.0.2.1", 4002));
+	assert_true(answers("192.0.2.1", 3260));
+	mt_store_mend(mt);
+	assert_hr(model_portal_by_address(mt->model, mt->mem, "192.0.2.1", &p),
+		  ISTM_S_OK);
+	assert_true(p->listen);
+	assert_int_equal(ntohs(((struct sockaddr_in *)&p->addr)->sin_port),
+			 3260);
+	assert_hr(set(mt, "192.0.2.1", 3999, true), ISTM_S_OK);
+	mt_restart(mt);
+	assert_true(answers("192.0.2.1", 3999));
+}
+
+static HRESULT reload(struct mt *mt, const char **portals)
+{
+	struct model_volume_config volume = {.letter = 'C', .path = mt->volume};
+	struct model_options options = {
+		.volumes = &volume,
+		.num_volumes = 1,
+		.portals = portals,
+	};
+	struct tevent_req *req =
+		model_reload_send(mt->mem, mt->model, &options);
+	HRESULT hr;
+
+	assert_true(tevent_req_poll(req, mt->ev));
+	hr = model_reload_recv(req);
+	talloc_free(req);
+	return hr;
+}
+
+/* Another istm:portals, without a restart. */
+static void test_reload(void **state)
+{
+	const char *one[] = {"192.0.2.2:4444", NULL};
+	const char *two[] = {"192.0.2.2", "2001:db8::1", NULL};
+	const char *any[] = {"0.0.0.0", NULL};
+	const char *away[] = {"192.0.2.77", NULL};
+	const char *bad[] = {"192.0.2.1", "nowhere", NULL};
+	struct mt *mt = *state;
+	struct model_portal *portals;
+
+	if (mt == NULL) {
+		print_message(
+			"# skip: no network namespace to have addresses in\n");
+		skip();
+	}
+	assert_hr(set(mt, "192.0.2.2", 3999, true), ISTM_S_OK);
+	mt_events_clear(mt);
+	assert_hr(reload(mt, NULL), ISTM_S_OK);
+	assert_int_equal(mt->events[MODEL_EVENT_PORTALS], 0);
+	assert_true(answers("192.0.2.1", 3260));
+	assert_hr(reload(mt, one), ISTM_S_OK);
+	assert_int_equal(mt->events[MODEL_EVENT_PORTALS], 1);
+	assert_int_equal(model_portals(mt->model, mt->mem, &portals), 1);
+	assert_true(answers("192.0.2.2", 4444));
+	assert_false(answers("192.0.2.2", 3999));
+	assert_false(answers("192.0.2.1", 3260));
+	/* Without a port: the one that was set. */
+	assert_hr(reload(mt, two), ISTM_S_OK);
+	assert_int_equal(model_portals(mt->model, mt->mem, &portals), 2);
+	assert_true(answers("192.0.2.2", 3999));
+	assert_false(answers("192.0.2.2", 4444));
+	assert_true(answers("2001:db8::1", 3260));
+	/* The wildcard takes over what addresses had. */
+	assert_hr(reload(mt, any), ISTM_S_OK);
+	assert_int_equal(model_portals(mt->model, mt->mem, &portals), 1);
+	assert_true(answers("192.0.2.1", 3260));
+	assert_true(answers("127.0.0.1", 3260));
+	assert_false(answers("2001:db8::1", 3260));
+	/* Nonsense changes nothing. */
+	assert_hr(reload(mt, bad), ISTM_INVALID_ARG);
+	assert_int_equal(model_portals(mt->model, mt->mem, &portals), 1);
+	assert_true(answers("127.0.0.1", 3260));
+	/* An address that is not there yet. */
+	assert_hr(reload(mt, away), ISTM_S_OK);
+	assert_int_equal(model_portals(mt->model, mt->mem, &portals), 1);
+	assert_false(portals[0].valid);
+	assert_int_equal(system("ip addr add 192.0.2.77/32 dev lo"), 0);
+	mt_events_clear(mt);
+	while (mt->events[MODEL_EVENT_PORTALS] == 0) {
+		tevent_loop_once(mt->ev);
+	}
+	assert_true(answers("192.0.2.77", 3260));
+	model_portals(mt->model, mt->mem, &portals);
+	assert_true(portals[0].valid);
+	mt_events_clear(mt);
+	assert_int_equal(system("ip addr del 192.0.2.77/32 dev lo"), 0);
+	while (mt->events[MODEL_EVENT_PORTALS] == 0) {
+		tevent_loop_once(mt->ev);
+	}
+	model_portals(mt->model, mt->mem, &portals);
+	assert_false(portals[0].valid);
+	/* And back to all there are. */
+	assert_hr(reload(mt, NULL), ISTM_S_OK);
+	assert_int_equal(model_portals(mt->model, mt->mem, &portals), 3);
+	assert_true(answers("192.0.2.1", 3260));
+	assert_true(answers("192.0.2.2", 3999));
+	assert_false(answers("127.0.0.1", 3260));
+}
+
 /* Addresses that come and go. */
 static void test_follows(void **state)
 {
@@ -241,10 +371,9 @@ static void test_follows(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		PORTAL_TEST(test_global_scope),
-		PORTAL_TEST(test_set),
-		PORTAL_TEST(test_port_taken),
-		PORTAL_TEST(test_follows),
+		PORTAL_TEST(test_global_scope), PORTAL_TEST(test_set),
+		PORTAL_TEST(test_port_taken),	PORTAL_TEST(test_commit_fails),
+		PORTAL_TEST(test_reload),	PORTAL_TEST(test_follows),
 	};
 
 	isolate();
