@@ -29,6 +29,7 @@ struct daemon {
 	struct tevent_req *start;
 	struct service *service;
 	bool stop;
+	bool reload; /* once it has started */
 	int status;
 };
 
@@ -128,26 +129,37 @@ static void stop_requested(struct tevent_context *ev, struct tevent_signal *se,
 }
 
 /*
- * Who administers, and the log, follow smb.conf at once. The rest is read when
- * the daemon starts.
+ * Who administers, the log, volumes and portals follow smb.conf at once. The
+ * rest is read when the daemon starts.
  */
-static void reload_requested(struct tevent_context *ev,
-			     struct tevent_signal *se, int signum, int count,
-			     void *siginfo, void *private_data)
+static void reload(struct daemon *daemon)
 {
-	struct daemon *daemon = private_data;
 	struct config *config = NULL;
 
-	notify_supervisor("RELOADING=1");
+	if (daemon->service != NULL) {
+		notify_supervisor("RELOADING=1");
+	}
 	if (auth_config_reload()) {
 		config = config_load(NULL, cmdline_lp());
 	}
 	if (config != NULL && auth_set_admin_users(config->admin_users)) {
+		if (daemon->service != NULL) {
+			service_reload(daemon->service, config);
+		}
+		daemon->reload = daemon->service == NULL;
 		log_msg(LOG_INFO, "smb.conf has been read again");
 	}
 	talloc_free(config);
-	notify_supervisor("READY=1");
-	(void)daemon;
+	if (daemon->service != NULL) {
+		notify_supervisor("READY=1");
+	}
+}
+
+static void reload_requested(struct tevent_context *ev,
+			     struct tevent_signal *se, int signum, int count,
+			     void *siginfo, void *private_data)
+{
+	reload(private_data);
 }
 
 static bool catch_signals(struct daemon *daemon)
@@ -203,6 +215,9 @@ static void service_started(struct tevent_req *req)
 	}
 	log_msg(LOG_INFO, PROGRAM " serves");
 	notify_supervisor("READY=1");
+	if (daemon->reload) {
+		reload(daemon);
+	}
 }
 
 static bool start(struct daemon *daemon)

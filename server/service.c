@@ -31,14 +31,12 @@ static int service_destructor(struct service *service)
 	return 0;
 }
 
-static bool fill_model_options(struct start_state *state,
+static bool fill_model_options(TALLOC_CTX *mem_ctx, struct model_options *o,
 			       const struct config *config)
 {
-	struct model_options *o = &state->options;
-
-	o->store_path =
-		talloc_asprintf(state, "%s/istm.tdb", config->state_directory);
-	o->volumes = talloc_zero_array(state, struct model_volume_config,
+	o->store_path = talloc_asprintf(mem_ctx, "%s/istm.tdb",
+					config->state_directory);
+	o->volumes = talloc_zero_array(mem_ctx, struct model_volume_config,
 				       config->num_volumes);
 	if (o->store_path == NULL || o->volumes == NULL) {
 		return false;
@@ -89,7 +87,7 @@ struct tevent_req *service_start_send(TALLOC_CTX *mem_ctx,
 		state->dcom.check = check_model;
 		state->dcom.check_data = state->service;
 	}
-	if (!fill_model_options(state, config)) {
+	if (!fill_model_options(state, &state->options, config)) {
 		tevent_req_oom(req);
 		return tevent_req_post(req, ev);
 	}
@@ -146,4 +144,28 @@ struct service *service_start_recv(struct tevent_req *req, TALLOC_CTX *mem_ctx)
 	}
 	tevent_req_received(req);
 	return service;
+}
+
+/* What it had to do it has done or logged. */
+static void reloaded(struct tevent_req *req)
+{
+	model_reload_recv(req);
+	talloc_free(req);
+}
+
+void service_reload(struct service *service, const struct config *config)
+{
+	struct model_options options = {0};
+	TALLOC_CTX *tmp = talloc_new(service);
+	struct tevent_req *req = NULL;
+
+	if (fill_model_options(tmp, &options, config)) {
+		req = model_reload_send(service, service->model, &options);
+	}
+	if (req == NULL) {
+		log_msg(LOG_ERROR, "volumes and portals stay: out of memory");
+	} else {
+		tevent_req_set_callback(req, reloaded, NULL);
+	}
+	talloc_free(tmp);
 }

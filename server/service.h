@@ -30,4 +30,8 @@ struct tevent_req *service_start_send(TALLOC_CTX *mem_ctx,
 /* @return NULL when something does not start; it has been logged */
 struct service *service_start_recv(struct tevent_req *req, TALLOC_CTX *mem_ctx);
 
+/* The configuration has been read again: volumes and portals follow it.
+ * Nothing is kept of @config. */
+void service_reload(struct service *service, const struct config *config);
+
 #endif /* ISTM_SERVICE_H */

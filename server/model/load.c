@@ -147,10 +147,12 @@ bool model_load_objects(struct model *model, struct loaded *loaded)
 		case ISTM_STATE_UNIT:
 			ok = unit_state_load(model, &r->body.unit);
 			break;
+		case ISTM_STATE_VOLUME:
+			ok = volume_id_load(model, &r->body.volume);
+			break;
 		case ISTM_STATE_DISK:	  /* before all */
 		case ISTM_STATE_TARGET:	  /* after all disks */
 		case ISTM_STATE_SNAPSHOT: /* after all disks */
-		case ISTM_STATE_VOLUME:	  /* before them */
 			break;
 		}
 		if (!ok) {

@@ -147,6 +147,7 @@ static struct model *model_create(TALLOC_CTX *mem_ctx,
 	list_init(&model->initiators);
 	list_init(&model->sns_servers);
 	list_init(&model->snapshots);
+	list_init(&model->volume_ids);
 	hash_init(&model->targets_by_guid, model);
 	hash_init(&model->targets_by_name, model);
 	hash_init(&model->targets_by_iqn, model);
@@ -182,40 +183,6 @@ static void raise_descriptor_limit(void)
 		limit.rlim_cur = limit.rlim_max;
 		setrlimit(RLIMIT_NOFILE, &limit);
 	}
-}
-
-/* A volume keeps its GUID as long as its directory keeps its name. */
-static bool start_volumes(TALLOC_CTX *mem_ctx, struct model *model,
-			  const struct loaded *loaded,
-			  struct change_list *changes)
-{
-	for (struct volume *v = model->volumes; v != NULL; v = v->next) {
-		struct istm_state_data data = {.kind = ISTM_STATE_VOLUME};
-		bool known = false;
-
-		for (size_t i = 0; i < loaded->num && !known; i++) {
-			const struct istm_state_data *r = loaded->records[i];
-
-			if (r->kind == ISTM_STATE_VOLUME &&
-			    strcmp(r->body.volume.path, v->path) == 0) {
-				v->guid = r->body.volume.guid;
-				known = true;
-			}
-		}
-		if (known) {
-			continue;
-		}
-		v->guid = GUID_random();
-		data.body.volume.guid = v->guid;
-		data.body.volume.path = v->path;
-		if (!change_add_record(mem_ctx, changes,
-				       talloc_asprintf(mem_ctx, "volume:%s",
-						       v->path),
-				       &data)) {
-			return false;
-		}
-	}
-	return true;
 }
 
 static void start_committed(struct tevent_req *subreq);
@@ -289,8 +256,8 @@ struct tevent_req *model_start_send(TALLOC_CTX *mem_ctx,
 							   strerror(errno))));
 		return tevent_req_post(req, ev);
 	}
-	if (!start_volumes(state, model, state->loaded, &changes) ||
-	    !model_load_objects(model, state->loaded) ||
+	if (!model_load_objects(model, state->loaded) ||
+	    !volumes_identify(state, model, &changes) ||
 	    (!model->service_saved &&
 	     !service_record(state, model, &changes))) {
 		tevent_req_error(req, HRES_ERROR_V(ISTM_NOT_READY));

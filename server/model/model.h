@@ -136,6 +136,15 @@ struct tevent_req *model_start_send(TALLOC_CTX *mem_ctx,
 HRESULT model_start_recv(struct tevent_req *req, TALLOC_CTX *mem_ctx,
 			 struct model **model);
 
+/*
+ * Volumes and portals move to what @options says now; the rest of it is not
+ * looked at, and nothing is kept of it. Disks that waited for a volume are
+ * opened before it answers. E_INVALIDARG (nothing has changed): malformed.
+ */
+struct tevent_req *model_reload_send(TALLOC_CTX *, struct model *,
+				     const struct model_options *options);
+HRESULT model_reload_recv(struct tevent_req *);
+
 /* ---- events ----------------------------------------------------------- */
 
 enum model_event_type {

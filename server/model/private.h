@@ -121,6 +121,12 @@ struct volume {
 	struct list_head disks; /* struct disk_entry, link_volume */
 };
 
+struct volume_id {
+	struct list_head link;
+	struct GUID guid;
+	const char *path;
+};
+
 struct subscriber {
 	struct list_head link;
 	model_event_fn fn; /* NULL: gone, swept after the event */
@@ -132,9 +138,16 @@ struct portal_entry {
 	struct model_portal p;
 	struct list_head link;
 	struct hash_node by_address;
+	/* Which port: that of the option where it has one, else what a client
+	 * has set. */
 	uint16_t port;
 	bool present;	/* the address exists on this machine or is asked for */
-	bool listening; /* the engine has it */
+	bool listening; /* the engine has it, at: */
+	struct sockaddr_storage bound;
+	/* What the store holds, for a change whose commit fails. */
+	uint16_t saved_port;
+	bool saved_listen;
+	uint64_t generation; /* of the last change by a client */
 };
 
 struct initiator_entry {
@@ -166,6 +179,8 @@ struct model {
 	struct index_set indices;
 
 	struct volume *volumes;
+	/* GUIDs by directory, of volumes that are configured or were once. */
+	struct list_head volume_ids; /* struct volume_id */
 
 	struct list_head subscribers;
 	unsigned emitting;
@@ -401,6 +416,17 @@ void disk_dismount(struct disk_entry *disk);
  */
 
 int volumes_open(struct model *model, const struct model_options *options);
+bool volume_id_load(struct model *model, const struct istm_state_volume *r);
+/* A volume keeps its GUID as long as its directory keeps its name: give those
+ * that are new one, and their records to @changes. */
+bool volumes_identify(TALLOC_CTX *mem_ctx, struct model *model,
+		      struct change_list *changes);
+/*
+ * Volumes as configured now. One that goes away is no longer found; disks that
+ * are open on it stay so until they are closed. @return whether there are new
+ * ones
+ */
+bool volumes_reload(struct model *model, const struct model_options *options);
 
 /* Where a client's path leads. */
 struct location {
@@ -441,6 +467,8 @@ int location_open_parent(const struct location *location, bool create,
  */
 
 int portals_start(struct model *model, const struct model_options *options);
+/* @return 0, or EINVAL for what is no portal: nothing has changed then */
+int portals_reload(struct model *model, const struct model_options *options);
 void portals_stop(struct model *model);
 bool portal_load(struct model *model, const struct istm_state_portal *record);
 

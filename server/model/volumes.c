@@ -237,7 +237,9 @@ HRESULT location_resolve(TALLOC_CTX *mem_ctx, struct model *model,
 	location->trailing_separator = path->trailing_separator;
 	location->volume = volume_of_parsed(model, path, &i);
 	location->relative = talloc_strdup(location, ".");
-	if (location->volume == NULL || location->relative == NULL) {
+	/* It may leave the configuration while it is worked on. */
+	if (location->volume == NULL || location->relative == NULL ||
+	    talloc_reference(location, location->volume) == NULL) {
 		talloc_free(location);
 		return ISTM_PATH_NOT_FOUND;
 	}
@@ -388,7 +390,11 @@ static void volume_probe(struct volume *volume)
 static int volume_destructor(struct volume *volume)
 {
 	while (!list_empty(&volume->disks)) {
-		list_del(volume->disks.next);
+		struct disk_entry *disk = list_entry(
+			volume->disks.next, struct disk_entry, link_volume);
+
+		disk->volume = NULL;
+		list_del(&disk->link_volume);
 	}
 	if (volume->fd >= 0) {
 		close(volume->fd);
@@ -433,10 +439,22 @@ static int volume_open(struct model *model,
 }
 
 /* A volume that is missing is told and left out; its disks wait for it. */
-int volumes_open(struct model *model, const struct model_options *options)
+static void volume_add(struct model *model,
+		       const struct model_volume_config *config)
 {
 	struct volume **last = &model->volumes;
 
+	while (*last != NULL) {
+		last = &(*last)->next;
+	}
+	if (volume_open(model, config, last) == 0) {
+		log_msg(LOG_INFO, "volume %c: is %s", (*last)->letter,
+			(*last)->path);
+	}
+}
+
+int volumes_open(struct model *model, const struct model_options *options)
+{
 	for (size_t i = 0; i < options->num_volumes; i++) {
 		const struct model_volume_config *config = &options->volumes[i];
 		char letter = config->letter & ~0x20;
@@ -448,13 +466,138 @@ int volumes_open(struct model *model, const struct model_options *options)
 				config->letter, config->path);
 			return EINVAL;
 		}
-		if (volume_open(model, config, last) == 0) {
-			log_msg(LOG_INFO, "volume %c: is %s", (*last)->letter,
-				(*last)->path);
-			last = &(*last)->next;
-		}
+		volume_add(model, config);
 	}
 	return 0;
+}
+
+static struct volume_id *volume_id_of(struct model *model, const char *path)
+{
+	struct list_head *pos;
+
+	list_for_each (pos, &model->volume_ids) {
+		struct volume_id *id = list_entry(pos, struct volume_id, link);
+
+		if (strcmp(id->path, path) == 0) {
+			return id;
+		}
+	}
+	return NULL;
+}
+
+static bool volume_id_add(struct model *model, const char *path,
+			  const struct GUID *guid)
+{
+	struct volume_id *id = talloc_zero(model, struct volume_id);
+
+	if (id == NULL) {
+		return false;
+	}
+	id->guid = *guid;
+	id->path = talloc_strdup(id, path);
+	if (id->path == NULL) {
+		talloc_free(id);
+		return false;
+	}
+	list_add_tail(&id->link, &model->volume_ids);
+	return true;
+}
+
+bool volume_id_load(struct model *model, const struct istm_state_volume *r)
+{
+	return volume_id_add(model, r->path, &r->guid);
+}
+
+bool volumes_identify(TALLOC_CTX *mem_ctx, struct model *model,
+		      struct change_list *changes)
+{
+	for (struct volume *v = model->volumes; v != NULL; v = v->next) {
+		struct istm_state_data data = {.kind = ISTM_STATE_VOLUME};
+		const struct volume_id *id = volume_id_of(model, v->path);
+
+		if (id != NULL) {
+			v->guid = id->guid;
+			continue;
+		}
+		v->guid = GUID_random();
+		data.body.volume.guid = v->guid;
+		data.body.volume.path = v->path;
+		if (!volume_id_add(model, v->path, &v->guid) ||
+		    !change_add_record(mem_ctx, changes,
+				       talloc_asprintf(mem_ctx, "volume:%s",
+						       v->path),
+				       &data)) {
+			return false;
+		}
+	}
+	return true;
+}
+
+/* ---- volumes that come and go ------------------------------------------- */
+
+/* Is it still the directory that the option names? */
+static bool volume_stays(const struct volume *volume,
+			 const struct model_options *options)
+{
+	for (size_t i = 0; i < options->num_volumes; i++) {
+		const struct model_volume_config *config = &options->volumes[i];
+		struct stat have, named;
+
+		if ((config->letter & ~0x20) == volume->letter) {
+			return stat(config->path, &named) == 0 &&
+			       fstat(volume->fd, &have) == 0 &&
+			       have.st_dev == named.st_dev &&
+			       have.st_ino == named.st_ino;
+		}
+	}
+	return false;
+}
+
+/* Requests that are under way keep it by their locations. */
+static void volume_retire(struct model *model, struct volume *volume)
+{
+	unsigned open_disks = 0;
+
+	while (!list_empty(&volume->disks)) {
+		struct disk_entry *disk = list_entry(
+			volume->disks.next, struct disk_entry, link_volume);
+
+		open_disks += disk->vhd != NULL;
+		disk->volume = NULL;
+		list_del(&disk->link_volume);
+	}
+	log_msg(open_disks > 0 ? LOG_WARNING : LOG_INFO,
+		"volume %c: (%s): no longer configured; %u disks stay open on "
+		"it until they are closed or istmd ends",
+		volume->letter, volume->path, open_disks);
+	talloc_unlink(model, volume);
+}
+
+bool volumes_reload(struct model *model, const struct model_options *options)
+{
+	struct volume **v = &model->volumes;
+	bool added = false;
+
+	while (*v != NULL) {
+		struct volume *volume = *v;
+
+		if (volume_stays(volume, options)) {
+			v = &volume->next;
+		} else {
+			*v = volume->next;
+			volume_retire(model, volume);
+		}
+	}
+	for (size_t i = 0; i < options->num_volumes; i++) {
+		const struct model_volume_config *config = &options->volumes[i];
+		char letter = config->letter & ~0x20;
+
+		if (volume_of_drive(model, letter) == NULL) {
+			volume_add(model, config);
+			added |= volume_of_drive(model, letter) != NULL;
+		}
+	}
+	return added;
 }
 
 /* ---- what clients see --------------------------------------------------- */
