@@ -336,4 +336,31 @@ struct tevent_req *vhd_check_send(TALLOC_CTX *mem_ctx,
 int vhd_check_recv(struct tevent_req *req, TALLOC_CTX *mem_ctx,
 		   struct vhd_check *check, char **message);
 
+/* ---- compacting -------------------------------------------------- */
+
+struct vhd_compact {
+	uint32_t released, moved;		    /* blocks */
+	uint64_t size_before, size_after;	    /* of the file, bytes */
+	uint64_t allocated_before, allocated_after; /* in the file system */
+};
+
+/*
+ * Make a dynamic or differencing VHD that nobody uses smaller: release blocks
+ * that hold nothing, turn runs of zeroes into holes, move blocks forward and
+ * cut the file behind the last. What is read stays the same throughout, a
+ * crash included, and so does the time of the last change. Takes @fd, opened
+ * read-write, and the lock. Freeing the request cancels: the file stays sound.
+ * @param progress  main thread; percent 0..100; may be NULL
+ * errors: EWOULDBLOCK, EBADF, EINVAL (a fixed disk; damaged: check it first;
+ *         a virtual machine in saved state) and others with a message
+ */
+struct tevent_req *vhd_compact_send(TALLOC_CTX *mem_ctx,
+				    struct tevent_context *ev, int fd,
+				    const char *name,
+				    void (*progress)(unsigned percent,
+						     void *private_data),
+				    void *private_data);
+int vhd_compact_recv(struct tevent_req *req, TALLOC_CTX *mem_ctx,
+		     struct vhd_compact *result, char **message);
+
 #endif /* ISTM_VHD_H */

@@ -578,29 +578,9 @@ static void test_fail_differencing(void **state)
 	fail_all(*state, VHD_TYPE_DIFFERENCING, 0x77);
 }
 
-/* A flush at every other step: in memory, where that is cheap. */
-static int setup_memory(void **state)
-{
-	const char *tmp = getenv("TMPDIR");
-	char *saved = tmp != NULL ? strdup(tmp) : NULL;
-	int ret;
-
-	if (access("/dev/shm", W_OK) == 0) {
-		setenv("TMPDIR", "/dev/shm", 1);
-	}
-	ret = vt_setup(state);
-	if (saved != NULL) {
-		setenv("TMPDIR", saved, 1);
-	} else {
-		unsetenv("TMPDIR");
-	}
-	free(saved);
-	return ret;
-}
-
 #define TEST(f) cmocka_unit_test_setup_teardown(f, vt_setup, vt_teardown)
 #define TEST_MEMORY(f)                                                         \
-	cmocka_unit_test_setup_teardown(f, setup_memory, vt_teardown)
+	cmocka_unit_test_setup_teardown(f, vt_setup_memory, vt_teardown)
 
 int main(void)
 {

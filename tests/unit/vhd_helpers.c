@@ -33,6 +33,25 @@ static int remove_one(const char *path, const struct stat *st, int flag,
 	return remove(path);
 }
 
+int vt_setup_memory(void **state)
+{
+	const char *tmp = getenv("TMPDIR");
+	char *saved = tmp != NULL ? strdup(tmp) : NULL;
+	int ret;
+
+	if (access("/dev/shm", W_OK) == 0) {
+		setenv("TMPDIR", "/dev/shm", 1);
+	}
+	ret = vt_setup(state);
+	if (saved != NULL) {
+		setenv("TMPDIR", saved, 1);
+	} else {
+		unsetenv("TMPDIR");
+	}
+	free(saved);
+	return ret;
+}
+
 int vt_teardown(void **state)
 {
 	struct vt *vt = *state;

@@ -24,6 +24,8 @@ struct vt {
 };
 
 int vt_setup(void **state);
+/* In memory, where flushes are cheap. */
+int vt_setup_memory(void **state);
 int vt_teardown(void **state);
 
 /* A path in the folder; talloc'ed. */

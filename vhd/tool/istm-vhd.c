@@ -29,6 +29,7 @@ static const char usage[] =
 	"       istm-vhd create -t differencing -p PARENT FILE\n"
 	"       istm-vhd check FILE\n"
 	"       istm-vhd repair FILE\n"
+	"       istm-vhd compact FILE\n"
 	"       istm-vhd convert [-t fixed|dynamic] [-s] [-b BLOCKSIZE] FROM "
 	"TO\n"
 	"Sizes take the suffixes K, M, G and T.\n";
@@ -313,6 +314,37 @@ static int check_main(const char *name, bool repair)
 	return check.errors != 0 || check.mended < check.mendable ? DAMAGED : 0;
 }
 
+/* ---- compact ----------------------------------------------------- */
+
+static int compact_main(const char *name)
+{
+	int fd = open(name, O_RDWR | O_CLOEXEC);
+	struct vhd_compact result;
+	struct tevent_req *req;
+	char *message = NULL;
+	int ret;
+
+	if (fd < 0) {
+		return fail(name, NULL, errno);
+	}
+	req = vhd_compact_send(mem, ev, fd, name, NULL, NULL);
+	if (req == NULL || !tevent_req_poll(req, ev)) {
+		return fail(name, NULL, ENOMEM);
+	}
+	ret = vhd_compact_recv(req, mem, &result, &message);
+	talloc_free(req);
+	if (ret != 0) {
+		return fail(name, message, ret);
+	}
+	printf("%" PRIu32 " blocks released, %" PRIu32
+	       " moved; file of %" PRIu64 " bytes, was %" PRIu64
+	       "; takes %" PRIu64 ", took %" PRIu64 "\n",
+	       result.released, result.moved, result.size_after,
+	       result.size_before, result.allocated_after,
+	       result.allocated_before);
+	return 0;
+}
+
 /* ---- convert ----------------------------------------------------- */
 
 static void io_done(struct vhd_req *req)
@@ -455,6 +487,9 @@ static int command(const char *verb, int count, char **arg,
 	}
 	if (strcmp(verb, "repair") == 0 && count == 1) {
 		return check_main(arg[0], true);
+	}
+	if (strcmp(verb, "compact") == 0 && count == 1) {
+		return compact_main(arg[0]);
 	}
 	if (strcmp(verb, "convert") == 0 && count == 2 &&
 	    options->type != VHD_TYPE_DIFFERENCING) {
