@@ -7,6 +7,7 @@
 #include "server/dcom/dcom.h"
 #include "server/istm/istm.h"
 #include "server/model/model.h"
+#include "server/providers.h"
 #include "server/service.h"
 
 struct service {
@@ -89,6 +90,10 @@ struct tevent_req *service_start_send(TALLOC_CTX *mem_ctx,
 	}
 	if (!fill_model_options(state, &state->options, config)) {
 		tevent_req_oom(req);
+		return tevent_req_post(req, ev);
+	}
+	if (!service_providers(state->service, ev, &state->options)) {
+		tevent_req_nterror(req, NT_STATUS_UNSUCCESSFUL);
 		return tevent_req_post(req, ev);
 	}
 	subreq = model_start_send(state, ev, &state->options);

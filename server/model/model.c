@@ -140,6 +140,12 @@ static struct model *model_create(TALLOC_CTX *mem_ctx,
 	model->max_disk_size = options->max_disk_size != 0
 				       ? options->max_disk_size
 				       : VHD_MAX_SIZE;
+	model_set_snapshot_provider(model, options->providers.snapshots,
+				    options->providers.snapshots_data);
+	model_set_mount_provider(model, options->providers.mounts,
+				 options->providers.mounts_data);
+	model_set_cluster_provider(model, options->providers.cluster,
+				   options->providers.cluster_data);
 	list_init(&model->targets);
 	list_init(&model->disks);
 	list_init(&model->subscribers);

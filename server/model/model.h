@@ -109,6 +109,20 @@ struct model_disk {
 
 /* ---- life ------------------------------------------------------------- */
 
+struct model_snapshot_provider;
+struct model_mount_provider;
+struct model_cluster_provider;
+
+/* The engines beneath the model that there need not be; they outlive it. */
+struct model_providers {
+	const struct model_snapshot_provider *snapshots;
+	void *snapshots_data;
+	const struct model_mount_provider *mounts;
+	void *mounts_data;
+	const struct model_cluster_provider *cluster;
+	void *cluster_data;
+};
+
 struct model_options {
 	const char *store_path; /* istm.tdb */
 	unsigned lanes;
@@ -126,6 +140,7 @@ struct model_options {
 	/* Disks are read and written around the page cache where that is
 	 * possible; have no volatile write cache by default. */
 	bool direct_io, write_through;
+	struct model_providers providers; /* NULL: none */
 };
 
 /* Opens the store, loads, opens disks, starts the target. Fails with a logged
