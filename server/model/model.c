@@ -17,6 +17,7 @@ struct model_start_state {
 	struct loaded *loaded;
 	struct list_head *next; /* disk to be opened next */
 	unsigned opening;
+	bool shadows; /* what shows snapshots comes last */
 	bool filling;
 };
 
@@ -350,15 +351,21 @@ static void start_open_disks(struct tevent_req *req)
 
 	while (state->next != &model->disks &&
 	       state->opening < START_PARALLEL) {
-		struct disk_start *start = talloc(state, struct disk_start);
+		struct disk_entry *entry =
+			list_entry(state->next, struct disk_entry, link);
+		struct disk_start *start;
 		struct tevent_req *subreq;
 
+		state->next = state->next->next;
+		if (disk_is_shadow(entry) != state->shadows) {
+			continue;
+		}
+		start = talloc(state, struct disk_start);
 		if (tevent_req_nomem(start, req)) {
 			return;
 		}
 		start->req = req;
-		start->entry = list_entry(state->next, struct disk_entry, link);
-		state->next = state->next->next;
+		start->entry = entry;
 		subreq = disk_open_send(start, model, start->entry);
 		if (tevent_req_nomem(subreq, req)) {
 			return;
@@ -366,9 +373,16 @@ static void start_open_disks(struct tevent_req *req)
 		tevent_req_set_callback(subreq, start_disk_opened, start);
 		state->opening++;
 	}
-	if (state->opening == 0 && state->next == &model->disks) {
-		start_finish(req);
+	if (state->opening > 0 || state->next != &model->disks) {
+		return;
 	}
+	if (!state->shadows) {
+		state->shadows = true;
+		state->next = model->disks.next;
+		start_open_disks(req);
+		return;
+	}
+	start_finish(req);
 }
 
 HRESULT model_start_recv(struct tevent_req *req, TALLOC_CTX *mem_ctx,

@@ -334,6 +334,12 @@ static inline struct disk_entry *disk_entry(const struct model_disk *d)
 	return (struct disk_entry *)(void *)(uintptr_t)d;
 }
 
+/* Shows a snapshot: opened after the originals. */
+static inline bool disk_is_shadow(const struct disk_entry *entry)
+{
+	return (entry->d.flags & MODEL_DISK_SHADOW) != 0;
+}
+
 struct disk_entry *disk_create(struct model *model, const struct GUID *guid,
 			       uint32_t index, enum model_disk_type type);
 bool disk_set_path(struct disk_entry *entry, const char *path,

@@ -7,7 +7,10 @@ struct rescan {
 	struct model *model;
 	struct tevent_req *req; /* NULL: nobody waits any more */
 	unsigned opening;
+	bool shadows; /* what shows snapshots comes last */
 };
+
+static void rescan_open(struct rescan *rescan);
 
 struct rescan_state {
 	struct rescan *rescan; /* NULL: done */
@@ -60,7 +63,11 @@ static void rescan_opened(struct tevent_req *subreq)
 		model_emit_luns(model);
 	}
 	talloc_free(one);
-	if (--rescan->opening > 0) {
+	if (--rescan->opening == 0 && !rescan->shadows) {
+		rescan->shadows = true;
+		rescan_open(rescan);
+	}
+	if (rescan->opening > 0) {
 		return;
 	}
 	req = rescan->req;
@@ -70,20 +77,12 @@ static void rescan_opened(struct tevent_req *subreq)
 	}
 }
 
-struct tevent_req *model_rescan_send(TALLOC_CTX *mem_ctx, struct model *model)
+/* Open what is closed: originals, or in the second pass what shows them. */
+static void rescan_open(struct rescan *rescan)
 {
-	struct rescan *rescan = talloc_zero(model, struct rescan);
-	struct rescan_state *state;
-	struct tevent_req *req =
-		tevent_req_create(mem_ctx, &state, struct rescan_state);
+	struct model *model = rescan->model;
 	struct list_head *pos;
 
-	if (rescan == NULL || req == NULL) {
-		talloc_free(rescan);
-		talloc_free(req);
-		return NULL;
-	}
-	rescan->model = model;
 	list_for_each (pos, &model->disks) {
 		struct disk_entry *entry =
 			list_entry(pos, struct disk_entry, link);
@@ -91,7 +90,8 @@ struct tevent_req *model_rescan_send(TALLOC_CTX *mem_ctx, struct model *model)
 		struct tevent_req *subreq;
 
 		if (entry->vhd != NULL || entry->pending || entry->opening ||
-		    entry->d.deleting) {
+		    entry->d.deleting ||
+		    disk_is_shadow(entry) != rescan->shadows) {
 			continue;
 		}
 		one = talloc_zero(rescan, struct rescan_disk);
@@ -105,6 +105,26 @@ struct tevent_req *model_rescan_send(TALLOC_CTX *mem_ctx, struct model *model)
 		entry->opening = true;
 		rescan->opening++;
 		tevent_req_set_callback(subreq, rescan_opened, one);
+	}
+}
+
+struct tevent_req *model_rescan_send(TALLOC_CTX *mem_ctx, struct model *model)
+{
+	struct rescan *rescan = talloc_zero(model, struct rescan);
+	struct rescan_state *state;
+	struct tevent_req *req =
+		tevent_req_create(mem_ctx, &state, struct rescan_state);
+
+	if (rescan == NULL || req == NULL) {
+		talloc_free(rescan);
+		talloc_free(req);
+		return NULL;
+	}
+	rescan->model = model;
+	rescan_open(rescan);
+	if (rescan->opening == 0) {
+		rescan->shadows = true;
+		rescan_open(rescan);
 	}
 	if (rescan->opening == 0) {
 		talloc_free(rescan);

@@ -531,7 +531,8 @@ struct tevent_req *snapshot_open_send(TALLOC_CTX *mem_ctx,
 	struct snapshot_open_state *state;
 	struct tevent_req *req, *subreq;
 
-	if (entry == NULL || entry->disk == NULL || model->provider == NULL) {
+	if (entry == NULL || entry->disk == NULL || entry->disk->vhd == NULL ||
+	    model->provider == NULL) {
 		return model_req_failed(
 			mem_ctx, model,
 			model_refuse(ISTM_VSS_NOT_SUPPORTED,

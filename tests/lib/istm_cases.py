@@ -673,7 +673,7 @@ def deleted_disk(s):
 # Of other servers' disks: istm_import.
 _method = 'IWTDiskMgr.ImportWTDisk'
 case(_method, E_POINTER, 'NULL')
-case(_method, S_OK, 'that is known already', silent=True,
+case(_method, S_OK, 'that is known already',
      pWTDisk=lambda s: s.disks.GetWTDisk(nWTD=s.index).ok().value,
      after=all_disks_left)
 case(_method, ERROR_FILE_NOT_FOUND, 'that has been deleted',
