@@ -186,6 +186,11 @@ static void delete_job_run(void *data)
 	struct delete_job *job = data;
 
 	job->error = unlinkat(job->dir, job->name, 0) == 0 ? 0 : errno;
+	/* Gone for good, also when the power fails: 3.30.4.8 has the client
+	 * believe so. */
+	if (job->error == 0 && fsync(job->dir) != 0) {
+		job->error = errno;
+	}
 	close(job->fd); /* the last of it: here the blocks go */
 	job->fd = -1;
 }
