@@ -100,6 +100,9 @@ static HRESULT device_EnumVolumes2(struct dcom_call *call, void *self,
 	}
 	for (size_t i = 0; i < count; i++) {
 		istm_volume2(&volumes[i], &items[i]);
+		WCHAR_SET(items[i].szResourceGroup,
+			  model_volume_group(model_of(self), mem_ctx,
+					     &volumes[i]));
 	}
 	return istm_return_enum(istm_of(self), call, ISTM_ENUM_VOLUME2, items,
 				count, r->out.ppEnumVolume);
@@ -131,6 +134,9 @@ static HRESULT device_GetVolumeInfo(struct dcom_call *call, void *self,
 	*r->out.pVolumeInfo = (struct VOLUME2){0};
 	if (!ISTM_FAILED(result)) {
 		istm_volume2(volume, r->out.pVolumeInfo);
+		WCHAR_SET(r->out.pVolumeInfo->szResourceGroup,
+			  model_volume_group(model_of(self),
+					     dcom_call_mem(call), volume));
 	}
 	return result;
 }
@@ -434,30 +440,53 @@ static HRESULT device_GetProcessors(struct dcom_call *call, void *self,
 	return ISTM_S_OK;
 }
 
-/* ---- resource groups: there is no cluster
- * ---------------------------------------- */
+/* ---- resource groups: what the model's cluster knows
+ * ------------------------- */
 
-/* E_NOTIMPL is what 3.32.4.4 documents for a machine outside a cluster. */
+static HRESULT return_groups(struct dcom_call *call, void *self,
+			     bool local_only, struct MInterfacePointer **out)
+{
+	TALLOC_CTX *mem_ctx = dcom_call_mem(call);
+	struct model_group *groups = NULL;
+	struct RESOURCE_GROUP *items;
+	size_t num;
+	HRESULT result = model_groups(model_of(self), mem_ctx, local_only,
+				      &groups, &num);
+
+	if (ISTM_FAILED(result)) {
+		return result; /* E_NOTIMPL outside a cluster */
+	}
+	items = talloc_zero_array(mem_ctx, struct RESOURCE_GROUP, num);
+	if (items == NULL) {
+		return ISTM_OUT_OF_MEMORY;
+	}
+	for (size_t i = 0; i < num; i++) {
+		WCHAR_SET(items[i].szName, groups[i].name);
+	}
+	return istm_return_enum(istm_of(self), call, ISTM_ENUM_RESOURCE_GROUP,
+				items, num, out);
+}
+
 static HRESULT device_EnumResourceGroup(
 	struct dcom_call *call, void *self,
 	struct ILocalDeviceMgr2_EnumResourceGroup *r)
 {
-	return ISTM_NOT_IMPLEMENTED;
+	return return_groups(call, self, false, r->out.ppEnumResourceGroup);
 }
 
 static HRESULT device_EnumLocalResourceGroup(
 	struct dcom_call *call, void *self,
 	struct ILocalDeviceMgr2_EnumLocalResourceGroup *r)
 {
-	return ISTM_NOT_IMPLEMENTED;
+	return return_groups(call, self, true, r->out.ppEnumResourceGroup);
 }
 
 static HRESULT device_GetResourceGroupGuid(
 	struct dcom_call *call, void *self,
 	struct ILocalDeviceMgr2_GetResourceGroupGuid *r)
 {
-	return bstr_empty(&r->in.ResourceGroup) ? ISTM_INVALID_ARG
-						: ISTM_INVALID_HANDLE;
+	return model_group_guid(model_of(self), r->in.ResourceGroup.s,
+				r->out.pGuid);
 }
 
 /* A path that no group owns: as the properties of a disk, the empty name. */
@@ -465,35 +494,37 @@ static HRESULT device_GetResourceGroupFromPath(
 	struct dcom_call *call, void *self,
 	struct ILocalDeviceMgr2_GetResourceGroupFromPath *r)
 {
-	struct model_volume *volume = NULL;
+	const char *group = NULL;
+	HRESULT result = model_group_of_path(
+		model_of(self), dcom_call_mem(call), r->in.FilePath.s, &group);
 
-	if (bstr_empty(&r->in.FilePath) ||
-	    ISTM_FAILED(model_volume_of_path(model_of(self),
-					     dcom_call_mem(call),
-					     r->in.FilePath.s, &volume))) {
-		return ISTM_INVALID_ARG;
-	}
-	return istm_return_string(call, "", r->out.pResourceGroup);
+	return ISTM_FAILED(result)
+		       ? result
+		       : istm_return_string(call, group, r->out.pResourceGroup);
 }
 
 static HRESULT device_RenameResourceGroup(
 	struct dcom_call *call, void *self,
 	struct ILocalDeviceMgr2_RenameResourceGroup *r)
 {
-	if (bstr_empty(&r->in.ResourceGroup) ||
-	    bstr_empty(&r->in.NewResourceGroup)) {
-		return ISTM_INVALID_ARG;
-	}
-	return ISTM_INVALID_HANDLE;
+	const char *group = bstr_or_empty(&r->in.ResourceGroup);
+	const char *name = bstr_or_empty(&r->in.NewResourceGroup);
+
+	return istm_audit(call, model_group_rename(model_of(self), group, name),
+			  "resource group \"%s\": name \"%s\"", group, name);
 }
 
-/* E_POINTER for the empty name, unlike its siblings (3.32.4.10). */
 static HRESULT device_GetResourceGroupOwner(
 	struct dcom_call *call, void *self,
 	struct ILocalDeviceMgr2_GetResourceGroupOwner *r)
 {
-	return bstr_empty(&r->in.ResourceGroup) ? ISTM_POINTER
-						: ISTM_INVALID_HANDLE;
+	const char *node = NULL;
+	HRESULT result = model_group_owner(model_of(self), dcom_call_mem(call),
+					   r->in.ResourceGroup.s, &node);
+
+	return ISTM_FAILED(result)
+		       ? result
+		       : istm_return_string(call, node, r->out.pOwner);
 }
 
 #define NOTIMPL(X)                                                             \

@@ -150,14 +150,26 @@ int32_t model_disk_resource_state(struct model *model,
 	return model_resource_state(model, &disk->guid);
 }
 
+static const char *group_of_volume(struct model *model, TALLOC_CTX *mem_ctx,
+				   const struct GUID *volume)
+{
+	return model->cluster == NULL
+		       ? ""
+		       : model->cluster->group_of_volume(model->cluster_data,
+							 mem_ctx, volume);
+}
+
+const char *model_volume_group(struct model *model, TALLOC_CTX *mem_ctx,
+			       const struct model_volume *volume)
+{
+	return group_of_volume(model, mem_ctx, &volume->guid);
+}
+
 const char *model_disk_group(struct model *model, TALLOC_CTX *mem_ctx,
 			     const struct model_disk *disk)
 {
 	const struct volume *volume = disk_entry(disk)->volume;
 
-	if (model->cluster == NULL || volume == NULL) {
-		return "";
-	}
-	return model->cluster->group_of_volume(model->cluster_data, mem_ctx,
-					       &volume->guid);
+	return volume == NULL ? ""
+			      : group_of_volume(model, mem_ctx, &volume->guid);
 }

@@ -766,9 +766,9 @@ case('IEnumSnapshot.Next', S_OK, 'one has gone since', on=one_deleted,
 
 cluster_case('IWTGeneral2.IsClustered', S_OK)
 cluster_case('ILocalDeviceMgr2.EnumResourceGroup', S_OK, out=lambda s, a: [
-    g['szResourceGroup'] for g in a.value.each()] == ['SAN', 'Elsewhere'])
+    g['szName'] for g in a.value.each()] == ['SAN', 'Elsewhere'])
 cluster_case('ILocalDeviceMgr2.EnumLocalResourceGroup', S_OK,
-             out=lambda s, a: [g['szResourceGroup']
+             out=lambda s, a: [g['szName']
                                for g in a.value.each()] == ['SAN'])
 _method = 'ILocalDeviceMgr2.GetResourceGroupGuid'
 cluster_case(_method, S_OK, ResourceGroup='SAN', out=lambda s, a:
@@ -804,7 +804,7 @@ def group_enum(s):
 
 cluster_case('IEnumResourceGroup.Next', S_OK, on=group_enum, ulNumElements=1,
              out=lambda s, a: a['pNumElementsReturned'] == 1 and
-             a['pElements']['szResourceGroup'] == 'SAN', after=left(1))
+             a['pElements']['szName'] == 'SAN', after=left(1))
 cluster_case('IEnumResourceGroup.Next', S_OK, 'none', on=group_enum,
              ulNumElements=0, out=lambda s, a:
              a['pNumElementsReturned'] == 2, after=left(2))
@@ -820,6 +820,10 @@ cluster_case('IEnumResourceGroup.Reset', S_OK, on=lambda s: (
     group_enum(s), s.enumerator.Skip(ulNumElements=2))[0], after=left(2))
 cluster_case('IEnumResourceGroup.Clone', S_OK, on=group_enum)
 cluster_case('IWTDisk2.get_ResourceGroupName', S_OK, out='SAN')
+cluster_case('ILocalDeviceMgr2.EnumVolumes2', S_OK, out=lambda s, a: [
+    v['szResourceGroup'] for v in a.value.each()] == ['SAN'])
+cluster_case('ILocalDeviceMgr2.GetVolumeInfo', S_OK, VolumePath='C:\\',
+             out=lambda s, a: a['pVolumeInfo']['szResourceGroup'] == 'SAN')
 cluster_case('IWTDisk3.get_ResourceState', S_OK, 'online', out=2)
 cluster_case('IWTDisk3.get_ResourceState', S_OK, 'offline', out=3,
              before=lambda s: s.providers.tell('state', 3))

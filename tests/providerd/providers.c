@@ -3,8 +3,8 @@
  * The engines beneath the model, for tests: nothing is taken, mounted or moved,
  * but everything succeeds, fails, waits and tells its progress when a test says
  * so. Commands are datagrams to the abstract socket "istm-providers" of the
- * network namespace (tests/lib/providers.py); each is answered with "ok" or what
- * is wrong.
+ * network namespace (tests/lib/providers.py); each is answered with "ok" or
+ * what is wrong.
  *
  *   result OP CODE   what OP (create, delete, open, mount, dismount) ends with
  *                    from now on, as hexadecimal HRESULT
@@ -61,7 +61,7 @@ static struct {
 
 struct op_state {
 	enum op op;
-	char *device; /* MOUNT */
+	char *device;  /* MOUNT */
 	uint64_t size; /* OPEN */
 };
 
@@ -239,9 +239,10 @@ static struct tevent_req *mount_send(TALLOC_CTX *mem_ctx,
 	struct tevent_req *req = op_send(mem_ctx, ev, MOUNT, &state);
 
 	if (req != NULL) {
-		state->device = talloc_asprintf(
-			state, "ISTM\\Disk%u%s", (unsigned)disk->index,
-			snapshot != NULL ? "&Snapshot" : "");
+		state->device =
+			talloc_asprintf(state, "ISTM\\Disk%u%s",
+					(unsigned)disk->index,
+					snapshot != NULL ? "&Snapshot" : "");
 	}
 	return req;
 }
@@ -252,8 +253,8 @@ static HRESULT mount_recv(struct tevent_req *req, TALLOC_CTX *mem_ctx,
 	struct op_state *state = tevent_req_data(req, struct op_state);
 	HRESULT hr = op_recv(req);
 
-	*device_id = ISTM_FAILED(hr) ? NULL
-				     : talloc_steal(mem_ctx, state->device);
+	*device_id =
+		ISTM_FAILED(hr) ? NULL : talloc_steal(mem_ctx, state->device);
 	return hr;
 }
 
@@ -385,8 +386,8 @@ static bool run_op(const char *verb, enum op op, const char *argument,
 		   char answer[64])
 {
 	if (strcmp(verb, "result") == 0) {
-		providers.result[op] = HRES_ERROR(
-			(uint32_t)strtoul(argument, NULL, 16));
+		providers.result[op] =
+			HRES_ERROR((uint32_t)strtoul(argument, NULL, 16));
 	} else if (strcmp(verb, "hold") == 0) {
 		providers.hold[op] = true;
 	} else if (strcmp(verb, "release") == 0) {
@@ -411,8 +412,7 @@ static void run_command(char *line, char answer[64])
 	}
 	for (int op = 0; op < NUM_OPS; op++) {
 		if (strcmp(what, op_names[op]) == 0) {
-			if (!run_op(verb, op,
-				    argument != NULL ? argument : "0",
+			if (!run_op(verb, op, argument != NULL ? argument : "0",
 				    answer)) {
 				snprintf(answer, 64, "unknown");
 			}
