@@ -281,6 +281,9 @@ static uint32_t find_object(struct dcom_call *call)
 	call->object = ipid->object;
 	call->object->calls++;
 	dcom_object_touch(call->object);
+	if (ipid->client != NULL) {
+		ipid->client->seen = call->object->used;
+	}
 	return 0;
 }
 

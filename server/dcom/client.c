@@ -47,6 +47,7 @@ struct dcom_client *dcom_call_client_entry(struct dcom_call *call)
 		talloc_free(client);
 		return NULL;
 	}
+	client->address = strchr(client->name, '@') + 1;
 	talloc_set_destructor(client, client_destructor);
 	return client;
 }

@@ -193,7 +193,7 @@ void dcom_object_check(struct dcom_object *object)
 	}
 }
 
-void dcom_object_run_down(struct dcom_object *object)
+void dcom_object_run_down(struct dcom_object *object, bool silent)
 {
 	struct dcom_ipid *entry, *next;
 	unsigned count = 0;
@@ -204,7 +204,8 @@ void dcom_object_run_down(struct dcom_object *object)
 	}
 	for (entry = object->ipids; entry != NULL; entry = next) {
 		next = entry->next;
-		if (entry->client != NULL) {
+		if (entry->client != NULL &&
+		    (!silent || entry->client->silent)) {
 			count++;
 			ipid_free(entry);
 		}
@@ -336,6 +337,7 @@ HRESULT dcom_object_reference(struct dcom_call *call,
 		return ISTM_OUT_OF_MEMORY;
 	}
 	entry->public_refs += refs;
+	client->seen = tevent_timeval_current();
 	dcom_object_touch(object);
 	*ipid = entry;
 	return ISTM_S_OK;

@@ -5,6 +5,14 @@
  * pinging the set. A set that misses three periods is forgotten; an object
  * that is in no set, and was neither called nor handed out for three periods,
  * loses all its references.
+ *
+ * The protocol does not say whose references a ping keeps: sets have OIDs, and
+ * pings nobody's name. So a client that vanishes would keep its references to
+ * an object that another one pings. Here IPIDs belong to clients, and both have
+ * an address: references go where nothing has come from their client's address
+ * for three periods, neither call nor ping, and each address that pings the
+ * object has references of its own to do so for. A client that pings from
+ * another of its addresses than it calls from keeps them all.
  */
 #include "server/dcom/runtime.h"
 #include "server/dcom/list.h"
@@ -289,6 +297,102 @@ uint32_t dcom_ping_complex(struct dcom_runtime *runtime, const char *address,
 /* ---- garbage collection ---------------------------------------------------
  */
 
+/* Of addresses from which sets are pinged; for one collection. */
+struct pinger {
+	struct hash_node node;
+	const char *address;
+};
+
+static bool pingers_have(const struct hash *pingers, const char *address)
+{
+	uint64_t value = hash_string(address);
+	struct hash_node *n = hash_first(pingers, value);
+
+	while (n != NULL && strcmp(hash_entry(n, struct pinger, node)->address,
+				   address) != 0) {
+		n = hash_next(n, value);
+	}
+	return n != NULL;
+}
+
+/* Which clients are silent. @return whether any is */
+static bool find_silent(struct dcom_runtime *runtime,
+			const struct timeval *limit)
+{
+	TALLOC_CTX *tmp = talloc_new(NULL);
+	struct hash_node *n = NULL;
+	struct hash pingers;
+	size_t bucket = 0;
+	bool any = false;
+
+	hash_init(&pingers, tmp);
+	for (const struct dcom_ping_set *set = runtime->set_list; set != NULL;
+	     set = set->next) {
+		struct pinger *pinger;
+
+		if (pingers_have(&pingers, set->address)) {
+			continue;
+		}
+		pinger = talloc_zero(tmp, struct pinger);
+		if (pinger == NULL) {
+			talloc_free(tmp);
+			return false;
+		}
+		pinger->address = set->address;
+		if (!hash_add(&pingers, &pinger->node,
+			      hash_string(set->address))) {
+			talloc_free(tmp);
+			return false;
+		}
+	}
+	while ((n = hash_walk(&runtime->clients, &bucket, n)) != NULL) {
+		struct dcom_client *client =
+			hash_entry(n, struct dcom_client, node);
+
+		client->silent =
+			tevent_timeval_compare(&client->seen, limit) < 0 &&
+			!pingers_have(&pingers, client->address);
+		any |= client->silent;
+	}
+	talloc_free(tmp);
+	return any;
+}
+
+static bool address_refers(const struct dcom_object *object,
+			   const char *address)
+{
+	const struct dcom_ipid *ipid = object->ipids;
+
+	while (ipid != NULL && (ipid->client == NULL ||
+				strcmp(ipid->client->address, address) != 0)) {
+		ipid = ipid->next;
+	}
+	return ipid != NULL;
+}
+
+/* Do others ping it, and silent clients refer to it all the same? */
+static bool outlived(struct dcom_runtime *runtime,
+		     const struct dcom_object *object)
+{
+	const struct dcom_ipid *ipid = object->ipids;
+
+	while (ipid != NULL &&
+	       (ipid->client == NULL || !ipid->client->silent)) {
+		ipid = ipid->next;
+	}
+	if (ipid == NULL) {
+		return false;
+	}
+	for (struct dcom_ping_set *set = runtime->set_list; set != NULL;
+	     set = set->next) {
+		if (member_find(set, object->oid) != NULL &&
+		    !address_refers(object, set->address)) {
+			return false;
+		}
+	}
+	return true;
+}
+
 static void collect(struct tevent_context *ev, struct tevent_timer *timer,
 		    struct timeval now, void *private_data);
 
@@ -312,6 +416,7 @@ static void collect(struct tevent_context *ev, struct tevent_timer *timer,
 	struct timeval limit = expiry(runtime);
 	struct dcom_ping_set *set, *next_set;
 	struct dcom_object *object, *next;
+	bool silent;
 
 	for (set = runtime->set_list; set != NULL; set = next_set) {
 		next_set = set->next;
@@ -319,11 +424,14 @@ static void collect(struct tevent_context *ev, struct tevent_timer *timer,
 			set_expire(set);
 		}
 	}
+	silent = find_silent(runtime, &limit);
 	for (object = runtime->objects; object != NULL; object = next) {
 		next = object->next;
 		if (object->ping_sets == 0 &&
 		    tevent_timeval_compare(&object->used, &limit) < 0) {
-			dcom_object_run_down(object);
+			dcom_object_run_down(object, false);
+		} else if (silent && outlived(runtime, object)) {
+			dcom_object_run_down(object, true);
 		}
 	}
 	if (!schedule(runtime)) {

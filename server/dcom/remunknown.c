@@ -114,6 +114,9 @@ static HRESULT add_one(struct dcom_runtime *runtime,
 	ipid->public_refs += ref->cPublicRefs;
 	ipid->private_refs += ref->cPrivateRefs;
 	dcom_object_touch(ipid->object);
+	if (ipid->client != NULL) {
+		ipid->client->seen = ipid->object->used;
+	}
 	return ISTM_S_OK;
 }
 

@@ -72,7 +72,10 @@ struct dcom_connection {
 struct dcom_client {
 	struct hash_node node; /* by name */
 	struct dcom_runtime *runtime;
-	const char *name; /* SID@address */
+	const char *name;    /* SID@address */
+	const char *address; /* the part after @ */
+	struct timeval seen; /* its last call, or reference given to it */
+	bool silent;	     /* ping.c: neither that nor pings for long */
 	size_t num_ipids;
 	bool refused; /* its going over the quota has been logged */
 };
@@ -195,8 +198,9 @@ void dcom_ipid_release(struct dcom_ipid *ipid, uint32_t public_refs,
 		       uint32_t private_refs);
 /* Free what no reference, call or pin keeps. */
 void dcom_object_check(struct dcom_object *object);
-/* Its clients have vanished: drop all their references. */
-void dcom_object_run_down(struct dcom_object *object);
+/* Its clients have vanished: drop all their references, or with @silent those
+ * of clients that are. */
+void dcom_object_run_down(struct dcom_object *object, bool silent);
 void dcom_objects_sweep_fresh(struct dcom_runtime *runtime);
 void dcom_objects_free_all(struct dcom_runtime *runtime);
 void dcom_object_touch(struct dcom_object *object);

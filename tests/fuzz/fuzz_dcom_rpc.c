@@ -229,7 +229,7 @@ static void check_gone(struct dcom_runtime *runtime)
 
 	for (object = runtime->objects; object != NULL; object = next) {
 		next = object->next;
-		dcom_object_run_down(object);
+		dcom_object_run_down(object, false);
 	}
 	dcom_runtime_statistics(runtime, &s);
 	/* The remote unknown with its IPID, and the class object. */

@@ -62,7 +62,7 @@ static void pinned(void **state)
 	helper_object(runtime, NULL);
 	helper_sweep(runtime);
 	assert_int_equal(helper_alive, 1);
-	dcom_object_run_down(object);
+	dcom_object_run_down(object, false);
 	assert_int_equal(helper_alive, 1);
 }
 
@@ -173,10 +173,10 @@ static void run_down(void **state)
 	helper_sweep(runtime);
 	/* Not while a call is in progress. */
 	object->calls = 1;
-	dcom_object_run_down(object);
+	dcom_object_run_down(object, false);
 	assert_int_equal(helper_alive, 1);
 	object->calls = 0;
-	dcom_object_run_down(object);
+	dcom_object_run_down(object, false);
 	assert_int_equal(helper_alive, 0);
 	assert_int_equal(runtime->clients.count, 0);
 }
