@@ -72,7 +72,8 @@ struct conn {
 
 	uint8_t *rx;
 	size_t rx_have;
-	size_t rx_skip; /* payload still to come that nobody reads */
+	size_t rx_skip;	     /* payload still to come that nobody reads */
+	uint8_t rx_bhs[BHS]; /* of the PDU that is passed over */
 
 	struct header *headers;
 	unsigned num_headers;
@@ -487,6 +488,11 @@ static void parse(struct conn *c, uint64_t now)
 	if (c->rx_skip > 0) {
 		at = c->rx_skip < c->rx_have ? c->rx_skip : c->rx_have;
 		c->rx_skip -= at;
+		if (c->rx_skip > 0) {
+			c->rx_have = 0;
+			return;
+		}
+		handle(c, c->rx_bhs, now);
 	}
 	while (c->rx_have - at >= overhead) {
 		const uint8_t *bhs = c->rx + at;
@@ -506,7 +512,8 @@ static void parse(struct conn *c, uint64_t now)
 			if (c->dd) {
 				break; /* all of it is needed */
 			}
-			handle(c, bhs, now);
+			/* Not before all of it is here: the tag is in use. */
+			memcpy(c->rx_bhs, bhs, BHS);
 			c->rx_skip = total - (c->rx_have - at);
 			at = c->rx_have;
 			break;
