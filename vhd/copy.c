@@ -24,8 +24,10 @@ bool vhd_copy_possible(const struct vhd_disk *disk, const struct vhd_req *req)
 				 ? req->offset - req->source_offset
 				 : req->source_offset - req->offset;
 
+	/* The file system may copy through the page cache, where direct I/O has
+	 * nothing (direct.c). */
 	return disk->ops == &vhd_fixed_ops && from->ops == &vhd_fixed_ops &&
-	       disk->file->tap == NULL &&
+	       disk->file->tap == NULL && disk->file->direct_fd < 0 &&
 	       (disk != from || apart >= req->length);
 }
 

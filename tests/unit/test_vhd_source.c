@@ -124,6 +124,15 @@ static void test_direct(void **state)
 		assert_memory_equal(back, p, 3 * MiB);
 		assert_false(source(disk, 512, MiB));
 	}
+	/* Nor does the file system copy into it by way of the page cache. */
+	assert_int_equal(vt_run(vt->io, vt->ev, disk,
+				&(struct vhd_req){
+					.op = VHD_COPY,
+					.length = MiB,
+					.source = disk,
+					.source_offset = 4 * MiB,
+				}),
+			 EOPNOTSUPP);
 	close(fd);
 	vhd_close(disk);
 }
