@@ -313,6 +313,30 @@ static int check_dynamic(struct check_work *work, bool end_is_good)
 	return ret;
 }
 
+/* A fixed disk's growth was interrupted: its old footer is among the data. */
+static int mend_growth(struct check_work *work)
+{
+	uint64_t from = work->footer.stale_from;
+	int ret;
+
+	found(work, "a growth was interrupted: the old footer is at %" PRIu64,
+	      from);
+	work->check.mendable++;
+	if (!work->repair) {
+		return 0;
+	}
+	ret = vhd_fixed_finish_growth(work->file, &work->footer,
+				      work->footer_at);
+	if (ret != 0) {
+		snprintf(work->why, sizeof(work->why), "finishing a growth: %s",
+			 strerror(ret));
+		return ret;
+	}
+	work->check.mended++;
+	found(work, "mended: zeroed at %" PRIu64, from);
+	return 0;
+}
+
 static int check_open(struct check_work *work)
 {
 	char why[VHD_WHY_MAX];
@@ -347,13 +371,18 @@ static int check_open(struct check_work *work)
 				   sizeof(why)) != 0) {
 		found(work, "%s", why);
 		work->check.errors++;
-	} else if (work->footer_at > work->footer.current_size) {
+		return 0;
+	}
+	if (work->footer.stale_to != 0) {
+		ret = mend_growth(work);
+	}
+	if (work->footer_at > work->footer.current_size) {
 		found(work,
 		      "%" PRIu64 " bytes between the data and the footer, "
 		      "unused",
 		      work->footer_at - work->footer.current_size);
 	}
-	return 0;
+	return ret;
 }
 
 static void check_work(struct vhd_job *job, void *data)

@@ -173,13 +173,20 @@ static int grow_write_footer(struct vhd_file *file, struct fixed_growth *g)
 	return ret != 0 ? ret : vhd_file_sync(file);
 }
 
-static int grow_clear_old_footer(struct vhd_file *file, struct fixed_growth *g)
+int vhd_fixed_finish_growth(struct vhd_file *file, struct vhd_footer *footer,
+			    uint64_t footer_at)
 {
-	uint64_t end = g->old_eof < g->new_size ? g->old_eof : g->new_size;
-	int ret;
+	uint8_t buf[VHD_FOOTER_SIZE];
+	int ret = write_zeroes(file, footer->stale_from, footer->stale_to);
 
-	g->what = "clearing the old footer";
-	ret = write_zeroes(file, g->old_size, end);
+	if (ret == 0) {
+		ret = vhd_file_sync(file);
+	}
+	footer->stale_from = footer->stale_to = 0;
+	vhd_footer_push(footer, buf);
+	if (ret == 0) {
+		ret = vhd_file_pwrite(file, buf, sizeof(buf), footer_at);
+	}
 	return ret != 0 ? ret : vhd_file_sync(file);
 }
 
@@ -208,10 +215,13 @@ static void grow_undo(struct vhd_file *file, struct fixed_growth *g,
  *     footer is still the last thing in it;
  *  2. write the new footer at its place, which extends the file in the same
  *     step; flush. Both footers are there, the last one counts;
- *  3. the old footer has become data: zero it; flush.
- * Lanes see the new size only after that.
+ *  3. the old footer has become data, which the new one says: zero it; flush;
+ *  4. write the new footer again, without that; flush.
+ * Lanes see the new size only after that. Who opens the file after a crash
+ * between 2 and 4 does what is left.
  */
-static int grow_file(struct vhd_file *file, struct fixed_growth *g)
+static int grow_file(struct vhd_file *file, struct fixed_growth *g,
+		     struct vhd_footer *footer)
 {
 	bool reserved = false;
 	int ret;
@@ -229,7 +239,8 @@ static int grow_file(struct vhd_file *file, struct fixed_growth *g)
 		ret = write_zeroes(file, g->old_eof, g->new_size);
 	}
 	if (ret == 0) {
-		ret = grow_clear_old_footer(file, g);
+		g->what = "clearing the old footer";
+		ret = vhd_fixed_finish_growth(file, footer, g->new_size);
 	}
 	return ret;
 }
@@ -264,11 +275,16 @@ static int fixed_grow(struct vhd_disk *disk, uint64_t new_size,
 	g.written_out = allocated >= g.old_eof;
 	footer->current_size = new_size;
 	vhd_geometry(new_size, footer);
+	footer->stale_from = g.old_size;
+	footer->stale_to = g.old_eof < new_size ? g.old_eof : new_size;
+	if (footer->stale_to - g.old_size > VHD_STALE_MAX) {
+		footer->stale_to = g.old_size + VHD_STALE_MAX;
+	}
 	vhd_footer_push(footer, g.new_footer);
 	if (!g.written_out) {
 		vhd_file_mark_hole(file, g.old_size, new_size - g.old_size);
 	}
-	ret = grow_file(file, &g);
+	ret = grow_file(file, &g, footer);
 	if (ret == 0) {
 		return 0;
 	}

@@ -32,8 +32,13 @@ enum {
 	F_CHECKSUM = 64,
 	F_UNIQUE_ID = 68,
 	F_SAVED_STATE = 84,
+	/* Reserved; while a disk of ours grows: */
+	F_STALE_COOKIE = 256,
+	F_STALE_FROM = 264,
+	F_STALE_TO = 272,
 };
 
+static const char stale_cookie[8] = {'i', 's', 't', 'm', 'g', 'r', 'o', 'w'};
 static const char cookie[8] = {'c', 'o', 'n', 'e', 'c', 't', 'i', 'x'};
 
 #define FEATURE_RESERVED 0x2u /* "must be set to 1" */
@@ -145,6 +150,12 @@ void vhd_footer_push(const struct vhd_footer *footer,
 	put_be32(buf + F_TYPE, footer->type);
 	memcpy(buf + F_UNIQUE_ID, footer->unique_id, 16);
 	buf[F_SAVED_STATE] = footer->saved_state ? 1 : 0;
+	if (footer->stale_to != 0) {
+		memcpy(buf + F_STALE_COOKIE, stale_cookie,
+		       sizeof(stale_cookie));
+		put_be64(buf + F_STALE_FROM, footer->stale_from);
+		put_be64(buf + F_STALE_TO, footer->stale_to);
+	}
 	put_be32(buf + F_CHECKSUM,
 		 vhd_checksum(buf, VHD_FOOTER_SIZE, F_CHECKSUM));
 }
@@ -177,6 +188,19 @@ static void pull_fields(const uint8_t *buf, struct vhd_footer *footer)
 	footer->type = get_be32(buf + F_TYPE);
 	memcpy(footer->unique_id, buf + F_UNIQUE_ID, 16);
 	footer->saved_state = buf[F_SAVED_STATE] != 0;
+	footer->stale_from = footer->stale_to = 0;
+	if (memcmp(buf + F_STALE_COOKIE, stale_cookie, sizeof(stale_cookie)) ==
+	    0) {
+		uint64_t from = get_be64(buf + F_STALE_FROM);
+		uint64_t to = get_be64(buf + F_STALE_TO);
+
+		/* Never more than a footer and what it was padded with. */
+		if (from < to && to <= footer->current_size &&
+		    to - from <= VHD_STALE_MAX) {
+			footer->stale_from = from;
+			footer->stale_to = to;
+		}
+	}
 }
 
 static int check_fields(const struct vhd_footer *footer, char *why,

@@ -14,6 +14,9 @@
 /* Versions before Virtual PC 2004 wrote a footer one byte shorter. */
 #define VHD_FOOTER_OLD_SIZE 511u
 
+/* The most that is left to be zeroed after a growth that was interrupted. */
+#define VHD_STALE_MAX (1u << 20)
+
 /* Data Offset of a fixed disk: there is no dynamic disk header. */
 #define VHD_NO_DATA_OFFSET UINT64_MAX
 
@@ -34,6 +37,12 @@ struct vhd_footer {
 	uint32_t type;	 /* Disk Type, enum vhd_type's values */
 	uint8_t unique_id[16];
 	bool saved_state;
+	/*
+	 * Ours, in the reserved part and only while a fixed disk grows: this
+	 * range of data holds what was behind them before, not yet zeroes.
+	 * Both 0: none.
+	 */
+	uint64_t stale_from, stale_to;
 };
 
 /*

@@ -203,6 +203,24 @@ static int restore_footer(struct open_work *work)
 /* A disk that grows meanwhile moves its footer: look again. */
 #define PROBE_TRIES 3
 
+/* A fixed disk's growth was interrupted. */
+static int finish_growth(struct open_work *work)
+{
+	int ret;
+
+	vhd_log(1,
+		"vhd: %s: its growth was interrupted: zeroing what is left of "
+		"the old footer at %" PRIu64,
+		work->name, work->footer.stale_from);
+	ret = vhd_fixed_finish_growth(work->file, &work->footer,
+				      work->footer_at);
+	if (ret != 0) {
+		snprintf(work->why, sizeof(work->why),
+			 "finishing an interrupted growth: %s", strerror(ret));
+	}
+	return ret;
+}
+
 static int open_file(struct open_work *work)
 {
 	uint64_t size;
@@ -231,6 +249,12 @@ static int open_file(struct open_work *work)
 	}
 	if (work->footer_len == 0 && !work->readonly) {
 		ret = restore_footer(work);
+		if (ret != 0) {
+			return ret;
+		}
+	}
+	if (work->footer.stale_to != 0 && !work->readonly) {
+		ret = finish_growth(work);
 		if (ret != 0) {
 			return ret;
 		}

@@ -215,6 +215,12 @@ struct vhd_disk *vhd_disk_new(TALLOC_CTX *mem_ctx,
 			      const struct vhd_format_ops *ops,
 			      enum vhd_type type, uint64_t size);
 
+/* Worker thread: zero what a growth that was interrupted has left among the
+ * data of a fixed disk, then write the footer at @footer_at without the mark
+ * of it. @return 0 or errno */
+int vhd_fixed_finish_growth(struct vhd_file *file, struct vhd_footer *footer,
+			    uint64_t footer_at);
+
 /* Worker thread: find and check the footer at the end of @file. */
 int vhd_read_footer(struct vhd_file *file, struct vhd_footer *footer,
 		    size_t *footer_len, uint64_t *file_size, char *why,

@@ -284,11 +284,6 @@ static void check_content(struct run *run, struct vhd_disk *disk,
 	assert_int_equal(vt_rw(run->vt, disk, VHD_READ, 0, 0, content, size),
 			 0);
 	for (i = 0; i < size / 512; i++) {
-		/* While a fixed disk grows: its old footer. */
-		if (run->type == VHD_TYPE_FIXED && i == SIZE / 512 &&
-		    position < run->grow_end) {
-			continue;
-		}
 		if (!allowed(run, content + (size_t)i * 512, i, position)) {
 			fail_msg("sector %u after a crash at %zu (seed %u)", i,
 				 position, seed);
@@ -578,6 +573,165 @@ static void test_fail_differencing(void **state)
 	fail_all(*state, VHD_TYPE_DIFFERENCING, 0x77);
 }
 
+/* ---- failing steps of creation, growth and opening --------------- */
+
+/* Creation: an error, and no VHD; no error, and a good one. */
+static bool fail_create(struct vt *vt, enum vhd_type type, bool sparse,
+			unsigned nth, int error)
+{
+	struct vhd_create_params params = {
+		.type = type,
+		.size = SIZE,
+		.sparse = sparse,
+		.block_size = type == VHD_TYPE_FIXED ? 0 : BLOCK,
+		.parent_path = "C:\\parent.vhd",
+	};
+	struct vhd_disk *disk = NULL;
+	int ret, failed;
+
+	recorder_start("disk.vhd");
+	recorder_fail(nth, error);
+	ret = vt_create_params(vt, "disk.vhd", &params);
+	failed = recorder_failed();
+	recorder_fail(0, 0);
+	if (failed) {
+		/* The reservation alone may be done without. */
+		assert_int_equal(ret, error);
+		assert_non_null(vt->message);
+	} else {
+		assert_int_equal(ret, 0);
+		assert_int_equal(vt_open(vt, "disk.vhd", 0, &disk), 0);
+		vhd_close(disk);
+	}
+	recorder_stop();
+	unlink(vt_path(vt, "disk.vhd"));
+	return failed;
+}
+
+static void test_fail_create(void **state)
+{
+	static const int errors[] = {EIO, ENOSPC};
+	static const struct {
+		enum vhd_type type;
+		bool sparse;
+	} kinds[] = {
+		{VHD_TYPE_FIXED, true},
+		{VHD_TYPE_FIXED, false},
+		{VHD_TYPE_DYNAMIC, false},
+		{VHD_TYPE_DIFFERENCING, false},
+	};
+	unsigned i, k, nth;
+
+	for (i = 0; i < 2; i++) {
+		for (k = 0; k < 4; k++) {
+			for (nth = 0;
+			     fail_create(*state, kinds[k].type, kinds[k].sparse,
+					 nth, errors[i]);
+			     nth++) {
+			}
+			assert_true(nth >= 2);
+		}
+	}
+}
+
+/* Growth: with an error the disk has its old size, and grows at the next
+ * try; what it holds is there in either case, also after a restart. */
+static bool fail_grow(struct vt *vt, enum vhd_type type, bool sparse,
+		      unsigned nth, int error)
+{
+	struct run run = {.vt = vt, .type = type, .sparse = sparse};
+	uint8_t *data = malloc(SIZE), *back = malloc(GROWN);
+	struct vhd_disk *disk;
+	int ret, failed;
+
+	recorder_start("disk.vhd");
+	disk = make_disk(&run);
+	vt_pattern(data, SIZE, nth);
+	assert_int_equal(vt_rw(vt, disk, VHD_WRITE, 0, 0, data, SIZE), 0);
+	recorder_fail(nth, error);
+	ret = vt_grow(vt, disk, GROWN - SIZE);
+	failed = recorder_failed();
+	recorder_fail(0, 0);
+	assert_int_equal(ret, failed ? error : 0);
+	assert_int_equal(vhd_disk_size(disk), failed ? SIZE : GROWN);
+	if (failed && nth % 2) {
+		vhd_close(disk);
+		assert_int_equal(vt_open(vt, "disk.vhd", 0, &disk), 0);
+	}
+	/* A footer that could not be taken back counts after a restart. */
+	if (vhd_disk_size(disk) == SIZE) {
+		assert_int_equal(vt_grow(vt, disk, GROWN - SIZE), 0);
+	}
+	vhd_close(disk);
+	assert_int_equal(vt_open(vt, "disk.vhd", 0, &disk), 0);
+	assert_int_equal(vhd_disk_size(disk), GROWN);
+	assert_int_equal(vt_rw(vt, disk, VHD_READ, 0, 0, back, GROWN), 0);
+	assert_memory_equal(data, back, SIZE);
+	assert_true(vt_is_zero(back + SIZE, GROWN - SIZE));
+	vhd_close(disk);
+	check_checker(&run, vt_open_fd(vt, "disk.vhd", O_RDONLY));
+	recorder_stop();
+	unlink(vt_path(vt, "disk.vhd"));
+	free(data);
+	free(back);
+	return failed;
+}
+
+static void test_fail_grow(void **state)
+{
+	static const int errors[] = {EIO, ENOSPC};
+	unsigned i, nth;
+
+	for (i = 0; i < 2; i++) {
+		for (nth = 0;
+		     fail_grow(*state, VHD_TYPE_FIXED, true, nth, errors[i]);
+		     nth++) {
+		}
+		assert_true(nth >= 6);
+		for (nth = 0;
+		     fail_grow(*state, VHD_TYPE_FIXED, false, nth, errors[i]);
+		     nth++) {
+		}
+		assert_true(nth >= 7);
+		for (nth = 0;
+		     fail_grow(*state, VHD_TYPE_DYNAMIC, true, nth, errors[i]);
+		     nth++) {
+		}
+		assert_true(nth >= 5);
+	}
+}
+
+/* Opening: an error with a message, and the next try succeeds. */
+static void test_fail_open(void **state)
+{
+	struct vt *vt = *state;
+	struct vhd_disk *disk = NULL;
+	unsigned kind, nth;
+
+	for (kind = 0; kind < 2; kind++) {
+		recorder_start("disk.vhd");
+		if (kind == 0) {
+			assert_int_equal(vt_create(vt, "disk.vhd", SIZE, true),
+					 0);
+		} else {
+			vhd_close(vt_dynamic(vt, "disk.vhd", SIZE, BLOCK));
+		}
+		for (nth = 0;; nth++) {
+			recorder_fail(nth, EIO);
+			if (vt_open(vt, "disk.vhd", 0, &disk) == 0) {
+				break;
+			}
+			assert_true(recorder_failed());
+			assert_non_null(vt->message);
+		}
+		assert_true(nth >= 1);
+		recorder_fail(0, 0);
+		vhd_close(disk);
+		recorder_stop();
+		unlink(vt_path(vt, "disk.vhd"));
+	}
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, vt_setup, vt_teardown)
 #define TEST_MEMORY(f)                                                         \
 	cmocka_unit_test_setup_teardown(f, vt_setup_memory, vt_teardown)
@@ -594,6 +748,9 @@ int main(void)
 		TEST_MEMORY(test_fail_fixed),
 		TEST_MEMORY(test_fail_dynamic),
 		TEST_MEMORY(test_fail_differencing),
+		TEST_MEMORY(test_fail_create),
+		TEST_MEMORY(test_fail_grow),
+		TEST_MEMORY(test_fail_open),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
