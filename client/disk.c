@@ -411,5 +411,9 @@ const struct ctl_command ctl_disk_commands[] = {
 	 "add this much to a disk, online"},
 	{"disk", "delete", "DISK", 1, 1, disk_delete,
 	 "forget a disk; --file: and its file"},
+	{"disk", "check", "FILE", 1, 1, ctl_disk_check,
+	 "look at a file of this machine that is not served"},
+	{"disk", "repair", "FILE", 1, 1, ctl_disk_repair,
+	 "mend what can be mended without guessing"},
 	{0},
 };

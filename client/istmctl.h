@@ -74,4 +74,8 @@ bool ctl_parse_number(const char *text, uint32_t max, uint32_t *value);
 struct istm_object *ctl_target(struct ctl *ctl, const char *name);
 struct istm_object *ctl_disk(struct ctl *ctl, uint32_t index);
 
+/* Of disk_file.c: on files of this machine. */
+int ctl_disk_check(struct ctl *ctl);
+int ctl_disk_repair(struct ctl *ctl);
+
 #endif /* ISTMCTL_H */
