@@ -117,3 +117,35 @@ def text(data):
         parts.append("Left out\n" + "\n".join(
             "  %s: %s" % item for item in data["left_out"].items()))
     return "\n\n".join(parts) + "\n"
+
+
+def markdown(data):
+    """The same, to be put into docs/performance.md."""
+    lines = ["Measured %s:" % data["date"], ""]
+    lines += ["- %s: %s" % item for item in data["machine"].items()]
+    lines += ["", "| work | target | rate (±) | CPU µs/IO | p50 | p99 | "
+              "p99.9 µs | × tgt | CPU × tgt | × limit |", "| --- " * 10 + "|"]
+    for row in (row for group in GROUPS.values() for row in group):
+        title = row.title
+        for peer, entry in data["rows"].get(row.key, {}).get(
+                "peers", {}).items():
+            def ratio(other, key):
+                ratios = entry.get("to_" + other)
+                return "%.2f" % ratios[key] if ratios else ""
+            lines.append("| %s | %s | %s (%.0f %%) | %.1f | %.0f | %.0f | "
+                         "%.0f | %s | %s | %s |" % (
+                             title, peer, amount(row.size, entry),
+                             spread(entry), entry["cpu_us"], entry["p50"],
+                             entry["p99"], entry["p999"],
+                             ratio("tgt", "iops"), ratio("tgt", "cpu_us"),
+                             ratio("limit", "iops")))
+            title = ""
+    lines += ["", "| row | ratio of istmd | measured | floor | |",
+              "| --- " * 5 + "|"]
+    lines += ["| %s | %s | %.2f | %s | %s |" % (
+        key, what, value, "" if floor is None else "%.2f" % floor,
+        "" if floor is None else "met" if met else "missed")
+        for key, what, value, floor, met in floors(data["rows"])]
+    for name, rows in data["more"].items():
+        lines += ["", name + ":", ""] + ["    " + r for r in rows]
+    return "\n".join(lines) + "\n"
