@@ -37,6 +37,10 @@ bench: build
 	@buildtools/deps test bench
 	@tests/bench/run $(ARGS)
 
+# A daemon with 10,000 disks; see docs/performance.md.
+bench-scale: build
+	@tests/bench/scale $(ARGS)
+
 format:
 	git ls-files -z -co --exclude-standard -- '*.c' '*.h' | \
 		xargs -0 clang-format -i
@@ -47,5 +51,5 @@ install: build
 clean:
 	rm -rf build .lock-waf-* compile_commands.json
 
-.PHONY: all deps build asan tsan clang fuzz run check test bench format \
-	install clean
+.PHONY: all deps build asan tsan clang fuzz run check test bench bench-scale \
+	format install clean
