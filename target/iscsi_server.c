@@ -360,6 +360,11 @@ static void main_got_session(struct msg *msg, void *receiver)
 	record->info.tgt = record->tgt;
 	list_init(&record->conns);
 	list_add_tail(&record->link, &server->records);
+	server->num_records++;
+	server->record_by_tsih[record->info.tsih] = record;
+	list_init(&record->tgt_link);
+	if (record->tgt)
+		list_add_tail(&record->tgt_link, &record->tgt->records);
 	record_lus(record, true);
 }
 
@@ -395,6 +400,11 @@ static void main_got_session_end(struct msg *msg, void *receiver)
 
 	free(m);
 	list_del(&record->link);
+	list_del(&record->tgt_link);
+	server->num_records--;
+	/* Another lane's new session may have the number already. */
+	if (server->record_by_tsih[record->info.tsih] == record)
+		server->record_by_tsih[record->info.tsih] = NULL;
 	record_lus(record, false);
 	session_changed(server, record->tgt);
 	if (record->tgt)
@@ -493,38 +503,58 @@ static bool copy_conns(TALLOC_CTX *mem_ctx, struct iscsi_session_info *info,
 	return true;
 }
 
+static bool copy_session(struct iscsi_session_info *infos,
+			 struct iscsi_session_info *info,
+			 const struct iscsi_record *record)
+{
+	*info = record->info;
+	if (record->tgt && record->tgt->removed)
+		info->tgt = NULL;
+	return copy_conns(infos, info, record);
+}
+
 int iscsi_sessions(struct iscsi_server *server, struct iscsi_tgt *only,
 		   TALLOC_CTX *mem_ctx, struct iscsi_session_info **sessions,
 		   size_t *num)
 {
 	struct iscsi_session_info *infos;
+	struct list_head *head = only ? &only->records : &server->records;
 	struct list_head *pos;
 	size_t n = 0;
 
-	list_for_each (pos, &server->records) {
-		if (!only ||
-		    list_entry(pos, struct iscsi_record, link)->tgt == only)
-			n++;
-	}
-	infos = talloc_zero_array(mem_ctx, struct iscsi_session_info, n);
+	infos = talloc_zero_array(mem_ctx, struct iscsi_session_info,
+				  only ? only->num_sessions
+				       : server->num_records);
 	if (!infos)
 		return ENOMEM;
-	*num = n;
-	n = 0;
-	list_for_each (pos, &server->records) {
+	list_for_each (pos, head) {
 		const struct iscsi_record *record =
-			list_entry(pos, struct iscsi_record, link);
+			only ? list_entry(pos, struct iscsi_record, tgt_link)
+			     : list_entry(pos, struct iscsi_record, link);
 
-		if (only && record->tgt != only)
-			continue;
-		infos[n] = record->info;
-		if (record->tgt && record->tgt->removed)
-			infos[n].tgt = NULL;
-		if (!copy_conns(infos, &infos[n++], record)) {
+		if (!copy_session(infos, &infos[n++], record)) {
 			talloc_free(infos);
 			return ENOMEM;
 		}
 	}
+	*num = n;
 	*sessions = infos;
+	return 0;
+}
+
+int iscsi_session_by_tsih(struct iscsi_server *server, uint16_t tsih,
+			  TALLOC_CTX *mem_ctx,
+			  struct iscsi_session_info **session)
+{
+	const struct iscsi_record *record = server->record_by_tsih[tsih];
+
+	*session = NULL;
+	if (!record)
+		return ENOENT;
+	*session = talloc_zero(mem_ctx, struct iscsi_session_info);
+	if (!*session || !copy_session(*session, *session, record)) {
+		TALLOC_FREE(*session);
+		return ENOMEM;
+	}
 	return 0;
 }

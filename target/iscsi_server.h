@@ -83,6 +83,7 @@ struct iscsi_tgt {
 	void *private_data;
 	bool removed;
 	size_t num_sessions;
+	struct list_head records; /* iscsi_record.tgt_link */
 };
 
 struct iscsi_lu {
@@ -184,6 +185,8 @@ struct iscsi_server {
 	struct list_head lus;
 	struct list_head stores;  /* iscsi_lu_store.link: not answered */
 	struct list_head records; /* iscsi_record.link */
+	size_t num_records;
+	struct iscsi_record *record_by_tsih[65536];
 };
 
 /* Main thread: no unit's state is stored any more; what waits is answered. */
@@ -191,7 +194,7 @@ void iscsi_lu_stores_close(struct iscsi_server *server);
 
 /* Main thread's record of a session. */
 struct iscsi_record {
-	struct list_head link;
+	struct list_head link, tgt_link;
 	struct iscsi_tgt *tgt;		/* reference; NULL for discovery */
 	struct iscsi_session_info info; /* without connections */
 	struct list_head conns;

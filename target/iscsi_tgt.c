@@ -334,6 +334,7 @@ struct iscsi_tgt *iscsi_tgt_add(struct iscsi_server *server,
 	tgt->private_data = private_data;
 	list_init(&tgt->link);
 	list_init(&tgt->hash_link);
+	list_init(&tgt->records);
 
 	pthread_mutex_lock(&server->lock);
 	if (find(server, tgt->conf->name)) {

@@ -208,6 +208,10 @@ struct iscsi_session_info {
 int iscsi_sessions(struct iscsi_server *server, struct iscsi_tgt *only,
 		   TALLOC_CTX *mem_ctx, struct iscsi_session_info **sessions,
 		   size_t *num);
+/* One of them. @return 0, ENOENT or ENOMEM */
+int iscsi_session_by_tsih(struct iscsi_server *server, uint16_t tsih,
+			  TALLOC_CTX *mem_ctx,
+			  struct iscsi_session_info **session);
 /* O(1): sessions of a target, and whether any session sees this unit. */
 size_t iscsi_tgt_num_sessions(const struct iscsi_tgt *tgt);
 bool iscsi_lu_in_use(const struct iscsi_lu *lu);

@@ -70,33 +70,20 @@ static HRESULT session_EnumSessions2(struct dcom_call *call, void *self,
 /* TSIH 0 is refused first: it names no session (RFC 7143 11.12.6). */
 static HRESULT session_by_tsih(void *self, struct dcom_call *call,
 			       uint16_t tsih,
-			       const struct iscsi_session_info **session)
+			       struct iscsi_session_info **session)
 {
-	struct iscsi_session_info *list;
-	size_t count;
-	HRESULT result;
-
 	if (tsih == 0) {
 		return ISTM_INVALID_ARG;
 	}
-	result = sessions(self, call, NULL, &list, &count);
-	if (ISTM_FAILED(result)) {
-		return result;
-	}
-	for (size_t i = 0; i < count; i++) {
-		if (list[i].tsih == tsih) {
-			*session = &list[i];
-			return ISTM_S_OK;
-		}
-	}
-	return ISTM_FILE_NOT_FOUND;
+	return model_session_by_tsih(model_of(self), tsih, dcom_call_mem(call),
+				     session);
 }
 
 static HRESULT session_EnumConnections(
 	struct dcom_call *call, void *self,
 	struct ISessionManager2_EnumConnections *r)
 {
-	const struct iscsi_session_info *session;
+	struct iscsi_session_info *session;
 	struct CONNECTION *items;
 	HRESULT result = session_by_tsih(self, call, r->in.TSIH, &session);
 
@@ -119,7 +106,7 @@ static HRESULT session_EnumConnections(
 static HRESULT session_GetSession(struct dcom_call *call, void *self,
 				  struct ISessionManager2_GetSession *r)
 {
-	const struct iscsi_session_info *session;
+	struct iscsi_session_info *session;
 	HRESULT result = session_by_tsih(self, call, r->in.TSIH, &session);
 
 	if (!ISTM_FAILED(result)) {
@@ -131,7 +118,7 @@ static HRESULT session_GetSession(struct dcom_call *call, void *self,
 static HRESULT session_GetConnection(struct dcom_call *call, void *self,
 				     struct ISessionManager2_GetConnection *r)
 {
-	const struct iscsi_session_info *session;
+	struct iscsi_session_info *session;
 	HRESULT result = session_by_tsih(self, call, r->in.TSIH, &session);
 
 	if (ISTM_FAILED(result)) {

@@ -81,6 +81,20 @@ int model_sessions(struct model *model, const struct model_target *only,
 	return iscsi_sessions(model->engine, tgt, mem_ctx, sessions, num);
 }
 
+HRESULT model_session_by_tsih(struct model *model, uint16_t tsih,
+			      TALLOC_CTX *mem_ctx,
+			      struct iscsi_session_info **session)
+{
+	switch (iscsi_session_by_tsih(model->engine, tsih, mem_ctx, session)) {
+	case 0:
+		return ISTM_S_OK;
+	case ENOENT:
+		return ISTM_FILE_NOT_FOUND;
+	default:
+		return ISTM_OUT_OF_MEMORY;
+	}
+}
+
 /* ---- end
  * --------------------------------------------------------------------- */
 
