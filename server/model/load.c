@@ -256,10 +256,13 @@ static bool load_ids(struct target_entry *entry,
 				t->name, r->ids[i].value);
 			continue;
 		}
-		talloc_free(canonical);
 		t->ids[t->num_ids].method = r->ids[i].method;
+		t->ids[t->num_ids].canonical = talloc_steal(t->ids, canonical);
 		t->ids[t->num_ids].value =
 			talloc_strdup(t->ids, r->ids[i].value);
+		if (t->ids[t->num_ids].value == NULL) {
+			return false;
+		}
 		t->num_ids++;
 	}
 	return true;

@@ -43,7 +43,8 @@ enum model_disk_status {
 
 struct model_id {
 	enum iscsi_id_method method;
-	const char *value; /* UTF-8 */
+	const char *value;     /* UTF-8 */
+	const char *canonical; /* by which it compares; the model's */
 };
 
 struct model_mapping {
@@ -714,6 +715,10 @@ HRESULT model_portal_set_recv(struct tevent_req *);
 
 int model_sessions(struct model *, const struct model_target *only,
 		   TALLOC_CTX *, struct iscsi_session_info **, size_t *num);
+
+/* ERROR_FILE_NOT_FOUND where there is none */
+HRESULT model_session_by_tsih(struct model *, uint16_t tsih, TALLOC_CTX *,
+			      struct iscsi_session_info **);
 
 struct model_cached_initiator {
 	const char *iqn;

@@ -159,6 +159,9 @@ struct initiator_entry {
 struct sns_entry {
 	struct list_head link;
 	const char *name;
+	uint64_t id;	  /* of this entry, not of a later one of its name */
+	unsigned pending; /* commits under way that add it */
+	bool saved;
 };
 
 struct model {

@@ -14,9 +14,11 @@ void model_service_guid(struct model *model, struct GUID *guid)
 	*guid = model->service_guid;
 }
 
+/* "If the name has not been specified, a default" (3.52.4.2, <124>) */
 const char *model_service_name(struct model *model)
 {
-	return model->service_name;
+	return model->service_name[0] != '\0' ? model->service_name
+					      : model->host;
 }
 
 bool service_load(struct model *model, const struct istm_state_service *record)
@@ -200,14 +202,22 @@ static struct sns_entry *sns_create(struct model *model, const char *name)
 		talloc_free(entry);
 		return NULL;
 	}
+	entry->id = ++model->generation;
 	list_add_tail(&entry->link, &model->sns_servers);
 	return entry;
 }
 
 bool sns_load(struct model *model, const struct istm_state_sns_server *record)
 {
-	return sns_find(model, record->name) != NULL ||
-	       sns_create(model, record->name) != NULL;
+	struct sns_entry *entry = sns_find(model, record->name);
+
+	if (entry == NULL) {
+		entry = sns_create(model, record->name);
+	}
+	if (entry != NULL) {
+		entry->saved = true;
+	}
+	return entry != NULL;
 }
 
 static char *sns_key(TALLOC_CTX *mem_ctx, const char *name)
@@ -220,62 +230,49 @@ static char *sns_key(TALLOC_CTX *mem_ctx, const char *name)
 
 struct sns_change {
 	char *name;
-	bool adding;
+	uint64_t id; /* of the entry that is added */
 };
 
-static void sns_changed(struct model *model, int error, void *private_data)
+static void sns_added(struct model *model, int error, void *private_data)
 {
-	struct sns_change *change = private_data;
+	const struct sns_change *change = private_data;
 	struct sns_entry *entry = sns_find(model, change->name);
 
-	if (change->adding && error != 0 && entry != NULL) {
+	if (entry == NULL || entry->id != change->id) {
+		return; /* removed meanwhile */
+	}
+	entry->pending--;
+	entry->saved |= error == 0;
+	if (!entry->saved && entry->pending == 0) {
 		list_del(&entry->link);
 		talloc_free(entry);
-	} else if (!change->adding && error != 0 && entry == NULL) {
-		sns_create(model, change->name);
 	}
 }
 
-static struct tevent_req *sns_change_send(TALLOC_CTX *mem_ctx,
-					  struct model *model, const char *name,
-					  bool adding)
+static void sns_removed(struct model *model, int error, void *private_data)
 {
-	struct change_list changes = {NULL, 0};
-	struct sns_change *change = talloc_zero(model, struct sns_change);
-	struct istm_state_data data = {
-		.kind = ISTM_STATE_SNS_SERVER,
-		.body.sns_server = {.name = name},
-	};
+	const struct sns_change *change = private_data;
 	struct sns_entry *entry;
-	bool ok;
 
-	if (change == NULL) {
-		return NULL;
-	}
-	change->adding = adding;
-	change->name = talloc_strdup(change, name);
-	ok = change->name != NULL;
-	if (adding) {
-		ok = ok &&
-		     change_add_record(change, &changes, sns_key(change, name),
-				       &data) &&
-		     sns_create(model, name) != NULL;
-	} else {
-		ok = ok &&
-		     change_add(change, &changes, sns_key(change, name), NULL);
-		entry = sns_find(model, name);
-		if (ok && entry != NULL) {
-			list_del(&entry->link);
-			talloc_free(entry);
+	if (error != 0 && sns_find(model, change->name) == NULL) {
+		entry = sns_create(model, change->name);
+		if (entry != NULL) {
+			entry->saved = true;
 		}
 	}
-	if (!ok) {
-		talloc_free(change);
-		return model_req_failed(mem_ctx, model, ISTM_OUT_OF_MEMORY);
+}
+
+static struct sns_change *sns_change(struct model *model, const char *name)
+{
+	struct sns_change *change = talloc_zero(model, struct sns_change);
+
+	if (change != NULL) {
+		change->name = talloc_strdup(change, name);
 	}
-	log_msg(LOG_INFO, "iSNS server %s: %s", change->name,
-		adding ? "added" : "removed");
-	return model_commit_send(mem_ctx, model, &changes, sns_changed, change);
+	if (change == NULL || change->name == NULL) {
+		TALLOC_FREE(change);
+	}
+	return change;
 }
 
 /* MS-ISTM 3.40.4.2 */
@@ -284,15 +281,47 @@ struct tevent_req *model_sns_server_add_send(TALLOC_CTX *mem_ctx,
 					     const char *name)
 {
 	HRESULT hr = model_check_string("iSNS server's name", name);
+	struct istm_state_data data = {
+		.kind = ISTM_STATE_SNS_SERVER,
+		.body.sns_server = {.name = name},
+	};
+	struct change_list changes = {NULL, 0};
+	struct sns_change *change;
+	struct sns_entry *entry;
+	struct tevent_req *req = NULL;
 
 	if (!ISTM_FAILED(hr) && name[0] == '\0') {
 		hr = model_refuse(ISTM_INVALID_ARG,
 				  "iSNS server: the name is empty");
 	}
-	if (ISTM_FAILED(hr) || sns_find(model, name) != NULL) {
+	if (ISTM_FAILED(hr)) {
 		return model_req_failed(mem_ctx, model, hr);
 	}
-	return sns_change_send(mem_ctx, model, name, true);
+	entry = sns_find(model, name);
+	if (entry != NULL && entry->saved) {
+		return model_req_failed(mem_ctx, model, ISTM_S_OK);
+	}
+	/* One that is about to be kept is not yet: commit it as well. */
+	if (entry == NULL) {
+		log_msg(LOG_INFO, "iSNS server %s: added", name);
+		entry = sns_create(model, name);
+	}
+	change = sns_change(model, name);
+	if (entry != NULL && change != NULL &&
+	    change_add_record(change, &changes, sns_key(change, name), &data)) {
+		change->id = entry->id;
+		entry->pending++;
+		req = model_commit_send(mem_ctx, model, &changes, sns_added,
+					change);
+		entry->pending -= req == NULL;
+	} else {
+		talloc_free(change);
+	}
+	if (req == NULL && entry != NULL && entry->pending == 0) {
+		list_del(&entry->link);
+		talloc_free(entry);
+	}
+	return req;
 }
 
 HRESULT model_sns_server_add_recv(struct tevent_req *req)
@@ -307,14 +336,28 @@ struct tevent_req *model_sns_server_remove_send(TALLOC_CTX *mem_ctx,
 {
 	HRESULT hr = model_check_string("iSNS server's name", name);
 
-	if (!ISTM_FAILED(hr) && sns_find(model, name) == NULL) {
+	struct sns_entry *entry =
+		ISTM_FAILED(hr) ? NULL : sns_find(model, name);
+	struct change_list changes = {NULL, 0};
+	struct sns_change *change;
+
+	if (!ISTM_FAILED(hr) && entry == NULL) {
 		hr = model_refuse(ISTM_FILE_NOT_FOUND,
 				  "iSNS server %s: not configured", name);
 	}
 	if (ISTM_FAILED(hr)) {
 		return model_req_failed(mem_ctx, model, hr);
 	}
-	return sns_change_send(mem_ctx, model, name, false);
+	change = sns_change(model, entry->name);
+	if (change == NULL ||
+	    !change_add(change, &changes, sns_key(change, name), NULL)) {
+		talloc_free(change);
+		return NULL;
+	}
+	log_msg(LOG_INFO, "iSNS server %s: removed", name);
+	list_del(&entry->link);
+	talloc_free(entry);
+	return model_commit_send(mem_ctx, model, &changes, sns_removed, change);
 }
 
 HRESULT model_sns_server_remove_recv(struct tevent_req *req)

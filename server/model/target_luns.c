@@ -112,6 +112,29 @@ void target_unmap(struct target_entry *target, struct mapping *m)
 	talloc_free(m);
 }
 
+/* Another LUN, a free one. Nothing is allocated: it cannot fail. */
+static void target_remap(struct target_entry *target, struct mapping *m,
+			 uint32_t lun)
+{
+	struct model_target *t = &target->t;
+	size_t from = lun_position(t, m->lun), to = lun_position(t, lun);
+	struct model_mapping moved = t->mappings[from];
+
+	if (to > from) {
+		to--; /* what lies between moves down */
+		memmove(&t->mappings[from], &t->mappings[from + 1],
+			(to - from) * sizeof(t->mappings[0]));
+	} else {
+		memmove(&t->mappings[to + 1], &t->mappings[to],
+			(from - to) * sizeof(t->mappings[0]));
+	}
+	moved.lun = lun;
+	t->mappings[to] = moved;
+	target->luns[m->lun / 64] &= ~(1ull << m->lun % 64);
+	target->luns[lun / 64] |= 1ull << lun % 64;
+	m->lun = lun;
+}
+
 void disk_unmap_all(struct disk_entry *disk)
 {
 	while (!list_empty(&disk->mappings)) {
@@ -231,7 +254,6 @@ HRESULT model_target_set_lun(struct model *model, struct model_target *t,
 	struct disk_entry *disk = disk_of_index(model, index);
 	struct mapping *m = disk == NULL ? NULL : target_mapping(target, disk);
 	uint32_t before;
-	HRESULT hr;
 
 	if (lun >= model->max_luns) {
 		return model_refuse(ISTM_INVALID_ARG,
@@ -253,11 +275,7 @@ HRESULT model_target_set_lun(struct model *model, struct model_target *t,
 				    t->name, (unsigned)index);
 	}
 	before = m->lun;
-	target_unmap(target, m);
-	hr = target_map(target, disk, lun);
-	if (ISTM_FAILED(hr)) {
-		return hr;
-	}
+	target_remap(target, m, lun);
 	log_msg(LOG_INFO, "target %s: disk %u is LUN %u now, was %u", t->name,
 		(unsigned)index, (unsigned)lun, (unsigned)before);
 	target_changed(target);

@@ -284,21 +284,12 @@ HRESULT model_target_validate_secret(struct model *model,
 static size_t find_id(const struct model_target *t, enum iscsi_id_method method,
 		      const char *canonical)
 {
-	size_t i;
+	size_t i = 0;
 
-	for (i = 0; i < t->num_ids; i++) {
-		char *have;
-		bool same;
-
-		if (t->ids[i].method != method) {
-			continue;
-		}
-		have = name_canonical_id(NULL, method, t->ids[i].value);
-		same = have != NULL && strcmp(have, canonical) == 0;
-		talloc_free(have);
-		if (same) {
-			break;
-		}
+	while (i < t->num_ids &&
+	       (t->ids[i].method != method ||
+		strcmp(t->ids[i].canonical, canonical) != 0)) {
+		i++;
 	}
 	return i;
 }
@@ -308,8 +299,7 @@ HRESULT model_target_add_id(struct model *model, struct model_target *t,
 {
 	struct target_entry *entry = target_entry(t);
 	struct model_id *ids;
-	char *canonical;
-	bool known;
+	char *canonical, *value;
 
 	if ((int)id->method < ISCSI_ID_NETBIOS ||
 	    (int)id->method > ISCSI_ID_IPV6) {
@@ -328,22 +318,25 @@ HRESULT model_target_add_id(struct model *model, struct model_target *t,
 				    t->name, id->value == NULL ? "" : id->value,
 				    (int)id->method);
 	}
-	known = find_id(t, id->method, canonical) < t->num_ids;
-	talloc_free(canonical);
-	if (known) {
+	if (find_id(t, id->method, canonical) < t->num_ids) {
+		talloc_free(canonical);
 		return ISTM_S_OK;
 	}
+	value = talloc_strdup(entry, id->value);
 	ids = talloc_realloc(entry, t->ids, struct model_id, t->num_ids + 1);
-	if (ids == NULL) {
+	if (ids != NULL) {
+		t->ids = ids;
+	}
+	if (ids == NULL || value == NULL) {
+		talloc_free(canonical);
+		talloc_free(value);
 		return ISTM_OUT_OF_MEMORY;
 	}
-	t->ids = ids;
-	ids[t->num_ids].method = id->method;
-	ids[t->num_ids].value = talloc_strdup(ids, id->value);
-	if (ids[t->num_ids].value == NULL) {
-		return ISTM_OUT_OF_MEMORY;
-	}
-	t->num_ids++;
+	ids[t->num_ids++] = (struct model_id){
+		.method = id->method,
+		.value = talloc_steal(ids, value),
+		.canonical = talloc_steal(ids, canonical),
+	};
 	target_changed(entry);
 	return ISTM_S_OK;
 }
@@ -367,6 +360,7 @@ HRESULT model_target_remove_id(struct model *model, struct model_target *t,
 		return ISTM_S_OK;
 	}
 	talloc_free(discard_const_p(char, t->ids[i].value));
+	talloc_free(discard_const_p(char, t->ids[i].canonical));
 	memmove(&t->ids[i], &t->ids[i + 1],
 		(t->num_ids - i - 1) * sizeof(t->ids[0]));
 	t->num_ids--;

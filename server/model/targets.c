@@ -100,11 +100,7 @@ static bool target_config_ids(TALLOC_CTX *mem_ctx, const struct model_target *t,
 	}
 	for (size_t i = 0; i < t->num_ids; i++) {
 		ids[i].method = t->ids[i].method;
-		ids[i].value = name_canonical_id(ids, t->ids[i].method,
-						 t->ids[i].value);
-		if (ids[i].value == NULL) {
-			return false;
-		}
+		ids[i].value = t->ids[i].canonical;
 	}
 	config->ids = ids;
 	config->num_ids = t->num_ids;
@@ -284,14 +280,20 @@ struct target_entry *target_create(struct model *model, const struct GUID *guid,
 	return entry;
 }
 
-/* A name that no target has; the number of attempts is the number of targets
- * whose names differ only in characters that an IQN cannot have. */
+/* A name that no target has. Any number of names may lead to one IQN (they
+ * are shortened, and differ in characters that an IQN cannot have): counting
+ * would take the longer the more of them there are. */
 static char *target_free_iqn(struct model *model, TALLOC_CTX *mem_ctx,
 			     const char *name)
 {
-	for (unsigned attempt = 0; attempt < UINT16_MAX; attempt++) {
-		char *iqn =
-			name_generate_iqn(mem_ctx, model->host, name, attempt);
+	for (unsigned attempt = 0; attempt < 64; attempt++) {
+		unsigned number = attempt;
+		char *iqn;
+
+		if (attempt >= 4) {
+			number = GUID_random().time_low | 4;
+		}
+		iqn = name_generate_iqn(mem_ctx, model->host, name, number);
 
 		if (iqn == NULL || model_target_by_iqn(model, iqn) == NULL) {
 			return iqn;

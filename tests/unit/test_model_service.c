@@ -70,6 +70,38 @@ static void test_sns_servers(void **state)
 	assert_string_equal(names[0], "10.0.0.5");
 }
 
+/* Added twice at once: neither answers for the other's commit. */
+static void test_sns_server_twice(void **state)
+{
+	struct mt *mt = *state;
+	struct tevent_req *first, *second;
+	const char **names;
+
+	mt_store_break(mt);
+	first = model_sns_server_add_send(mt->mem, mt->model, "isns");
+	second = model_sns_server_add_send(mt->mem, mt->model, "ISNS");
+	assert_true(tevent_req_is_in_progress(second));
+	assert_true(tevent_req_poll(first, mt->ev));
+	assert_true(tevent_req_poll(second, mt->ev));
+	assert_true(ISTM_FAILED(model_sns_server_add_recv(first)));
+	assert_true(ISTM_FAILED(model_sns_server_add_recv(second)));
+	assert_int_equal(model_sns_servers(mt->model, mt->mem, &names), 0);
+	mt_store_mend(mt);
+	first = model_sns_server_add_send(mt->mem, mt->model, "isns");
+	second = model_sns_server_add_send(mt->mem, mt->model, "ISNS");
+	assert_true(tevent_req_poll(second, mt->ev));
+	assert_hr(model_sns_server_add_recv(second), ISTM_S_OK);
+	mt_restart(mt);
+	assert_int_equal(model_sns_servers(mt->model, mt->mem, &names), 1);
+	/* A removal that fails leaves it. */
+	mt_store_break(mt);
+	first = model_sns_server_remove_send(mt->mem, mt->model, "isns");
+	assert_true(tevent_req_poll(first, mt->ev));
+	assert_true(ISTM_FAILED(model_sns_server_remove_recv(first)));
+	mt_store_mend(mt);
+	assert_int_equal(model_sns_servers(mt->model, mt->mem, &names), 1);
+}
+
 static void test_initiators(void **state)
 {
 	struct mt *mt = *state;
@@ -326,10 +358,11 @@ static void test_cluster(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_service),	   TEST(test_sns_servers),
-		TEST(test_initiators),	   TEST(test_events),
-		TEST(test_bad_records),	   TEST(test_dangling_mapping),
-		TEST(test_missing_volume), TEST(test_cluster),
+		TEST(test_service),	     TEST(test_sns_servers),
+		TEST(test_sns_server_twice), TEST(test_initiators),
+		TEST(test_events),	     TEST(test_bad_records),
+		TEST(test_dangling_mapping), TEST(test_missing_volume),
+		TEST(test_cluster),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

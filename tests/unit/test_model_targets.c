@@ -315,20 +315,127 @@ static void test_non_persistent(void **state)
 	assert_null(model_target_by_name(mt->model, "N"));
 }
 
+/* Any move of LUNs leaves all disks where they belong, ascending. */
+static void test_moving_luns(void **state)
+{
+	struct mt *mt = *state;
+	struct model_target *t = mt_target(mt, "A");
+	struct model_disk_create ram = {
+		.type = MODEL_DISK_RAM,
+		.path = "8388608",
+		.description = "",
+		.index = -1,
+	};
+	uint32_t disk[6], lun[6];
+	unsigned seed = 1;
+
+	for (uint32_t i = 0; i < 6; i++) {
+		assert_hr(mt_create_disk_as(mt, &ram, &disk[i]), ISTM_S_OK);
+		assert_hr(model_target_add_disk(mt->model, t, disk[i]),
+			  ISTM_S_OK);
+		lun[i] = i;
+	}
+	for (int n = 0; n < 500; n++) {
+		uint32_t which = rand_r(&seed) % 6, to = rand_r(&seed) % 12;
+		bool taken = false;
+
+		for (uint32_t i = 0; i < 6; i++) {
+			taken |= i != which && lun[i] == to;
+		}
+		assert_hr(model_target_set_lun(mt->model, t, disk[which], to),
+			  taken ? ISTM_FILE_EXISTS : ISTM_S_OK);
+		if (!taken) {
+			lun[which] = to;
+		}
+		assert_int_equal(t->num_mappings, 6);
+		for (uint32_t i = 0; i < 6; i++) {
+			uint32_t at = 0;
+
+			while (t->mappings[at].disk != disk[i]) {
+				at++;
+				assert_true(at < 6);
+			}
+			assert_int_equal(t->mappings[at].lun, lun[i]);
+			assert_true(i == 0 || t->mappings[i - 1].lun <
+						      t->mappings[i].lun);
+		}
+		assert_null(model_check(mt->model, mt->mem));
+	}
+	assert_hr(mt_save(mt, t), ISTM_S_OK);
+	assert_hr(model_target_remove_all_disks(mt->model, t), ISTM_S_OK);
+	assert_null(model_check(mt->model, mt->mem));
+}
+
+/* Portals and processors: what is refused, kept, and comes back. */
+static void test_portals_and_processors(void **state)
+{
+	struct mt *mt = *state;
+	struct model_target *t = mt_target(mt, "A");
+	uint32_t all = model_processors(mt->model);
+	struct model_portal *portals;
+	char *address = talloc_strdup(mt->mem, mt->portal);
+
+	*strrchr(address, ':') = '\0';
+	assert_true(t->listen_all);
+	assert_hr(model_target_add_portal(mt->model, t, "x"), ISTM_INVALID_ARG);
+	assert_hr(model_target_add_portal(mt->model, t, NULL),
+		  ISTM_INVALID_ARG);
+	assert_hr(model_target_add_portal(mt->model, t, "192.0.2.200"),
+		  ISTM_FILE_NOT_FOUND);
+	assert_hr(model_target_add_portal(mt->model, t, address), ISTM_S_OK);
+	assert_hr(model_target_add_portal(mt->model, t, address), ISTM_S_OK);
+	assert_int_equal(t->num_portals, 1);
+	assert_hr(model_target_set_listen_all(mt->model, t, false), ISTM_S_OK);
+	assert_int_equal(model_target_portals(mt->model, t, mt->mem, &portals),
+			 1);
+	assert_int_equal(model_target_processors(mt->model, t), all);
+	assert_hr(model_target_set_processors(mt->model, t, 0),
+		  ISTM_INVALID_ARG);
+	assert_hr(model_target_set_processors(mt->model, t, all & -all),
+		  ISTM_S_OK);
+	assert_hr(mt_save(mt, t), ISTM_S_OK);
+	assert_hr(model_target_remove_all_portals(mt->model, t), ISTM_S_OK);
+	assert_int_equal(model_target_portals(mt->model, t, mt->mem, &portals),
+			 0);
+	mt_restart(mt);
+	t = model_target_by_name(mt->model, "A");
+	assert_false(t->listen_all);
+	assert_int_equal(t->num_portals, 1);
+	assert_string_equal(t->portals[0], address);
+	assert_int_equal(model_target_processors(mt->model, t), all & -all);
+	assert_hr(model_target_remove_portal(mt->model, t, "nonsense"),
+		  ISTM_S_OK);
+	assert_hr(model_target_remove_portal(mt->model, t, address), ISTM_S_OK);
+	assert_int_equal(t->num_portals, 0);
+}
+
+/* Any number of names that lead to one IQN. */
+static void test_many_alike(void **state)
+{
+	struct mt *mt = *state;
+	char name[224];
+
+	memset(name, 'x', 223);
+	name[223] = '\0';
+	for (int i = 0; i < 300; i++) {
+		struct model_target *t;
+
+		snprintf(name + 217, 7, "%06d", i);
+		t = mt_target(mt, name);
+		assert_ptr_equal(model_target_by_iqn(mt->model, t->iqn), t);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_defaults),
-		TEST(test_names),
-		TEST(test_iqn),
-		TEST(test_numbers),
-		TEST(test_secrets),
-		TEST(test_ids),
-		TEST(test_deleted_and_closed),
-		TEST(test_saved),
-		TEST(test_same_name_twice),
-		TEST(test_client_leaves),
-		TEST(test_non_persistent),
+		TEST(test_moving_luns),	  TEST(test_portals_and_processors),
+		TEST(test_many_alike),	  TEST(test_defaults),
+		TEST(test_names),	  TEST(test_iqn),
+		TEST(test_numbers),	  TEST(test_secrets),
+		TEST(test_ids),		  TEST(test_deleted_and_closed),
+		TEST(test_saved),	  TEST(test_same_name_twice),
+		TEST(test_client_leaves), TEST(test_non_persistent),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
