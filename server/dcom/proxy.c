@@ -323,7 +323,7 @@ HRESULT dcom_proxy_call_recv(struct tevent_req *req)
 			nt_errstr(status));
 		result = DCOM_PROXY_UNREACHABLE;
 	}
-	tevent_req_received(req);
+	/* Not tevent_req_received(): r's [out] values are in the request. */
 	return result;
 }
 

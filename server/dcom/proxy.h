@@ -51,7 +51,7 @@ const char *dcom_proxy_name(const struct dcom_proxy *proxy);
 
 /*
  * Call a method; r's ORPCTHIS is filled here, r must live as long as the
- * request.
+ * request. r's [out] pointers are set, and what they lead to lives as long.
  * @return the method's HRESULT, or DCOM_PROXY_UNREACHABLE
  */
 struct tevent_req *dcom_proxy_call_send(TALLOC_CTX *mem_ctx,

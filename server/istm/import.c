@@ -23,10 +23,6 @@ struct import {
 	struct IWTDisk_get_Flags flags;
 	struct IWTDisk_get_DevicePath path;
 	struct IWTDisk_get_Description description;
-	struct GUID out_guid;
-	enum WTDType out_type;
-	uint32_t out_flags;
-	struct BSTR out_path, out_description;
 	unsigned asked; /* questions that have been answered */
 };
 
@@ -52,25 +48,26 @@ static void import_created(struct tevent_req *req)
 
 static void import_create(struct import *import)
 {
+	const struct GUID *guid = import->guid.out.pGuid;
 	const struct model_disk_create params = {
 		.type = MODEL_DISK_FILE,
-		.path = import->out_path.s,
-		.description = bstr_or_empty(&import->out_description),
+		.path = bstr_or_empty(import->path.out.pDevicePath),
+		.description =
+			bstr_or_empty(import->description.out.pDescription),
 		.persistent = true,
 		.index = -1,
-		.guid = import->out_guid,
+		.guid = *guid,
 	};
 	struct tevent_req *req;
 
-	dcom_call_audit(import->call, "import disk on \"%s\"",
-			bstr_or_empty(&import->out_path));
-	if (import->out_type != WTDTypeFileBased ||
-	    (import->out_flags & MODEL_DISK_SHADOW) != 0 ||
-	    GUID_all_zero(&import->out_guid)) {
+	dcom_call_audit(import->call, "import disk on \"%s\"", params.path);
+	if (*import->type.out.pType != WTDTypeFileBased ||
+	    (*import->flags.out.pFlags & MODEL_DISK_SHADOW) != 0 ||
+	    GUID_all_zero(guid)) {
 		import_end(import, ISTM_INVALID_ARG);
 		return;
 	}
-	if (model_disk_by_guid(import->model, &import->out_guid) != NULL) {
+	if (model_disk_by_guid(import->model, guid) != NULL) {
 		import_end(import, ISTM_S_OK); /* is known */
 		return;
 	}
@@ -87,7 +84,7 @@ static void import_answered(struct tevent_req *req)
 	struct import *import = tevent_req_callback_data(req, struct import);
 	HRESULT result = dcom_proxy_call_recv(req);
 
-	talloc_free(req);
+	/* The request holds what was answered. */
 	if (ISTM_FAILED(result)) {
 		dcom_call_audit(import->call, "import of %s",
 				dcom_proxy_name(import->proxy));
@@ -164,11 +161,6 @@ HRESULT istm_import_wtdisk(struct istm *istm, struct dcom_call *call,
 	}
 	import->model = istm->model;
 	import->call = call;
-	import->guid.out.pGuid = &import->out_guid;
-	import->type.out.pType = &import->out_type;
-	import->flags.out.pFlags = &import->out_flags;
-	import->path.out.pDevicePath = &import->out_path;
-	import->description.out.pDescription = &import->out_description;
 	result = dcom_proxy_create(import, call, mip, &com_IWTDisk,
 				   &import->proxy);
 	if (ISTM_FAILED(result)) {

@@ -15,6 +15,7 @@ import istm
 NDR20 = uuid.UUID('8a885d04-1ceb-11c9-9fe8-08002b104860').bytes_le
 RESOLVER = uuid.UUID('99fcfec4-5260-101b-bbcb-00aa0021347a').bytes_le
 REM_UNKNOWN = uuid.UUID('00000131-0000-0000-c000-000000000046').bytes_le
+WTDISK = bytes(istm.IIDS['IWTDisk'])[:16]
 STATUS_NOTIFY = uuid.UUID('312cc019-d5cd-4ca7-8c10-9e0a661f147e').bytes_le
 BIND, BIND_ACK, REQUEST, RESPONSE, FAULT, ALTER, ALTER_ACK = \
     11, 12, 0, 2, 3, 14, 15
@@ -133,6 +134,35 @@ class Sink:
                            offset) + struct.pack('<%dH' % len(units), *units)
 
 
+class Disk(Sink):
+    """An IWTDisk object with the properties that an import asks for; @result
+    is what each of them ends with."""
+
+    def __init__(self, client, result=0, **properties):
+        super().__init__(client, result)
+        self.properties = dict(
+            guid=uuid.uuid4(), type=istm.WTDTypeFileBased, flags=1, path='',
+            description='imported')
+        self.properties.update(properties)
+
+    def objref(self, refs=5, iid=WTDISK, signature=0x574f454d):
+        return super().objref(refs, iid, signature)
+
+    def answer(self, opnum):
+        """The [out] value of a getter, by opnum, marshalled."""
+        p = self.properties
+        if opnum == 3:
+            return p['guid'].bytes_le
+        if opnum == 7:
+            return struct.pack('<HH', p['type'], 0)
+        if opnum == 9:
+            return struct.pack('<L', p['flags'])
+        text = (p['path'] if opnum == 17 else p['description']).encode(
+            'utf-16-le')
+        return struct.pack('<LLLL', 0x72657355, len(text) // 2, len(text),
+                           len(text) // 2) + text + bytes(-len(text) % 4)
+
+
 class SinkClient:
     """One process of a client: resolver, exporter, sinks."""
 
@@ -145,10 +175,15 @@ class SinkClient:
         self.changed = threading.Condition()
         self.resolver = Listener(address, {RESOLVER: self.resolve})
         self.exporter = Listener(address, {
-            STATUS_NOTIFY: self.notify, REM_UNKNOWN: self.release})
+            STATUS_NOTIFY: self.notify, REM_UNKNOWN: self.release,
+            WTDISK: self.disk_property})
 
     def sink(self, result=0):
         self.sinks.append(Sink(self, result))
+        return self.sinks[-1]
+
+    def disk(self, result=0, **properties):
+        self.sinks.append(Disk(self, result, **properties))
         return self.sinks[-1]
 
     def wait(self, condition, seconds=30):
@@ -212,6 +247,15 @@ class SinkClient:
         if sink.result is None:
             return None
         return struct.pack('<LLL', 0, 0, sink.result)
+
+    def disk_property(self, opnum, target, stub):
+        disk = next((s for s in self.sinks if s.ipid == target), None)
+        if disk is None:
+            return 0x80010108
+        disk.told.append(opnum)
+        self.noted()
+        return struct.pack('<LL', 0, 0) + disk.answer(opnum) + \
+            struct.pack('<L', disk.result)
 
     def close(self):
         self.resolver.close()
