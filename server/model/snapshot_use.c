@@ -101,6 +101,7 @@ HRESULT model_snapshot_rollback(struct model *model, struct model_snapshot *s)
 	/* No initiator may come while its content changes. */
 	disk->reverting = entry;
 	disk->percent = 0;
+	disk->completion = ISTM_S_OK; /* of the previous one */
 	disk_publish_targets(disk);
 	entry->working = model->provider->rollback_send(
 		entry, model->ev, model->provider_data, &disk->d, &s->id,
