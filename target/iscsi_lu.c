@@ -17,7 +17,8 @@ struct iscsi_lu_store {
 	struct list_head link; /* server->stores */
 	struct iscsi_lu *lu;
 	struct lane *lane;
-	struct scsi_task *task; /* waits, so its unit stays */
+	/* Waits, so its unit stays; NULL: nobody waits. */
+	struct scsi_task *task;
 	int error;
 	size_t len;
 	uint8_t state[];
@@ -35,6 +36,10 @@ static void lane_got_stored(struct msg *msg, void *receiver)
 void iscsi_lu_stored(struct iscsi_lu_store *store, int error)
 {
 	list_del(&store->link);
+	if (!store->task) {
+		free(store);
+		return;
+	}
 	store->error = error;
 	store->msg.handle = lane_got_stored;
 	msgq_post(&store->lane->inbox, &store->msg);
@@ -61,7 +66,7 @@ static int lu_store(struct scsi_lu *scsi, struct scsi_task *task,
 {
 	struct iscsi_lu *lu = private_data;
 	struct iscsi_server *server = lu->server;
-	const struct iscsi_task *by = task->private_data;
+	const struct iscsi_task *by = task ? task->private_data : NULL;
 	struct iscsi_lu_store *store = calloc(1, sizeof(*store) + len);
 	int error = EINPROGRESS;
 
@@ -70,7 +75,7 @@ static int lu_store(struct scsi_lu *scsi, struct scsi_task *task,
 	list_init(&store->link);
 	store->msg.handle = main_got_store;
 	store->lu = lu;
-	store->lane = by->session->lane;
+	store->lane = by ? by->session->lane : NULL;
 	store->task = task;
 	store->len = len;
 	if (len)

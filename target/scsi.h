@@ -55,6 +55,7 @@ size_t scsi_lu_naa(const struct scsi_lu *lu, uint8_t naa[16]);
  * reservation where APTPL asks for it (SPC-4 5.12.9), saved mode pages (SPC-4
  * 6.11). @state is all of it, opaque, valid during the call only; len 0: there
  * is nothing to keep. Called on a lane with the unit's lock held.
+ * @task NULL: nobody waits.
  * @return 0 when it is on stable storage; EINPROGRESS when scsi_stored() on
  *         @task's lane will tell: the command's status waits for that; else
  *         the errno. Without a store, APTPL and saving are not offered.

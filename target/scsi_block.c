@@ -49,10 +49,12 @@ bool scsi_synchronize_cache_prepare(struct scsi_task *task)
 	uint32_t blocks;
 
 	/* 0 blocks: to the end. The whole disk is flushed whatever is asked
-	 * for, and IMMED only permits an earlier status than ours. */
+	 * for. */
 	scsi_cdb_range(task, &lba, &blocks);
 	return scsi_check_range(task, lba, blocks, UINT32_MAX);
 }
+
+#define CDB_IMMED 0x02
 
 static bool flushed(struct scsi_task *task)
 {
@@ -62,8 +64,35 @@ static bool flushed(struct scsi_task *task)
 	return scsi_good(task);
 }
 
+/* What fails when nobody waits is told by the next SYNCHRONIZE CACHE. */
+static bool flushed_later(struct scsi_task *task)
+{
+	if (task->req.error != 0) {
+		scsi_fail_io(task); /* for its message */
+		atomic_store(&task->lu->flush_failed, true);
+	}
+	return true;
+}
+
+static bool start_flush(struct scsi_task *task)
+{
+	scsi_work(task)->step = flushed_later;
+	return scsi_submit(task, VHD_FLUSH, 0, 0, 0, NULL, 0) &&
+	       flushed_later(task);
+}
+
 bool scsi_synchronize_cache(struct scsi_task *task)
 {
+	struct scsi_task *bg;
+
+	if (atomic_exchange(&task->lu->flush_failed, false)) {
+		return scsi_fail(task, SENSE_MEDIUM_ERROR, ASC_WRITE_ERROR);
+	}
+	bg = (task->cdb[1] & CDB_IMMED) ? scsi_background(task) : NULL;
+	if (bg != NULL) {
+		scsi_run_background(bg, start_flush);
+		return scsi_good(task);
+	}
 	scsi_work(task)->step = flushed;
 	if (!scsi_submit(task, VHD_FLUSH, 0, 0, 0, NULL, 0)) {
 		return false;
@@ -79,9 +108,9 @@ bool scsi_synchronize_cache(struct scsi_task *task)
 
 bool scsi_start_stop_prepare(struct scsi_task *task)
 {
-	if (!scsi_lu_is(task->lu, SCSI_LU_ENABLED)) {
-		return scsi_refuse(task, SENSE_NOT_READY,
-				   ASC_NOT_READY_OFFLINE);
+	if (scsi_lu_not_ready(task->lu) != 0 &&
+	    scsi_lu_not_ready(task->lu) != ASC_NOT_READY_START_NEEDED) {
+		return scsi_refuse_not_ready(task);
 	}
 	if (task->cdb[4] & CDB_LOEJ) {
 		return scsi_refuse_cdb(task, 4, 1); /* nothing to eject */

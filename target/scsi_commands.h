@@ -89,6 +89,12 @@ bool scsi_populate_token(struct scsi_task *task);
 bool scsi_write_using_token(struct scsi_task *task);
 size_t scsi_vpd_third_party(struct scsi_task *task, uint8_t *buf);
 
+/* scsi_sanitize.c */
+#define SANITIZE_OVERWRITE 0x01
+bool scsi_sanitize_prepare(struct scsi_task *task);
+bool scsi_sanitize(struct scsi_task *task);
+bool scsi_sanitize_exit(struct scsi_task *task);
+
 /* scsi_format.c */
 bool scsi_format_prepare(struct scsi_task *task);
 bool scsi_format(struct scsi_task *task);

@@ -8,6 +8,7 @@
 
 #define CDB_FMTDATA  0x10
 #define CDB_LONGLIST 0x20
+#define HEADER_IMMED 0x02 /* of byte 1 */
 
 /* One discard: long enough to be quick, short enough to be interrupted. */
 #define STEP (1ull << 30)
@@ -43,10 +44,14 @@ static bool format_step(struct scsi_task *task)
 			format_end(task);
 			return scsi_fail_io(task);
 		}
-		if (work->pos == work->total || task->aborted) {
+		/* Aborting the command does not stop it once it goes on by
+		 * itself; its unit's end does. */
+		if (work->pos == work->total || task->ending ||
+		    (task->aborted && task->nexus != NULL)) {
 			format_end(task);
 			return scsi_good(task);
 		}
+		scsi_lu_set_progress(task->lu, work->pos, work->total);
 		length = work->total - work->pos < STEP
 				 ? work->total - work->pos
 				 : STEP;
@@ -94,10 +99,13 @@ static bool check_header(struct scsi_task *task)
 bool scsi_format(struct scsi_task *task)
 {
 	struct scsi_work *work = scsi_work(task);
+	struct scsi_task *bg = NULL;
+	bool immediate;
 
 	if (!check_header(task)) {
 		return true;
 	}
+	immediate = task->length != 0 && (work->buf[1] & HEADER_IMMED);
 	if (atomic_fetch_or(&task->lu->state, SCSI_LU_FORMATTING) &
 	    SCSI_LU_FORMATTING) {
 		return scsi_fail(task, SENSE_NOT_READY, ASC_FORMAT_IN_PROGRESS);
@@ -107,5 +115,13 @@ bool scsi_format(struct scsi_task *task)
 	work->pos = 0;
 	work->total = scsi_lu_blocks(task->lu) << SCSI_BLOCK_SHIFT;
 	task->req.error = 0;
+	atomic_store(&task->lu->progress, 0);
+	if (immediate) {
+		bg = scsi_background(task);
+	}
+	if (bg != NULL) {
+		scsi_run_background(bg, format_step);
+		return scsi_good(task);
+	}
 	return scsi_run(task, format_step);
 }

@@ -196,8 +196,10 @@ static size_t page_characteristics(struct scsi_task *task, uint8_t *buf)
 {
 	(void)task;
 	put_be16(buf + 4, 0); /* medium rotation rate: not told */
-	buf[7] = 0x00;	      /* nominal form factor: not told */
-	buf[8] = 0x02;	      /* FUAB: SYNCHRONIZE CACHE as SBC-3 */
+	/* WABEREQ 01b: after BLOCK ERASE reads succeed; the nominal form
+	 * factor is not told */
+	buf[7] = 0x40;
+	buf[8] = 0x02; /* FUAB: SYNCHRONIZE CACHE as SBC-3 */
 	return 64;
 }
 

@@ -109,17 +109,56 @@ uint16_t scsi_lu_not_ready(const struct scsi_lu *lu)
 	if (scsi_lu_is(lu, SCSI_LU_FORMATTING)) {
 		return ASC_FORMAT_IN_PROGRESS;
 	}
+	if (scsi_lu_is(lu, SCSI_LU_SANITIZING)) {
+		return ASC_SANITIZE_IN_PROGRESS;
+	}
+	if (scsi_lu_is(lu, SCSI_LU_SANITIZE_FAILED)) {
+		return ASC_SANITIZE_FAILED;
+	}
 	if (scsi_lu_is(lu, SCSI_LU_STOPPED)) {
 		return ASC_NOT_READY_START_NEEDED;
 	}
 	return 0;
 }
 
+void scsi_not_ready_sense(const struct scsi_lu *lu, struct scsi_sense *sense)
+{
+	*sense = (struct scsi_sense){
+		.key = SENSE_NOT_READY,
+		.asc = scsi_lu_not_ready(lu),
+	};
+	if (sense->asc == ASC_SANITIZE_FAILED) {
+		sense->key = SENSE_MEDIUM_ERROR; /* SBC-3 4.11.4 */
+	} else if (sense->asc == ASC_SANITIZE_IN_PROGRESS ||
+		   sense->asc == ASC_FORMAT_IN_PROGRESS) {
+		sense->progress_valid = true;
+		sense->progress = (uint16_t)atomic_load(
+			&((struct scsi_lu *)lu)->progress);
+	}
+}
+
+void scsi_lu_set_progress(struct scsi_lu *lu, uint64_t done, uint64_t total)
+{
+	/* No disk has less than 65536 bytes; all of it is not told. */
+	atomic_store(&lu->progress,
+		     done < total ? (unsigned)(done / (total / 65536 + 1))
+				  : 65535);
+}
+
+bool scsi_refuse_not_ready(struct scsi_task *task)
+{
+	struct scsi_sense sense;
+
+	scsi_not_ready_sense(task->lu, &sense);
+	return scsi_refuse_with(task, &sense);
+}
+
 /* SAM-5 6.3.3 logical unit reset condition */
 void scsi_lu_reset(struct scsi_lu *lu, struct scsi_nexus *by)
 {
 	const unsigned stays = SCSI_LU_ENABLED | SCSI_LU_FORMATTING |
-			       SCSI_LU_TOKENS | SCSI_LU_RETIRED;
+			       SCSI_LU_TOKENS | SCSI_LU_RETIRED |
+			       SCSI_LU_SANITIZING | SCSI_LU_SANITIZE_FAILED;
 	unsigned state = atomic_load(&lu->state);
 
 	scsi_log(3, "disk %d: reset by %s", (int)lu->config.index,

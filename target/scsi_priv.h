@@ -116,11 +116,13 @@ struct scsi_itl {
 };
 
 /* Bits of scsi_lu.state */
-#define SCSI_LU_ENABLED	   0x1u
-#define SCSI_LU_STOPPED	   0x2u /* START STOP UNIT */
-#define SCSI_LU_FORMATTING 0x4u
-#define SCSI_LU_TOKENS	   0x8u	 /* ROD tokens stand for blocks of it */
-#define SCSI_LU_RETIRED	   0x10u /* it is about to go */
+#define SCSI_LU_ENABLED		0x1u
+#define SCSI_LU_STOPPED		0x2u /* START STOP UNIT */
+#define SCSI_LU_FORMATTING	0x4u
+#define SCSI_LU_TOKENS		0x8u  /* ROD tokens stand for blocks of it */
+#define SCSI_LU_RETIRED		0x10u /* it is about to go */
+#define SCSI_LU_SANITIZING	0x20u
+#define SCSI_LU_SANITIZE_FAILED 0x40u
 /* …and the mode parameters that can be changed */
 #define SCSI_LU_WCE	 0x100u
 #define SCSI_LU_SWP	 0x200u
@@ -153,6 +155,8 @@ struct scsi_lu {
 	struct scsi_lu_config config;
 	uint8_t naa[16];
 	atomic_uint state;
+	atomic_uint progress;	  /* of formatting or sanitizing, of 65536 */
+	atomic_bool flush_failed; /* one in the background */
 	pthread_mutex_t lock;
 	/* under lock: */
 	struct scsi_itl *itls;
@@ -162,6 +166,12 @@ struct scsi_lu {
 	void *store_private;
 	unsigned defaults; /* modes; constant */
 	unsigned saved;	   /* mode parameters, SCSI_LU_MODES */
+	/* A SANITIZE that began and has not ended well. */
+	enum {
+		SANITIZE_NONE,
+		SANITIZE_MAY_EXIT, /* failure mode can be left */
+		SANITIZE_MUST_REPEAT,
+	} sanitize;
 };
 
 struct scsi_copy_op;
@@ -218,6 +228,7 @@ static inline bool scsi_lu_is(const struct scsi_lu *lu, unsigned bits)
 
 struct scsi_work {
 	bool (*step)(struct scsi_task *task);
+	bool (*then)(struct scsi_task *task); /* when the waiting is over */
 	uint64_t lba;
 	uint64_t pos;	/* bytes done */
 	uint64_t total; /* bytes to do */
@@ -302,6 +313,9 @@ struct scsi_sense {
 	bool field_valid, in_cdb;
 	int8_t bit; /* -1: none */
 	uint16_t field;
+	/* sense-key specific: progress indication, of 65536 */
+	bool progress_valid;
+	uint16_t progress;
 };
 
 /* @return length; @buf has SCSI_SENSE_MAX bytes */
@@ -329,8 +343,13 @@ void scsi_log(int level, const char *fmt, ...)
 
 /* ---- readiness --------------------------------------------------- */
 
-/* 0, or the ASC and ASCQ of NOT READY. */
+/* 0, or ASC and ASCQ of why it is not. */
 uint16_t scsi_lu_not_ready(const struct scsi_lu *lu);
+/* The whole sense data of that. */
+void scsi_not_ready_sense(const struct scsi_lu *lu, struct scsi_sense *sense);
+bool scsi_refuse_not_ready(struct scsi_task *task);
+/* How far formatting or sanitizing is; bytes. */
+void scsi_lu_set_progress(struct scsi_lu *lu, uint64_t done, uint64_t total);
 
 /* ---- what outlives a power loss (scsi_store.c) ------------------- */
 
@@ -340,6 +359,12 @@ uint16_t scsi_lu_not_ready(const struct scsi_lu *lu);
  * counted up); true: it is kept, or sense is set.
  */
 bool scsi_keep(struct scsi_task *task);
+/* The same, and when the store has answered go on with @then, whose rules are
+ * those of scsi_opcode.execute; the status tells whether it is kept. */
+bool scsi_keep_then(struct scsi_task *task,
+		    bool (*then)(struct scsi_task *task));
+/* Nobody waits. */
+void scsi_keep_later(struct scsi_lu *lu);
 
 /* ---- persistent reservations ------------------------------------- */
 

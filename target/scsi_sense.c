@@ -30,9 +30,13 @@ void scsi_log(int level, const char *fmt, ...)
 }
 
 /* SPC-4 4.5.2.4.2 and 4.5.3: the three sense-key specific bytes. */
-static void put_field_pointer(uint8_t *p, const struct scsi_sense *sense)
+static void put_key_specific(uint8_t *p, const struct scsi_sense *sense)
 {
 	p[0] = 0x80; /* SKSV */
+	if (sense->progress_valid) {
+		put_be16(p + 1, sense->progress);
+		return;
+	}
 	if (sense->in_cdb) {
 		p[0] |= 0x40; /* C/D */
 	}
@@ -56,10 +60,10 @@ static uint8_t build_descriptor(uint8_t *buf, const struct scsi_sense *sense)
 		put_be64(buf + len + 4, sense->info);
 		len += 12;
 	}
-	if (sense->field_valid) {
+	if (sense->field_valid || sense->progress_valid) {
 		buf[len] = 0x02; /* sense-key specific descriptor */
 		buf[len + 1] = 0x06;
-		put_field_pointer(buf + len + 4, sense);
+		put_key_specific(buf + len + 4, sense);
 		len += 8;
 	}
 	buf[7] = len - 8;
@@ -77,8 +81,8 @@ static uint8_t build_fixed(uint8_t *buf, const struct scsi_sense *sense)
 	}
 	buf[7] = 10;
 	put_be16(buf + 12, sense->asc);
-	if (sense->field_valid) {
-		put_field_pointer(buf + 15, sense);
+	if (sense->field_valid || sense->progress_valid) {
+		put_key_specific(buf + 15, sense);
 	}
 	return 18;
 }

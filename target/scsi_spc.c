@@ -15,13 +15,8 @@ bool scsi_done(struct scsi_task *task)
 /* SPC-4 6.47 */
 bool scsi_test_unit_ready_prepare(struct scsi_task *task)
 {
-	uint16_t asc;
-
-	if (task->lu == NULL) {
-		return true; /* the well-known unit is always ready */
-	}
-	asc = scsi_lu_not_ready(task->lu);
-	return asc == 0 || scsi_refuse(task, SENSE_NOT_READY, asc);
+	return task->lu == NULL || /* the well-known unit is always ready */
+	       scsi_lu_not_ready(task->lu) == 0 || scsi_refuse_not_ready(task);
 }
 
 /* ---- REQUEST SENSE (SPC-4 6.39) ---------------------------------- */
@@ -52,8 +47,7 @@ bool scsi_request_sense(struct scsi_task *task)
 		sense.key = SENSE_UNIT_ATTENTION;
 		sense.asc = scsi_ua_asc(ua);
 	} else if (itl != NULL && scsi_lu_not_ready(itl->lu) != 0) {
-		sense.key = SENSE_NOT_READY;
-		sense.asc = scsi_lu_not_ready(itl->lu);
+		scsi_not_ready_sense(itl->lu, &sense);
 	}
 	len = scsi_sense_build(buf, task->cdb[1] & 0x01, &sense); /* DESC */
 	return scsi_data_in(task, buf, len);

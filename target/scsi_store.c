@@ -17,6 +17,9 @@
 #define HEADER	   16
 #define FLAG_MODES 0x01
 #define FLAG_PR	   0x02
+/* A SANITIZE has begun; a failure can be left without another. */
+#define FLAG_SANITIZE 0x04
+#define FLAG_MAY_EXIT 0x08
 
 /* By number, so that the bits of scsi_lu.state may move. */
 static const unsigned kept_modes[] = {
@@ -61,6 +64,10 @@ static uint8_t *pack(const struct scsi_lu *lu, size_t *len)
 	if (lu->pr.aptpl) {
 		flags |= FLAG_PR;
 	}
+	if (lu->sanitize != SANITIZE_NONE) {
+		flags |= FLAG_SANITIZE;
+		flags |= lu->sanitize == SANITIZE_MAY_EXIT ? FLAG_MAY_EXIT : 0;
+	}
 	*len = HEADER + (lu->pr.aptpl ? scsi_pr_pack(lu, NULL) : 0);
 	buf = calloc(1, *len);
 	if (buf == NULL) {
@@ -91,6 +98,10 @@ static bool unpack(struct scsi_lu *lu, const uint8_t *state, size_t len)
 	if (flags & FLAG_MODES) {
 		lu->saved = modes_from_kept(get_be32(state + 12));
 	}
+	if (flags & FLAG_SANITIZE) {
+		lu->sanitize = (flags & FLAG_MAY_EXIT) ? SANITIZE_MAY_EXIT
+						       : SANITIZE_MUST_REPEAT;
+	}
 	if (flags & FLAG_PR) {
 		return scsi_pr_unpack(lu, state + HEADER, len - HEADER);
 	}
@@ -115,7 +126,11 @@ int scsi_lu_restore(struct scsi_lu *lu, const void *state, size_t len)
 		scsi_pr_free(lu);
 		memset(&lu->pr, 0, sizeof(lu->pr));
 		lu->saved = lu->defaults;
+		lu->sanitize = SANITIZE_NONE;
 		ret = EINVAL;
+	}
+	if (lu->sanitize != SANITIZE_NONE) {
+		atomic_fetch_or(&lu->state, SCSI_LU_SANITIZE_FAILED);
 	}
 	atomic_fetch_and(&lu->state, ~SCSI_LU_MODES);
 	atomic_fetch_or(&lu->state, lu->saved);
@@ -155,6 +170,37 @@ bool scsi_keep(struct scsi_task *task)
 		not_kept(task, error);
 	}
 	return true;
+}
+
+bool scsi_keep_then(struct scsi_task *task,
+		    bool (*then)(struct scsi_task *task))
+{
+	scsi_work(task)->then = then;
+	if (!scsi_keep(task)) {
+		return false;
+	}
+	scsi_work(task)->then = NULL;
+	return true;
+}
+
+void scsi_keep_later(struct scsi_lu *lu)
+{
+	uint8_t *state;
+	size_t len;
+	int error;
+
+	if (lu->store == NULL) {
+		return;
+	}
+	state = pack(lu, &len);
+	error = state == NULL ? ENOMEM
+			      : lu->store(lu, NULL, len != 0 ? state : NULL,
+					  len, lu->store_private);
+	free(state);
+	if (error != 0 && error != EINPROGRESS) {
+		scsi_log(0, "disk %d: its state is not kept: %s",
+			 (int)lu->config.index, strerror(error));
+	}
 }
 
 void scsi_stored(struct scsi_task *task, int error)

@@ -65,13 +65,9 @@ static bool check_reservations(struct scsi_task *task, struct scsi_itl *itl)
 
 static bool check_ready(struct scsi_task *task)
 {
-	uint16_t asc;
-
-	if (task->op->flags & SCSI_OP_MEDIUM) {
-		asc = scsi_lu_not_ready(task->lu);
-		if (asc != 0) {
-			return scsi_refuse(task, SENSE_NOT_READY, asc);
-		}
+	if ((task->op->flags & SCSI_OP_MEDIUM) &&
+	    scsi_lu_not_ready(task->lu) != 0) {
+		return scsi_refuse_not_ready(task);
 	}
 	if ((task->op->flags & SCSI_OP_WRITES) &&
 	    scsi_lu_is(task->lu, SCSI_LU_SWP)) {
@@ -215,6 +211,9 @@ static void io_done(struct vhd_req *req)
 bool scsi_run(struct scsi_task *task, bool (*step)(struct scsi_task *task))
 {
 	scsi_work(task)->step = step;
+	if (task->nexus != NULL) {
+		task->ending = false; /* for the background's only */
+	}
 	return step(task);
 }
 
@@ -314,7 +313,14 @@ bool scsi_task_buffer(struct scsi_task *task, size_t size)
 
 void scsi_tasks_aborted(struct scsi_task *by)
 {
-	if (--by->waits == 0) {
+	struct scsi_work *work = scsi_work(by);
+	bool (*then)(struct scsi_task * task) = work->then;
+
+	if (--by->waits > 0) {
+		return;
+	}
+	work->then = NULL;
+	if (then == NULL || then(by)) {
 		task_end(by);
 		by->done(by);
 	}
