@@ -11,6 +11,9 @@
 
 #include "vhd/private.h"
 
+/* Worker threads of a lane's ring, at most. */
+#define SYNC_WORKERS 32
+
 static int io_destructor(struct vhd_io *io)
 {
 	TALLOC_FREE(io->fde);
@@ -242,6 +245,7 @@ bool vhd_io_dirty_ok(struct vhd_io *io, uint64_t length)
 
 static int io_ring_init(struct vhd_io *io, unsigned depth)
 {
+	unsigned workers[2] = {SYNC_WORKERS, 0}; /* bounded; unbounded: as is */
 	int ret;
 
 	/* No interrupt for completions: the lane enters the kernel often. */
@@ -253,6 +257,10 @@ static int io_ring_init(struct vhd_io *io, unsigned depth)
 		return -ret;
 	}
 	io->ring_ok = true;
+	/* Durable writes are synced side by side: the more wait, the more
+	 * share a flush of the device. The kernel's own limit is four for each
+	 * processor. */
+	io_uring_register_iowq_max_workers(&io->ring, workers);
 	return -io_uring_register_eventfd(&io->ring, io->eventfd);
 }
 

@@ -263,6 +263,11 @@ struct vhd_state {
 	int sqe_arg;  /* fallocate mode */
 	struct vhd_file *file;
 	uint64_t file_offset, left;
+	/* A durable write, whole: what has to be synced behind it. */
+	struct {
+		uint64_t offset, length;
+		struct vhd_cursor cursor; /* for tests */
+	} durable;
 	struct iovec slice[VHD_SLICE];
 	/* In the gate's list; see gate.c. */
 	struct vhd_req *gate_prev, *gate_next;

@@ -156,9 +156,12 @@ static void transfer_advance(struct vhd_state *st, uint64_t n)
 static void tap_written(struct vhd_state *st, const struct iovec *iov, int cnt,
 			uint64_t n)
 {
+	/* Else it will be when its range has been synced. */
+	bool durable = st->fua && st->file->direct_fd >= 0;
+
 	if (st->file->tap != NULL) {
 		st->file->tap->write(st->file->name, st->file_offset, iov, cnt,
-				     n, st->fua);
+				     n, durable);
 	}
 }
 
@@ -242,7 +245,7 @@ static int write_inline(struct vhd_req *req)
 					  memory_order_relaxed);
 	int flags = policy == VHD_INLINE_NOWAIT ? RWF_NOWAIT : 0;
 
-	if (policy == VHD_INLINE_NEVER || st->fua) {
+	if (policy == VHD_INLINE_NEVER) {
 		return VHD_PENDING;
 	}
 	if (policy == VHD_INLINE_GUARDED && !write_is_harmless(st->io, st)) {
@@ -270,6 +273,48 @@ static int write_inline(struct vhd_req *req)
 	return 0;
 }
 
+/* ---- durable writes ---------------------------------------------- */
+
+/*
+ * A buffered write is made durable in a second step. RWF_DSYNC would do both,
+ * but io_uring lets only one worker write to a file at a time, so that each
+ * write would wait for the syncs of those before it. Syncs run side by side,
+ * and share the device's flushes.
+ */
+static bool must_sync(const struct vhd_state *st, bool write)
+{
+	return write && st->fua && st->file->direct_fd < 0;
+}
+
+static int sync_range(struct vhd_req *req)
+{
+	struct vhd_state *st = vhd_state(req);
+
+	st->sqe_op = IORING_OP_SYNC_FILE_RANGE;
+	st->retries = 0;
+	tap_injects(st, VHD_TAP_STEP_SYNC);
+	vhd_io_queue(req);
+	return VHD_PENDING;
+}
+
+/* Tests: what was written is durable now. */
+static void tap_range_synced(struct vhd_state *st)
+{
+	struct vhd_cursor cursor = st->durable.cursor;
+	uint64_t at = 0, n;
+
+	while (at < st->durable.length) {
+		struct iovec slice[STACK_IOV];
+		int cnt = cursor_slice(&cursor, st->durable.length - at, slice,
+				       STACK_IOV, &n);
+
+		st->file->tap->write(st->file->name, st->durable.offset + at,
+				     slice, cnt, n, true);
+		vhd_cursor_advance(&cursor, n);
+		at += n;
+	}
+}
+
 /* ---- the ring ---------------------------------------------------- */
 
 int vhd_transfer(struct vhd_req *req, struct vhd_file *file, bool write,
@@ -282,6 +327,11 @@ int vhd_transfer(struct vhd_req *req, struct vhd_file *file, bool write,
 	st->file_offset = file_offset;
 	st->left = length;
 	st->retries = 0;
+	if (must_sync(st, write)) {
+		st->durable.offset = file_offset;
+		st->durable.length = length;
+		st->durable.cursor = st->cursor;
+	}
 	if (tap_injects(st, write ? VHD_TAP_STEP_WRITE : VHD_TAP_STEP_READ)) {
 		ret = VHD_PENDING;
 	} else if (file->direct_fd >= 0) {
@@ -292,8 +342,9 @@ int vhd_transfer(struct vhd_req *req, struct vhd_file *file, bool write,
 	if (ret == VHD_PENDING) {
 		st->sqe_op = write ? IORING_OP_WRITEV : IORING_OP_READV;
 		vhd_io_queue(req);
+		return ret;
 	}
-	return ret;
+	return must_sync(st, write) ? sync_range(req) : ret;
 }
 
 int vhd_transfer_fallocate(struct vhd_req *req, struct vhd_file *file, int mode,
@@ -354,7 +405,9 @@ static void prepare_rw(struct vhd_req *req, struct io_uring_sqe *sqe)
 	if (write) {
 		io_uring_prep_writev(sqe, fd, iov, (unsigned)cnt,
 				     st->file_offset);
-		sqe->rw_flags = st->fua ? RWF_DSYNC : 0;
+		/* Elsewhere the range is synced afterwards. */
+		sqe->rw_flags =
+			st->fua && st->file->direct_fd >= 0 ? RWF_DSYNC : 0;
 	} else {
 		io_uring_prep_readv(sqe, fd, iov, (unsigned)cnt,
 				    st->file_offset);
@@ -381,6 +434,12 @@ void vhd_transfer_prepare(struct vhd_req *req, struct io_uring_sqe *sqe)
 		break;
 	case IORING_OP_FSYNC:
 		io_uring_prep_fsync(sqe, st->file->fd, IORING_FSYNC_DATASYNC);
+		break;
+	case IORING_OP_SYNC_FILE_RANGE:
+		/* fdatasync of a range: that operation is not durable. */
+		io_uring_prep_fsync(sqe, st->file->fd, IORING_FSYNC_DATASYNC);
+		sqe->off = st->durable.offset;
+		sqe->len = (uint32_t)st->durable.length;
 		break;
 	}
 }
@@ -443,6 +502,9 @@ static void tap_completed(struct vhd_req *req, int res)
 		vhd_file_tap_fallocate(st->file, st->sqe_arg, st->file_offset,
 				       st->left);
 		break;
+	case IORING_OP_SYNC_FILE_RANGE:
+		tap_range_synced(st);
+		break;
 	case IORING_OP_FSYNC:
 		st->file->tap->sync_end(st->file->name, st->file_offset);
 		break;
@@ -468,6 +530,7 @@ int vhd_transfer_completed(struct vhd_req *req, int res)
 	if (res < 0) {
 		/* The kernel tells this once: the next flush fails, too. */
 		if ((st->sqe_op == IORING_OP_FSYNC ||
+		     st->sqe_op == IORING_OP_SYNC_FILE_RANGE ||
 		     (st->sqe_op == IORING_OP_WRITEV && st->fua)) &&
 		    vhd_map_error(-res) == EIO) {
 			atomic_fetch_add(&st->disk->sync_errors, 1);
@@ -504,5 +567,6 @@ int vhd_transfer_completed(struct vhd_req *req, int res)
 		vhd_io_queue(req);
 		return VHD_PENDING;
 	}
-	return 0;
+	return must_sync(st, st->sqe_op == IORING_OP_WRITEV) ? sync_range(req)
+							     : 0;
 }
