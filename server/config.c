@@ -15,6 +15,12 @@
 
 #define MAX_LANES 64
 
+/* What the flat space of LUNs holds; the smallest disk that MS-ISTM knows, and
+ * the largest that VHDX does. */
+#define MAX_LUNS      16384
+#define MIN_DISK_SIZE (8ull << 20)
+#define MAX_DISK_SIZE (64ull << 40)
+
 /* Samba's own options whose getters are not in its public header. */
 int lpcfg_rpc_low_port(struct loadparm_context *lp_ctx);
 int lpcfg_rpc_high_port(struct loadparm_context *lp_ctx);
@@ -46,6 +52,41 @@ static bool get_number(struct loadparm_context *lp, const char *option,
 			option, text, min, max);
 		return false;
 	}
+	return true;
+}
+
+/* Bytes, or with one of K, M, G, T behind the number. */
+static bool get_size(struct loadparm_context *lp, const char *option,
+		     uint64_t min, uint64_t max, uint64_t *value)
+{
+	static const char units[] = "KMGT";
+	const char *text = get_string(lp, option), *unit;
+	unsigned long long n;
+	unsigned shift = 0;
+	char *end;
+
+	*value = 0;
+	if (text == NULL) {
+		return true;
+	}
+	errno = 0;
+	n = strtoull(text, &end, 10);
+	if (*end != '\0' && end[1] == '\0') {
+		unit = strchr(units, toupper((unsigned char)*end));
+		if (unit != NULL) {
+			shift = 10 * (unit - units + 1);
+			end++;
+		}
+	}
+	if (errno != 0 || *end != '\0' || !isdigit((unsigned char)text[0]) ||
+	    n > max >> shift || n << shift < min) {
+		log_msg(LOG_ERROR,
+			"istm:%s = %s: not a size from %llu to %llu bytes",
+			option, text, (unsigned long long)min,
+			(unsigned long long)max);
+		return false;
+	}
+	*value = n << shift;
 	return true;
 }
 
@@ -167,7 +208,7 @@ static bool load_ports(struct config *config, struct loadparm_context *lp)
 static bool load_limits(struct config *config, struct loadparm_context *lp)
 {
 	unsigned long cpus = sysconf(_SC_NPROCESSORS_ONLN);
-	unsigned long lanes, ping, connections, objects, references;
+	unsigned long lanes, ping, connections, objects, references, luns;
 
 	if (cpus < 1 || cpus > MAX_LANES) {
 		cpus = cpus < 1 ? 1 : MAX_LANES;
@@ -176,7 +217,10 @@ static bool load_limits(struct config *config, struct loadparm_context *lp)
 	    !get_number(lp, "ping period", 10, 3600 * 1000, 0, &ping) ||
 	    !get_number(lp, "max connections", 2, 100000, 0, &connections) ||
 	    !get_number(lp, "max objects", 16, 10000000, 0, &objects) ||
-	    !get_number(lp, "max references", 1, 10000000, 0, &references)) {
+	    !get_number(lp, "max references", 1, 10000000, 0, &references) ||
+	    !get_number(lp, "max luns", 1, MAX_LUNS, 0, &luns) ||
+	    !get_size(lp, "max disk size", MIN_DISK_SIZE, MAX_DISK_SIZE,
+		      &config->max_disk_size)) {
 		return false;
 	}
 	config->lanes = lanes;
@@ -184,6 +228,7 @@ static bool load_limits(struct config *config, struct loadparm_context *lp)
 	config->max_connections = connections;
 	config->max_objects = objects;
 	config->max_references = references;
+	config->max_luns = luns;
 	config->self_check =
 		lpcfg_parm_bool(lp, NULL, "istm", "self check", false);
 	return true;

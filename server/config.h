@@ -34,7 +34,9 @@ struct config {
 	uint16_t object_port_low, object_port_high;
 	unsigned ping_period; /* ms, 0: the standard's */
 	unsigned max_connections, max_objects, max_references; /* 0: default */
-	bool self_check; /* for tests: of all tables, after each call */
+	unsigned max_luns;	/* disks of a target; 0: as Windows */
+	uint64_t max_disk_size; /* bytes; 0: as Windows */
+	bool self_check;	/* for tests: of all tables, after each call */
 };
 
 /*

@@ -51,6 +51,9 @@ static bool fill_model_options(TALLOC_CTX *mem_ctx, struct model_options *o,
 	o->direct_io = config->direct_io;
 	o->write_through = config->write_through;
 	o->portals = config->portals;
+	o->max_luns = config->max_luns;
+	o->max_disk_size = config->max_disk_size;
+	o->dns_name = config->dns_name;
 	o->debug_level = log_level();
 	return true;
 }

@@ -4,8 +4,6 @@
  * provider on the initiator's side finds the unit among those that it sees,
  * so that everything here has to equal what the unit answers to INQUIRY.
  */
-#include <unistd.h>
-
 #include "server/istm/private.h"
 
 #define LOGICAL_UNIT_IDENTIFIER_SIZE 16	 /* MS-ISTM 2.2.4.9 */
@@ -34,15 +32,14 @@ static void put_guid(uint8_t *p, const struct GUID *guid)
 
 /* WINTARGET_DISK_DEVICE_IDENTIFIER, little-endian as a Windows server has
  * it in memory. */
-static void wintarget_identifier(const struct model_disk *disk,
+static void wintarget_identifier(struct model *model,
+				 const struct model_disk *disk,
 				 const struct GUID *snapshot, uint8_t *p)
 {
-	char host[SERVER_NAME_SIZE] = "";
-
-	gethostname(host, sizeof(host) - 1);
 	memset(p, 0, WINTARGET_IDENTIFIER_SIZE);
 	memcpy(p, "sapporo21", SIGNATURE_SIZE);
-	memcpy(p + SIGNATURE_SIZE, host, strlen(host));
+	snprintf((char *)p + SIGNATURE_SIZE, SERVER_NAME_SIZE, "%s",
+		 model_dns_name(model));
 	p += SIGNATURE_SIZE + SERVER_NAME_SIZE;
 	put_le32(p, disk->index);
 	if (snapshot != NULL) {
@@ -72,7 +69,7 @@ HRESULT istm_vds_lun_information(struct dcom_call *call, struct model *model,
 		.m_cbIdentifier = LOGICAL_UNIT_IDENTIFIER_SIZE,
 		.m_rgbIdentifier = naa,
 	};
-	wintarget_identifier(disk, snapshot, vendor);
+	wintarget_identifier(model, disk, snapshot, vendor);
 	ids[1] = (struct VDS_STORAGE_IDENTIFIER){
 		.m_CodeSet = VDSStorageIdCodeSetBinary,
 		.m_Type = VDSStorageIdTypeVendorSpecific,

@@ -186,7 +186,8 @@ static struct model *model_create(TALLOC_CTX *mem_ctx,
 	model->service_name = talloc_strdup(model, model->host);
 	model->jobs = job_pool_create(model, ev, JOB_THREADS);
 	if (model->host == NULL || model->service_name == NULL ||
-	    model->jobs == NULL || !index_set_init(&model->indices, model)) {
+	    model->jobs == NULL || !index_set_init(&model->indices, model) ||
+	    !dns_name_start(model, options->dns_name)) {
 		talloc_free(model);
 		return NULL;
 	}

@@ -138,6 +138,8 @@ struct model_options {
 	/* Limits; 0: as Windows (MODEL_MAX_LUN_DEFAULT, VHD_MAX_SIZE). */
 	uint32_t max_luns; /* disks per target, up to MODEL_MAX_LUN_LIMIT */
 	uint64_t max_disk_size;
+	const char
+		*dns_name; /* of this machine; NULL: what it is resolved to */
 	/* Disks are read and written around the page cache where that is
 	 * possible; have no volatile write cache by default. */
 	bool direct_io, write_through;
@@ -738,6 +740,8 @@ HRESULT model_sns_server_remove_recv(struct tevent_req *);
 /* Those of the first 32 processors that this process may use (3.1.1.3.6). */
 uint32_t model_processors(struct model *);
 
+/* The machine's fully qualified name, or as much of it as is known. */
+const char *model_dns_name(struct model *);
 void model_service_guid(struct model *, struct GUID *);
 const char *model_service_name(struct model *);
 struct tevent_req *model_service_set_name_send(TALLOC_CTX *, struct model *,

@@ -170,6 +170,7 @@ struct model {
 	struct job_pool *jobs;
 	struct iscsi_server *engine;
 	char *host; /* this machine's name, without domain */
+	char *dns_name;
 	uint32_t max_luns;
 	uint64_t max_disk_size;
 	bool direct_io, write_through; /* of all disks */
@@ -420,6 +421,11 @@ void unit_state_store(void *lu_private, const void *state, size_t len,
 
 /* Begin to dismount it, if it is mounted; see entry->mount_op. */
 void disk_dismount(struct disk_entry *disk);
+
+/* ---- dns_name.c -----------------------------------------------------------
+ */
+
+bool dns_name_start(struct model *model, const char *configured);
 
 /* ---- volumes.c ------------------------------------------------------------
  */

@@ -172,6 +172,39 @@ class Session:
                 found[name].append(value.rsplit(',', 1)[0])
         return found
 
+    def write(self, lba, data, lun=0):
+        """WRITE(10) of blocks of 512 bytes with immediate data; its status."""
+        self.cmd_sn += 1
+        self.itt += 1
+        self.sock.sendall(struct.pack(
+            '>BBHIQIIII16s', 1, 0x80 | 0x20, 0, len(data), lun << 48,
+            self.itt, len(data), self.cmd_sn, self.exp_stat_sn,
+            struct.pack('>BBIBHB', 0x2a, 0, lba, 0, len(data) // 512, 0)
+            .ljust(16, b'\0')) + data)
+        while True:
+            header = self.receive(48)
+            size = int.from_bytes(header[5:8], 'big')
+            self.receive(size + -size % 4)
+            if header[0] & 0x3f != 0x20:    # NOP-In that wants no answer
+                break
+        assert header[0] & 0x3f == 0x21, 'PDU of type 0x%02x' % header[0]
+        self.exp_stat_sn = int.from_bytes(header[24:28], 'big') + 1
+        return header[3]
+
+    def read(self, lba, blocks, lun=0):
+        status, data = self.command(struct.pack(
+            '>BBIBHB', 0x28, 0, lba, 0, blocks, 0), 512 * blocks, lun)
+        assert status == 0, 'READ: status %d' % status
+        return data
+
+    def capacity16(self, lun=0):
+        """Bytes, by READ CAPACITY(16)."""
+        status, data = self.command(
+            bytes([0x9e, 0x10]) + bytes(11) + b'\x20', 32, lun)
+        assert status == 0, 'READ CAPACITY(16): status %d' % status
+        last, block = struct.unpack('>QI', data[:12])
+        return (last + 1) * block
+
     def test_unit_ready(self, lun=0):
         """(sense key, ASC, ASCQ), or None when the unit is ready."""
         status, sense = self.command(bytes(6), lun=lun)

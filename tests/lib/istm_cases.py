@@ -490,10 +490,21 @@ case('IWTDisk.EnumLMMountPoints', S_OK,
      out=lambda s, a: list(a.value.each()) == [])
 
 
+def fully_qualified():
+    """The machine's name with its domain, where the resolver knows it."""
+    host = socket.gethostname()
+    try:
+        name = socket.getaddrinfo(host, None, flags=socket.AI_CANONNAME)[0][3]
+    except OSError:
+        return host
+    return name if '.' in name and '.' not in host and \
+        not name.startswith('localhost') else host
+
+
 def vds(s, a):
     info = a['pVdsLunInfo']
     ids = info['m_deviceIdDescriptor']['m_rgIdentifiers']
-    host = socket.gethostname().encode()
+    host = fully_qualified().encode()
     vendor = ids[1]['m_rgbIdentifier']
     return (info['m_version'] == 1 and info['m_BusType'] == 1 and
             [i['m_CodeSet'] for i in ids] == [1, 1] and
@@ -502,7 +513,7 @@ def vds(s, a):
             ids[0]['m_rgbIdentifier'][0] >> 4 == 6 and
             len(vendor) == 180 and
             vendor[:10] == b'sapporo21\0' and
-            vendor[10:160].rstrip(b'\0').startswith(host[:1]) and
+            vendor[10:160].rstrip(b'\0') == host and
             int.from_bytes(vendor[160:164], 'little') == s.index and
             vendor[164:] == bytes(16) and
             s.disk1.get_SerialNumber().value in (
