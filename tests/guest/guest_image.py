@@ -26,7 +26,7 @@ PACKAGED = ["sbin/iscsistart", "sbin/iscsid", "sbin/iscsiadm",
 # Found by name at run time: the plugins of multipathd; the rules without
 # which devices have no names and device-mapper waits for ever.
 PLUGINS = ["lib/multipath/libchecktur.so", "lib/multipath/libprioalua.so",
-           "lib/multipath/libprioconst.so"]
+           "lib/multipath/libpriosysfs.so", "lib/multipath/libprioconst.so"]
 RULES = ["50-udev-default", "55-dm", "56-dm-mpath", "60-block",
          "60-multipath", "60-persistent-storage",
          "60-persistent-storage-dm", "95-dm-notify"]

@@ -43,7 +43,7 @@ class _Host:
                 connection.sendall(answer.encode() + b"\n")
 
 
-def run(script, variables=None, commands=None, memory=512, timeout=240):
+def run(script, variables=None, commands=None, memory=512, timeout=800):
     """Print TAP; return whether the script has succeeded."""
     host = _Host(commands or {})
     arguments = ["%s=%s" % item for item in (variables or {}).items()]

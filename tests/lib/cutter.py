@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A path to a server that can be cut: TCP forwarding with a switch.
+
+    path = Path(("192.0.2.1", 3260))    # listens at path.port of loopback
+    path.cut()        # resets all connections, refuses new ones
+    path.silence()    # passes on nothing, tells nobody
+    path.mend()
+"""
+
+import socket
+import struct
+import threading
+
+CHUNK = 256 * 1024
+
+
+class Path:
+    def __init__(self, server):
+        self.server = server
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        self.lock = threading.Lock()
+        self.sockets = set()
+        self.refuses = False
+        self.passes = threading.Event()
+        self.passes.set()
+        # What has gone through, for a test that wants to see it used.
+        self.octets = 0
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def cut(self):
+        with self.lock:
+            self.refuses = True
+        self._reset()
+        self.passes.set()
+
+    def silence(self):
+        self.passes.clear()
+
+    def mend(self):
+        # Connections that were silent are gone too, as after a reboot of
+        # whatever was between.
+        if not self.passes.is_set():
+            self._reset()
+        with self.lock:
+            self.refuses = False
+        self.passes.set()
+
+    def _reset(self):
+        with self.lock:
+            for sock in self.sockets:
+                try:
+                    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER,
+                                    struct.pack("ii", 1, 0))
+                    sock.shutdown(socket.SHUT_RDWR)
+                except OSError:
+                    pass
+            self.sockets.clear()
+
+    def _accept(self):
+        while True:
+            inside, _ = self.listener.accept()
+            try:
+                outside = socket.create_connection(self.server, timeout=10)
+            except OSError:
+                inside.close()
+                continue
+            outside.settimeout(None)
+            with self.lock:
+                if self.refuses:
+                    inside.close()
+                    outside.close()
+                    continue
+                self.sockets |= {inside, outside}
+            for pair in (inside, outside), (outside, inside):
+                threading.Thread(target=self._forward, args=pair,
+                                 daemon=True).start()
+
+    def _forward(self, source, sink):
+        try:
+            while True:
+                data = source.recv(CHUNK)
+                if not data:
+                    break
+                # Silent: what is read here is never passed on, for mend()
+                # resets the connection first.
+                self.passes.wait()
+                sink.sendall(data)
+                self.octets += len(data)
+        except OSError:
+            pass
+        with self.lock:
+            self.sockets -= {source, sink}
+        for sock in source, sink:
+            try:
+                sock.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
