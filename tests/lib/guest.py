@@ -55,7 +55,7 @@ def run(script, variables=None, commands=None, memory=512, timeout=800):
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         errors="replace")
     console, passed = [], 0
-    log = open(os.path.join(os.environ["ISTM_SANDBOX_DIR"], script + ".log"),
+    log = open(os.path.join(os.environ["ISTM_SANDBOX_DIR"], os.path.basename(script) + ".log"),
                "w", encoding="utf-8")
     for line in process.stdout:
         line = line.rstrip()
