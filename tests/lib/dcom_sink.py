@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A DCOM client's side of callbacks, for tests: an OXID resolver and an object
 exporter with IStatusNotify objects, from [C706] and [MS-DCOM] and nothing of
-the server's. No authentication: it says so in its resolver's answer."""
+the server's. The exporter asks for no authentication unless it is given an
+account: it says so in its resolver's answer."""
 
 import os
 import socket
@@ -11,6 +12,7 @@ import threading
 import uuid
 
 import istm
+from ntlm_acceptor import Acceptor, Refused
 
 NDR20 = uuid.UUID('8a885d04-1ceb-11c9-9fe8-08002b104860').bytes_le
 RESOLVER = uuid.UUID('99fcfec4-5260-101b-bbcb-00aa0021347a').bytes_le
@@ -19,6 +21,10 @@ WTDISK = bytes(istm.IIDS['IWTDisk'])[:16]
 STATUS_NOTIFY = uuid.UUID('312cc019-d5cd-4ca7-8c10-9e0a661f147e').bytes_le
 BIND, BIND_ACK, REQUEST, RESPONSE, FAULT, ALTER, ALTER_ACK = \
     11, 12, 0, 2, 3, 14, 15
+AUTH3 = 16
+NONE, INTEGRITY, PRIVACY = 1, 5, 6
+ACCESS_DENIED = 5
+SIGNATURE = 16  # bytes of NTLM's
 
 
 class Connection(socketserver.BaseRequestHandler):
@@ -35,24 +41,74 @@ class Connection(socketserver.BaseRequestHandler):
 
     def handle(self):
         self.contexts = {}
+        self.security, self.trailer = None, b''
         try:
             while True:
                 head = self.exactly(16)
                 kind, flags = head[2], head[3]
-                length, = struct.unpack('<H', head[8:10])
+                length, auth = struct.unpack('<HH', head[8:12])
                 call, = struct.unpack('<L', head[12:16])
-                body = self.exactly(length - 16)
+                body, self.trailer, token = self.split(
+                    self.exactly(length - 16), auth)
                 if kind in (BIND, ALTER):
-                    self.reply(kind + 1, call, self.bind(body))
+                    answer = self.bind(body)
+                    self.reply(kind + 1, call, answer, self.verify(token))
+                elif kind == AUTH3:
+                    self.verify(token)
                 elif kind == REQUEST:
-                    self.call(flags, call, body)
+                    self.call(flags, call, self.unwrap(head, body, token))
         except (EOFError, ConnectionError):
             pass
+        except Refused as reason:
+            self.server.refused.append(str(reason))
 
-    def reply(self, kind, call, body):
-        self.request.sendall(struct.pack(
-            '<BBBB4sHHL', 5, 0, kind, 3, b'\x10\0\0\0', 16 + len(body), 0,
-            call) + body)
+    @staticmethod
+    def split(body, auth):
+        """Body, sec_trailer and token ([C706] 13.2.6.1)."""
+        if not auth:
+            return body, b'', b''
+        at = len(body) - auth - 8
+        return body[:at], body[at:at + 8], body[at + 8:]
+
+    def verify(self, token):
+        """A step of the authentication: the token to answer with."""
+        if not token:
+            return b''
+        if self.security is None:
+            self.level = self.trailer[1]
+            self.security = Acceptor(*self.server.account)
+        answer = self.security.step(token)
+        if self.security.done:
+            self.server.authenticated.append((self.security.user, self.level))
+        return answer
+
+    def unwrap(self, head, body, token):
+        """NTLM signs the whole PDU; privacy covers what begins with the
+        stub."""
+        if self.security is None:
+            return body
+        if not self.security.done:
+            raise Refused('a call before the authentication ended')
+        start = 24 if head[3] & 0x80 else 8
+        stub = self.security.unwrap(head + body[:start], body[start:],
+                                    self.trailer, token,
+                                    self.level == PRIVACY)
+        return body[:start] + stub[:len(stub) - self.trailer[2]]
+
+    def reply(self, kind, call, body, token=b''):
+        sign = self.security is not None and kind == RESPONSE
+        pad = -len(body) % (16 if sign else 4) if sign or token else 0
+        body += bytes(pad)
+        auth = self.trailer[:2] + bytes([pad, 0]) + self.trailer[4:] \
+            if sign or token else b''
+        length = SIGNATURE if sign else len(token)
+        head = struct.pack('<BBBB4sHHL', 5, 0, kind, 3, b'\x10\0\0\0',
+                           16 + len(body) + len(auth) + length, length, call)
+        if sign:
+            stub, token = self.security.wrap(head + body[:8], body[8:], auth,
+                                             self.level == PRIVACY)
+            body = body[:8] + stub
+        self.request.sendall(head + body + auth + token)
 
     def bind(self, body):
         count, at, results = body[8], 12, b''
@@ -78,8 +134,11 @@ class Connection(socketserver.BaseRequestHandler):
         target, stub = None, body[8:]
         if flags & 0x80:
             target, stub = stub[:16], stub[16:]
-        answer = self.server.interfaces[self.contexts[context]](
-            opnum, target, stub)
+        if self.server.account and self.security is None:
+            answer = ACCESS_DENIED
+        else:
+            answer = self.server.interfaces[self.contexts[context]](
+                opnum, target, stub)
         if isinstance(answer, int):
             self.reply(FAULT, call, struct.pack('<LHBBLL', 0, context, 0, 0,
                                                 answer, 0))
@@ -92,9 +151,11 @@ class Listener(socketserver.ThreadingTCPServer):
     allow_reuse_address = True
     daemon_threads = True
 
-    def __init__(self, address, interfaces):
+    def __init__(self, address, interfaces, account=None):
         super().__init__((address, 0), Connection)
         self.interfaces = interfaces
+        self.account = account
+        self.authenticated, self.refused = [], []
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
     @property
@@ -164,10 +225,12 @@ class Disk(Sink):
 
 
 class SinkClient:
-    """One process of a client: resolver, exporter, sinks."""
+    """One process of a client: resolver, exporter, sinks. @account: (user,
+    password, domain) that callers of the exporter need, at @level."""
 
-    def __init__(self, address):
+    def __init__(self, address, account=None, level=NONE):
         self.address = address
+        self.level = level
         self.oxid = int.from_bytes(os.urandom(8), 'little')
         self.rem_unknown = os.urandom(16)
         self.sinks = []
@@ -176,7 +239,7 @@ class SinkClient:
         self.resolver = Listener(address, {RESOLVER: self.resolve})
         self.exporter = Listener(address, {
             STATUS_NOTIFY: self.notify, REM_UNKNOWN: self.release,
-            WTDISK: self.disk_property})
+            WTDISK: self.disk_property}, account)
 
     def sink(self, result=0):
         self.sinks.append(Sink(self, result))
@@ -205,7 +268,8 @@ class SinkClient:
                                offset) + struct.pack('<%dH' % len(units),
                                                      *units)
             body += bytes(-len(body) % 4)
-            return body + self.rem_unknown + struct.pack('<LHHL', 1, 5, 7, 0)
+            return body + self.rem_unknown + struct.pack(
+                '<LHHL', self.level, 5, 7, 0)
         if opnum == 2:
             count, = struct.unpack_from('<H', stub, 10)
             if count:
