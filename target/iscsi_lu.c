@@ -120,6 +120,36 @@ static void lu_restore(struct iscsi_lu *lu,
 			  config->index);
 }
 
+/* How often the space is looked at that thin-provisioned units have, s. */
+#define SPACE_INTERVAL 10
+
+static void watch_space(struct iscsi_server *server);
+
+static void space_timer(struct tevent_context *ev, struct tevent_timer *te,
+			struct timeval now, void *private_data)
+{
+	struct iscsi_server *server = private_data;
+	struct list_head *pos;
+
+	(void)ev;
+	(void)now;
+	talloc_free(te);
+	server->space_timer = NULL;
+	list_for_each (pos, &server->lus)
+		scsi_lu_check_space(
+			list_entry(pos, struct iscsi_lu, link)->scsi);
+	watch_space(server);
+}
+
+static void watch_space(struct iscsi_server *server)
+{
+	if (!server->space_timer && !list_empty(&server->lus))
+		server->space_timer = tevent_add_timer(
+			server->ev, server,
+			tevent_timeval_current_ofs(SPACE_INTERVAL, 0),
+			space_timer, server);
+}
+
 struct iscsi_lu *iscsi_lu_add(struct iscsi_server *server,
 			      const struct iscsi_lu_config *config)
 {
@@ -150,6 +180,7 @@ struct iscsi_lu *iscsi_lu_add(struct iscsi_server *server,
 	}
 	lu_restore(lu, config);
 	list_add_tail(&lu->link, &server->lus);
+	watch_space(server);
 	return lu;
 }
 

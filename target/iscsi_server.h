@@ -160,6 +160,7 @@ struct iscsi_server {
 	void (*log)(int level, const char *message);
 	struct msgq inbox; /* of the main thread */
 	struct tevent_fd *inbox_fde;
+	struct tevent_timer *space_timer;
 	unsigned num_lanes;
 	atomic_uint lanes_busy; /* while they stop */
 	struct lane *lanes;

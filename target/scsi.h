@@ -83,6 +83,11 @@ void scsi_lu_retire(struct scsi_lu *lu);
 void scsi_lu_capacity_changed(struct scsi_lu *lu);
 void scsi_lu_set_enabled(struct scsi_lu *lu, bool enabled);
 
+/* Main thread, now and then: is little space left for the data of a unit that
+ * does not have all of its own? Raises THIN PROVISIONING SOFT THRESHOLD
+ * REACHED when that begins, and logs it. @return is it */
+bool scsi_lu_check_space(struct scsi_lu *lu);
+
 /* LUN map of a target, an immutable snapshot shared by its sessions. */
 #define SCSI_MAX_LUN 16383
 struct scsi_lun_map {

@@ -207,7 +207,7 @@ static size_t page_characteristics(struct scsi_task *task, uint8_t *buf)
 static size_t page_provisioning(struct scsi_task *task, uint8_t *buf)
 {
 	(void)task;
-	buf[4] = 0;    /* no threshold */
+	buf[4] = SCSI_THRESHOLD_EXPONENT;
 	buf[5] = 0xe4; /* LBPU, LBPWS, LBPWS10; LBPRZ */
 	buf[6] = 0x02; /* thin provisioned */
 	return 8;

@@ -13,8 +13,12 @@
 
 #define PAGE_ALL    0x3f
 #define SUBPAGE_ALL 0xff
-#define PAGE_MAX    32
-#define PAGE_PS	    0x80 /* can be saved */
+
+/* Informational exceptions, and its subpage: scsi_space.c */
+#define PAGE_EXCEPTIONS 0x1c
+#define SUBPAGE_SPACE	0x02
+#define PAGE_MAX	32
+#define PAGE_PS		0x80 /* can be saved */
 
 struct mode_bit {
 	uint8_t byte, mask;
@@ -98,8 +102,9 @@ bool scsi_mode_sense_prepare(struct scsi_task *task)
 	if (i == NUM_PAGES) {
 		return scsi_refuse_cdb(task, 2, 5);
 	}
-	/* There are no subpages: FFh asks for those there are, with page 0. */
-	if (task->cdb[3] != 0 && task->cdb[3] != SUBPAGE_ALL) {
+	/* One page has a subpage; FFh asks for all. */
+	if (task->cdb[3] != 0 && task->cdb[3] != SUBPAGE_ALL &&
+	    (code != PAGE_EXCEPTIONS || task->cdb[3] != SUBPAGE_SPACE)) {
 		return scsi_refuse_cdb(task, 3, 7);
 	}
 	return scsi_prepare_in(task, is_ten(task) ? get_be16(task->cdb + 7)
@@ -141,7 +146,7 @@ static unsigned parameters(struct scsi_lu *lu, unsigned pc)
 
 bool scsi_mode_sense(struct scsi_task *task)
 {
-	uint8_t buf[8 + 16 + NUM_PAGES * PAGE_MAX] = {0};
+	uint8_t buf[8 + 16 + NUM_PAGES * PAGE_MAX + SCSI_SPACE_MODE_PAGE] = {0};
 	unsigned pc = task->cdb[2] >> 6;
 	uint8_t code = task->cdb[2] & 0x3f;
 	unsigned state = parameters(task->lu, pc);
@@ -153,10 +158,16 @@ bool scsi_mode_sense(struct scsi_task *task)
 	descriptor = put_block_descriptor(task, buf + header);
 	len = header + descriptor;
 	for (i = 0; i < NUM_PAGES; i++) {
-		if (code == PAGE_ALL || code == pages[i].code) {
+		if ((code == PAGE_ALL || code == pages[i].code) &&
+		    task->cdb[3] != SUBPAGE_SPACE) {
 			len += put_page(buf + len, &pages[i], pc, state,
 					task->lu->store != NULL);
 		}
+	}
+	if (task->cdb[3] != 0 &&
+	    (code == PAGE_ALL || code == PAGE_EXCEPTIONS)) {
+		len += scsi_space_mode_page(task->lu, buf + len,
+					    pc == PC_CHANGEABLE);
 	}
 	if (is_ten(task)) {
 		put_be16(buf, (uint16_t)(len - 2));

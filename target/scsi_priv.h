@@ -16,18 +16,20 @@
 
 /* ---- limits, as VPD page B0h tells them -------------------------- */
 
-#define SCSI_BLOCK	       VHD_SECTOR
-#define SCSI_BLOCK_SHIFT       9
-#define SCSI_MAX_TRANSFER      16384u /* blocks a READ or WRITE moves: 8 MiB */
-#define SCSI_OPTIMAL_TRANSFER  2048u  /* blocks: 1 MiB */
-#define SCSI_OPTIMAL_GRANULE   8u     /* blocks: a page */
-#define SCSI_MAX_COMPARE       255u   /* COMPARE AND WRITE; 8-bit field */
-#define SCSI_MAX_WRITE_SAME    65528u /* blocks: 32 MiB, whole pages */
-#define SCSI_MAX_UNMAP	       1048576u /* blocks of one UNMAP command */
-#define SCSI_MAX_UNMAP_DESC    256u
-#define SCSI_CHUNK	       262144u /* bytes of a command's work buffer */
-#define SCSI_MAX_PARAMETER     65535u  /* bytes of any parameter list */
-#define SCSI_MAX_REGISTRATIONS 1024u   /* per unit */
+#define SCSI_BLOCK	      VHD_SECTOR
+#define SCSI_BLOCK_SHIFT      9
+#define SCSI_MAX_TRANSFER     16384u   /* blocks a READ or WRITE moves: 8 MiB */
+#define SCSI_OPTIMAL_TRANSFER 2048u    /* blocks: 1 MiB */
+#define SCSI_OPTIMAL_GRANULE  8u       /* blocks: a page */
+#define SCSI_MAX_COMPARE      255u     /* COMPARE AND WRITE; 8-bit field */
+#define SCSI_MAX_WRITE_SAME   65528u   /* blocks: 32 MiB, whole pages */
+#define SCSI_MAX_UNMAP	      1048576u /* blocks of one UNMAP command */
+/* Space is counted in pieces of 512 << 11 bytes, 1 MiB. */
+#define SCSI_THRESHOLD_EXPONENT 11
+#define SCSI_MAX_UNMAP_DESC	256u
+#define SCSI_CHUNK		262144u /* bytes of a command's work buffer */
+#define SCSI_MAX_PARAMETER	65535u	/* bytes of any parameter list */
+#define SCSI_MAX_REGISTRATIONS	1024u	/* per unit */
 
 /* ---- opcodes ----------------------------------------------------- */
 
@@ -123,6 +125,7 @@ struct scsi_itl {
 #define SCSI_LU_RETIRED		0x10u /* it is about to go */
 #define SCSI_LU_SANITIZING	0x20u
 #define SCSI_LU_SANITIZE_FAILED 0x40u
+#define SCSI_LU_SPACE_LOW	0x1000u /* scsi_space.c */
 /* …and the mode parameters that can be changed */
 #define SCSI_LU_WCE	 0x100u
 #define SCSI_LU_SWP	 0x200u

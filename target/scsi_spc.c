@@ -196,18 +196,19 @@ bool scsi_send_diagnostic(struct scsi_task *task)
 /* ---- LOG SENSE (SPC-4 6.8, 7.3) ---------------------------------- */
 
 /* 00h/00h supported pages */
-static size_t log_supported(uint8_t *buf)
+static size_t log_supported(struct scsi_task *task, uint8_t *buf)
 {
-	static const uint8_t pages[] = {0x00, 0x2f};
+	static const uint8_t pages[] = {0x00, 0x0c, 0x2f};
 
 	memcpy(buf + 4, pages, sizeof(pages));
 	return 4 + sizeof(pages);
 }
 
 /* 00h/FFh supported pages and subpages */
-static size_t log_supported_subpages(uint8_t *buf)
+static size_t log_supported_subpages(struct scsi_task *task, uint8_t *buf)
 {
-	static const uint8_t pages[] = {0x00, 0x00, 0x00, 0xff, 0x2f, 0x00};
+	static const uint8_t pages[] = {0x00, 0x00, 0x00, 0xff,
+					0x0c, 0x00, 0x2f, 0x00};
 
 	buf[0] = 0x40; /* SPF */
 	memcpy(buf + 4, pages, sizeof(pages));
@@ -215,7 +216,7 @@ static size_t log_supported_subpages(uint8_t *buf)
 }
 
 /* 2Fh informational exceptions: none */
-static size_t log_exceptions(uint8_t *buf)
+static size_t log_exceptions(struct scsi_task *task, uint8_t *buf)
 {
 	/* parameter 0000h: binary list format, 4 bytes */
 	static const uint8_t parameter[] = {0x00, 0x00, 0x03, 0x04,
@@ -227,10 +228,11 @@ static size_t log_exceptions(uint8_t *buf)
 
 static const struct log_page {
 	uint8_t page, subpage;
-	size_t (*build)(uint8_t *buf);
+	size_t (*build)(struct scsi_task *task, uint8_t *buf);
 } log_pages[] = {
 	{0x00, 0x00, log_supported},
 	{0x00, 0xff, log_supported_subpages},
+	{0x0c, 0x00, scsi_space_log_page},
 	{0x2f, 0x00, log_exceptions},
 };
 
@@ -262,7 +264,7 @@ bool scsi_log_sense(struct scsi_task *task)
 	uint8_t buf[64] = {0};
 	size_t len;
 
-	len = page->build(buf);
+	len = page->build(task, buf);
 	buf[0] |= page->page;
 	buf[1] = page->subpage;
 	put_be16(buf + 2, (uint16_t)(len - 4));

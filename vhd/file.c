@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -450,4 +451,18 @@ int vhd_file_size(struct vhd_file *file, uint64_t *size, uint64_t *allocated)
 		*allocated = (uint64_t)st.st_blocks * 512;
 	}
 	return 0;
+}
+
+bool vhd_file_space(const struct vhd_file *file, struct vhd_space *space)
+{
+	struct statvfs fs;
+	struct stat st;
+
+	if (fstatvfs(file->fd, &fs) != 0 || fstat(file->fd, &st) != 0) {
+		return false;
+	}
+	space->used = (uint64_t)st.st_blocks * 512;
+	space->available = (uint64_t)fs.f_bavail * fs.f_frsize;
+	space->total = (uint64_t)fs.f_blocks * fs.f_frsize;
+	return true;
 }

@@ -103,6 +103,8 @@ void vhd_file_tap_fallocate(struct vhd_file *file, int mode, uint64_t offset,
 			    uint64_t length);
 int vhd_file_size(struct vhd_file *file, uint64_t *size, uint64_t *allocated);
 
+bool vhd_file_space(const struct vhd_file *file, struct vhd_space *space);
+
 /* ---- the gate (gate.c) ------------------------------------------- */
 
 #define VHD_GATE_SHARDS 8

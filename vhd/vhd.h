@@ -243,6 +243,15 @@ void vhd_close(struct vhd_disk *disk);
 void vhd_disk_info(const struct vhd_disk *disk, struct vhd_info *info);
 uint64_t vhd_disk_size(const struct vhd_disk *disk);
 
+/* Of a disk's file and its file system, bytes. */
+struct vhd_space {
+	uint64_t used;		   /* the file takes */
+	uint64_t available, total; /* the file system has left, and has */
+};
+
+/* Any thread; asks the file system. @return false: not known, or a RAM disk */
+bool vhd_disk_space(const struct vhd_disk *disk, struct vhd_space *space);
+
 /*
  * Is there data at @offset, or a hole that reads as zeroes? Any thread; asks
  * the file system, does no I/O of its own. What is not known counts as data.

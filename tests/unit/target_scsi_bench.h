@@ -30,6 +30,7 @@
 /* ---- the engine ---------------------------------------------------- */
 
 struct vhd_disk {
+	struct vhd_space space; /* total 0: not known */
 	uint8_t *data;
 	uint64_t size;
 	int fail;	/* errno of the next requests, or 0 */
@@ -49,6 +50,12 @@ uint64_t vhd_disk_size(const struct vhd_disk *disk)
 }
 
 /* Blocks up to the hole have data, those from there on have none. */
+bool vhd_disk_space(const struct vhd_disk *disk, struct vhd_space *space)
+{
+	*space = disk->space;
+	return disk->space.total != 0;
+}
+
 bool vhd_disk_mapped(const struct vhd_disk *disk, uint64_t offset,
 		     uint64_t *length)
 {

@@ -41,6 +41,7 @@ static void all_pages(void **state)
 	assert_int_equal(b->in[4], 1);
 	assert_int_equal(get_be16(b->in + 6), 16);
 	assert_int_equal(get_be64(b->in + 8), BENCH_BLOCKS);
+	assert_int_equal(b->task.data_in_len, 8 + 16 + 12 + 20 + 12 + 12 + 24);
 	/* no block descriptor */
 	assert_good(RUN(b, 0x1a, 0x08, 0x08, 0, 255, 0));
 	assert_int_equal(b->task.data_in_len, 24);

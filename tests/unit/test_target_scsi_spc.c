@@ -550,7 +550,7 @@ static void target_port_groups(void **state)
 
 static void log_sense(void **state)
 {
-	static const uint8_t pages[] = {0, 0, 0, 2, 0x00, 0x2f};
+	static const uint8_t pages[] = {0, 0, 0, 3, 0x00, 0x0c, 0x2f};
 	struct bench *b = *state;
 
 	assert_good(RUN(b, 0x4d, 0, 0x40, 0, 0, 0, 0, 0, 255, 0));
@@ -558,7 +558,7 @@ static void log_sense(void **state)
 	assert_memory_equal(b->in, pages, sizeof(pages));
 	assert_good(RUN(b, 0x4d, 0, 0x40, 0xff, 0, 0, 0, 0, 255, 0));
 	assert_int_equal(b->in[0], 0x40);
-	assert_int_equal(get_be16(b->in + 2), 6);
+	assert_int_equal(get_be16(b->in + 2), 8);
 	assert_good(RUN(b, 0x4d, 0, 0x6f, 0, 0, 0, 0, 0, 255, 0));
 	assert_int_equal(b->in[0], 0x2f);
 	assert_sense(b, RUN(b, 0x4d, 0, 0x41, 0, 0, 0, 0, 0, 255, 0),
@@ -567,6 +567,56 @@ static void log_sense(void **state)
 		     INVALID_CDB);
 	assert_sense(b, RUN(b, 0x4d, 0, 0x6f, 0, 0, 0, 1, 0, 255, 0),
 		     INVALID_CDB);
+}
+
+#define GB (UINT64_C(1000) << 20)
+
+/* The log page, the mode page, and what is told when space gets low. */
+static void space(void **state)
+{
+	struct bench *b = *state;
+
+	assert_good(RUN(b, 0x4d, 0, 0x4c, 0, 0, 0, 0, 0, 255, 0));
+	assert_int_equal(b->task.data_in_len, 4); /* not known */
+	b->disk.space = (struct vhd_space){
+		.used = 5 << 20, .available = 3 * GB, .total = 20 * GB};
+	assert_good(RUN(b, 0x4d, 0, 0x4c, 0, 0, 0, 0, 0, 255, 0));
+	assert_int_equal(b->task.data_in_len, 28);
+	assert_int_equal(get_be16(b->in + 4), 1);
+	assert_int_equal(get_be32(b->in + 8), 3000);
+	assert_int_equal(get_be16(b->in + 16), 2);
+	assert_int_equal(get_be32(b->in + 20), 5);
+	assert_good(RUN(b, 0x12, 1, 0xb2, 0, 255, 0));
+	assert_int_equal(b->in[4], 11);
+
+	assert_good(RUN(b, 0x1a, 0x08, 0x1c, 0x02, 255, 0));
+	assert_int_equal(b->task.data_in_len, 4 + 24);
+	assert_int_equal(b->in[4], 0x5c);
+	assert_int_equal(b->in[5], 0x02);
+	assert_int_equal(get_be16(b->in + 6), 20);
+	assert_int_equal(b->in[20], 0x80);
+	assert_int_equal(b->in[21], 0x01);
+	assert_int_equal(get_be32(b->in + 24), 2000);
+	assert_good(RUN(b, 0x1a, 0x08, 0x1c, 0xff, 255, 0));
+	assert_int_equal(b->task.data_in_len, 4 + 12 + 24);
+	assert_sense(b, RUN(b, 0x1a, 0x08, 0x08, 0x02, 255, 0), INVALID_CDB);
+
+	assert_false(scsi_lu_check_space(b->lu));
+	assert_good(RUN(b, 0x00, 0, 0, 0, 0, 0));
+	b->disk.space.available = 2 * GB - 1;
+	assert_true(scsi_lu_check_space(b->lu));
+	assert_true(scsi_lu_check_space(b->lu));
+	assert_sense(b, RUN(b, 0x00, 0, 0, 0, 0, 0), 0x063807);
+	assert_good(RUN(b, 0x00, 0, 0, 0, 0, 0)); /* told once */
+	b->disk.space.available = 2 * GB + GB / 5;
+	assert_true(scsi_lu_check_space(b->lu));
+	b->disk.space.available = 3 * GB;
+	assert_false(scsi_lu_check_space(b->lu));
+	assert_good(RUN(b, 0x00, 0, 0, 0, 0, 0));
+	/* A disk that has all its space. */
+	b->disk.space.used = BENCH_BLOCKS * 512;
+	b->disk.space.available = 0;
+	assert_false(scsi_lu_check_space(b->lu));
 }
 
 static void diagnostics(void **state)
@@ -616,6 +666,7 @@ int main(void)
 		BENCH_TEST(supported_tmfs),
 		BENCH_TEST(target_port_groups),
 		BENCH_TEST(log_sense),
+		BENCH_TEST(space),
 		BENCH_TEST(diagnostics),
 	};
 

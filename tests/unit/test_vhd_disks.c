@@ -190,7 +190,9 @@ static int in_small_volume(struct vt *vt, int (*test)(struct vt *vt))
 		    mount("none", vt->dir, "tmpfs", 0, "size=4m") != 0) {
 			_exit(77);
 		}
-		_exit(test(vt));
+		/* The ring is the parent's. */
+		vt->io = vhd_io_create(vt->mem, vt->ev, 64);
+		_exit(vt->io != NULL ? test(vt) : 99);
 	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_true(WIFEXITED(status));
@@ -249,6 +251,82 @@ static int full_volume(struct vt *vt)
 	CHECK(vhd_disk_size(disk) == 3 * MiB);
 	vhd_close(disk);
 	return 0;
+}
+
+/* Dynamic and differencing disks: what is allocated is served, the rest when
+ * space returns, and the file is good at all times. */
+static int full_growing(struct vt *vt, bool child)
+{
+	struct vhd_disk *disk;
+	uint64_t at, end = 8 * MiB;
+	unsigned i;
+
+	if (child) {
+		CHECK(vt_create(vt, "p.vhd", end, true) == 0);
+		CHECK(vt_create_child(vt, "d.vhd", "p.vhd") == 0);
+		disk = vt_open_chain(vt, "d.vhd", 0);
+	} else {
+		disk = vt_dynamic(vt, "d.vhd", end, 512 * 1024);
+	}
+	for (at = 0; at < end; at += 256 * 1024) {
+		vt_pattern(big, 256 * 1024, (uint32_t)at);
+		if (vt_rw(vt, disk, VHD_WRITE, 0, at, big, 256 * 1024) != 0) {
+			break;
+		}
+	}
+	CHECK(at > 2 * MiB && at < 4 * MiB);
+	for (i = 0; i < 40; i++) {
+		/* No place gets lost with each try. */
+		CHECK(vt_rw(vt, disk, VHD_WRITE, 0, at + (i % 4) * MiB, big,
+			    256 * 1024) == ENOSPC);
+	}
+	CHECK(vt_file_size(vt, "d.vhd") < 16 * MiB);
+	for (end = at, at = 0; at < end; at += 256 * 1024) {
+		vt_pattern(big, 256 * 1024, (uint32_t)at);
+		CHECK(vt_rw(vt, disk, VHD_READ, 0, at, back, 256 * 1024) == 0);
+		CHECK(memcmp(big, back, 256 * 1024) == 0);
+		CHECK(vt_rw(vt, disk, VHD_WRITE, VHD_FUA, at, big,
+			    256 * 1024) == 0);
+	}
+	/* Space returns by a discard of the disk itself, and is had at once. */
+	CHECK(vt_rw(vt, disk, VHD_DISCARD, 0, 0, NULL, 2 * MiB) == 0);
+	CHECK(vt_rw(vt, disk, VHD_WRITE, 0, end, big, 256 * 1024) == 0);
+	CHECK(vt_rw(vt, disk, VHD_FLUSH, 0, 0, NULL, 0) == 0);
+	vhd_close(disk);
+	if (child) {
+		disk = vt_open_chain(vt, "d.vhd", 0);
+	} else {
+		CHECK(vt_open(vt, "d.vhd", 0, &disk) == 0);
+	}
+	CHECK(vt_rw(vt, disk, VHD_READ, 0, end, back, 256 * 1024) == 0);
+	CHECK(memcmp(big, back, 256 * 1024) == 0);
+	CHECK(vt_rw(vt, disk, VHD_READ, 0, 0, back, 1 * MiB) == 0);
+	CHECK(vt_is_zero(back, 1 * MiB));
+	vhd_close(disk);
+	return 0;
+}
+
+static int full_dynamic(struct vt *vt)
+{
+	return full_growing(vt, false);
+}
+
+static int full_differencing(struct vt *vt)
+{
+	return full_growing(vt, true);
+}
+
+static void test_full_dynamic(void **state)
+{
+	int ret = in_small_volume(*state, full_dynamic);
+
+	if (ret == 77) {
+		print_message("# skip: no mount namespace to have a small "
+			      "volume in\n");
+		skip();
+	}
+	assert_int_equal(ret, 0);
+	assert_int_equal(in_small_volume(*state, full_differencing), 0);
 }
 
 static void test_full_volume(void **state)
@@ -684,6 +762,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		/* First: it forks, before there are threads. */
 		TEST(test_full_volume),
+		TEST(test_full_dynamic),
 		TEST(test_sparse_and_written_out),
 		TEST(test_odd_size),
 		TEST(test_create_refusals),
