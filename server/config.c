@@ -208,12 +208,14 @@ static bool load_ports(struct config *config, struct loadparm_context *lp)
 static bool load_limits(struct config *config, struct loadparm_context *lp)
 {
 	unsigned long cpus = sysconf(_SC_NPROCESSORS_ONLN);
-	unsigned long lanes, ping, connections, objects, references, luns;
+	unsigned long lanes, ping, connections, objects, references, luns,
+		session;
 
 	if (cpus < 1 || cpus > MAX_LANES) {
 		cpus = cpus < 1 ? 1 : MAX_LANES;
 	}
 	if (!get_number(lp, "lanes", 1, MAX_LANES, cpus, &lanes) ||
+	    !get_number(lp, "session connections", 1, 65535, 0, &session) ||
 	    !get_number(lp, "ping period", 10, 3600 * 1000, 0, &ping) ||
 	    !get_number(lp, "max connections", 2, 100000, 0, &connections) ||
 	    !get_number(lp, "max objects", 16, 10000000, 0, &objects) ||
@@ -224,6 +226,9 @@ static bool load_limits(struct config *config, struct loadparm_context *lp)
 		return false;
 	}
 	config->lanes = lanes;
+	config->session_connections = session;
+	config->discovery_chap =
+		lpcfg_parm_bool(lp, NULL, "istm", "discovery chap", false);
 	config->ping_period = ping;
 	config->max_connections = connections;
 	config->max_objects = objects;
@@ -296,6 +301,9 @@ struct config *config_load(TALLOC_CTX *mem_ctx, struct loadparm_context *lp_ctx)
 	if (!load_names(config, lp_ctx) || !load_volumes(config, lp_ctx) ||
 	    !load_portals(config, lp_ctx) ||
 	    !get_list(config, lp_ctx, "admin users", &config->admin_users) ||
+	    !get_list(config, lp_ctx, "redirect", &config->redirect) ||
+	    !get_list(config, lp_ctx, "redirect permanently",
+		      &config->redirect_permanently) ||
 	    !load_ports(config, lp_ctx) || !load_limits(config, lp_ctx) ||
 	    !load_cache(config, lp_ctx)) {
 		talloc_free(config);

@@ -27,6 +27,9 @@ struct config {
 	const char **portals;	  /* NULL-terminated, as written */
 	const char **addresses;	  /* the same without ports */
 	const char **admin_users; /* NULL-terminated */
+	const char **redirect, **redirect_permanently;
+	unsigned session_connections;
+	bool discovery_chap;
 	unsigned lanes;
 	bool direct_io, write_through;	     /* istm:disk cache */
 	const char *netbios_name, *dns_name; /* dns_name may be NULL */

@@ -54,6 +54,10 @@ static bool fill_model_options(TALLOC_CTX *mem_ctx, struct model_options *o,
 	o->max_luns = config->max_luns;
 	o->max_disk_size = config->max_disk_size;
 	o->dns_name = config->dns_name;
+	o->redirect = config->redirect;
+	o->redirect_permanently = config->redirect_permanently;
+	o->session_connections = config->session_connections;
+	o->discovery_chap = config->discovery_chap;
 	o->debug_level = log_level();
 	return true;
 }

@@ -95,33 +95,88 @@ static bool answer_challenge(struct iscsi_conn *conn, const char *id_text,
 	return true;
 }
 
+/* What the initiator has answered to the challenge. */
+struct answer {
+	const char *name;
+	uint8_t response[ISCSI_CHAP_DIGEST_MAX];
+	bool sound;	/* of the right length */
+	bool no_digest; /* it could not be checked */
+};
+
+/* Which of name and secret is wrong is nobody's business. */
+static bool matches(const struct iscsi_login *login,
+		    const struct iscsi_conf *conf, struct answer *answer)
+{
+	uint8_t expected[ISCSI_CHAP_DIGEST_MAX];
+
+	if (!iscsi_chap_response(login->alg, login->chap_id, conf->chap_secret,
+				 login->challenge, login->alg->len, expected)) {
+		answer->no_digest = true;
+		return false;
+	}
+	return answer->sound &&
+	       iscsi_chap_equal(answer->response, expected, login->alg->len) &&
+	       strcmp(answer->name, conf->chap_user) == 0 &&
+	       conf->chap_secret[0];
+}
+
+/* Targets whose names a discovery session may use are few: those that admit
+ * the initiator and have this name. */
+#define CANDIDATES 64
+
+/* A discovery session is who one of the targets that it may use says. */
+static bool matches_any(struct iscsi_conn *conn, struct answer *answer)
+{
+	struct iscsi_server *server = conn->server;
+	struct iscsi_login *login = conn->login;
+	struct iscsi_conf *conf[CANDIDATES];
+	struct list_head *pos;
+	size_t num = 0;
+
+	pthread_mutex_lock(&server->lock);
+	list_for_each (pos, &server->tgts) {
+		struct iscsi_tgt *tgt = list_entry(pos, struct iscsi_tgt, link);
+
+		if (num < CANDIDATES && tgt->conf->chap &&
+		    strcmp(tgt->conf->chap_user, answer->name) == 0 &&
+		    iscsi_conf_visible(conn, tgt->conf))
+			conf[num++] = iscsi_conf_ref(tgt->conf);
+	}
+	pthread_mutex_unlock(&server->lock);
+	for (size_t i = 0; i < num; i++) {
+		if (!login->conf && matches(login, conf[i], answer))
+			login->conf = conf[i];
+		else
+			iscsi_conf_unref(conf[i]);
+	}
+	return login->conf != NULL;
+}
+
 static bool check_response(struct iscsi_conn *conn, const char *name,
 			   const char *response_text,
 			   struct iscsi_refusal *refusal)
 {
 	struct iscsi_login *login = conn->login;
-	const struct iscsi_conf *conf = login->conf;
 	const char *id = iscsi_login_value(login, "CHAP_I");
 	const char *challenge = iscsi_login_value(login, "CHAP_C");
-	uint8_t response[ISCSI_CHAP_DIGEST_MAX];
-	uint8_t expected[ISCSI_CHAP_DIGEST_MAX];
-	int len;
+	struct answer answer = {.name = name};
 
 	if (login->auth != AUTH_CHAP_R)
 		return iscsi_refuse(refusal, ISCSI_LOGIN_INITIATOR_ERR,
 				    "CHAP_N and CHAP_R out of order");
-	len = iscsi_text_binary(response_text, response, sizeof(response));
-	if (!iscsi_chap_response(login->alg, login->chap_id, conf->chap_secret,
-				 login->challenge, login->alg->len, expected))
-		return iscsi_refuse(refusal, ISCSI_LOGIN_TARGET_ERR,
-				    "the CHAP digest %s is not available",
-				    login->alg->name);
-	/* Which of the two was wrong is nobody's business. */
-	if (len < 0 || (size_t)len != login->alg->len ||
-	    !iscsi_chap_equal(response, expected, login->alg->len) ||
-	    strcmp(name, conf->chap_user) != 0 || !conf->chap_secret[0])
+	answer.sound = iscsi_text_binary(response_text, answer.response,
+					 sizeof(answer.response)) ==
+		       (int)login->alg->len;
+	if (!(login->discovery ? matches_any(conn, &answer)
+			       : matches(login, login->conf, &answer))) {
+		if (answer.no_digest)
+			return iscsi_refuse(refusal, ISCSI_LOGIN_TARGET_ERR,
+					    "the CHAP digest %s is not "
+					    "available",
+					    login->alg->name);
 		return iscsi_refuse(refusal, ISCSI_LOGIN_AUTH_FAILED,
 				    "wrong CHAP name or secret");
+	}
 	if (id || challenge) {
 		if (!id || !challenge)
 			return iscsi_refuse(refusal, ISCSI_LOGIN_INITIATOR_ERR,
@@ -132,6 +187,9 @@ static bool check_response(struct iscsi_conn *conn, const char *name,
 	}
 	login->auth = AUTH_DONE;
 	conn->session->chap_used = true;
+	/* What the session may see follows from that. */
+	if (login->discovery)
+		conn->session->proven = iscsi_conf_ref(login->conf);
 	return true;
 }
 

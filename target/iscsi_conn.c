@@ -363,6 +363,54 @@ void iscsi_lane_pass(struct lane *lane)
 	vhd_io_kick(lane->io);
 }
 
+/* A command that waits for data which does not come, however busy the
+ * connection is otherwise: its buffers are not to be had for ever. */
+static const struct iscsi_task *overdue(const struct iscsi_conn *conn,
+					uint64_t now)
+{
+	const struct list_head *pos;
+
+	list_for_each (pos, &conn->session->tasks) {
+		const struct iscsi_task *task =
+			list_entry(pos, struct iscsi_task, link);
+
+		if (task->conn == conn && task != conn->rx_task &&
+		    task->state < TASK_WAIT &&
+		    (task->r2ts || !task->unsol_done) &&
+		    now > task->heard + conn->server->data_timeout)
+			return task;
+	}
+	return NULL;
+}
+
+/* @return false: the connection has been closed */
+static bool tick_progress(struct iscsi_conn *conn, uint64_t now)
+{
+	unsigned timeout = conn->server->data_timeout;
+	const struct iscsi_task *task;
+
+	/* A half-open connection, or a reader that does not read. */
+	if (!conn->writable && !list_empty(&conn->out) &&
+	    now > conn->stuck + timeout) {
+		iscsi_conn_fail(conn, "nothing can be sent for %u seconds",
+				timeout);
+		return false;
+	}
+	if ((conn->rx_state != RX_HEADER || conn->hdr_have) && !conn->paused &&
+	    now > conn->last_rx + timeout) {
+		iscsi_conn_fail(conn, "silent for %u seconds within a PDU",
+				timeout);
+		return false;
+	}
+	task = overdue(conn, now);
+	if (task) {
+		iscsi_conn_fail(conn, "no data for task 0x%08x for %u seconds",
+				task->itt, timeout);
+		return false;
+	}
+	return true;
+}
+
 static void conn_tick(struct iscsi_conn *conn, uint64_t now)
 {
 	const struct iscsi_server *server = conn->server;
@@ -378,9 +426,11 @@ static void conn_tick(struct iscsi_conn *conn, uint64_t now)
 				server->login_timeout);
 		return;
 	}
+	if (conn->state != CONN_FULL || !tick_progress(conn, now))
+		return;
 	/* EnforceIdleTimeoutDetection (MS-ISTM): a ping, and the end if
 	 * nothing at all comes back. */
-	if (conn->state != CONN_FULL || !conn->session->conf ||
+	if (!conn->session->conf ||
 	    !conn->session->conf->enforce_idle_timeout || conn->paused)
 		return;
 	if (conn->ping_sent && now >= conn->last_rx + 2 * interval)

@@ -100,6 +100,7 @@ struct iscsi_conn {
 	size_t out_bytes;
 	unsigned out_pdus;
 	bool writable;
+	uint64_t stuck; /* lane->ticked when the socket was last found full */
 	uint32_t statsn;
 	bool header_digest, data_digest; /* from full feature phase on */
 
@@ -228,6 +229,9 @@ void iscsi_login_resume(struct iscsi_conn *conn);
 /* ---- text requests and discovery (iscsi_text_req.c) ------------------------
  */
 
+/* May the connection's initiator know of the target where it asks? */
+bool iscsi_conf_visible(const struct iscsi_conn *conn,
+			const struct iscsi_conf *conf);
 void iscsi_text_request(struct iscsi_conn *conn, const uint8_t *bhs,
 			const uint8_t *data, uint32_t len);
 

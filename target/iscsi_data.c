@@ -25,6 +25,7 @@ static bool send_r2t(struct iscsi_task *task, uint32_t off, uint32_t len)
 	burst->off = off;
 	burst->len = len;
 	burst->datasn = 0;
+	task->heard = conn->lane->ticked;
 	task->r2ts++;
 	conn->bursts += len >= ISCSI_LARGE_BURST;
 	for (int i = 0; i < 8; i++)
@@ -116,6 +117,7 @@ static void data_accept(struct iscsi_conn *conn, struct iscsi_task *task,
 	conn->rx_iov = task->buf.iov;
 	conn->rx_iovcnt = task->buf.num;
 	conn->rx_off = off;
+	task->heard = conn->lane->ticked;
 }
 
 static void data_unsolicited(struct iscsi_conn *conn, struct iscsi_task *task)

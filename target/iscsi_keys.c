@@ -69,6 +69,8 @@ const struct iscsi_key iscsi_keys[] = {
 	/* RFC 7144 4.1 (iSCSIProtocolLevel of RFC 7143 13.24: 1) */
 	{"iSCSIProtocolLevel", KEY_NUM_MIN, USE_LO, I | T | N, 0, 31, 1,
 	 AT(protocol_level), NULL},
+	/* RFC 7143 13.26 */
+	{"X#NodeArchitecture", KEY_TEXT, USE_LO, I | T, 0, 0, 0, 0, NULL},
 	/* RFC 3720 A.3, obsolete since RFC 7143 13.25 */
 	{"IFMarker", KEY_OBSOLETE_NO, USE_IO, I | T, 0, 0, 0, 0, NULL},
 	{"OFMarker", KEY_OBSOLETE_NO, USE_IO, I | T, 0, 0, 0, 0, NULL},

@@ -84,7 +84,8 @@ void iscsi_login_respond(struct iscsi_conn *conn, uint8_t flags,
 	put_be32(out->bhs + 16, login->itt);
 	put_be16(out->bhs + 36, status);
 	show_numbers(conn);
-	if (login->out.len && !status) {
+	/* A new address is the only thing that a refusal has to say. */
+	if (login->out.len && (!status || ISCSI_LOGIN_IS_MOVED(status))) {
 		out->owned = login->out.data;
 		iscsi_out_data(out, out->owned, (uint32_t)login->out.len);
 		memset(&login->out, 0, sizeof(login->out));
@@ -115,11 +116,16 @@ static void login_refused(struct iscsi_conn *conn,
 {
 	char who[320];
 
-	iscsi_log(conn->server, ISCSI_LOG_WARN,
-		  "login of %s%s%s refused (status 0x%04x): %s",
+	iscsi_log(conn->server,
+		  ISCSI_LOGIN_IS_MOVED(refusal->status) ? ISCSI_LOG_NOTICE
+							: ISCSI_LOG_WARN,
+		  "login of %s%s%s %s (status 0x%04x): %s",
 		  iscsi_conn_who(conn, who),
 		  conn->login->target_name[0] ? " to " : "",
-		  conn->login->target_name, refusal->status, refusal->why);
+		  conn->login->target_name,
+		  ISCSI_LOGIN_IS_MOVED(refusal->status) ? "redirected"
+							: "refused",
+		  refusal->status, refusal->why);
 	iscsi_login_event(conn, refusal->status);
 	iscsi_login_respond(conn, 0, refusal->status);
 	iscsi_conn_finish(conn);
@@ -279,6 +285,8 @@ static bool login_identify(struct iscsi_conn *conn,
 				    "unknown session type");
 	if (login->discovery) {
 		login->ours.target_mrdsl = 65536;
+		login->chap_needed = conn->server->discovery_chap;
+		login->placed = true;
 		/* What SendTargets may show: with nothing to look up, all is
 		 * known. */
 		login->looking_up = iscsi_lookup_start(conn, NULL) == 0;
@@ -299,6 +307,24 @@ static bool login_identify(struct iscsi_conn *conn,
 	return true;
 }
 
+/* 11.13.5, 13.8: those whom the target admits learn where it is now. */
+static bool login_place(struct iscsi_conn *conn, struct iscsi_refusal *refusal)
+{
+	struct iscsi_login *login = conn->login;
+	const struct iscsi_redirect *r = iscsi_redirect_find(
+		conn->server, login->target_name, &conn->local);
+
+	login->placed = true;
+	if (!r)
+		return true;
+	iscsi_text_free(&login->out);
+	iscsi_text_add(&login->out, "TargetAddress", r->to);
+	return iscsi_refuse(refusal,
+			    r->permanent ? ISCSI_LOGIN_MOVED_PERM
+					 : ISCSI_LOGIN_MOVED_TEMP,
+			    "it is at %s", r->to);
+}
+
 /* ---- keys -------------------------------------------------------------------
  */
 
@@ -307,6 +333,23 @@ static bool is_answer(const char *value)
 	return strcmp(value, "Reject") == 0 ||
 	       strcmp(value, "NotUnderstood") == 0 ||
 	       strcmp(value, "Irrelevant") == 0;
+}
+
+/* 13.14: FirstBurstLength never exceeds MaxBurstLength, in whatever order the
+ * two come. */
+static void limit_first_burst(struct iscsi_conn *conn)
+{
+	const struct iscsi_params *params = &conn->session->params;
+	struct iscsi_login *login = conn->login;
+	const char *value = iscsi_login_value(login, "MaxBurstLength");
+	const struct iscsi_key *key = iscsi_key_find("MaxBurstLength");
+	uint32_t max = params->max_burst;
+
+	if (value && iscsi_text_number(value, &max) &&
+	    (max < key->min || max > key->max))
+		max = params->max_burst;
+	if (login->ours.first_burst > max)
+		login->ours.first_burst = max;
 }
 
 static bool login_key(struct iscsi_conn *conn, const char *name,
@@ -324,13 +367,14 @@ static bool login_key(struct iscsi_conn *conn, const char *name,
 			iscsi_text_add(&login->out, own, "NotUnderstood");
 		return true;
 	}
-	if (key->use == USE_SECURITY) {
-		if (login->stage != ISCSI_STAGE_SECURITY)
-			return iscsi_refuse(refusal, ISCSI_LOGIN_INVALID_REQ,
-					    "%s outside the security stage",
-					    key->name);
-		return true; /* iscsi_auth_step() */
-	}
+	/* 6.1: no value but a binary one is longer. */
+	if (key->use != USE_SECURITY && strlen(value) > ISCSI_VALUE_MAX)
+		return iscsi_refuse(refusal, ISCSI_LOGIN_INITIATOR_ERR,
+				    "%s has a value of %zu bytes", key->name,
+				    strlen(value));
+	if (key->use == USE_SECURITY && login->stage != ISCSI_STAGE_SECURITY)
+		return iscsi_refuse(refusal, ISCSI_LOGIN_INVALID_REQ,
+				    "%s outside the security stage", key->name);
 	if (login->tsih && key->use == USE_LO && key->type != KEY_TEXT) {
 		/* 13: "LO", for a session's leading connection only */
 		iscsi_text_add(&login->out, key->name, "Reject");
@@ -342,6 +386,8 @@ static bool login_key(struct iscsi_conn *conn, const char *name,
 		return iscsi_refuse(refusal, ISCSI_LOGIN_INITIATOR_ERR,
 				    "%s more than once", key->name);
 	login->seen |= bit;
+	if (key->use == USE_SECURITY)
+		return true; /* iscsi_auth_step() */
 	if (is_answer(value))
 		return true;
 	if (key->use == USE_FFPO || !(key->flags & KEY_FROM_INITIATOR)) {
@@ -352,6 +398,7 @@ static bool login_key(struct iscsi_conn *conn, const char *name,
 		iscsi_text_add(&login->out, key->name, "Irrelevant");
 		return true;
 	}
+	limit_first_burst(conn);
 	switch (iscsi_key_negotiate(key, value, &login->ours,
 				    &conn->session->params, answer)) {
 	case KEY_ANSWER:
@@ -423,6 +470,8 @@ static bool login_step(struct iscsi_conn *conn, struct iscsi_refusal *refusal)
 		if (login->looking_up)
 			return true; /* iscsi_login_resume() */
 	}
+	if (!login->placed && !login_place(conn, refusal))
+		return false;
 	if (!login_keys(conn, refusal))
 		return false;
 	if (login->stage == ISCSI_STAGE_SECURITY &&

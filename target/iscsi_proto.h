@@ -60,6 +60,8 @@
 /* Login status, class and detail in one number, 11.13.5 */
 #define ISCSI_LOGIN_SUCCESS	  0x0000
 #define ISCSI_LOGIN_MOVED_TEMP	  0x0101
+#define ISCSI_LOGIN_MOVED_PERM	  0x0102
+#define ISCSI_LOGIN_IS_MOVED(s)	  ((s) >> 8 == 1)
 #define ISCSI_LOGIN_INITIATOR_ERR 0x0200
 #define ISCSI_LOGIN_AUTH_FAILED	  0x0201
 #define ISCSI_LOGIN_FORBIDDEN	  0x0202

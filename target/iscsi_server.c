@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "target/iscsi_acl.h"
 #include "target/iscsi_lookup.h"
 #include "target/iscsi_session.h"
 
@@ -241,6 +242,47 @@ static int server_destructor(struct iscsi_server *server)
 	return 0;
 }
 
+static bool copy_redirects(struct iscsi_server *server,
+			   const struct iscsi_server_config *cfg)
+{
+	char name[ISCSI_NAME_MAX + 1];
+
+	server->redirects =
+		talloc_array(server, struct iscsi_redirect, cfg->num_redirects);
+	if (!server->redirects)
+		return false;
+	for (size_t i = 0; i < cfg->num_redirects; i++) {
+		struct iscsi_redirect *r = &server->redirects[i];
+
+		*r = cfg->redirects[i];
+		iscsi_addr_normalize(&r->portal);
+		r->to = talloc_strdup(server->redirects, r->to);
+		if (r->target)
+			r->target =
+				iscsi_name_normalize(r->target, name)
+					? talloc_strdup(server->redirects, name)
+					: NULL;
+		if (!r->to || (cfg->redirects[i].target && !r->target))
+			return false;
+	}
+	server->num_redirects = cfg->num_redirects;
+	return true;
+}
+
+const struct iscsi_redirect *iscsi_redirect_find(
+	const struct iscsi_server *server, const char *target,
+	const struct sockaddr_storage *local)
+{
+	for (size_t i = 0; i < server->num_redirects; i++) {
+		const struct iscsi_redirect *r = &server->redirects[i];
+
+		if (r->target ? strcmp(r->target, target) == 0
+			      : iscsi_addr_same(&r->portal, local))
+			return r;
+	}
+	return NULL;
+}
+
 static int start_lanes(struct iscsi_server *server, unsigned num)
 {
 	server->lanes = calloc(num, sizeof(*server->lanes));
@@ -284,6 +326,7 @@ struct iscsi_server *iscsi_server_create(TALLOC_CTX *mem_ctx,
 		cfg->data_timeout ? cfg->data_timeout : ISCSI_DATA_TIMEOUT;
 	server->max_connections = cfg->max_connections ? cfg->max_connections
 						       : ISCSI_MAX_CONNECTIONS;
+	server->discovery_chap = cfg->discovery_chap;
 	server->log = cfg->log;
 	scsi_level = cfg->debug_level;
 	scsi_sink = cfg->log;
@@ -313,7 +356,8 @@ struct iscsi_server *iscsi_server_create(TALLOC_CTX *mem_ctx,
 		tevent_add_fd(ev, server, server->inbox.efd, TEVENT_FD_READ,
 			      server_inbox_ready, server);
 	server->resolver = iscsi_resolver_create();
-	error = server->inbox_fde && server->resolver
+	error = server->inbox_fde && server->resolver &&
+				copy_redirects(server, cfg)
 			? start_lanes(server, lanes)
 			: ENOMEM;
 	if (!error)

@@ -156,6 +156,9 @@ struct iscsi_server {
 	void *private_data;
 	unsigned login_timeout, ping_interval, data_timeout;
 	unsigned max_connections; /* of a session */
+	bool discovery_chap;
+	struct iscsi_redirect *redirects; /* children of the server */
+	size_t num_redirects;
 	int debug_level;
 	void (*log)(int level, const char *message);
 	struct msgq inbox; /* of the main thread */
@@ -228,6 +231,12 @@ bool iscsi_peer_add(struct iscsi_server *server,
 		    const struct sockaddr_storage *peer);
 void iscsi_peer_del(struct iscsi_server *server,
 		    const struct sockaddr_storage *peer);
+
+/* Any thread: where does this login belong? NULL: here.
+ * @param target a normalized name */
+const struct iscsi_redirect *iscsi_redirect_find(
+	const struct iscsi_server *server, const char *target,
+	const struct sockaddr_storage *local);
 
 /* FNV-1a */
 uint32_t iscsi_hash(const void *data, size_t len);

@@ -362,6 +362,8 @@ void iscsi_session_reap(struct iscsi_session *session)
 		iscsi_report_session_end(lane->server, session->record);
 	if (session->conf)
 		iscsi_conf_unref(session->conf);
+	if (session->proven)
+		iscsi_conf_unref(session->proven);
 	if (session->tgt)
 		iscsi_tgt_unref(session->tgt);
 	free(session);

@@ -54,6 +54,7 @@ struct iscsi_session {
 	struct list_head conns; /* iscsi_conn.session_link, by age */
 	unsigned num_conns;
 	struct iscsi_conf *conf;
+	struct iscsi_conf *proven; /* discovery: whose secret it knew */
 	struct scsi_nexus *nexus;
 	struct iscsi_params params;
 	struct iscsi_record *record;
@@ -125,6 +126,7 @@ struct iscsi_task {
 
 	struct buf buf;
 	uint32_t counted; /* in conn->reserved */
+	uint64_t heard;	  /* lane->ticked when data came or was asked for */
 	uint8_t sense[2 + SCSI_SENSE_MAX];
 };
 

@@ -50,6 +50,7 @@ static struct iscsi_task *task_new(struct iscsi_conn *conn)
 	task->unsol_datasn = task->r2tsn = 0;
 	task->r2ts = 0;
 	task->counted = 0;
+	task->heard = conn->lane->ticked;
 	buf_init(&task->buf);
 	list_init(&task->wait_link);
 

@@ -9,7 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define ISCSI_KEY_MAX 63 /* RFC 7143 6.1 standard-label */
+#define ISCSI_KEY_MAX	63  /* RFC 7143 6.1 standard-label */
+#define ISCSI_VALUE_MAX 255 /* and values, unless binary */
 
 /* The longest text that one negotiation may carry over several PDUs. */
 #define ISCSI_TEXT_MAX 65536u

@@ -58,8 +58,8 @@ static void add_target(struct iscsi_conn *conn, struct iscsi_text *text,
 }
 
 /* May it know of the target where it asks? */
-static bool visible(const struct iscsi_conn *conn,
-		    const struct iscsi_conf *conf)
+bool iscsi_conf_visible(const struct iscsi_conn *conn,
+			const struct iscsi_conf *conf)
 {
 	const struct iscsi_session *session = conn->session;
 
@@ -69,6 +69,17 @@ static bool visible(const struct iscsi_conn *conn,
 }
 
 /* Only what this initiator may use: it learns of nothing else. */
+/* Has the session authenticated itself as far as this target asks for? */
+static bool proven(const struct iscsi_conn *conn, const struct iscsi_conf *conf)
+{
+	const struct iscsi_conf *as = conn->session->proven;
+
+	if (!conn->server->discovery_chap || !conf->chap)
+		return true;
+	return as && strcmp(as->chap_user, conf->chap_user) == 0 &&
+	       strcmp(as->chap_secret, conf->chap_secret) == 0;
+}
+
 static void send_targets(struct iscsi_conn *conn, const char *value,
 			 struct iscsi_text *text)
 {
@@ -78,8 +89,10 @@ static void send_targets(struct iscsi_conn *conn, const char *value,
 	struct iscsi_text portals = {0};
 	struct list_head *pos;
 
-	if (!session->tgt && strcmp(value, "All") != 0 &&
-	    !iscsi_name_normalize(value, name)) {
+	/* Appendix C: All in discovery sessions only, nothing in others. */
+	if (session->tgt ? strcmp(value, "All") == 0
+			 : strcmp(value, "All") != 0 &&
+				   !iscsi_name_normalize(value, name)) {
 		iscsi_text_add(text, "SendTargets", "Reject");
 		return;
 	}
@@ -102,7 +115,7 @@ static void send_targets(struct iscsi_conn *conn, const char *value,
 
 		if (name[0] && strcmp(name, conf->name) != 0)
 			continue;
-		if (visible(conn, conf))
+		if (iscsi_conf_visible(conn, conf) && proven(conn, conf))
 			add_target(conn, text, conf, &portals);
 	}
 	pthread_mutex_unlock(&server->lock);

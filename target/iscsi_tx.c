@@ -196,8 +196,10 @@ static bool tx_result(struct iscsi_conn *conn, ssize_t sent, size_t total)
 		return false;
 	}
 	/* The edge that announces room again comes after a short send too. */
-	if (sent == -1 || (size_t)sent < total)
+	if (sent == -1 || (size_t)sent < total) {
 		conn->writable = false;
+		conn->stuck = conn->lane->ticked;
+	}
 	if (sent > 0)
 		tx_sent(conn, (size_t)sent);
 	return true;

@@ -70,6 +70,18 @@ struct iscsi_server_config {
 	unsigned data_timeout;
 	/* Of one session (RFC 7143 13.2), 0: the default of 32. */
 	unsigned max_connections;
+	/* Discovery sessions have to authenticate by CHAP, with the name and
+	 * secret of a target that admits them. They see the targets that have
+	 * the same, and those without CHAP. */
+	bool discovery_chap;
+	/* Logins that are sent elsewhere (RFC 7143 11.13.5); copied. */
+	const struct iscsi_redirect {
+		const char *target; /* this one, or NULL: those that came */
+		struct sockaddr_storage portal; /* through this address */
+		const char *to;			/* ADDRESS[:PORT] or a name */
+		bool permanent;
+	} * redirects;
+	size_t num_redirects;
 	const struct iscsi_server_ops *ops;
 	void *private_data;
 	int debug_level;

@@ -244,6 +244,8 @@ struct tevent_req *model_start_send(TALLOC_CTX *mem_ctx,
 		tevent_req_create(mem_ctx, &state, struct model_start_state);
 	struct iscsi_server_config config = {
 		.lanes = options->lanes,
+		.max_connections = options->session_connections,
+		.discovery_chap = options->discovery_chap,
 		.ops = &engine_ops,
 		.debug_level = options->debug_level,
 		.log = log_from_thread,
@@ -268,6 +270,10 @@ struct tevent_req *model_start_send(TALLOC_CTX *mem_ctx,
 	config.private_data = model;
 	if (!log_threads_start(model, ev)) {
 		tevent_req_oom(req);
+		return tevent_req_post(req, ev);
+	}
+	if (!redirects_configured(state, options, &config)) {
+		tevent_req_error(req, HRES_ERROR_V(ISTM_NOT_READY));
 		return tevent_req_post(req, ev);
 	}
 	model->engine = iscsi_server_create(model, ev, &config);

@@ -134,6 +134,11 @@ struct model_options {
 	size_t num_volumes;
 	/* "ADDRESS[:PORT]"…; empty: all global-scope addresses, port 3260 */
 	const char **portals;
+	/* "TARGET=TO"… or "ADDRESS=TO"…, NULL-terminated or NULL: logins that
+	 * are sent to TO, an ADDRESS[:PORT] or a name. */
+	const char **redirect, **redirect_permanently;
+	unsigned session_connections; /* at most; 0: the default */
+	bool discovery_chap;
 	int debug_level;
 	/* Limits; 0: as Windows (MODEL_MAX_LUN_DEFAULT, VHD_MAX_SIZE). */
 	uint32_t max_luns; /* disks per target, up to MODEL_MAX_LUN_LIMIT */

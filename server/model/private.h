@@ -427,6 +427,14 @@ void disk_dismount(struct disk_entry *disk);
 
 bool dns_name_start(struct model *model, const char *configured);
 
+/* ---- redirect.c -----------------------------------------------------------
+ */
+
+/* @return false: out of memory, or an entry makes no sense (logged) */
+bool redirects_configured(TALLOC_CTX *mem_ctx,
+			  const struct model_options *options,
+			  struct iscsi_server_config *config);
+
 /* ---- volumes.c ------------------------------------------------------------
  */
 

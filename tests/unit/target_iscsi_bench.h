@@ -133,6 +133,9 @@ static struct iscsi_tgt_config bench_config(struct bench *b)
 
 /* Of the next server; 0: as ever. */
 static unsigned bench_timeout, bench_connections;
+static bool bench_discovery_chap;
+static const struct iscsi_redirect *bench_redirects;
+static size_t bench_num_redirects;
 /* The next server's disk is this file, made anew; -1: a RAM disk. */
 static int bench_fd = -1;
 
@@ -169,6 +172,9 @@ static UNUSED struct bench *bench_start(unsigned lanes)
 		.ping_interval = bench_timeout,
 		.data_timeout = bench_timeout,
 		.max_connections = bench_connections,
+		.discovery_chap = bench_discovery_chap,
+		.redirects = bench_redirects,
+		.num_redirects = bench_num_redirects,
 		.ops = &bench_ops,
 		.private_data = b,
 		.debug_level = 10,

@@ -1,0 +1,857 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * What initiators do wrong, by mistake or on purpose: text that spoofs, repeats
+ * and overflows, data that nobody asked for or that never comes, answers that
+ * nobody reads, floods of logins. Whoever else is there goes on unharmed.
+ */
+#include "target_iscsi_bench.h"
+
+#include <fcntl.h>
+#include <sys/resource.h>
+
+#include "target/iscsi_keys.h"
+
+#define WRITE10 0x2a
+#define READ10	0x28
+
+#define SEC_STAY  (ISCSI_STAGE_SECURITY << 2)
+#define OP_STAY	  (ISCSI_STAGE_OP << 2)
+#define SEC_TO_OP (ISCSI_LOGIN_TRANSIT | ISCSI_STAGE_OP)
+
+static struct bench *b;
+static uint8_t pattern[65536];
+
+static int setup(void **state)
+{
+	b = bench_start(2);
+	fill(pattern, sizeof(pattern), 5);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	bench_stop(b);
+	return 0;
+}
+
+static struct peer *other(void)
+{
+	struct peer *q = peer_connect(b);
+
+	q->isid[5] = 0xee;
+	peer_login(q, "");
+	peer_ready(q);
+	return q;
+}
+
+/* ---- text -------------------------------------------------------------------
+ */
+
+static void refused_more(const char *more, int status)
+{
+	struct peer *p = peer_connect(b);
+	static char pairs[8192];
+
+	snprintf(pairs, sizeof(pairs), NAMES ";%s", more);
+	bench_warnings();
+	assert_int_equal(peer_login_step(p, OP_TO_FULL, pairs), status);
+	assert_int_equal(bench_warnings(), 1);
+	peer_expect_close(p);
+	peer_close(p);
+}
+
+/* Each key of the table against the rule that it stands there with. */
+static void test_keys_by_rule(void **state)
+{
+	unsigned declared = 0, targets = 0, irrelevant = 0;
+
+	for (size_t i = 0; i < iscsi_num_keys; i++) {
+		const struct iscsi_key *k = &iscsi_keys[i];
+		struct peer *p = peer_connect(b);
+		char pair[128];
+		const char *answer;
+
+		if (k->use == USE_SECURITY) {
+			peer_close(p);
+			snprintf(pair, sizeof(pair), "%s=1", k->name);
+			refused_more(pair, ISCSI_LOGIN_INVALID_REQ);
+			continue;
+		}
+		/* a list that has nothing we know, a number and no boolean;
+		 * names are there already */
+		if (strcmp(k->name, "InitiatorName") == 0 ||
+		    strcmp(k->name, "TargetName") == 0 ||
+		    strcmp(k->name, "SessionType") == 0) {
+			peer_close(p);
+			continue;
+		}
+		snprintf(pair, sizeof(pair), "%s=%s", k->name,
+			 k->type == KEY_NUM_DECLARED ? "4096" : "maybe");
+		peer_login(p, pair);
+		answer = peer_value(p, k->name);
+		if (k->use == USE_FFPO || !(k->flags & KEY_FROM_INITIATOR)) {
+			/* TargetPortalGroupTag and TargetAlias are ours to
+			 * say, and said first */
+			assert_non_null(answer);
+			assert_non_null(memmem(p->data, p->len, "=Reject", 8));
+			targets++;
+		} else if (k->type == KEY_TEXT) {
+			assert_null(answer);
+			declared++;
+		} else if (k->type == KEY_NUM_DECLARED) {
+			assert_string_equal(answer, "65536"); /* our own */
+			declared++;
+		} else if (k->type == KEY_OBSOLETE) {
+			assert_string_equal(answer, "Irrelevant");
+		} else if (k->type == KEY_OBSOLETE_NO) {
+			assert_string_equal(answer, "No");
+		} else {
+			assert_string_equal(answer, "Reject");
+		}
+		peer_ready(p);
+		peer_close(p);
+		/* irrelevant to discovery */
+		p = peer_connect(b);
+		snprintf(pair, sizeof(pair),
+			 "InitiatorName=" INITIATOR
+			 ";SessionType=Discovery;%s=4096",
+			 k->name);
+		assert_int_equal(peer_login_step(p, OP_TO_FULL, pair), 0);
+		if (k->flags & KEY_NOT_DISCOVERY) {
+			assert_string_equal(peer_value(p, k->name),
+					    "Irrelevant");
+			irrelevant++;
+		}
+		peer_close(p);
+	}
+	assert_int_equal(targets, 4);
+	assert_int_equal(declared, 3);
+	assert_int_equal(irrelevant, 10);
+}
+
+static void test_choices(void **state)
+{
+	struct peer *p = peer_connect(b);
+
+	peer_login(p, "TaskReporting=FastAbort,ResponseFence,RFC3720;"
+		      "iSCSIProtocolLevel=5;ErrorRecoveryLevel=2;"
+		      "DefaultTime2Wait=7;DefaultTime2Retain=30;"
+		      "DataPDUInOrder=No;DataSequenceInOrder=No;"
+		      "X#NodeArchitecture=LinuxX;X-org.example.key=a;"
+		      "Unknown=NotUnderstood;"
+		      /* in this order too, bursts fit into each other */
+		      "FirstBurstLength=65536;MaxBurstLength=8192");
+	assert_string_equal(peer_value(p, "TaskReporting"), "RFC3720");
+	assert_string_equal(peer_value(p, "iSCSIProtocolLevel"), "1");
+	assert_string_equal(peer_value(p, "ErrorRecoveryLevel"), "0");
+	assert_string_equal(peer_value(p, "DefaultTime2Wait"), "7");
+	assert_string_equal(peer_value(p, "DefaultTime2Retain"), "0");
+	assert_string_equal(peer_value(p, "DataPDUInOrder"), "Yes");
+	assert_string_equal(peer_value(p, "DataSequenceInOrder"), "Yes");
+	assert_null(peer_value(p, "X#NodeArchitecture"));
+	assert_string_equal(peer_value(p, "X-org.example.key"),
+			    "NotUnderstood");
+	assert_null(peer_value(p, "Unknown"));
+	assert_string_equal(peer_value(p, "FirstBurstLength"), "8192");
+	assert_string_equal(peer_value(p, "MaxBurstLength"), "8192");
+	peer_ready(p);
+	peer_close(p);
+}
+
+static void test_spoofed_text(void **state)
+{
+	struct peer *p = peer_connect(b), *q = other();
+
+	/* answers to what nobody asked; they settle nothing */
+	peer_login(p, "MaxBurstLength=NotUnderstood;InitialR2T=Irrelevant;"
+		      "MaxRecvDataSegmentLength=Reject;HeaderDigest=Reject");
+	assert_null(peer_value(p, "MaxBurstLength"));
+	peer_ready(p);
+	peer_close(p);
+	/* the target's own keys do not move it */
+	p = peer_connect(b);
+	peer_login(p, "TargetAddress=192.0.2.1:1,1;TargetPortalGroupTag=9;"
+		      "TargetAlias=other");
+	assert_string_equal(peer_value(p, "TargetPortalGroupTag"), "1");
+	peer_ready(p);
+	peer_close(p);
+	/* names that change half-way */
+	p = peer_connect(b);
+	assert_int_equal(peer_login_step(p, OP_STAY, NAMES), 0);
+	assert_int_equal(
+		peer_login_step(p, OP_TO_FULL,
+				"InitiatorName=iqn.2026-01.test.istmd:second"),
+		ISCSI_LOGIN_INITIATOR_ERR);
+	peer_close(p);
+	p = peer_connect(b);
+	assert_int_equal(peer_login_step(p, OP_STAY, NAMES), 0);
+	assert_int_equal(peer_login_step(p, OP_TO_FULL,
+					 "SessionType=Discovery;"
+					 "TargetName=iqn.2026-01.test:x"),
+			 ISCSI_LOGIN_INITIATOR_ERR);
+	peer_close(p);
+	/* security after the fact */
+	p = peer_connect(b);
+	assert_int_equal(peer_login_step(p, OP_STAY, NAMES), 0);
+	assert_int_equal(peer_login_step(p, OP_TO_FULL, "AuthMethod=None"),
+			 ISCSI_LOGIN_INVALID_REQ);
+	peer_close(p);
+	peer_works(q);
+	peer_close(q);
+}
+
+static void test_repeated_text(void **state)
+{
+	struct peer *p;
+
+	refused_more("ImmediateData=Yes;ImmediateData=Yes",
+		     ISCSI_LOGIN_INITIATOR_ERR);
+	refused_more("InitiatorName=" INITIATOR, ISCSI_LOGIN_INITIATOR_ERR);
+	refused_more("TargetName=" TARGET, ISCSI_LOGIN_INITIATOR_ERR);
+	refused_more("SessionType=Normal;SessionType=Normal",
+		     ISCSI_LOGIN_INITIATOR_ERR);
+	refused_more("MaxRecvDataSegmentLength=512;"
+		     "MaxRecvDataSegmentLength=8192",
+		     ISCSI_LOGIN_INITIATOR_ERR);
+	/* over two requests */
+	p = peer_connect(b);
+	assert_int_equal(peer_login_step(p, OP_STAY, NAMES ";InitialR2T=No"),
+			 0);
+	assert_int_equal(peer_login_step(p, OP_TO_FULL, "InitialR2T=No"),
+			 ISCSI_LOGIN_INITIATOR_ERR);
+	peer_close(p);
+	/* and of the security stage: which one would count? */
+	p = peer_connect(b);
+	assert_int_equal(peer_login_step(p, SEC_TO_OP,
+					 NAMES ";AuthMethod=None;"
+					       "AuthMethod=CHAP"),
+			 ISCSI_LOGIN_INITIATOR_ERR);
+	peer_close(p);
+	p = peer_connect(b);
+	assert_int_equal(peer_login_step(p, SEC_STAY, NAMES), 0);
+	assert_int_equal(peer_login_step(p, SEC_STAY,
+					 "CHAP_N=a;CHAP_N=b;CHAP_R=0x00"),
+			 ISCSI_LOGIN_INITIATOR_ERR);
+	peer_close(p);
+}
+
+/* One login text cut in two at each of its bytes. */
+static void test_text_cut_anywhere(void **state)
+{
+	char text[512];
+	size_t len = text_of(NAMES ";SessionType=Normal;InitialR2T=No", text);
+
+	for (size_t cut = 1; cut < len; cut++) {
+		struct peer *p = peer_connect(b);
+		uint8_t bhs[48] = {ISCSI_OP_LOGIN | ISCSI_OP_IMMEDIATE,
+				   ISCSI_TEXT_CONTINUE | OP_STAY};
+
+		memcpy(bhs + 8, p->isid, 6);
+		put_be32(bhs + 16, p->itt);
+		put_be16(bhs + 20, p->cid);
+		put_be32(bhs + 24, p->cmdsn);
+		peer_send(p, bhs, text, (uint32_t)cut);
+		peer_expect(p, ISCSI_OP_LOGIN_RSP);
+		assert_int_equal(get_be16(p->bhs + 36), 0);
+		assert_int_equal(p->len, 0);
+		bhs[1] = OP_TO_FULL;
+		peer_send(p, bhs, text + cut, (uint32_t)(len - cut));
+		peer_expect(p, ISCSI_OP_LOGIN_RSP);
+		assert_int_equal(get_be16(p->bhs + 36), 0);
+		assert_string_equal(peer_value(p, "InitialR2T"), "No");
+		peer_close(p);
+	}
+}
+
+static void test_oversized_text(void **state)
+{
+	static char more[7000];
+	struct peer *p = peer_connect(b);
+	size_t len;
+
+	/* a key of 63 bytes is one, of 64 is none (6.1) */
+	memset(more, 'K', 63);
+	strcpy(more + 63, "=1");
+	peer_login(p, more);
+	peer_ready(p);
+	peer_close(p);
+	memset(more, 'K', 64);
+	strcpy(more + 64, "=1");
+	refused_more(more, ISCSI_LOGIN_INITIATOR_ERR);
+	/* no key, no '=' */
+	refused_more("=1", ISCSI_LOGIN_INITIATOR_ERR);
+	refused_more("1Key=1", ISCSI_LOGIN_INITIATOR_ERR);
+	refused_more("Key", ISCSI_LOGIN_INITIATOR_ERR);
+	refused_more("K\x01y=1", ISCSI_LOGIN_INITIATOR_ERR);
+	/* values */
+	len = (size_t)sprintf(more, "InitiatorAlias=");
+	memset(more + len, 'a', 255);
+	more[len + 255] = '\0';
+	p = peer_connect(b);
+	peer_login(p, more);
+	peer_close(p);
+	memset(more + len, 'a', 256);
+	more[len + 256] = '\0';
+	refused_more(more, ISCSI_LOGIN_INITIATOR_ERR);
+	len = (size_t)sprintf(more, "MaxBurstLength=");
+	memset(more + len, '9', 200);
+	more[len + 200] = '\0';
+	p = peer_connect(b);
+	peer_login(p, more);
+	assert_string_equal(peer_value(p, "MaxBurstLength"), "Reject");
+	peer_close(p);
+	len = (size_t)sprintf(more, "TargetName=iqn.");
+	memset(more + len, 'a', 240);
+	more[len + 240] = '\0';
+	p = peer_connect(b);
+	assert_int_equal(peer_login_step(p, OP_STAY,
+					 "InitiatorName=" INITIATOR ";"
+					 "SessionType=Normal"),
+			 ISCSI_LOGIN_MISSING_PARAM);
+	peer_close(p);
+	/* so many keys that their answers would not fit */
+	len = 0;
+	for (unsigned i = 0; i < 900; i++) {
+		len += (size_t)sprintf(more + len, "%sX%u=", i ? ";" : "", i);
+	}
+	refused_more(more, ISCSI_LOGIN_INITIATOR_ERR);
+}
+
+/* ---- data -------------------------------------------------------------------
+ */
+
+static void expect_good(struct peer *p, uint32_t itt)
+{
+	peer_expect(p, ISCSI_OP_SCSI_RSP);
+	assert_int_equal(get_be32(p->bhs + 16), itt);
+	assert_int_equal(p->bhs[3], 0);
+}
+
+static void announce(struct peer *p)
+{
+	uint8_t bhs[48];
+
+	command(p, bhs, ISCSI_CMD_WRITE, 8192, WRITE10, 0, 16);
+	peer_send(p, bhs, NULL, 0);
+}
+
+static void test_unsolicited_sequences(void **state)
+{
+	struct peer *p = peer_new(b, "InitialR2T=No;FirstBurstLength=4096"), *q;
+
+	q = other();
+	/* the second first */
+	announce(p);
+	data_out(p, p->itt, ISCSI_TAG_NONE, 1, 0, pattern, 2048, false);
+	data_out(p, p->itt, ISCSI_TAG_NONE, 0, 2048, pattern, 2048, true);
+	expect_sense(p, 0xb, ISCSI_ASC_CRC_ERROR);
+	/* a gap, an overlap */
+	announce(p);
+	data_out(p, p->itt, ISCSI_TAG_NONE, 0, 512, pattern, 512, true);
+	expect_sense(p, 0xb, ISCSI_ASC_INCORRECT_AMOUNT);
+	announce(p);
+	data_out(p, p->itt, ISCSI_TAG_NONE, 0, 0, pattern, 1024, false);
+	data_out(p, p->itt, ISCSI_TAG_NONE, 1, 512, pattern, 512, true);
+	expect_sense(p, 0xb, ISCSI_ASC_INCORRECT_AMOUNT);
+	/* more than FirstBurstLength, at once and in parts */
+	announce(p);
+	data_out(p, p->itt, ISCSI_TAG_NONE, 0, 0, pattern, 4608, true);
+	expect_sense(p, 0xb, ISCSI_ASC_INCORRECT_AMOUNT);
+	announce(p);
+	data_out(p, p->itt, ISCSI_TAG_NONE, 0, 0, pattern, 4096, false);
+	data_out(p, p->itt, ISCSI_TAG_NONE, 1, 4096, pattern, 512, true);
+	expect_sense(p, 0xb, ISCSI_ASC_INCORRECT_AMOUNT);
+	/* after its end */
+	announce(p);
+	data_out(p, p->itt, ISCSI_TAG_NONE, 0, 0, pattern, 512, true);
+	peer_expect(p, ISCSI_OP_R2T);
+	data_out(p, p->itt, ISCSI_TAG_NONE, 1, 512, pattern, 512, true);
+	peer_expect(p, ISCSI_OP_REJECT);
+	assert_int_equal(p->bhs[2], ISCSI_REJECT_PROTOCOL);
+	peer_works(q);
+	peer_close(p);
+	peer_close(q);
+}
+
+/* The transfer tag of one task with the task tag of another. */
+static void test_swapped_tags(void **state)
+{
+	struct peer *p = peer_new(b, "ImmediateData=No;InitialR2T=Yes");
+	uint32_t itt[2], ttt[2];
+	uint8_t bhs[48];
+
+	for (unsigned i = 0; i < 2; i++) {
+		command(p, bhs, FW, 512, WRITE10, i, 1);
+		peer_send(p, bhs, NULL, 0);
+		peer_expect(p, ISCSI_OP_R2T);
+		itt[i] = p->itt;
+		ttt[i] = get_be32(p->bhs + 20);
+	}
+	for (unsigned i = 0; i < 2; i++) {
+		data_out(p, itt[i], ttt[!i], 0, 0, pattern + 1000, 512, true);
+		peer_expect(p, ISCSI_OP_REJECT);
+		assert_int_equal(p->bhs[2], ISCSI_REJECT_PROTOCOL);
+	}
+	for (unsigned i = 0; i < 2; i++) {
+		data_out(p, itt[i], ttt[i], 0, 0, pattern + 512 * i, 512, true);
+		expect_good(p, itt[i]);
+	}
+	command(p, bhs, FR, 1024, READ10, 0, 2);
+	peer_send(p, bhs, NULL, 0);
+	peer_expect(p, ISCSI_OP_DATA_IN);
+	assert_memory_equal(p->data, pattern, 1024);
+	peer_close(p);
+}
+
+/* Requests of all kinds outside the window, and a tag in use among them. */
+static void test_numbers_of_requests(void **state)
+{
+	struct peer *p = peer_new(b, "ImmediateData=No");
+	uint32_t max = get_be32(p->bhs + 32);
+	static const uint8_t opcodes[] = {ISCSI_OP_NOP_OUT, ISCSI_OP_TEXT,
+					  ISCSI_OP_TMF, ISCSI_OP_LOGOUT};
+	uint8_t bhs[48];
+
+	for (unsigned i = 0; i < sizeof(opcodes); i++) {
+		memset(bhs, 0, 48);
+		bhs[0] = opcodes[i];
+		bhs[1] = 0x80;
+		put_be32(bhs + 16, 0x9000 + i);
+		put_be32(bhs + 20, ISCSI_TAG_NONE);
+		put_be32(bhs + 24, max + 1);
+		peer_send(p, bhs, NULL, 0);
+		put_be32(bhs + 24, p->cmdsn - 1);
+		peer_send(p, bhs, NULL, 0);
+	}
+	peer_works(p);
+	/* the whole window ahead of its turn, and once more; the first one
+	 * lets all go on */
+	for (unsigned round = 0; round < 2; round++) {
+		for (uint32_t i = 1; i < 100; i++) {
+			memset(bhs, 0, 48);
+			bhs[0] = ISCSI_OP_NOP_OUT;
+			bhs[1] = 0x80;
+			put_be32(bhs + 16, 0xa000 + i);
+			put_be32(bhs + 20, ISCSI_TAG_NONE);
+			put_be32(bhs + 24, p->cmdsn + i);
+			peer_send(p, bhs, NULL, 0);
+		}
+	}
+	put_be32(bhs + 16, 0xa000);
+	put_be32(bhs + 24, p->cmdsn);
+	peer_send(p, bhs, NULL, 0);
+	for (uint32_t i = 0; i < 100; i++) {
+		peer_expect(p, ISCSI_OP_NOP_IN);
+		assert_int_equal(get_be32(p->bhs + 16), 0xa000 + i);
+	}
+	p->cmdsn += 100;
+	peer_works(p);
+	peer_close(p);
+}
+
+/* Data of requests ahead of their turn is kept, but not without end. */
+static void test_hoard(void **state)
+{
+	struct peer *p = peer_new(b, ""), *q = other();
+	uint8_t bhs[48] = {ISCSI_OP_NOP_OUT, 0x80};
+
+	bench_warnings();
+	for (uint32_t i = 1; i <= 17; i++) {
+		put_be32(bhs + 16, i);
+		put_be32(bhs + 20, ISCSI_TAG_NONE);
+		put_be32(bhs + 24, p->cmdsn + i);
+		peer_send(p, bhs, pattern, sizeof(pattern));
+	}
+	peer_expect_close(p);
+	assert_int_equal(bench_warnings(), 1);
+	peer_works(q);
+	peer_close(p);
+	peer_close(q);
+}
+
+/* ---- silence ----------------------------------------------------------------
+ */
+
+static struct bench *impatient(unsigned seconds)
+{
+	struct bench *old = b;
+
+	bench_timeout = seconds;
+	b = bench_start(2);
+	bench_timeout = 0;
+	return old;
+}
+
+static void patient(struct bench *old)
+{
+	bench_stop(b);
+	b = old;
+}
+
+/* Busy with everything else, so that no idle detection helps. */
+static void chat_until_closed(struct peer *p)
+{
+	uint8_t bhs[48] = {ISCSI_OP_NOP_OUT | ISCSI_OP_IMMEDIATE, 0x80};
+
+	for (;;) {
+		put_be32(bhs + 16, 0x1234);
+		put_be32(bhs + 20, ISCSI_TAG_NONE);
+		put_be32(bhs + 24, p->cmdsn);
+		if (send(p->fd, bhs, 48, MSG_NOSIGNAL) != 48 ||
+		    peer_recv(p) < 0) {
+			return;
+		}
+		assert_int_equal(p->bhs[0], ISCSI_OP_NOP_IN);
+		poll(NULL, 0, 10);
+	}
+}
+
+static void test_silence_after_r2t(void **state)
+{
+	struct bench *old = impatient(1);
+	struct peer *p = peer_new(b, "ImmediateData=No"), *q = other();
+	uint8_t bhs[48];
+
+	command(p, bhs, FW, 8192, WRITE10, 0, 16);
+	peer_send(p, bhs, NULL, 0);
+	peer_expect(p, ISCSI_OP_R2T);
+	bench_warnings();
+	chat_until_closed(p);
+	assert_int_equal(bench_warnings(), 1);
+	assert_non_null(strstr(log_last, "no data for task"));
+	peer_close(p);
+	/* unsolicited data that was announced */
+	p = peer_new(b, "InitialR2T=No");
+	announce(p);
+	chat_until_closed(p);
+	peer_close(p);
+	peer_works(q);
+	peer_close(q);
+	patient(old);
+}
+
+/* Slow is not silent. */
+static void test_slow_data(void **state)
+{
+	struct bench *old = impatient(3);
+	struct peer *p = peer_new(b, "ImmediateData=No");
+	uint8_t bhs[48];
+	uint32_t itt, ttt;
+
+	command(p, bhs, FW, 8192, WRITE10, 0, 16);
+	itt = p->itt;
+	peer_send(p, bhs, NULL, 0);
+	peer_expect(p, ISCSI_OP_R2T);
+	ttt = get_be32(p->bhs + 20);
+	for (uint32_t i = 0; i < 16; i++) {
+		poll(NULL, 0, 300);
+		data_out(p, itt, ttt, i, 512 * i, pattern, 512, i == 15);
+	}
+	expect_good(p, itt);
+	peer_close(p);
+	patient(old);
+}
+
+static void test_silence_within_a_pdu(void **state)
+{
+	struct bench *old = impatient(1);
+	struct peer *p = peer_new(b, ""), *q = other();
+	uint8_t bhs[48];
+
+	command(p, bhs, FW, 4096, WRITE10, 0, 8);
+	put_be24(bhs + 5, 4096);
+	peer_write(p, bhs, 48);
+	peer_write(p, pattern, 1000);
+	bench_warnings();
+	peer_expect_close(p);
+	assert_int_equal(bench_warnings(), 1);
+	peer_close(p);
+	p = peer_new(b, "");
+	peer_write(p, bhs, 47);
+	peer_expect_close(p);
+	peer_close(p);
+	peer_works(q);
+	peer_close(q);
+	patient(old);
+}
+
+/* ---- readers that do not read -----------------------------------------------
+ */
+
+/* Kilobytes of memory that this process has in use. */
+static size_t resident(void)
+{
+	FILE *f = fopen("/proc/self/statm", "re");
+	unsigned long total, pages;
+
+	assert_non_null(f);
+	assert_int_equal(fscanf(f, "%lu %lu", &total, &pages), 2);
+	fclose(f);
+	return pages * 4;
+}
+
+/* Send as much as the other side takes. @return bytes */
+static size_t stuff(struct peer *p, const uint8_t *pdu, size_t len)
+{
+	size_t sent = 0, at = 0;
+	struct pollfd pfd = {.fd = p->fd, .events = POLLOUT};
+
+	/* Full for so long is full: it has been told to read no more. */
+	while (sent < 64u << 20 && poll(&pfd, 1, 300) == 1) {
+		ssize_t n = send(p->fd, pdu + at, len - at,
+				 MSG_DONTWAIT | MSG_NOSIGNAL);
+
+		if (n <= 0) {
+			break;
+		}
+		sent += (size_t)n;
+		at = (at + (size_t)n) % len;
+	}
+	return sent;
+}
+
+static void small_buffers(struct peer *p)
+{
+	int small = 16384;
+
+	setsockopt(p->fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small));
+	setsockopt(p->fd, SOL_SOCKET, SO_SNDBUF, &small, sizeof(small));
+}
+
+static void test_never_reads(void **state)
+{
+	struct peer *p = peer_new(b, "MaxRecvDataSegmentLength=65536"), *q;
+	static uint8_t ping[48 + 32768];
+	size_t before, taken;
+
+	q = other();
+	small_buffers(p);
+	ping[0] = ISCSI_OP_NOP_OUT | ISCSI_OP_IMMEDIATE;
+	ping[1] = 0x80;
+	put_be24(ping + 5, 32768);
+	put_be32(ping + 16, 5);
+	put_be32(ping + 20, ISCSI_TAG_NONE);
+	put_be32(ping + 24, p->cmdsn);
+	before = resident();
+	/* each wants an answer of its length; then it is read no more */
+	taken = stuff(p, ping, sizeof(ping));
+	assert_in_range(taken, 1, 32u << 20);
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+	assert_in_range(resident(), 0, before + (32u << 10));
+#else
+	(void)before;
+#endif
+	/* nor is it for tiny ones */
+	for (unsigned i = 0; i < 50; i++) {
+		peer_works(q);
+	}
+	peer_close(p);
+	p = peer_new(b, "");
+	small_buffers(p);
+	put_be24(ping + 5, 0);
+	taken = stuff(p, ping, 48);
+	assert_in_range(taken, 1, 16u << 20);
+	peer_works(q);
+	peer_close(p);
+	peer_close(q);
+}
+
+/* And it does not stay for ever. */
+static void test_never_reads_and_is_gone(void **state)
+{
+	struct bench *old = impatient(1);
+	struct peer *p = peer_new(b, "MaxRecvDataSegmentLength=65536"), *q;
+	uint8_t bhs[48];
+	unsigned warnings = 0;
+
+	q = other();
+	small_buffers(p);
+	for (unsigned i = 0; i < 64; i++) {
+		command(p, bhs, FR, 1u << 20, READ10, 0, 2048);
+		peer_send(p, bhs, NULL, 0);
+	}
+	bench_warnings();
+	while (warnings == 0) {
+		peer_works(q);
+		warnings = bench_warnings();
+		poll(NULL, 0, 10);
+	}
+	assert_non_null(strstr(log_last, "nothing can be sent"));
+	peer_close(p);
+	peer_close(q);
+	patient(old);
+}
+
+/* ---- buffers in line --------------------------------------------------------
+ */
+
+/* One large command among many small ones is not overtaken for ever. */
+static void test_line_for_buffers(void **state)
+{
+	struct peer *p = peer_new(b, "MaxRecvDataSegmentLength=262144");
+	uint8_t bhs[48];
+	uint32_t large = 0;
+	unsigned before = 0, small = 0;
+	int narrow = 65536;
+	bool seen = false;
+
+	setsockopt(p->fd, SOL_SOCKET, SO_RCVBUF, &narrow, sizeof(narrow));
+	for (unsigned i = 0; i < 120; i++) {
+		uint16_t blocks = i == 40 ? 16384 : 1024;
+
+		command(p, bhs, FR, blocks * 512u, READ10, 0, blocks);
+		if (i == 40) {
+			large = p->itt;
+		}
+		peer_send(p, bhs, NULL, 0);
+	}
+	for (unsigned done = 0; done < 120;) {
+		int op = peer_recv(p);
+
+		assert_true(op == ISCSI_OP_DATA_IN || op == ISCSI_OP_SCSI_RSP);
+		if (op == ISCSI_OP_DATA_IN &&
+		    !(p->bhs[1] & ISCSI_DATA_STATUS)) {
+			continue;
+		}
+		assert_int_equal(p->bhs[3], 0);
+		done++;
+		if (get_be32(p->bhs + 16) == large) {
+			seen = true;
+			before = small;
+		} else {
+			small++;
+		}
+	}
+	assert_true(seen);
+	assert_int_equal(before, 40);
+	peer_close(p);
+}
+
+/* ---- floods -----------------------------------------------------------------
+ */
+
+static void test_thousand_logins(void **state)
+{
+	struct peer *q = other();
+
+	bench_wait_sessions(b, 1);
+	for (unsigned i = 0; i < 1000; i++) {
+		struct peer *p = peer_connect(b);
+
+		p->isid[3] = 1;
+		p->isid[4] = (uint8_t)(i >> 8);
+		p->isid[5] = (uint8_t)i;
+		peer_login(p, "");
+		/* each way to leave, and the same session again */
+		if (i % 3 == 0) {
+			uint8_t bhs[48] = {ISCSI_OP_LOGOUT | ISCSI_OP_IMMEDIATE,
+					   0x80};
+
+			put_be32(bhs + 24, p->cmdsn);
+			peer_send(p, bhs, NULL, 0);
+			peer_expect(p, ISCSI_OP_LOGOUT_RSP);
+		}
+		peer_close(p);
+		if (i % 50 == 0) {
+			peer_works(q);
+		}
+	}
+	peer_works(q);
+	bench_wait_sessions(b, 1);
+	peer_close(q);
+	bench_wait_sessions(b, 0);
+}
+
+/* An address may have so many connections and no more; others are not kept
+ * out. */
+static void test_connections_of_an_address(void **state)
+{
+	struct rlimit limit, more;
+	struct sockaddr_in from = {.sin_family = AF_INET,
+				   .sin_addr.s_addr =
+					   htonl(INADDR_LOOPBACK + 1)};
+	struct peer *p, *q;
+	static int fds[1024];
+	unsigned num = 0;
+
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	more = limit;
+	more.rlim_cur = limit.rlim_max < 4096 ? limit.rlim_max : 4096;
+	if (more.rlim_cur < 2200) {
+		print_message("# skip: too few descriptors\n");
+		skip();
+	}
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &more), 0);
+	q = other();
+	/* nobody says a word on any of them */
+	for (num = 0; num < 1023; num++) {
+		fds[num] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		assert_int_equal(connect(fds[num], (struct sockaddr *)&b->addr,
+					 sizeof(b->addr)),
+				 0);
+	}
+	bench_warnings();
+	p = peer_connect(b);
+	peer_expect_close(p);
+	peer_close(p);
+	p = peer_connect(b);
+	peer_expect_close(p);
+	peer_close(p);
+	assert_int_equal(bench_warnings(), 1); /* for both */
+	peer_works(q);
+	/* another address */
+	p = calloc(1, sizeof(*p));
+	assert_non_null(p);
+	p->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(bind(p->fd, (struct sockaddr *)&from, sizeof(from)),
+			 0);
+	assert_int_equal(connect(p->fd, (struct sockaddr *)&b->addr,
+				 sizeof(b->addr)),
+			 0);
+	p->cmdsn = 100;
+	p->isid[5] = 0xcc;
+	peer_login(p, "");
+	peer_ready(p);
+	peer_close(p);
+	/* and the same one again when the others have gone */
+	while (num > 0) {
+		close(fds[--num]);
+	}
+	for (;;) {
+		p = peer_connect(b);
+		if (peer_login_step(p, OP_TO_FULL, NAMES) == 0) {
+			break;
+		}
+		peer_close(p);
+	}
+	peer_close(p);
+	peer_works(q);
+	peer_close(q);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_keys_by_rule),
+		cmocka_unit_test(test_choices),
+		cmocka_unit_test(test_spoofed_text),
+		cmocka_unit_test(test_repeated_text),
+		cmocka_unit_test(test_text_cut_anywhere),
+		cmocka_unit_test(test_oversized_text),
+		cmocka_unit_test(test_unsolicited_sequences),
+		cmocka_unit_test(test_swapped_tags),
+		cmocka_unit_test(test_numbers_of_requests),
+		cmocka_unit_test(test_hoard),
+		cmocka_unit_test(test_silence_after_r2t),
+		cmocka_unit_test(test_slow_data),
+		cmocka_unit_test(test_silence_within_a_pdu),
+		cmocka_unit_test(test_never_reads),
+		cmocka_unit_test(test_never_reads_and_is_gone),
+		cmocka_unit_test(test_line_for_buffers),
+		cmocka_unit_test(test_thousand_logins),
+		cmocka_unit_test(test_connections_of_an_address),
+	};
+
+	return cmocka_run_group_tests(tests, setup, teardown);
+}
