@@ -30,9 +30,10 @@ PLUGINS = ["lib/multipath/libchecktur.so", "lib/multipath/libprioalua.so",
 RULES = ["50-udev-default", "55-dm", "56-dm-mpath", "60-block",
          "60-multipath", "60-persistent-storage",
          "60-persistent-storage-dm", "95-dm-notify"]
-MODULES = ["virtio_net", "virtio_pci", "e1000", "sd_mod", "sg", "ext4",
-           "iscsi_tcp", "crc32c_generic", "crc32c_intel", "dm_multipath",
-           "scsi_dh_alua", "dm_round_robin", "dm_service_time", "loop"]
+MODULES = ["virtio_net", "virtio_pci", "virtio_blk", "virtio_scsi", "sd_mod",
+           "sg", "ext4", "iscsi_tcp", "crc32c_generic", "crc32c_intel",
+           "dm_multipath", "scsi_dh_alua", "dm_round_robin",
+           "dm_service_time", "loop"]
 
 INIT = r"""#!/bin/busybox sh
 /bin/busybox mkdir -p /proc /sys /dev /tmp /run/lock /mnt /var/lib /etc

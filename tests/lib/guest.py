@@ -43,19 +43,23 @@ class _Host:
                 connection.sendall(answer.encode() + b"\n")
 
 
-def run(script, variables=None, commands=None, memory=512, timeout=800):
-    """Print TAP; return whether the script has succeeded."""
+def run(script, variables=None, commands=None, memory=512, timeout=800,
+        qemu="", passed=0):
+    """Print TAP; return whether the script has succeeded.
+
+    'qemu' are more of its options; 'passed' tests were told before.
+    """
     host = _Host(commands or {})
     arguments = ["%s=%s" % item for item in (variables or {}).items()]
     arguments.append("HOST_PORT=%d" % host.port)
     process = subprocess.Popen(
         [os.path.join(GUEST, "boot"), "--memory", str(memory),
-         "--timeout", str(timeout), os.path.join(GUEST, "scripts", script),
-         *arguments],
+         "--timeout", str(timeout), "--qemu=" + qemu,
+         os.path.join(GUEST, "scripts", script), *arguments],
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         errors="replace")
-    console, passed = [], 0
-    log = open(os.path.join(os.environ["ISTM_SANDBOX_DIR"], os.path.basename(script) + ".log"),
+    console = []
+    log = open(os.path.join(os.environ["ISTM_SANDBOX_DIR"], script + ".log"),
                "w", encoding="utf-8")
     for line in process.stdout:
         line = line.rstrip()
