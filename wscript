@@ -9,7 +9,7 @@ VERSION = "0.1"
 top = "."
 out = "build/" + os.environ.get("ISTM_FLAVOUR", "default")
 
-FOLDERS = "librpc vhd target isns server client tests"
+FOLDERS = "lib librpc vhd target isns server client tests"
 
 
 def folders(ctx):

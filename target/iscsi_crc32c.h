@@ -5,18 +5,15 @@
 #ifndef ISTM_TARGET_ISCSI_CRC32C_H
 #define ISTM_TARGET_ISCSI_CRC32C_H
 
-#include <stddef.h>
-#include <stdint.h>
+#include "lib/crc32c.h"
 
 /*
  * Continue a CRC over more bytes. Begin with ISCSI_CRC32C_INIT; what
  * iscsi_crc32c_finish() makes of the value is the digest.
  */
-#define ISCSI_CRC32C_INIT 0xffffffffu
-uint32_t iscsi_crc32c_update(uint32_t crc, const void *data, size_t len);
-
-/* The same by table, for CPUs without the instruction and for tests. */
-uint32_t iscsi_crc32c_update_table(uint32_t crc, const void *data, size_t len);
+#define ISCSI_CRC32C_INIT	  CRC32C_INIT
+#define iscsi_crc32c_update	  crc32c_update
+#define iscsi_crc32c_update_table crc32c_update_table
 
 /* The digest as it goes on the wire: the CRC's least significant byte first
  * (RFC 7143 13.1, as the vectors of B.4 show). */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "target/iscsi_crc32c.h"
+#include "lib/crc32c.h"
 
 #include <string.h>
 
@@ -15,7 +15,7 @@ typedef uint32_t (*crc_fn)(uint32_t crc, const void *data, size_t len);
 
 /* Slicing by eight: table[k][b] is byte b followed by k zero bytes. */
 static uint32_t table[8][256];
-static crc_fn chosen = iscsi_crc32c_update_table;
+static crc_fn chosen = crc32c_update_table;
 
 /*
  * The instruction takes three cycles but can be started every cycle, so three
@@ -32,8 +32,8 @@ static void init_past(void)
 
 	for (unsigned k = 0; k < 4; k++) {
 		for (uint32_t b = 0; b < 256; b++)
-			past[k][b] = iscsi_crc32c_update_table(b << 8 * k,
-							       zeroes, STRIDE);
+			past[k][b] =
+				crc32c_update_table(b << 8 * k, zeroes, STRIDE);
 	}
 }
 
@@ -96,7 +96,7 @@ static crc_fn choose(void)
 	if (getauxval(AT_HWCAP) & HWCAP_CRC32)
 		return update_cpu;
 #endif
-	return iscsi_crc32c_update_table;
+	return crc32c_update_table;
 }
 
 /* Before main(): the choice never changes while threads run. */
@@ -120,7 +120,7 @@ __attribute__((constructor)) static void init(void)
 	chosen = choose();
 }
 
-uint32_t iscsi_crc32c_update_table(uint32_t crc, const void *data, size_t len)
+uint32_t crc32c_update_table(uint32_t crc, const void *data, size_t len)
 {
 	const uint8_t *p = data;
 
@@ -139,7 +139,7 @@ uint32_t iscsi_crc32c_update_table(uint32_t crc, const void *data, size_t len)
 	return crc;
 }
 
-uint32_t iscsi_crc32c_update(uint32_t crc, const void *data, size_t len)
+uint32_t crc32c_update(uint32_t crc, const void *data, size_t len)
 {
 	return chosen(crc, data, len);
 }
