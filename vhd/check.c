@@ -13,26 +13,12 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "vhd/dynamic.h"
+#include "vhd/check.h"
 #include "vhd/job.h"
+#include "vhd/vhdx_disk.h"
 
-#define REPORT_MAX 65536
-
-struct check_work {
-	int fd;
-	char *name;
-	bool repair;
-	struct vhd_file *file;
-	uint64_t size;	    /* of the file */
-	uint64_t footer_at; /* the file's size if there is none */
-	struct vhd_footer footer;
-	struct vhd_dyn *dyn;
-	struct vhd_check check; /* but for the report */
-	char *report;
-	size_t report_len;
-	int ret;
-	char why[VHD_WHY_MAX];
-};
+/* Short, since there is much to find. */
+#define found vhd_check_found
 
 static void check_work_free(void *data)
 {
@@ -48,10 +34,9 @@ static void check_work_free(void *data)
 	free(work);
 }
 
-static void __attribute__((format(printf, 2, 3)))
-found(struct check_work *work, const char *fmt, ...)
+void vhd_check_found(struct check_work *work, const char *fmt, ...)
 {
-	size_t room = REPORT_MAX - work->report_len;
+	size_t room = VHD_REPORT_MAX - work->report_len;
 	va_list ap;
 	int n;
 
@@ -170,8 +155,8 @@ static uint64_t gap_max(const struct check_work *work)
 }
 
 /* How much of a range takes space in the file system. */
-static uint64_t data_in(const struct check_work *work, uint64_t from,
-			uint64_t to)
+uint64_t vhd_check_data_in(const struct check_work *work, uint64_t from,
+			   uint64_t to)
 {
 	uint64_t sum = 0;
 
@@ -189,7 +174,7 @@ static uint64_t data_in(const struct check_work *work, uint64_t from,
 /* A released block leaves a hole, and its bitmap in a page: no loss. */
 static int leak(struct check_work *work, uint64_t from, uint64_t to)
 {
-	uint64_t taken = data_in(work, from, to);
+	uint64_t taken = vhd_check_data_in(work, from, to);
 	int ret;
 
 	if (taken <=
@@ -341,6 +326,7 @@ static int check_open(struct check_work *work)
 {
 	char why[VHD_WHY_MAX];
 	size_t footer_len = 0;
+	bool is_vhdx;
 	int ret;
 
 	work->file = vhd_file_open(work->fd, work->name, !work->repair,
@@ -352,6 +338,15 @@ static int check_open(struct check_work *work)
 	ret = vhd_file_lock(work->file, work->why, sizeof(work->why));
 	if (ret != 0) {
 		return ret;
+	}
+	ret = vhdx_detect(work->file, &is_vhdx);
+	if (ret != 0) {
+		snprintf(work->why, sizeof(work->why),
+			 "reading the file's start: %s", strerror(ret));
+		return ret;
+	}
+	if (is_vhdx) {
+		return vhdx_check(work);
 	}
 	ret = vhd_read_footer(work->file, &work->footer, &footer_len,
 			      &work->size, why, sizeof(why));
@@ -389,7 +384,7 @@ static void check_work(struct vhd_job *job, void *data)
 {
 	struct check_work *work = data;
 
-	work->report = calloc(1, REPORT_MAX);
+	work->report = calloc(1, VHD_REPORT_MAX);
 	if (work->report == NULL) {
 		work->ret = ENOMEM;
 		return;

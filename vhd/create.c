@@ -6,11 +6,13 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include "vhd/dynamic.h"
 #include "vhd/job.h"
+#include "vhd/vhdx_disk.h"
 
 /* Zeroes are written in such pieces; between them cancellation is noticed. */
 #define CHUNK (4u << 20)
@@ -21,7 +23,7 @@
 struct create_work {
 	int fd;
 	char *name;
-	char *parent_path, *parent_relative;
+	char *parent_path, *parent_relative, *parent_volume;
 	struct vhd_create_params params;
 	const char *what; /* being done, for the message */
 	int ret;
@@ -38,6 +40,7 @@ static void create_work_free(void *data)
 	free(work->name);
 	free(work->parent_path);
 	free(work->parent_relative);
+	free(work->parent_volume);
 	free(work);
 }
 
@@ -74,9 +77,10 @@ static void write_behind(int fd, uint64_t offset, uint64_t length)
 }
 
 static int write_chunks(struct vhd_job *job, struct create_work *work,
-			struct vhd_file *file, const void *zero)
+			struct vhd_file *file, const void *zero, uint64_t from,
+			uint64_t length)
 {
-	uint64_t size = work->params.size, at = 0;
+	uint64_t size = from + length, at = from;
 	/*
 	 * Around the page cache: what initiators keep there shall stay, and
 	 * the zeroes shall not stay in folios as large as these writes, which
@@ -115,7 +119,7 @@ static int write_chunks(struct vhd_job *job, struct create_work *work,
 			write_behind(file->fd, at, n);
 		}
 		at += n;
-		vhd_job_progress(job, (unsigned)(at * 100 / size));
+		vhd_job_progress(job, (unsigned)((at - from) * 100 / length));
 	}
 	if (direct) {
 		set_direct(file->fd, false);
@@ -129,9 +133,9 @@ static int write_chunks(struct vhd_job *job, struct create_work *work,
  * that space is had where reservations do not exist or mean nothing.
  */
 static int write_out(struct vhd_job *job, struct create_work *work,
-		     struct vhd_file *file)
+		     struct vhd_file *file, uint64_t from, uint64_t length,
+		     uint64_t end)
 {
-	uint64_t end = work->params.size + VHD_FOOTER_SIZE;
 	void *zero;
 	int ret;
 
@@ -145,7 +149,7 @@ static int write_out(struct vhd_job *job, struct create_work *work,
 	if (zero == MAP_FAILED) {
 		return ENOMEM;
 	}
-	ret = write_chunks(job, work, file, zero);
+	ret = write_chunks(job, work, file, zero, from, length);
 	munmap(zero, CHUNK);
 	return ret;
 }
@@ -162,7 +166,8 @@ static int create_fixed(struct vhd_job *job, struct create_work *work,
 	int ret;
 
 	if (!work->params.sparse) {
-		ret = write_out(job, work, file);
+		ret = write_out(job, work, file, 0, work->params.size,
+				work->params.size + VHD_FOOTER_SIZE);
 		if (ret != 0) {
 			return ret;
 		}
@@ -181,35 +186,87 @@ static int create_fixed(struct vhd_job *job, struct create_work *work,
 	return ret != 0 ? ret : vhd_file_sync(file);
 }
 
-static int create_params_check(struct create_work *work)
+struct create_vhdx {
+	struct vhd_job *job;
+	struct create_work *work;
+	struct vhd_file *file;
+};
+
+static int vhdx_write_out(void *data, uint64_t from, uint64_t length)
+{
+	struct create_vhdx *v = data;
+
+	return write_out(v->job, v->work, v->file, from, length, from + length);
+}
+
+static int create_vhdx(struct vhd_job *job, struct create_work *work,
+		       struct vhd_file *file)
+{
+	struct create_vhdx v = {job, work, file};
+
+	return vhdx_create(file, &work->params, vhdx_write_out, &v,
+			   &work->what);
+}
+
+static bool sector_size_is_valid(uint32_t size)
+{
+	return size == 0 || size == 512 || size == 4096;
+}
+
+static int vhdx_params_check(struct create_work *work)
+{
+	const struct vhd_create_params *params = &work->params;
+	uint32_t bs = params->block_size;
+	uint32_t sector = params->logical_sector != 0 ? params->logical_sector
+						      : VHD_SECTOR;
+
+	if (!sector_size_is_valid(params->logical_sector) ||
+	    !sector_size_is_valid(params->physical_sector)) {
+		snprintf(work->why, sizeof(work->why),
+			 "sector sizes %" PRIu32 " and %" PRIu32
+			 " are not 512 or 4096",
+			 params->logical_sector, params->physical_sector);
+		return EINVAL;
+	}
+	if (bs != 0 && (bs < VHDX_BLOCK_MIN || bs > VHDX_BLOCK_MAX ||
+			(bs & (bs - 1)) != 0)) {
+		snprintf(work->why, sizeof(work->why),
+			 "block size %" PRIu32 " is not a power of two from "
+			 "%u to %u",
+			 bs, VHDX_BLOCK_MIN, VHDX_BLOCK_MAX);
+		return EINVAL;
+	}
+	if (params->size == 0 || params->size % sector != 0 ||
+	    params->size > VHDX_MAX_SIZE) {
+		snprintf(work->why, sizeof(work->why),
+			 "size %" PRIu64
+			 " is not a positive multiple of %" PRIu32
+			 " up to %" PRIu64,
+			 params->size, sector, VHDX_MAX_SIZE);
+		return EINVAL;
+	}
+	return 0;
+}
+
+static int vhd_params_check(struct create_work *work)
 {
 	const struct vhd_create_params *params = &work->params;
 	uint32_t bs = params->block_size;
 
-	switch (params->type) {
-	case VHD_TYPE_FIXED:
-		break;
-	case VHD_TYPE_DIFFERENCING:
-		if (params->parent_path == NULL ||
-		    params->parent_path[0] == '\0') {
-			snprintf(work->why, sizeof(work->why),
-				 "no parent is given");
-			return EINVAL;
-		}
-		/* fall through */
-	case VHD_TYPE_DYNAMIC:
-		if (bs == 0 || (bs >= VHD_BLOCK_MIN && bs <= VHD_BLOCK_MAX &&
-				(bs & (bs - 1)) == 0)) {
-			break;
-		}
+	if (params->type != VHD_TYPE_FIXED && bs != 0 &&
+	    (bs < VHD_BLOCK_MIN || bs > VHD_BLOCK_MAX ||
+	     (bs & (bs - 1)) != 0)) {
 		snprintf(work->why, sizeof(work->why),
 			 "block size %" PRIu32 " is not a power of two from "
 			 "%u to %u",
 			 bs, VHD_BLOCK_MIN, VHD_BLOCK_MAX);
 		return EINVAL;
-	default:
+	}
+	if (params->logical_sector != 0 &&
+	    params->logical_sector != VHD_SECTOR) {
 		snprintf(work->why, sizeof(work->why),
-			 "disks of type %d cannot be created", params->type);
+			 "a VHD has sectors of %u bytes, not %" PRIu32,
+			 VHD_SECTOR, params->logical_sector);
 		return EINVAL;
 	}
 	if (params->size == 0 || params->size % VHD_SECTOR != 0 ||
@@ -221,6 +278,30 @@ static int create_params_check(struct create_work *work)
 		return EINVAL;
 	}
 	return 0;
+}
+
+static int create_params_check(struct create_work *work)
+{
+	const struct vhd_create_params *params = &work->params;
+
+	switch (params->type) {
+	case VHD_TYPE_FIXED:
+	case VHD_TYPE_DYNAMIC:
+		break;
+	case VHD_TYPE_DIFFERENCING:
+		if (params->parent_path != NULL &&
+		    params->parent_path[0] != '\0') {
+			break;
+		}
+		snprintf(work->why, sizeof(work->why), "no parent is given");
+		return EINVAL;
+	default:
+		snprintf(work->why, sizeof(work->why),
+			 "disks of type %d cannot be created", params->type);
+		return EINVAL;
+	}
+	return params->format == VHD_FORMAT_VHDX ? vhdx_params_check(work)
+						 : vhd_params_check(work);
 }
 
 static int create_in_file(struct vhd_job *job, struct create_work *work,
@@ -240,7 +321,9 @@ static int create_in_file(struct vhd_job *job, struct create_work *work,
 			 "the file is not empty: %" PRIu64 " bytes", size);
 		return EEXIST;
 	}
-	if (ret == 0 && work->params.type == VHD_TYPE_FIXED) {
+	if (ret == 0 && work->params.format == VHD_FORMAT_VHDX) {
+		ret = create_vhdx(job, work, file);
+	} else if (ret == 0 && work->params.type == VHD_TYPE_FIXED) {
 		ret = create_fixed(job, work, file);
 	} else if (ret == 0) {
 		work->what = "writing the metadata";
@@ -283,6 +366,18 @@ static const struct vhd_job_ops create_slow_ops = {
 	.free = create_work_free,
 	.slow = true,
 };
+
+enum vhd_format vhd_format_of_name(const char *name)
+{
+	static const char ending[] = ".vhdx";
+	size_t len = strlen(name);
+
+	return len >= sizeof(ending) - 1 &&
+			       strcasecmp(name + len - (sizeof(ending) - 1),
+					  ending) == 0
+		       ? VHD_FORMAT_VHDX
+		       : VHD_FORMAT_VHD;
+}
 
 /* ---- the request ------------------------------------------------- */
 
@@ -332,8 +427,10 @@ struct tevent_req *vhd_create_send(TALLOC_CTX *mem_ctx,
 	/* Freeing the request may leave the worker alone with them. */
 	work->parent_path = strdup_or_null(params->parent_path);
 	work->parent_relative = strdup_or_null(params->parent_relative);
+	work->parent_volume = strdup_or_null(params->parent_volume);
 	work->params.parent_path = work->parent_path;
 	work->params.parent_relative = work->parent_relative;
+	work->params.parent_volume = work->parent_volume;
 	if (tevent_req_nomem(work->name, req)) {
 		create_work_free(work);
 		return tevent_req_post(req, ev);

@@ -32,6 +32,8 @@ struct vhd_disk *vhd_disk_new(TALLOC_CTX *mem_ctx,
 	}
 	disk->ops = ops;
 	disk->type = type;
+	disk->sector = VHD_SECTOR;
+	disk->physical_sector = VHD_SECTOR;
 	atomic_init(&disk->size, size);
 	/* What an earlier opener wrote may not be on stable storage. */
 	atomic_init(&disk->dirty, true);
@@ -48,9 +50,25 @@ void vhd_close(struct vhd_disk *disk)
 void vhd_disk_info(const struct vhd_disk *disk, struct vhd_info *info)
 {
 	memset(info, 0, sizeof(*info));
+	info->format = disk->ops->format;
 	info->type = disk->type;
 	info->size = vhd_disk_size(disk);
+	info->logical_sector = disk->sector;
+	info->physical_sector = disk->physical_sector;
 	disk->ops->info(disk, info);
+	if (info->format == VHD_FORMAT_VHD) {
+		memcpy(info->link_id, info->unique_id, sizeof(info->link_id));
+	}
+}
+
+uint32_t vhd_disk_sector(const struct vhd_disk *disk)
+{
+	return disk->sector;
+}
+
+uint32_t vhd_disk_physical_sector(const struct vhd_disk *disk)
+{
+	return disk->physical_sector;
 }
 
 uint64_t vhd_disk_size(const struct vhd_disk *disk)
@@ -78,8 +96,9 @@ bool vhd_disk_mapped(const struct vhd_disk *disk, uint64_t offset,
 	}
 	mapped = disk->ops->mapped(disk, offset, length);
 	/* File systems answer by bytes. */
-	*length = *length < VHD_SECTOR ? VHD_SECTOR
-				       : *length / VHD_SECTOR * VHD_SECTOR;
+	*length = *length < disk->sector
+			  ? disk->sector
+			  : *length / disk->sector * disk->sector;
 	return mapped;
 }
 
@@ -179,18 +198,19 @@ static int grow_check(struct vhd_disk *disk, uint64_t additional, char *why,
 		snprintf(why, why_len, "the disk is being grown already");
 		return EBUSY;
 	}
-	if (additional == 0 || additional % VHD_SECTOR != 0) {
+	if (additional == 0 || additional % disk->sector != 0) {
 		snprintf(why, why_len,
 			 "%" PRIu64 " additional bytes are not "
 			 "a positive multiple of %u",
-			 additional, VHD_SECTOR);
+			 additional, disk->sector);
 		return EINVAL;
 	}
-	if (size > VHD_MAX_SIZE || additional > VHD_MAX_SIZE - size) {
+	if (size > disk->ops->max_size ||
+	    additional > disk->ops->max_size - size) {
 		snprintf(why, why_len,
 			 "%" PRIu64 " bytes and %" PRIu64
-			 " more are beyond the limit of %llu",
-			 size, additional, VHD_MAX_SIZE);
+			 " more are beyond the limit of %" PRIu64,
+			 size, additional, disk->ops->max_size);
 		return EINVAL;
 	}
 	/* "saved state … operations such as compaction and expansion cannot

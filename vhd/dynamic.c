@@ -472,6 +472,7 @@ static void dyn_close(struct vhd_disk *disk)
 
 const struct vhd_format_ops vhd_dynamic_ops = {
 	.name = "dynamic",
+	.max_size = VHD_MAX_SIZE,
 	.run = dyn_run,
 	.wants_alone = dyn_wants_alone,
 	.info = dyn_info,

@@ -11,14 +11,14 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/uio.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
 #include "vhd/private.h"
 
-#define HOLE_CHUNKS	(VHD_MAX_SIZE / VHD_HOLE_CHUNK + 1)
-#define HOLE_WORDS	((HOLE_CHUNKS + 63) / 64)
-#define HOLES_MAP_BYTES (HOLE_WORDS * sizeof(uint64_t))
+/* Files of VHDs; those of larger formats ask for more. */
+#define HOLES_SIZE (VHD_MAX_SIZE + VHD_HOLE_CHUNK)
 
 /* A file in more pieces than this is taken as full of holes. */
 #define HOLES_SCAN_MAX 100000
@@ -89,11 +89,42 @@ static int file_check(struct vhd_file *file, char *why, size_t why_len)
 	return 0;
 }
 
+static size_t holes_bytes(uint64_t chunks)
+{
+	return (chunks + 63) / 64 * sizeof(uint64_t);
+}
+
+static void holes_unmap(struct vhd_file *file)
+{
+	if (file->holes != NULL) {
+		munmap((void *)file->holes, holes_bytes(file->hole_chunks));
+		file->holes = NULL;
+	}
+}
+
+int vhd_file_map_holes(struct vhd_file *file, uint64_t size)
+{
+	uint64_t chunks = (size + VHD_HOLE_CHUNK - 1) / VHD_HOLE_CHUNK;
+	void *map;
+
+	if (chunks <= file->hole_chunks) {
+		return 0;
+	}
+	map = mmap(NULL, holes_bytes(chunks), PROT_READ | PROT_WRITE,
+		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (map == MAP_FAILED) {
+		return ENOMEM;
+	}
+	holes_unmap(file);
+	file->holes = map;
+	file->hole_chunks = chunks;
+	return 0;
+}
+
 struct vhd_file *vhd_file_open(int fd, const char *name, bool readonly,
 			       char *why, size_t why_len)
 {
 	struct vhd_file *file;
-	void *map;
 	int ret;
 
 	file = calloc(1, sizeof(*file));
@@ -109,10 +140,7 @@ struct vhd_file *vhd_file_open(int fd, const char *name, bool readonly,
 	file->tap = atomic_load(&current_tap);
 	file->readonly = readonly;
 	file->name = strdup(name);
-	map = mmap(NULL, HOLES_MAP_BYTES, PROT_READ | PROT_WRITE,
-		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	file->holes = map == MAP_FAILED ? NULL : map;
-	if (file->name == NULL || file->holes == NULL) {
+	if (file->name == NULL || vhd_file_map_holes(file, HOLES_SIZE) != 0) {
 		snprintf(why, why_len, "out of memory");
 		ret = ENOMEM;
 		goto fail;
@@ -140,9 +168,7 @@ void vhd_file_unref(struct vhd_file *file)
 	if (file == NULL || atomic_fetch_sub(&file->refs, 1) != 1) {
 		return;
 	}
-	if (file->holes != NULL) {
-		munmap((void *)file->holes, HOLES_MAP_BYTES);
-	}
+	holes_unmap(file);
 	if (file->direct_fd >= 0) {
 		close(file->direct_fd);
 	}
@@ -178,8 +204,8 @@ static void holes_set(struct vhd_file *file, uint64_t first, uint64_t last,
 {
 	uint64_t chunk = first;
 
-	if (last >= HOLE_CHUNKS) {
-		last = HOLE_CHUNKS - 1;
+	if (last >= file->hole_chunks) {
+		last = file->hole_chunks - 1;
 	}
 	while (chunk <= last) {
 		uint64_t word = chunk / 64;
@@ -205,7 +231,7 @@ bool vhd_file_may_have_hole(const struct vhd_file *file, uint64_t offset,
 	uint64_t chunk = offset / VHD_HOLE_CHUNK;
 	uint64_t last = (offset + length - 1) / VHD_HOLE_CHUNK;
 
-	if (last >= HOLE_CHUNKS) {
+	if (last >= file->hole_chunks) {
 		return true;
 	}
 	for (; chunk <= last; chunk++) {
@@ -338,17 +364,17 @@ int vhd_file_pread(struct vhd_file *file, void *buf, size_t len,
 }
 
 static void tap_written(struct vhd_file *file, const void *buf, size_t len,
-			uint64_t offset)
+			uint64_t offset, bool durable)
 {
 	struct iovec iov = {(void *)(uintptr_t)buf, len};
 
 	if (file->tap != NULL) {
-		file->tap->write(file->name, offset, &iov, 1, len, false);
+		file->tap->write(file->name, offset, &iov, 1, len, durable);
 	}
 }
 
-int vhd_file_pwrite(struct vhd_file *file, const void *buf, size_t len,
-		    uint64_t offset)
+static int write_whole(struct vhd_file *file, const void *buf, size_t len,
+		       uint64_t offset, bool durable)
 {
 	const uint8_t *p = buf;
 	int ret = file_fault(file, VHD_TAP_STEP_WRITE, offset, len);
@@ -357,7 +383,9 @@ int vhd_file_pwrite(struct vhd_file *file, const void *buf, size_t len,
 		return ret;
 	}
 	while (len > 0) {
-		ssize_t n = pwrite(file->fd, p, len, (off_t)offset);
+		struct iovec iov = {(void *)(uintptr_t)p, len};
+		ssize_t n = pwritev2(file->fd, &iov, 1, (off_t)offset,
+				     durable ? RWF_DSYNC : 0);
 
 		if (n < 0 && errno == EINTR) {
 			continue;
@@ -365,12 +393,24 @@ int vhd_file_pwrite(struct vhd_file *file, const void *buf, size_t len,
 		if (n <= 0) {
 			return n < 0 ? errno : EIO;
 		}
-		tap_written(file, p, (size_t)n, offset);
+		tap_written(file, p, (size_t)n, offset, durable);
 		p += n;
 		len -= (size_t)n;
 		offset += (uint64_t)n;
 	}
 	return 0;
+}
+
+int vhd_file_pwrite(struct vhd_file *file, const void *buf, size_t len,
+		    uint64_t offset)
+{
+	return write_whole(file, buf, len, offset, false);
+}
+
+int vhd_file_pwrite_durable(struct vhd_file *file, const void *buf, size_t len,
+			    uint64_t offset)
+{
+	return write_whole(file, buf, len, offset, true);
 }
 
 int vhd_file_sync(struct vhd_file *file)

@@ -296,6 +296,7 @@ fail:
 
 const struct vhd_format_ops vhd_fixed_ops = {
 	.name = "fixed",
+	.max_size = VHD_MAX_SIZE,
 	.run = fixed_run,
 	.info = fixed_info,
 	.mapped = fixed_mapped,

@@ -9,6 +9,7 @@
 
 #include "vhd/dynamic.h"
 #include "vhd/job.h"
+#include "vhd/vhdx_disk.h"
 
 int vhd_recv_result(struct tevent_req *req, const char *why,
 		    TALLOC_CTX *mem_ctx, char **message)
@@ -38,16 +39,8 @@ int vhd_recv_result(struct tevent_req *req, const char *why,
 static void describe_stranger(struct vhd_file *file, uint64_t size, char *why,
 			      size_t why_len)
 {
-	uint8_t head[8];
-
-	if (vhd_file_pread(file, head, sizeof(head), 0) == 0) {
-		if (memcmp(head, "vhdxfile", 8) == 0) {
-			snprintf(why, why_len, "a VHDX file, not a VHD");
-			return;
-		}
-	}
 	snprintf(why, why_len,
-		 "not a VHD: no footer (cookie \"conectix\") in "
+		 "not a VHD or VHDX: no footer (cookie \"conectix\") in "
 		 "the last %u bytes of %" PRIu64,
 		 VHD_FOOTER_SIZE, size);
 }
@@ -105,6 +98,7 @@ struct open_work {
 	size_t footer_len; /* 0: it is missing, its copy was taken */
 	uint64_t footer_at;
 	struct vhd_dyn *dyn;
+	struct vhdx *vhdx;
 	uint64_t allocated;
 	int ret;
 	char why[VHD_WHY_MAX];
@@ -115,6 +109,7 @@ static void open_work_free(void *data)
 	struct open_work *work = data;
 
 	dyn_free(work->dyn);
+	vhdx_free(work->vhdx);
 	vhd_file_unref(work->file);
 	if (work->fd >= 0) {
 		close(work->fd);
@@ -152,11 +147,30 @@ static bool open_footer_copy(struct open_work *work, uint64_t size)
 	return true;
 }
 
+static int open_vhdx(struct open_work *work)
+{
+	unsigned flags = work->probe	  ? VHDX_LOAD_NO_BAT | VHDX_LOAD_IN_USE
+			 : work->readonly ? 0
+					  : VHDX_LOAD_REPLAY;
+
+	return vhdx_load(work->file, flags, &work->vhdx, work->why,
+			 sizeof(work->why));
+}
+
 static int open_metadata(struct open_work *work)
 {
+	bool is_vhdx;
 	uint64_t size = 0;
-	int ret;
+	int ret = vhdx_detect(work->file, &is_vhdx);
 
+	if (ret != 0) {
+		snprintf(work->why, sizeof(work->why),
+			 "reading the file's start: %s", strerror(ret));
+		return ret;
+	}
+	if (is_vhdx) {
+		return open_vhdx(work);
+	}
 	ret = vhd_read_footer(work->file, &work->footer, &work->footer_len,
 			      &size, work->why, sizeof(work->why));
 	work->footer_at = size - work->footer_len;
@@ -247,7 +261,15 @@ static int open_file(struct open_work *work)
 	if (work->probe) {
 		return vhd_file_size(work->file, &size, &work->allocated);
 	}
-	if (work->footer_len == 0 && !work->readonly) {
+	if (work->vhdx != NULL) {
+		/* A fifth more than the disk: growth, and metadata. */
+		ret = vhd_file_map_holes(
+			work->file, work->vhdx->file_size +
+					    work->vhdx->metadata.size / 5 * 6);
+		if (ret != 0) {
+			return ret;
+		}
+	} else if (work->footer_len == 0 && !work->readonly) {
 		ret = restore_footer(work);
 		if (ret != 0) {
 			return ret;
@@ -327,9 +349,15 @@ static void open_done(struct tevent_req *subreq)
 		tevent_req_error(req, (uint64_t)work->ret);
 		return;
 	}
-	disk = vhd_disk_new(
-		state, work->dyn != NULL ? &vhd_dynamic_ops : &vhd_fixed_ops,
-		work->footer.type, work->footer.current_size);
+	if (work->vhdx != NULL) {
+		disk = vhd_disk_new(state, &vhd_vhdx_ops, vhdx_type(work->vhdx),
+				    work->vhdx->metadata.size);
+	} else {
+		disk = vhd_disk_new(
+			state,
+			work->dyn != NULL ? &vhd_dynamic_ops : &vhd_fixed_ops,
+			work->footer.type, work->footer.current_size);
+	}
 	if (tevent_req_nomem(disk, req)) {
 		return;
 	}
@@ -338,8 +366,14 @@ static void open_done(struct tevent_req *subreq)
 	disk->footer_len = work->footer_len;
 	disk->file = work->file;
 	disk->format = work->dyn;
+	if (work->vhdx != NULL) {
+		disk->format = work->vhdx;
+		disk->sector = work->vhdx->metadata.logical_sector;
+		disk->physical_sector = work->vhdx->metadata.physical_sector;
+	}
 	work->file = NULL;
 	work->dyn = NULL;
+	work->vhdx = NULL;
 	state->disk = disk;
 	TALLOC_FREE(subreq);
 	tevent_req_done(req);
@@ -396,10 +430,19 @@ static void probe_done(struct tevent_req *subreq)
 		tevent_req_error(req, (uint64_t)work->ret);
 		return;
 	}
+	state->info.allocated = work->allocated;
+	if (work->vhdx != NULL) {
+		vhdx_fill_info(work->vhdx, &state->info);
+		state->info.size = work->vhdx->metadata.size;
+		tevent_req_done(req);
+		return;
+	}
 	state->info.type = work->footer.type;
 	state->info.size = work->footer.current_size;
-	state->info.allocated = work->allocated;
+	state->info.logical_sector = VHD_SECTOR;
+	state->info.physical_sector = VHD_SECTOR;
 	memcpy(state->info.unique_id, work->footer.unique_id, 16);
+	memcpy(state->info.link_id, work->footer.unique_id, 16);
 	if (work->dyn != NULL) {
 		state->info.block_size = work->dyn->header.block_size;
 		memcpy(state->info.parent, work->dyn->parent,

@@ -7,6 +7,36 @@
 #include <sys/stat.h>
 
 #include "vhd/dynamic.h"
+#include "vhd/vhdx_disk.h"
+
+/* By DataWriteGuid, which changes with the parent's data (MS-VHDX
+ * 2.6.2.6.3). */
+static int vhdx_parent_check(struct vhd_disk *child, struct vhd_disk *parent,
+			     char *why, size_t why_len)
+{
+	const struct vhdx_metadata *m = &vhdx_of(child)->metadata;
+	const uint8_t *id = vhdx_of(parent)->header.data_write_guid;
+	char is[VHDX_GUID_TEXT], wanted[VHDX_GUID_TEXT];
+
+	if (child->sector != parent->sector) {
+		snprintf(why, why_len,
+			 "its sectors of %" PRIu32 " bytes are not the"
+			 " parent's of %" PRIu32,
+			 child->sector, parent->sector);
+		return EINVAL;
+	}
+	if (memcmp(m->parent_linkage, id, 16) == 0 ||
+	    (m->has_linkage2 && memcmp(m->parent_linkage2, id, 16) == 0)) {
+		return 0;
+	}
+	vhdx_guid_text(id, is);
+	vhdx_guid_text(m->parent_linkage, wanted);
+	snprintf(why, why_len,
+		 "not the parent of %s, or changed since: its data are %s, "
+		 "not %s",
+		 child->file->name, is, wanted);
+	return ESTALE;
+}
 
 static int parent_check(struct vhd_disk *child, struct vhd_disk *parent,
 			uint32_t flags, char *why, size_t why_len)
@@ -26,6 +56,14 @@ static int parent_check(struct vhd_disk *child, struct vhd_disk *parent,
 	if (parent->type == VHD_TYPE_DIFFERENCING && parent->parent == NULL) {
 		snprintf(why, why_len, "the parent has no parent of its own");
 		return EINVAL;
+	}
+	if (parent->ops->format != child->ops->format) {
+		snprintf(why, why_len,
+			 "a VHD's parent is a VHD, a VHDX' a VHDX");
+		return EINVAL;
+	}
+	if (child->ops->format == VHD_FORMAT_VHDX) {
+		return vhdx_parent_check(child, parent, why, why_len);
 	}
 	header = &vhd_dyn(child)->header;
 	if (memcmp(header->parent_id, parent->footer.unique_id, 16) != 0) {

@@ -56,6 +56,7 @@ struct vhd_file {
 	 * mapping that covers the largest disk; untouched costs nothing.
 	 */
 	_Atomic uint64_t *holes;
+	uint64_t hole_chunks;	   /* that the map has */
 	_Atomic int last_error;	   /* log an error once, not per request */
 	_Atomic bool no_source;	   /* read, do not send: see source.c */
 	const struct vhd_tap *tap; /* tests only, else NULL */
@@ -74,6 +75,9 @@ void vhd_file_unref(struct vhd_file *file);
 /* OFD lock on the whole file. @return 0, EWOULDBLOCK or another errno */
 int vhd_file_lock(struct vhd_file *file, char *why, size_t why_len);
 
+/* Keep the map for files of up to @size bytes; before lanes use it.
+ * @return 0 or ENOMEM */
+int vhd_file_map_holes(struct vhd_file *file, uint64_t size);
 /* Learn where the file's holes are. May block: worker threads. */
 void vhd_file_scan_holes(struct vhd_file *file);
 bool vhd_file_may_have_hole(const struct vhd_file *file, uint64_t offset,
@@ -94,6 +98,9 @@ int vhd_file_pread(struct vhd_file *file, void *buf, size_t len,
 		   uint64_t offset);
 int vhd_file_pwrite(struct vhd_file *file, const void *buf, size_t len,
 		    uint64_t offset);
+/* The same, and on stable storage when it returns (RWF_DSYNC). */
+int vhd_file_pwrite_durable(struct vhd_file *file, const void *buf, size_t len,
+			    uint64_t offset);
 int vhd_file_sync(struct vhd_file *file);
 int vhd_file_truncate(struct vhd_file *file, uint64_t size);
 int vhd_file_fallocate(struct vhd_file *file, int mode, uint64_t offset,
@@ -143,6 +150,8 @@ void vhd_gate_leave(struct vhd_req *req);
  */
 struct vhd_format_ops {
 	const char *name;
+	enum vhd_format format;
+	uint64_t max_size; /* the format's limit */
 	/*
 	 * Lane. Carry the request on: first with @result 0 and state->phase 0,
 	 * then with the result of each step that had returned VHD_PENDING.
@@ -183,7 +192,8 @@ struct vhd_disk {
 	enum vhd_type type;
 	bool readonly;
 	_Atomic uint64_t size;
-	struct vhd_file *file; /* NULL for a RAM disk */
+	uint32_t sector, physical_sector; /* bytes */
+	struct vhd_file *file;		  /* NULL for a RAM disk */
 	/* Differencing: where absent sectors come from; read-only, immutable
 	 * once lanes use the disk. */
 	struct vhd_disk *parent;
@@ -274,24 +284,48 @@ struct vhd_state {
 	/* In the gate's list; see gate.c. */
 	struct vhd_req *gate_prev, *gate_next;
 
-	/* Of dynamic.c: where it stands, and its step's own data. */
-	struct {
-		uint64_t at, seg; /* done so far; being done, bytes */
-		const struct vhd_disk
-			*disk;		 /* whose metadata the step is about */
-		struct vhd_cursor saved; /* while metadata are transferred */
-		struct iovec iov;	 /* of metadata */
-		struct vhd_bitmap *bitmap; /* loaded, new or written */
-		uint32_t block, place;
-		uint32_t *released; /* places, while blocks are */
-		uint32_t first, end, released_count; /* blocks */
-		uint32_t word; /* big-endian table entry */
-		uint64_t mark; /* of meta_written, before a flush */
-		bool need_sync;
-		bool used_before; /* the place has held a block */
-		bool scrub;	  /* and is not clean */
-		bool keep;	  /* holes cannot be punched: no release */
-	} dyn;
+	/* The format's own: where it stands, and its step's data. */
+	union {
+		struct {		  /* dynamic.c */
+			uint64_t at, seg; /* done so far; being done, bytes */
+			const struct vhd_disk
+				*disk; /* whose metadata the step is about */
+			struct vhd_cursor
+				saved;	  /* while metadata are transferred */
+			struct iovec iov; /* of metadata */
+			struct vhd_bitmap *bitmap; /* loaded, new or written */
+			uint32_t block, place;
+			uint32_t *released; /* places, while blocks are */
+			uint32_t first, end, released_count; /* blocks */
+			uint32_t word; /* big-endian table entry */
+			uint64_t mark; /* of meta_written, before a flush */
+			bool need_sync;
+			bool used_before; /* the place has held a block */
+			bool scrub;	  /* and is not clean */
+			bool keep; /* holes cannot be punched: no release */
+		} dyn;
+		struct {		  /* vhdx_run.c, vhdx_commit.c */
+			uint64_t at, seg; /* done so far; being done, bytes */
+			const struct vhd_disk
+				*disk; /* whose bitmap is loaded */
+			struct vhd_cursor
+				saved;	  /* while metadata are transferred */
+			struct iovec iov; /* of metadata */
+			struct vhdx_page *page; /* loaded, or that gets bits */
+			struct vhd_req *link;	/* in the queue of commits */
+			uint64_t index, value;	/* a table entry's change */
+			uint64_t place;	       /* a new or a given-up block's */
+			uint64_t need, end;    /* extension */
+			uint64_t mark;	       /* of events, before a flush */
+			uint32_t first, count; /* bits to set */
+			int result;	       /* of the commit */
+			uint8_t kind;	       /* what is committed */
+			uint8_t step;	       /* of writing a log entry */
+			bool has_entry, has_bits, queued, committed;
+			bool log_starts, need_sync;
+			bool scrub, durable; /* the place, before; its data */
+		} vx;
+	};
 };
 
 _Static_assert(sizeof(struct vhd_state) <=

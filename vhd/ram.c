@@ -134,6 +134,7 @@ static void ram_close(struct vhd_disk *disk)
 
 const struct vhd_format_ops vhd_ram_ops = {
 	.name = "ram",
+	.max_size = VHD_MAX_SIZE,
 	.run = ram_run,
 	.info = ram_info,
 	.mapped = ram_mapped,

@@ -52,7 +52,7 @@ static int validate_request(const struct vhd_disk *disk,
 	default:
 		return EINVAL;
 	}
-	if (req->offset % VHD_SECTOR != 0 || req->length % VHD_SECTOR != 0) {
+	if (((req->offset | req->length) & (disk->sector - 1)) != 0) {
 		return EINVAL;
 	}
 	size = atomic_load_explicit(&disk->size, memory_order_acquire);

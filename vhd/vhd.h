@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The virtual-disk engine: VHD files and RAM disks behind one asynchronous
- * block API.
+ * The virtual-disk engine: VHD and VHDX files and RAM disks behind one
+ * asynchronous block API.
  *
  * Two kinds of caller:
  *  - the main thread opens, creates, grows and closes disks: the *_send/_recv
@@ -22,7 +22,8 @@
 #include <talloc.h>
 #include <tevent.h>
 
-/* Every format addresses in 512-byte logical blocks (VHD specification). */
+/* What VHDs and RAM disks address in (VHD specification); VHDX files may have
+ * sectors of 4096 bytes: vhd_disk_sector(). */
 #define VHD_SECTOR 512u
 
 /* The smallest disk that ISTM accepts, 8 MiB (MS-ISTM 3.30.4.8). */
@@ -30,6 +31,18 @@
 
 /* The largest that the VHD format allows, 2040 GiB. */
 #define VHD_MAX_SIZE (2040ull << 30)
+
+/* The largest VHDX, 64 TB (MS-VHDX 2.6.2.2). */
+#define VHDX_MAX_SIZE (UINT64_C(64) << 40)
+
+enum vhd_format {
+	VHD_FORMAT_VHD = 0, /* also of a RAM disk */
+	VHD_FORMAT_VHDX,
+};
+
+/* The format that a new file of this name is to have: VHDX where it ends in
+ * ".vhdx", in any case. */
+enum vhd_format vhd_format_of_name(const char *name);
 
 enum vhd_type {
 	VHD_TYPE_NONE = 0,
@@ -57,10 +70,16 @@ struct vhd_io;
 
 /* What a disk is; filled by vhd_disk_info() and vhd_probe_recv(). */
 struct vhd_info {
+	enum vhd_format format;
 	enum vhd_type type;
-	uint64_t size;	       /* virtual size, bytes */
-	uint64_t allocated;    /* bytes of data the file holds */
-	uint8_t unique_id[16]; /* footer's Unique Id, as on disk */
+	uint64_t size;	    /* virtual size, bytes */
+	uint64_t allocated; /* bytes of data the file holds */
+	uint32_t logical_sector, physical_sector; /* bytes */
+	uint8_t unique_id[16]; /* footer's Unique Id, or VHDX' Virtual Disk
+				* ID, as on disk */
+	/* What children record of their parent: the unique id, or VHDX'
+	 * DataWriteGuid, which changes with every opener that writes. */
+	uint8_t link_id[16];
 	uint32_t block_size;   /* dynamic and differencing, else 0 */
 	char parent[1024];     /* differencing: parent's path, else "" */
 	uint8_t parent_id[16]; /* and its unique id */
@@ -121,8 +140,8 @@ enum vhd_op {
 struct vhd_req {
 	enum vhd_op op;
 	uint32_t flags;	 /* VHD_FUA */
-	uint64_t offset; /* bytes, a multiple of VHD_SECTOR */
-	uint64_t length; /* bytes, a multiple of VHD_SECTOR */
+	uint64_t offset; /* bytes, a multiple of vhd_disk_sector() */
+	uint64_t length; /* bytes, a multiple of vhd_disk_sector() */
 	struct iovec *iov;
 	int iovcnt;
 	struct vhd_disk *source; /* VHD_COPY; open until it is done */
@@ -190,7 +209,9 @@ int vhd_source_read(const struct vhd_source *source, uint64_t skip,
 #define VHD_OPEN_READONLY 0x1u /* as a parent, or for a check */
 
 /*
- * Open the VHD in @fd. Takes ownership of @fd in every case (closes it on
+ * Open the VHD or VHDX in @fd; its signature tells which. A VHDX that was left
+ * with a log to replay (MS-VHDX 2.3.3) has it replayed in the file, or, opened
+ * read-only, in memory. Takes ownership of @fd in every case (closes it on
  * failure). Takes an OFD lock: exclusive, shared with VHD_OPEN_READONLY.
  * @param name  for messages only
  * errors: EWOULDBLOCK (locked by someone else), EINVAL (not a VHD, damaged or
@@ -219,7 +240,8 @@ int vhd_set_direct(struct vhd_disk *disk, char **message);
 /*
  * Give a differencing disk its parent, which may itself be one that has its
  * own. Checks that it is the one that the child was made from: unique id and
- * time of the last change. Before any lane uses the child, whose talloc child
+ * time of the last change of a VHD, DataWriteGuid of a VHDX, which also tells
+ * of changes. Before any lane uses the child, whose talloc child
  * the parent becomes; until then all requests fail with EIO.
  * @param parent   opened with VHD_OPEN_READONLY
  * @param message  talloc'ed on @child, what is wrong; may be NULL
@@ -242,6 +264,9 @@ void vhd_close(struct vhd_disk *disk);
 /* Size and kind. Any thread. */
 void vhd_disk_info(const struct vhd_disk *disk, struct vhd_info *info);
 uint64_t vhd_disk_size(const struct vhd_disk *disk);
+/* Logical and physical sector size, bytes: 512 or 4096. Any thread. */
+uint32_t vhd_disk_sector(const struct vhd_disk *disk);
+uint32_t vhd_disk_physical_sector(const struct vhd_disk *disk);
 
 /* Of a disk's file and its file system, bytes. */
 struct vhd_space {
@@ -270,14 +295,19 @@ int vhd_probe_recv(struct tevent_req *req, TALLOC_CTX *mem_ctx,
 		   struct vhd_info *info, char **message);
 
 struct vhd_create_params {
+	enum vhd_format format;
 	enum vhd_type type; /* FIXED, DYNAMIC or DIFFERENCING */
 	uint64_t size;	    /* bytes, rounded up to a sector by the caller */
-	bool sparse;	    /* leave holes instead of writing out zeroes */
+	/* VHDX: 512 or 4096; 0: 512 and 4096. A differencing disk's are its
+	 * parent's. */
+	uint32_t logical_sector, physical_sector;
+	bool sparse; /* leave holes instead of writing out zeroes */
 	/* DYNAMIC, DIFFERENCING: a power of two from 512 KiB to 64 MiB;
-	 * 0: 2 MiB, as Windows */
+	 * 0: 2 MiB, as Windows. VHDX, all types: from 1 to 256 MiB; 0: 32
+	 * MiB, of differencing disks 2 */
 	uint32_t block_size;
 	/*
-	 * DIFFERENCING: the parent's unique id (vhd_info), when it was last
+	 * DIFFERENCING: the parent's link_id (vhd_info), when it was last
 	 * changed (vhd_timestamp() of its mtime), its absolute path and its
 	 * path relative to the child's folder (may be NULL), both as the
 	 * reader of the file is to see them (Windows' way), UTF-8. The size
@@ -287,6 +317,10 @@ struct vhd_create_params {
 	uint32_t parent_timestamp;
 	const char *parent_path;
 	const char *parent_relative;
+	/* VHDX: the parent's unique_id, which is its child's, too; its path by
+	 * its volume's GUID ("\\\\?\\Volume{...}\\..."), may be NULL. */
+	uint8_t parent_disk_id[16];
+	const char *parent_volume;
 	/* main thread; percent 0..100 */
 	void (*progress)(unsigned percent, void *private_data);
 	void *private_data;

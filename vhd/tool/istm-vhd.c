@@ -24,20 +24,23 @@ static struct tevent_context *ev;
 
 static const char usage[] =
 	"usage: istm-vhd info FILE\n"
-	"       istm-vhd create [-t fixed|dynamic] [-s] [-b BLOCKSIZE] FILE "
-	"SIZE\n"
+	"       istm-vhd create [-t fixed|dynamic] [-s] [-b BLOCKSIZE] [-l "
+	"SECTOR]\n"
+	"                FILE SIZE\n"
 	"       istm-vhd create -t differencing -p PARENT FILE\n"
 	"       istm-vhd check FILE\n"
 	"       istm-vhd repair FILE\n"
 	"       istm-vhd compact FILE\n"
-	"       istm-vhd convert [-t fixed|dynamic] [-s] [-b BLOCKSIZE] FROM "
-	"TO\n"
-	"Sizes take the suffixes K, M, G and T.\n";
+	"       istm-vhd convert [-t fixed|dynamic] [-s] [-b BLOCKSIZE] [-l "
+	"SECTOR]\n"
+	"                FROM TO\n"
+	"Sizes take the suffixes K, M, G and T. Names that end in .vhdx are "
+	"VHDX'.\n";
 
 struct options {
 	enum vhd_type type;
 	bool sparse;
-	uint64_t block_size;
+	uint64_t block_size, sector;
 	const char *parent;
 };
 
@@ -176,14 +179,19 @@ static int open_disk(const char *name, bool readonly, unsigned depth,
 
 /* ---- info -------------------------------------------------------- */
 
-static void print_id(const char *label, const uint8_t id[16])
+/* VHDX' GUIDs begin with three little-endian integers. */
+static void print_id(const char *label, const struct vhd_info *info,
+		     const uint8_t id[16])
 {
+	static const uint8_t little[16] = {3, 2, 1,  0,	 5,  4,	 7,  6,
+					   8, 9, 10, 11, 12, 13, 14, 15};
 	unsigned i;
 
 	printf("%s", label);
 	for (i = 0; i < 16; i++) {
 		printf("%s%02x",
-		       i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "", id[i]);
+		       i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "",
+		       id[info->format == VHD_FORMAT_VHDX ? little[i] : i]);
 	}
 	printf("\n");
 }
@@ -197,16 +205,26 @@ static int info_main(const char *name)
 		return ret;
 	}
 	printf("file:       %s\n", name);
+	printf("format:     %s\n",
+	       info.format == VHD_FORMAT_VHDX ? "VHDX" : "VHD");
 	printf("type:       %s\n", type_name(info.type));
 	printf("size:       %" PRIu64 "\n", info.size);
 	printf("allocated:  %" PRIu64 "\n", info.allocated);
 	if (info.block_size != 0) {
 		printf("block size: %" PRIu32 "\n", info.block_size);
 	}
-	print_id("unique id:  ", info.unique_id);
+	if (info.format == VHD_FORMAT_VHDX) {
+		printf("sectors:    %" PRIu32 " logical, %" PRIu32
+		       " physical\n",
+		       info.logical_sector, info.physical_sector);
+	}
+	print_id("unique id:  ", &info, info.unique_id);
+	if (info.format == VHD_FORMAT_VHDX) {
+		print_id("data id:    ", &info, info.link_id);
+	}
 	if (info.type == VHD_TYPE_DIFFERENCING) {
 		printf("parent:     %s\n", info.parent);
-		print_id("parent id:  ", info.parent_id);
+		print_id("parent id:  ", &info, info.parent_id);
 	}
 	return 0;
 }
@@ -255,9 +273,17 @@ static int create_child(const char *name, const struct options *options)
 	if (path == NULL || stat(path, &st) != 0) {
 		return fail(options->parent, NULL, errno);
 	}
+	if (info.format != vhd_format_of_name(name)) {
+		free(path);
+		return fail(name, "a VHD's child is a VHD, a VHDX' a VHDX", 0);
+	}
+	params.format = info.format;
 	params.size = info.size;
 	params.block_size = (uint32_t)options->block_size;
-	memcpy(params.parent_id, info.unique_id, 16);
+	params.logical_sector = info.logical_sector;
+	params.physical_sector = info.physical_sector;
+	memcpy(params.parent_id, info.link_id, 16);
+	memcpy(params.parent_disk_id, info.unique_id, 16);
 	params.parent_timestamp = vhd_timestamp(st.st_mtime);
 	params.parent_path = path;
 	params.parent_relative =
@@ -271,9 +297,11 @@ static int create_main(const char *name, const char *size,
 		       const struct options *options)
 {
 	struct vhd_create_params params = {
+		.format = vhd_format_of_name(name),
 		.type = options->type,
 		.sparse = options->sparse,
 		.block_size = (uint32_t)options->block_size,
+		.logical_sector = (uint32_t)options->sector,
 	};
 
 	if (options->type == VHD_TYPE_DIFFERENCING) {
@@ -405,9 +433,11 @@ static int convert_main(const char *from_name, const char *to_name,
 			const struct options *options)
 {
 	struct vhd_create_params params = {
+		.format = vhd_format_of_name(to_name),
 		.type = options->type,
 		.sparse = options->sparse,
 		.block_size = (uint32_t)options->block_size,
+		.logical_sector = (uint32_t)options->sector,
 	};
 	struct vhd_disk *from = NULL, *to = NULL;
 	int ret;
@@ -417,6 +447,9 @@ static int convert_main(const char *from_name, const char *to_name,
 		return ret;
 	}
 	params.size = vhd_disk_size(from);
+	if (params.format == VHD_FORMAT_VHDX && options->sector == 0) {
+		params.logical_sector = vhd_disk_sector(from);
+	}
 	ret = create(to_name, &params);
 	if (ret == 0) {
 		ret = open_disk(to_name, false, 0, &to);
@@ -440,7 +473,7 @@ static bool parse_options(int argc, char **argv, struct options *options)
 {
 	int c;
 
-	while ((c = getopt(argc, argv, "t:sb:p:")) != -1) {
+	while ((c = getopt(argc, argv, "t:sb:p:l:")) != -1) {
 		switch (c) {
 		case 't':
 			options->type = strcmp(optarg, "fixed") == 0
@@ -465,6 +498,12 @@ static bool parse_options(int argc, char **argv, struct options *options)
 			break;
 		case 'p':
 			options->parent = optarg;
+			break;
+		case 'l':
+			if (!parse_size(optarg, &options->sector) ||
+			    options->sector > UINT32_MAX) {
+				return false;
+			}
 			break;
 		default:
 			return false;
