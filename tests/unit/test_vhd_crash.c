@@ -39,6 +39,7 @@ struct op {
 struct run {
 	struct vt *vt;
 	enum vhd_type type;
+	bool vhdx;
 	bool sparse;
 	uint8_t base; /* what the parent holds, if any */
 	struct op op[OPS + 1];
@@ -46,6 +47,22 @@ struct run {
 	size_t created; /* positions in the record */
 	size_t grow_begin, grow_end;
 };
+
+static const char *disk_name(const struct run *run)
+{
+	return run->vhdx ? "disk.vhdx" : "disk.vhd";
+}
+
+/* The smallest that the format has. */
+static uint32_t block_of(const struct run *run)
+{
+	return run->vhdx ? 2 * BLOCK : BLOCK;
+}
+
+static const char *parent_name(const struct run *run)
+{
+	return run->vhdx ? "parent.vhdx" : "parent.vhd";
+}
 
 static void fill(uint8_t *sector, uint32_t number, uint32_t version)
 {
@@ -87,8 +104,9 @@ static void plan(struct run *run, unsigned i, uint32_t *random)
 	case 3:
 		op->op = VHD_DISCARD;
 		if (r & 64) { /* whole blocks */
-			op->first = r / 128 % (SIZE / BLOCK) * (BLOCK / 512);
-			op->count = BLOCK / 512 * (1 + (r >> 14) % 2);
+			op->first = r / 128 % (SIZE / block_of(run)) *
+				    (block_of(run) / 512);
+			op->count = block_of(run) / 512 * (1 + (r >> 14) % 2);
 			if (op->count > SIZE / 512 - op->first) {
 				op->count = SIZE / 512 - op->first;
 			}
@@ -123,9 +141,19 @@ static void perform(struct run *run, struct vhd_disk *disk, struct op *op)
 
 static void make_parent(struct run *run)
 {
-	struct vhd_disk *disk = vt_disk(run->vt, "parent.vhd", SIZE, true);
+	struct vhd_create_params params = {
+		.format = vhd_format_of_name(parent_name(run)),
+		.type = VHD_TYPE_FIXED,
+		.size = SIZE,
+		.sparse = true,
+		.block_size = run->vhdx ? block_of(run) : 0,
+	};
+	struct vhd_disk *disk = NULL;
 	uint8_t *buf = malloc(SIZE);
 
+	assert_int_equal(vt_create_params(run->vt, parent_name(run), &params),
+			 0);
+	assert_int_equal(vt_open(run->vt, parent_name(run), 0, &disk), 0);
 	memset(buf, run->base, SIZE);
 	assert_int_equal(vt_rw(run->vt, disk, VHD_WRITE, 0, 0, buf, BASE_SIZE),
 			 0);
@@ -136,25 +164,29 @@ static void make_parent(struct run *run)
 static struct vhd_disk *make_disk(struct run *run)
 {
 	struct vhd_create_params params = {
+		.format = vhd_format_of_name(disk_name(run)),
 		.type = run->type,
 		.size = SIZE,
 		.sparse = run->sparse,
-		.block_size = run->type == VHD_TYPE_FIXED ? 0 : BLOCK,
+		.block_size = run->type == VHD_TYPE_FIXED && !run->vhdx
+				      ? 0
+				      : block_of(run),
 	};
 
 	if (run->type == VHD_TYPE_DIFFERENCING) {
 		make_parent(run);
-		assert_int_equal(
-			vt_create_child(run->vt, "disk.vhd", "parent.vhd"), 0);
+		assert_int_equal(vt_create_child(run->vt, disk_name(run),
+						 parent_name(run)),
+				 0);
 		run->created = recorder_position();
-		return vt_open_chain(run->vt, "disk.vhd", 0);
+		return vt_open_chain(run->vt, disk_name(run), 0);
 	}
-	assert_int_equal(vt_create_params(run->vt, "disk.vhd", &params), 0);
+	assert_int_equal(vt_create_params(run->vt, disk_name(run), &params), 0);
 	run->created = recorder_position();
 	{
 		struct vhd_disk *disk = NULL;
 
-		assert_int_equal(vt_open(run->vt, "disk.vhd", 0, &disk), 0);
+		assert_int_equal(vt_open(run->vt, disk_name(run), 0, &disk), 0);
 		return disk;
 	}
 }
@@ -164,7 +196,7 @@ static void record(struct run *run, uint32_t seed)
 	struct vhd_disk *disk;
 	uint32_t random = seed;
 
-	recorder_start("disk.vhd");
+	recorder_start(disk_name(run));
 	disk = make_disk(run);
 	run->grow_begin = run->grow_end = SIZE_MAX;
 	for (run->ops = 0; run->ops < OPS; run->ops++) {
@@ -259,8 +291,8 @@ static struct vhd_disk *open_crashed(struct run *run, int fd)
 		return NULL;
 	}
 	if (run->type == VHD_TYPE_DIFFERENCING) {
-		assert_int_equal(vt_open(vt, "parent.vhd", VHD_OPEN_READONLY,
-					 &parent),
+		assert_int_equal(vt_open(vt, parent_name(run),
+					 VHD_OPEN_READONLY, &parent),
 				 0);
 		assert_int_equal(vhd_set_parent(disk, parent, 0, NULL), 0);
 	}
@@ -357,14 +389,15 @@ static void crash_at(struct run *run, size_t position, uint32_t seed)
 	check_checker(run, second);
 }
 
-static void crash_everywhere(struct vt *vt, enum vhd_type type, bool sparse,
-			     uint8_t base, uint32_t seed)
+static void crash_everywhere(struct vt *vt, bool vhdx, enum vhd_type type,
+			     bool sparse, uint8_t base, uint32_t seed)
 {
 	struct run *run = calloc(1, sizeof(*run));
 	size_t position, end;
 	uint32_t variant;
 
 	run->vt = vt;
+	run->vhdx = vhdx;
 	run->type = type;
 	run->sparse = sparse;
 	run->base = base;
@@ -385,22 +418,22 @@ static void crash_everywhere(struct vt *vt, enum vhd_type type, bool sparse,
 
 static void test_crash_fixed(void **state)
 {
-	crash_everywhere(*state, VHD_TYPE_FIXED, true, 0, 1);
+	crash_everywhere(*state, false, VHD_TYPE_FIXED, true, 0, 1);
 }
 
 static void test_crash_written_out(void **state)
 {
-	crash_everywhere(*state, VHD_TYPE_FIXED, false, 0, 2);
+	crash_everywhere(*state, false, VHD_TYPE_FIXED, false, 0, 2);
 }
 
 static void test_crash_dynamic(void **state)
 {
-	crash_everywhere(*state, VHD_TYPE_DYNAMIC, false, 0, 3);
+	crash_everywhere(*state, false, VHD_TYPE_DYNAMIC, false, 0, 3);
 }
 
 static void test_crash_differencing(void **state)
 {
-	crash_everywhere(*state, VHD_TYPE_DIFFERENCING, false, 0x77, 4);
+	crash_everywhere(*state, false, VHD_TYPE_DIFFERENCING, false, 0x77, 4);
 }
 
 /* ---- FUA ----------------------------------------------------------- */
@@ -410,8 +443,8 @@ static void test_crash_differencing(void **state)
  * block's table entry, a sector's bit) was written by an earlier request that
  * nobody has flushed.
  */
-static void fua_over_unflushed(struct vt *vt, enum vhd_type type, uint8_t base,
-			       uint32_t first)
+static void fua_over_unflushed(struct vt *vt, bool vhdx, enum vhd_type type,
+			       uint8_t base, uint32_t first)
 {
 	struct run *run = calloc(1, sizeof(*run));
 	struct vhd_disk *disk;
@@ -419,11 +452,12 @@ static void fua_over_unflushed(struct vt *vt, enum vhd_type type, uint8_t base,
 	unsigned i;
 
 	run->vt = vt;
+	run->vhdx = vhdx;
 	run->type = type;
 	run->base = base;
 	run->grow_begin = run->grow_end = SIZE_MAX;
 	run->ops = 2;
-	recorder_start("disk.vhd");
+	recorder_start(disk_name(run));
 	disk = make_disk(run);
 	run->op[0] = (struct op){
 		.op = VHD_WRITE, .first = 8, .count = 8, .version = 1};
@@ -446,12 +480,12 @@ static void fua_over_unflushed(struct vt *vt, enum vhd_type type, uint8_t base,
 
 static void test_fua_dynamic(void **state)
 {
-	fua_over_unflushed(*state, VHD_TYPE_DYNAMIC, 0, 16);
+	fua_over_unflushed(*state, false, VHD_TYPE_DYNAMIC, 0, 16);
 }
 
 static void test_fua_differencing(void **state)
 {
-	fua_over_unflushed(*state, VHD_TYPE_DIFFERENCING, 0x77, 8);
+	fua_over_unflushed(*state, false, VHD_TYPE_DIFFERENCING, 0x77, 8);
 }
 
 /* ---- failing steps ----------------------------------------------- */
@@ -461,8 +495,8 @@ static void test_fua_differencing(void **state)
  * says so, all others are served, and what is read is what a request has
  * written; the file stays sound.
  */
-static bool fail_step(struct vt *vt, enum vhd_type type, uint8_t base,
-		      unsigned nth, int error)
+static bool fail_step(struct vt *vt, bool vhdx, enum vhd_type type,
+		      uint8_t base, unsigned nth, int error)
 {
 	struct run *run = calloc(1, sizeof(*run));
 	struct vhd_disk *disk;
@@ -472,10 +506,11 @@ static bool fail_step(struct vt *vt, enum vhd_type type, uint8_t base,
 	int failed;
 
 	run->vt = vt;
+	run->vhdx = vhdx;
 	run->type = type;
 	run->base = base;
 	run->sparse = true;
-	recorder_start("disk.vhd");
+	recorder_start(disk_name(run));
 	disk = make_disk(run);
 	run->grow_begin = run->grow_end = SIZE_MAX;
 	recorder_fail(nth, error);
@@ -496,10 +531,11 @@ static bool fail_step(struct vt *vt, enum vhd_type type, uint8_t base,
 	vhd_close(disk);
 	/* All is in the file: nothing is left in memory only. Failed ones
 	 * may have left anything that they or their predecessors wrote. */
-	disk = type == VHD_TYPE_DIFFERENCING ? vt_open_chain(vt, "disk.vhd", 0)
-					     : NULL;
+	disk = type == VHD_TYPE_DIFFERENCING
+		       ? vt_open_chain(vt, disk_name(run), 0)
+		       : NULL;
 	if (disk == NULL) {
-		assert_int_equal(vt_open(vt, "disk.vhd", 0, &disk), 0);
+		assert_int_equal(vt_open(vt, disk_name(run), 0, &disk), 0);
 	}
 	for (i = 0; i < SIZE / 512; i++) {
 		int k;
@@ -536,22 +572,22 @@ static bool fail_step(struct vt *vt, enum vhd_type type, uint8_t base,
 		free(again);
 	}
 	vhd_close(disk);
-	check_checker(run, vt_open_fd(vt, "disk.vhd", O_RDONLY));
+	check_checker(run, vt_open_fd(vt, disk_name(run), O_RDONLY));
 	recorder_stop();
-	unlink(vt_path(vt, "disk.vhd"));
-	unlink(vt_path(vt, "parent.vhd"));
+	unlink(vt_path(vt, disk_name(run)));
+	unlink(vt_path(vt, parent_name(run)));
 	free(content);
 	free(run);
 	return failed;
 }
 
-static void fail_all(struct vt *vt, enum vhd_type type, uint8_t base)
+static void fail_all(struct vt *vt, bool vhdx, enum vhd_type type, uint8_t base)
 {
 	static const int errors[] = {EIO, ENOSPC};
 	unsigned nth, i;
 
 	for (i = 0; i < 2; i++) {
-		for (nth = 0; fail_step(vt, type, base, nth, errors[i]);
+		for (nth = 0; fail_step(vt, vhdx, type, base, nth, errors[i]);
 		     nth++) {
 		}
 		assert_true(nth > OPS / 2);
@@ -560,17 +596,57 @@ static void fail_all(struct vt *vt, enum vhd_type type, uint8_t base)
 
 static void test_fail_fixed(void **state)
 {
-	fail_all(*state, VHD_TYPE_FIXED, 0);
+	fail_all(*state, false, VHD_TYPE_FIXED, 0);
 }
 
 static void test_fail_dynamic(void **state)
 {
-	fail_all(*state, VHD_TYPE_DYNAMIC, 0);
+	fail_all(*state, false, VHD_TYPE_DYNAMIC, 0);
 }
 
 static void test_fail_differencing(void **state)
 {
-	fail_all(*state, VHD_TYPE_DIFFERENCING, 0x77);
+	fail_all(*state, false, VHD_TYPE_DIFFERENCING, 0x77);
+}
+
+static void test_crash_vhdx_fixed(void **state)
+{
+	crash_everywhere(*state, true, VHD_TYPE_FIXED, true, 0, 5);
+}
+
+static void test_crash_vhdx_dynamic(void **state)
+{
+	crash_everywhere(*state, true, VHD_TYPE_DYNAMIC, false, 0, 6);
+}
+
+static void test_crash_vhdx_differencing(void **state)
+{
+	crash_everywhere(*state, true, VHD_TYPE_DIFFERENCING, false, 0x77, 7);
+}
+
+static void test_fua_vhdx_dynamic(void **state)
+{
+	fua_over_unflushed(*state, true, VHD_TYPE_DYNAMIC, 0, 16);
+}
+
+static void test_fua_vhdx_differencing(void **state)
+{
+	fua_over_unflushed(*state, true, VHD_TYPE_DIFFERENCING, 0x77, 8);
+}
+
+static void test_fail_vhdx_fixed(void **state)
+{
+	fail_all(*state, true, VHD_TYPE_FIXED, 0);
+}
+
+static void test_fail_vhdx_dynamic(void **state)
+{
+	fail_all(*state, true, VHD_TYPE_DYNAMIC, 0);
+}
+
+static void test_fail_vhdx_differencing(void **state)
+{
+	fail_all(*state, true, VHD_TYPE_DIFFERENCING, 0x77);
 }
 
 /* ---- failing steps of creation, growth and opening --------------- */
@@ -751,6 +827,14 @@ int main(void)
 		TEST_MEMORY(test_fail_create),
 		TEST_MEMORY(test_fail_grow),
 		TEST_MEMORY(test_fail_open),
+		TEST_MEMORY(test_crash_vhdx_fixed),
+		TEST_MEMORY(test_crash_vhdx_dynamic),
+		TEST_MEMORY(test_crash_vhdx_differencing),
+		TEST_MEMORY(test_fua_vhdx_dynamic),
+		TEST_MEMORY(test_fua_vhdx_differencing),
+		TEST_MEMORY(test_fail_vhdx_fixed),
+		TEST_MEMORY(test_fail_vhdx_dynamic),
+		TEST_MEMORY(test_fail_vhdx_differencing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -128,6 +128,7 @@ int vt_create_params(struct vt *vt, const char *name,
 int vt_create(struct vt *vt, const char *name, uint64_t size, bool sparse)
 {
 	struct vhd_create_params params = {
+		.format = vhd_format_of_name(name),
 		.type = VHD_TYPE_FIXED,
 		.size = size,
 		.sparse = sparse,
@@ -193,6 +194,7 @@ struct vhd_disk *vt_dynamic(struct vt *vt, const char *name, uint64_t size,
 			    uint32_t block_size)
 {
 	struct vhd_create_params params = {
+		.format = vhd_format_of_name(name),
 		.type = VHD_TYPE_DYNAMIC,
 		.size = size,
 		.block_size = block_size,
@@ -212,9 +214,13 @@ int vt_create_child(struct vt *vt, const char *name, const char *parent)
 
 	assert_int_equal(vt_probe(vt, parent, &info), 0);
 	assert_int_equal(stat(vt_path(vt, parent), &st), 0);
+	params.format = info.format;
 	params.size = info.size;
 	params.block_size = info.block_size;
-	memcpy(params.parent_id, info.unique_id, 16);
+	params.logical_sector = info.logical_sector;
+	params.physical_sector = info.physical_sector;
+	memcpy(params.parent_id, info.link_id, 16);
+	memcpy(params.parent_disk_id, info.unique_id, 16);
 	params.parent_timestamp = vhd_timestamp(st.st_mtime);
 	params.parent_path = talloc_asprintf(vt->mem, "C:\\d\\%s", parent);
 	params.parent_relative = talloc_asprintf(vt->mem, ".\\%s", parent);
@@ -281,6 +287,21 @@ struct vhd_disk *vt_kind(struct vt *vt, unsigned kind, uint64_t size)
 		return vt_child(vt, "p3.vhd", "p2.vhd");
 	case 7:
 		return vt_direct(vt, "direct.vhd", size);
+	case 8:
+		return vt_disk(vt, "out.vhdx", size, false);
+	case 9:
+		return vt_disk(vt, "sparse.vhdx", size, true);
+	case 10:
+		return vt_dynamic(vt, "dynamic.vhdx", size, 0);
+	case 11:
+		return vt_dynamic(vt, "dynamic1.vhdx", size, MiB);
+	case 12:
+		vhd_close(vt_disk(vt, "parent.vhdx", size, true));
+		return vt_child(vt, "child.vhdx", "parent.vhdx");
+	case 13:
+		vhd_close(vt_dynamic(vt, "p1.vhdx", size, MiB));
+		assert_int_equal(vt_create_child(vt, "p2.vhdx", "p1.vhdx"), 0);
+		return vt_child(vt, "p3.vhdx", "p2.vhdx");
 	default:
 		return NULL;
 	}
