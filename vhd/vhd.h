@@ -158,7 +158,7 @@ struct vhd_req {
 	uint64_t miscompare;
 
 	/* The engine's own while the request is under way. */
-	uint64_t engine[50];
+	uint64_t engine[52];
 };
 
 /*
