@@ -451,6 +451,29 @@ enum model_disk_status model_disk_status(struct model *model,
 		       : MODEL_DISK_IDLE;
 }
 
+/* MS-ISTM 3.42.4.2 */
+void disk_tell_status(struct disk_entry *entry)
+{
+	struct GUID guid = entry->d.guid;
+
+	entry->told = model_disk_status(entry->model, &entry->d);
+	model_emit(entry->model,
+		   &(struct model_event){
+			   .type = MODEL_EVENT_LUN_STATUS,
+			   .guid = &guid,
+			   .disk = entry->d.index,
+			   .percent = entry->percent,
+			   .completion = HRES_ERROR_V(entry->completion),
+		   });
+}
+
+void disk_tell_new_status(struct disk_entry *entry)
+{
+	if (model_disk_status(entry->model, &entry->d) != entry->told) {
+		disk_tell_status(entry);
+	}
+}
+
 void model_disk_progress(struct model *model, const struct model_disk *disk,
 			 uint32_t *percent, HRESULT *completion)
 {

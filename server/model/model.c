@@ -45,6 +45,7 @@ static void engine_session_changed(struct iscsi_tgt *tgt, void *private_data)
 	struct model *model = private_data;
 	struct target_entry *entry =
 		tgt == NULL ? NULL : iscsi_tgt_private(tgt);
+	struct list_head *pos;
 
 	if (entry == NULL) {
 		model_emit(model,
@@ -52,6 +53,10 @@ static void engine_session_changed(struct iscsi_tgt *tgt, void *private_data)
 		return;
 	}
 	model_emit_target(model, MODEL_EVENT_SESSIONS, &entry->t);
+	list_for_each (pos, &entry->mappings) {
+		disk_tell_new_status(
+			list_entry(pos, struct mapping, link_target)->disk);
+	}
 	/* "A target starts, stops using a LUN", 3.42.4.1 */
 	if (entry->t.num_mappings > 0) {
 		model_emit_luns(model);

@@ -69,11 +69,12 @@ struct disk_entry {
 	char *device_id;		/* while it is mounted */
 	struct mount_op *mount_op;	/* mounting or dismounting; child */
 	uint32_t percent;
-	HRESULT completion; /* of the last rollback */
-	bool opening;	    /* by a rescan: not to be deleted */
-	bool pending;	    /* being created: not to be found by clients */
-	bool online;	    /* what its resource state says is */
-	void *op;	    /* what uses vhd; freed before it is closed */
+	HRESULT completion;	     /* of the last rollback */
+	enum model_disk_status told; /* the status that subscribers know */
+	bool opening;		     /* by a rescan: not to be deleted */
+	bool pending; /* being created: not to be found by clients */
+	bool online;  /* what its resource state says is */
+	void *op;     /* what uses vhd; freed before it is closed */
 };
 
 /* A LUN of a target. */
@@ -369,6 +370,9 @@ uint64_t disk_file_hash(dev_t dev, ino_t ino);
 struct tevent_req *disk_open_send(TALLOC_CTX *mem_ctx, struct model *model,
 				  struct disk_entry *entry);
 HRESULT disk_open_recv(struct tevent_req *req);
+/* Tell subscribers its status; or only where they know another. */
+void disk_tell_status(struct disk_entry *entry);
+void disk_tell_new_status(struct disk_entry *entry);
 /* All targets that have it hear of it anew. */
 void disk_publish_targets(struct disk_entry *disk);
 int disk_publish(struct disk_entry *entry);

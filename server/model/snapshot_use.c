@@ -13,20 +13,6 @@ static struct snapshot_entry *snapshot_of(const struct model_snapshot *s)
 /* ---- rollback (MS-ISTM 3.36.4.14, .15; 3.42.4.2)
  * ----------------------------- */
 
-static void disk_status_event(struct disk_entry *disk)
-{
-	struct GUID guid = disk->d.guid;
-
-	model_emit(disk->model,
-		   &(struct model_event){
-			   .type = MODEL_EVENT_LUN_STATUS,
-			   .guid = &guid,
-			   .disk = disk->d.index,
-			   .percent = disk->percent,
-			   .completion = HRES_ERROR_V(disk->completion),
-		   });
-}
-
 static void rollback_progress(unsigned percent, void *private_data)
 {
 	struct snapshot_entry *entry =
@@ -35,7 +21,7 @@ static void rollback_progress(unsigned percent, void *private_data)
 	if (entry->disk != NULL && percent <= 100 &&
 	    entry->disk->percent != percent) {
 		entry->disk->percent = percent;
-		disk_status_event(entry->disk);
+		disk_tell_status(entry->disk);
 	}
 }
 
@@ -57,7 +43,7 @@ static void rollback_end(struct snapshot_entry *entry, HRESULT hr)
 		ISTM_FAILED(hr) ? "failed, its content is undefined" : "done",
 		(unsigned)HRES_ERROR_V(hr));
 	disk_publish_targets(disk);
-	disk_status_event(disk);
+	disk_tell_status(disk);
 }
 
 static void rollback_done(struct tevent_req *subreq)
@@ -113,7 +99,7 @@ HRESULT model_snapshot_rollback(struct model *model, struct model_snapshot *s)
 	}
 	s->status |= MODEL_SNAPSHOT_ROLLBACK;
 	tevent_req_set_callback(entry->working, rollback_done, entry);
-	disk_status_event(disk);
+	disk_tell_status(disk);
 	return ISTM_S_OK;
 }
 

@@ -204,6 +204,7 @@ HRESULT model_target_add_disk(struct model *model, struct model_target *t,
 		(unsigned)index, (unsigned)lun);
 	model_emit_target(model, MODEL_EVENT_TARGET_CHANGED, t);
 	model_emit_luns(model);
+	disk_tell_new_status(disk);
 	return ISTM_S_OK;
 }
 
@@ -225,6 +226,7 @@ HRESULT model_target_remove_disk(struct model *model, struct model_target *t,
 	target_unmap(target, m);
 	target_changed(target);
 	model_emit_luns(model);
+	disk_tell_new_status(disk);
 	return ISTM_S_OK;
 }
 
@@ -232,17 +234,29 @@ HRESULT model_target_remove_all_disks(struct model *model,
 				      struct model_target *t)
 {
 	struct target_entry *target = target_entry(t);
+	struct disk_entry **disks;
+	size_t num = 0;
 
 	if (t->num_mappings == 0) {
 		return ISTM_S_OK;
 	}
 	log_msg(LOG_INFO, "target %s: all disks taken away", t->name);
+	disks = talloc_array(target, struct disk_entry *, t->num_mappings);
 	while (!list_empty(&target->mappings)) {
-		target_unmap(target, list_entry(target->mappings.next,
-						struct mapping, link_target));
+		struct mapping *m = list_entry(target->mappings.next,
+					       struct mapping, link_target);
+
+		if (disks != NULL) {
+			disks[num++] = m->disk;
+		}
+		target_unmap(target, m);
 	}
 	target_changed(target);
 	model_emit_luns(model);
+	for (size_t i = 0; i < num; i++) {
+		disk_tell_new_status(disks[i]);
+	}
+	talloc_free(disks);
 	return ISTM_S_OK;
 }
 
