@@ -346,6 +346,11 @@ static void parent_opened(struct tevent_req *subreq)
 	struct vhd_info info;
 
 	TALLOC_FREE(subreq);
+	/* CacheParent (3.1.1.4): "active the next time the VHD is loaded". */
+	if (error == 0 && state->model->direct_io &&
+	    !state->entry->d.cache_parent) {
+		disk_open_direct(state->entry, parent);
+	}
 	if (error == 0) {
 		error = vhd_set_parent(state->child, parent, 0, &message);
 		if (error != 0) {
