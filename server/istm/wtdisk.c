@@ -13,42 +13,64 @@ static struct model_disk *self_disk(void *self)
 	return model_disk_by_guid(model_of(self), &object->guid);
 }
 
+/* Also NULL when, in a cluster, its resource is not online. */
+static struct model_disk *online_disk(void *self)
+{
+	struct model_disk *disk = self_disk(self);
+
+	return disk != NULL && model_disk_online(model_of(self), disk) ? disk
+								       : NULL;
+}
+
+/* Why there is no disk: most methods have ERROR_INVALID_FUNCTION for one that
+ * is offline. */
+static HRESULT no_disk(void *self)
+{
+	return self_disk(self) == NULL ? ISTM_FILE_NOT_FOUND
+				       : ISTM_INVALID_FUNCTION;
+}
+
 /* ---- properties --------------------------------------------------------- */
 
-#define WTDISK_GET(prop, iface, param, value)                                  \
+#define WTDISK_GET_OF(find, prop, iface, param, value)                         \
 	static HRESULT wtdisk_get_##prop(struct dcom_call *call, void *self,   \
 					 struct iface##_get_##prop *r)         \
 	{                                                                      \
-		const struct model_disk *disk = self_disk(self);               \
+		const struct model_disk *disk = find(self);                    \
                                                                                \
 		if (disk == NULL) {                                            \
-			return ISTM_FILE_NOT_FOUND;                            \
+			return no_disk(self);                                  \
 		}                                                              \
 		*r->out.param = (value);                                       \
 		return ISTM_S_OK;                                              \
 	}
 
-#define WTDISK_GET_STRING(prop, iface, param, value)                           \
+#define WTDISK_GET_STRING_OF(find, prop, iface, param, value)                  \
 	static HRESULT wtdisk_get_##prop(struct dcom_call *call, void *self,   \
 					 struct iface##_get_##prop *r)         \
 	{                                                                      \
-		const struct model_disk *disk = self_disk(self);               \
+		const struct model_disk *disk = find(self);                    \
                                                                                \
 		if (disk == NULL) {                                            \
-			return ISTM_FILE_NOT_FOUND;                            \
+			return no_disk(self);                                  \
 		}                                                              \
 		return istm_return_string(call, (value), r->out.param);        \
 	}
+
+#define WTDISK_GET(prop, iface, param, value)                                  \
+	WTDISK_GET_OF(online_disk, prop, iface, param, value)
+#define WTDISK_GET_STRING(prop, iface, param, value)                           \
+	WTDISK_GET_STRING_OF(online_disk, prop, iface, param, value)
 
 WTDISK_GET(Guid, IWTDisk, pGuid, disk->guid)
 
 static HRESULT wtdisk_get_SerialNumber(struct dcom_call *call, void *self,
 				       struct IWTDisk_get_SerialNumber *r)
 {
-	const struct model_disk *disk = self_disk(self);
+	const struct model_disk *disk = online_disk(self);
 
 	if (disk == NULL) {
-		return ISTM_FILE_NOT_FOUND;
+		return no_disk(self);
 	}
 	if (!disk->usable) {
 		return ISTM_POINTER; /* 3.43.4.2: not properly initialised */
@@ -56,7 +78,8 @@ static HRESULT wtdisk_get_SerialNumber(struct dcom_call *call, void *self,
 	return istm_return_string(call, disk->serial, r->out.pSerialNumber);
 }
 
-WTDISK_GET(WTD, IWTDisk, pWTD, disk->index)
+/* Offline too, as are path, resource and group. */
+WTDISK_GET_OF(self_disk, WTD, IWTDisk, pWTD, disk->index)
 /* The values of WTDType and of the model's enumeration are the same. */
 WTDISK_GET(Type, IWTDisk, pType, (enum WTDType)disk->type)
 WTDISK_GET(Flags, IWTDisk, pFlags, disk->flags)
@@ -70,10 +93,10 @@ WTDISK_GET_STRING(Description, IWTDisk, pDescription, disk->description)
 static HRESULT wtdisk_put_Description(struct dcom_call *call, void *self,
 				      struct IWTDisk_put_Description *r)
 {
-	struct model_disk *disk = self_disk(self);
+	struct model_disk *disk = online_disk(self);
 
 	if (disk == NULL) {
-		return ISTM_FILE_NOT_FOUND;
+		return no_disk(self);
 	}
 	return istm_audit(
 		call,
@@ -83,15 +106,15 @@ static HRESULT wtdisk_put_Description(struct dcom_call *call, void *self,
 		bstr_or_empty(&r->in.Description));
 }
 
-WTDISK_GET_STRING(DevicePath, IWTDisk, pDevicePath, disk->path)
+WTDISK_GET_STRING_OF(self_disk, DevicePath, IWTDisk, pDevicePath, disk->path)
 
 static HRESULT wtdisk_put_DevicePath(struct dcom_call *call, void *self,
 				     struct IWTDisk_put_DevicePath *r)
 {
-	struct model_disk *disk = self_disk(self);
+	struct model_disk *disk = online_disk(self);
 
 	if (disk == NULL) {
-		return ISTM_FILE_NOT_FOUND;
+		return no_disk(self);
 	}
 	return istm_audit(call,
 			  model_disk_set_path(model_of(self), disk,
@@ -110,12 +133,12 @@ WTDISK_GET(Size, IWTDisk, pSize, disk->size)
  * @return whether there is a value; otherwise *result is the answer, with an
  *         empty value if that is S_OK
  */
-static bool snapshot_storage_readable(const struct model_disk *disk,
+static bool snapshot_storage_readable(void *self, const struct model_disk *disk,
 				      HRESULT *result)
 {
 	*result = ISTM_S_OK;
 	if (disk == NULL) {
-		*result = ISTM_FILE_NOT_FOUND;
+		*result = no_disk(self);
 	} else if (disk->type != MODEL_DISK_FILE) {
 		*result = ISTM_INVALID_ARG;
 	} else if (disk->enabled && (disk->flags & MODEL_DISK_SHADOW) == 0 &&
@@ -126,12 +149,12 @@ static bool snapshot_storage_readable(const struct model_disk *disk,
 }
 
 /* 3.43.4.19 and .21: type checks come before the rule on disabled disks. */
-static bool snapshot_storage_writable(const struct model_disk *disk,
+static bool snapshot_storage_writable(void *self, const struct model_disk *disk,
 				      HRESULT *result)
 {
 	*result = ISTM_S_OK;
 	if (disk == NULL) {
-		*result = ISTM_FILE_NOT_FOUND;
+		*result = no_disk(self);
 	} else if (disk->type != MODEL_DISK_FILE ||
 		   disk->vhd_type != VHD_TYPE_FIXED) {
 		*result = ISTM_INVALID_ARG;
@@ -145,11 +168,11 @@ static HRESULT wtdisk_get_SnapshotStoragePath(
 	struct dcom_call *call, void *self,
 	struct IWTDisk_get_SnapshotStoragePath *r)
 {
-	const struct model_disk *disk = self_disk(self);
+	const struct model_disk *disk = online_disk(self);
 	const char *path = "";
 	HRESULT result;
 
-	if (snapshot_storage_readable(disk, &result)) {
+	if (snapshot_storage_readable(self, disk, &result)) {
 		path = disk->snapshot_storage_path;
 	} else if (ISTM_FAILED(result)) {
 		return result;
@@ -161,11 +184,11 @@ static HRESULT wtdisk_put_SnapshotStoragePath(
 	struct dcom_call *call, void *self,
 	struct IWTDisk_put_SnapshotStoragePath *r)
 {
-	struct model_disk *disk = self_disk(self);
+	struct model_disk *disk = online_disk(self);
 	const char *path = bstr_or_empty(&r->in.SnapshotStoragePath);
 	HRESULT result;
 
-	if (!snapshot_storage_writable(disk, &result)) {
+	if (!snapshot_storage_writable(self, disk, &result)) {
 		return result;
 	}
 	return istm_audit(call,
@@ -179,11 +202,11 @@ static HRESULT wtdisk_get_SnapshotStorageSize(
 	struct dcom_call *call, void *self,
 	struct IWTDisk_get_SnapshotStorageSize *r)
 {
-	const struct model_disk *disk = self_disk(self);
+	const struct model_disk *disk = online_disk(self);
 	HRESULT result;
 
 	*r->out.pSize = 0;
-	if (snapshot_storage_readable(disk, &result)) {
+	if (snapshot_storage_readable(self, disk, &result)) {
 		*r->out.pSize = disk->snapshot_storage_size;
 	}
 	return result;
@@ -193,12 +216,12 @@ static HRESULT wtdisk_put_SnapshotStorageSize(
 	struct dcom_call *call, void *self,
 	struct IWTDisk_put_SnapshotStorageSize *r)
 {
-	struct model_disk *disk = self_disk(self);
+	struct model_disk *disk = online_disk(self);
 	int64_t size = r->in.nSize;
 	bool writable;
 	HRESULT result;
 
-	writable = snapshot_storage_writable(disk, &result);
+	writable = snapshot_storage_writable(self, disk, &result);
 	if (ISTM_FAILED(result)) {
 		return result;
 	}
@@ -219,11 +242,11 @@ static HRESULT wtdisk_get_SnapshotStorageUsedSize(
 	struct dcom_call *call, void *self,
 	struct IWTDisk_get_SnapshotStorageUsedSize *r)
 {
-	const struct model_disk *disk = self_disk(self);
+	const struct model_disk *disk = online_disk(self);
 	HRESULT result;
 
 	*r->out.pSize = 0;
-	if (snapshot_storage_readable(disk, &result)) {
+	if (snapshot_storage_readable(self, disk, &result)) {
 		*r->out.pSize = model_disk_snapshot_used(model_of(self), disk);
 	}
 	return result;
@@ -259,10 +282,10 @@ static HRESULT wtdisk_put_LMWTManageMountPoint(
 	struct dcom_call *call, void *self,
 	struct IWTDisk_put_LMWTManageMountPoint *r)
 {
-	struct model_disk *disk = self_disk(self);
+	struct model_disk *disk = online_disk(self);
 
 	if (disk == NULL) {
-		return ISTM_FILE_NOT_FOUND;
+		return no_disk(self);
 	}
 	return istm_audit(call,
 			  model_disk_set_manage_mount_point(
@@ -274,11 +297,11 @@ static HRESULT wtdisk_put_LMWTManageMountPoint(
 static HRESULT wtdisk_put_LMMountPoint(struct dcom_call *call, void *self,
 				       struct IWTDisk_put_LMMountPoint *r)
 {
-	struct model_disk *disk = self_disk(self);
+	struct model_disk *disk = online_disk(self);
 	const char *path = bstr_or_empty(&r->in.Path);
 
 	if (disk == NULL) {
-		return ISTM_FILE_NOT_FOUND;
+		return no_disk(self);
 	}
 	return istm_audit(
 		call, model_disk_set_mount_point(model_of(self), disk, path),
@@ -293,10 +316,10 @@ HRESULT istm_mounted(struct tevent_req *req, struct dcom_call *call, void *r)
 static HRESULT wtdisk_DVMountDirect(struct dcom_call *call, void *self,
 				    struct IWTDisk_DVMountDirect *r)
 {
-	struct model_disk *disk = self_disk(self);
+	struct model_disk *disk = online_disk(self);
 
 	if (disk == NULL) {
-		return ISTM_FILE_NOT_FOUND;
+		return no_disk(self);
 	}
 	return istm_defer(call,
 			  model_disk_mount_send(dcom_call_mem(call),
@@ -308,10 +331,10 @@ static HRESULT wtdisk_DVMountDirect(struct dcom_call *call, void *self,
 static HRESULT wtdisk_DVDismount(struct dcom_call *call, void *self,
 				 struct IWTDisk_DVDismount *r)
 {
-	struct model_disk *disk = self_disk(self);
+	struct model_disk *disk = online_disk(self);
 
 	if (disk == NULL) {
-		return ISTM_FILE_NOT_FOUND;
+		return no_disk(self);
 	}
 	return istm_defer(call,
 			  model_disk_dismount_send(dcom_call_mem(call),
@@ -323,13 +346,13 @@ static HRESULT wtdisk_EnumLMMountPoints(struct dcom_call *call, void *self,
 					struct IWTDisk_EnumLMMountPoints *r)
 {
 	TALLOC_CTX *mem_ctx = dcom_call_mem(call);
-	const struct model_disk *disk = self_disk(self);
+	const struct model_disk *disk = online_disk(self);
 	struct MOUNT_POINT *items;
 	const char **paths = NULL;
 	size_t num;
 
 	if (disk == NULL) {
-		return ISTM_FILE_NOT_FOUND;
+		return no_disk(self);
 	}
 	num = model_disk_mount_points(model_of(self), disk, mem_ctx, &paths);
 	items = talloc_zero_array(mem_ctx, struct MOUNT_POINT, num);
@@ -355,10 +378,10 @@ static HRESULT wtdisk_saved(struct tevent_req *req, struct dcom_call *call,
 static HRESULT wtdisk_Save(struct dcom_call *call, void *self,
 			   struct IWTDisk_Save *r)
 {
-	struct model_disk *disk = self_disk(self);
+	struct model_disk *disk = online_disk(self);
 
 	if (disk == NULL) {
-		return ISTM_FILE_NOT_FOUND;
+		return no_disk(self);
 	}
 	return istm_defer(call,
 			  model_disk_save_send(dcom_call_mem(call),
@@ -369,11 +392,11 @@ static HRESULT wtdisk_Save(struct dcom_call *call, void *self,
 static HRESULT wtdisk_GetVdsLunInfo(struct dcom_call *call, void *self,
 				    struct IWTDisk_GetVdsLunInfo *r)
 {
-	const struct model_disk *disk = self_disk(self);
+	const struct model_disk *disk = online_disk(self);
 
 	*r->out.pVdsLunInfo = (struct VDS_LUN_INFORMATION){0};
 	if (disk == NULL) {
-		return ISTM_FILE_NOT_FOUND;
+		return no_disk(self);
 	}
 	if (!disk->usable) {
 		return ISTM_POINTER;
@@ -385,12 +408,12 @@ static HRESULT wtdisk_GetVdsLunInfo(struct dcom_call *call, void *self,
 static HRESULT wtdisk_GetDeviceVolumeGuid(struct dcom_call *call, void *self,
 					  struct IWTDisk_GetDeviceVolumeGuid *r)
 {
-	const struct model_disk *disk = self_disk(self);
+	const struct model_disk *disk = online_disk(self);
 	struct model_volume *volume = NULL;
 	HRESULT result;
 
 	if (disk == NULL) {
-		return ISTM_FILE_NOT_FOUND;
+		return no_disk(self);
 	}
 	if (disk->type != MODEL_DISK_FILE) {
 		return ISTM_INVALID_ARG;
@@ -415,13 +438,13 @@ WTDISK_GET(Enable, IWTDisk2, pEnable, disk->enabled)
 static HRESULT wtdisk_put_Enable(struct dcom_call *call, void *self,
 				 struct IWTDisk2_put_Enable *r)
 {
-	struct model_disk *disk = self_disk(self);
+	struct model_disk *disk = online_disk(self);
 
 	const char *what = r->in.bEnable ? "enable" : "disable";
 	HRESULT result;
 
 	if (disk == NULL) {
-		return ISTM_FILE_NOT_FOUND;
+		return no_disk(self);
 	}
 	result = model_disk_set_enabled(model_of(self), disk,
 					r->in.bEnable != 0);
@@ -435,7 +458,8 @@ static HRESULT wtdisk_put_Enable(struct dcom_call *call, void *self,
 			  istm_mounted, r, "disk %u: %s", disk->index, what);
 }
 
-WTDISK_GET_STRING(ResourceName, IWTDisk2, pResourceName, disk->resource_name)
+WTDISK_GET_STRING_OF(self_disk, ResourceName, IWTDisk2, pResourceName,
+		     disk->resource_name)
 
 static HRESULT wtdisk_put_ResourceName(struct dcom_call *call, void *self,
 				       struct IWTDisk2_put_ResourceName *r)
@@ -443,7 +467,7 @@ static HRESULT wtdisk_put_ResourceName(struct dcom_call *call, void *self,
 	struct model_disk *disk = self_disk(self);
 
 	if (disk == NULL) {
-		return ISTM_FILE_NOT_FOUND;
+		return no_disk(self);
 	}
 	if (bstr_empty(&r->in.ResourceName)) {
 		return ISTM_INVALID_ARG;
@@ -456,8 +480,9 @@ static HRESULT wtdisk_put_ResourceName(struct dcom_call *call, void *self,
 }
 
 /* Empty outside a cluster (3.44.4.5). */
-WTDISK_GET_STRING(ResourceGroupName, IWTDisk2, pResourceGroup,
-		  model_disk_group(model_of(self), dcom_call_mem(call), disk))
+WTDISK_GET_STRING_OF(self_disk, ResourceGroupName, IWTDisk2, pResourceGroup,
+		     model_disk_group(model_of(self), dcom_call_mem(call),
+				      disk))
 
 /* Always success (3.44.4.7, <104>). */
 static HRESULT wtdisk_IsAlive(struct dcom_call *call, void *self,
@@ -496,10 +521,10 @@ WTDISK_GET(VhdType, IWTDisk3, Type, vhd_type(disk))
 static HRESULT wtdisk_get_ParentPath(struct dcom_call *call, void *self,
 				     struct IWTDisk3_get_ParentPath *r)
 {
-	const struct model_disk *disk = self_disk(self);
+	const struct model_disk *disk = online_disk(self);
 
 	if (disk == NULL) {
-		return ISTM_FILE_NOT_FOUND;
+		return no_disk(self);
 	}
 	if (disk->vhd_type != VHD_TYPE_DIFFERENCING) {
 		return ISTM_S_OK;
@@ -517,10 +542,10 @@ WTDISK_GET(CacheParent, IWTDisk3, CacheParent, disk->cache_parent)
 static HRESULT wtdisk_put_CacheParent(struct dcom_call *call, void *self,
 				      struct IWTDisk3_put_CacheParent *r)
 {
-	struct model_disk *disk = self_disk(self);
+	struct model_disk *disk = online_disk(self);
 
 	if (disk == NULL) {
-		return ISTM_FILE_NOT_FOUND;
+		return no_disk(self);
 	}
 	if (disk->vhd_type != VHD_TYPE_DIFFERENCING) {
 		return ISTM_INVALID_ARG;
@@ -532,18 +557,18 @@ static HRESULT wtdisk_put_CacheParent(struct dcom_call *call, void *self,
 			  r->in.CacheParent ? "on" : "off");
 }
 
-WTDISK_GET(ResourceState, IWTDisk3, ResourceState,
-	   model_disk_resource_state(model_of(self), disk))
+WTDISK_GET_OF(self_disk, ResourceState, IWTDisk3, ResourceState,
+	      model_disk_resource_state(model_of(self), disk))
 
 static HRESULT wtdisk_GetLunStatus(struct dcom_call *call, void *self,
 				   struct IWTDisk3_GetLunStatus *r)
 {
-	const struct model_disk *disk = self_disk(self);
+	const struct model_disk *disk = online_disk(self);
 	uint32_t percent;
 	HRESULT completion;
 
 	if (disk == NULL) {
-		return ISTM_FILE_NOT_FOUND;
+		return no_disk(self);
 	}
 	if (!disk->enabled || !disk->usable) {
 		return ISTM_FAIL;

@@ -150,6 +150,14 @@ int32_t model_disk_resource_state(struct model *model,
 	return model_resource_state(model, &disk->guid);
 }
 
+/* Outside a cluster everything is. */
+bool model_disk_online(struct model *model, const struct model_disk *disk)
+{
+	return model->cluster == NULL ||
+	       model_disk_resource_state(model, disk) ==
+		       MODEL_RESOURCE_STATE_ONLINE;
+}
+
 static const char *group_of_volume(struct model *model, TALLOC_CTX *mem_ctx,
 				   const struct GUID *volume)
 {

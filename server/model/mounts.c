@@ -481,6 +481,9 @@ static HRESULT snapshot_dismount_check(const struct snapshot_entry *entry)
 	if (entry == NULL || entry->disk == NULL) {
 		return ISTM_FILE_NOT_FOUND;
 	}
+	if (!model_disk_online(entry->model, &entry->disk->d)) {
+		return ISTM_INVALID_FUNCTION;
+	}
 	if (entry->disk->d.type != MODEL_DISK_FILE) {
 		return ISTM_INVALID_ARG;
 	}

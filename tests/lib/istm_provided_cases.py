@@ -827,6 +827,40 @@ cluster_case('ILocalDeviceMgr2.GetVolumeInfo', S_OK, VolumePath='C:\\',
 cluster_case('IWTDisk3.get_ResourceState', S_OK, 'online', out=2)
 cluster_case('IWTDisk3.get_ResourceState', S_OK, 'offline', out=3,
              before=lambda s: s.providers.tell('state', 3))
+
+
+def offline(s):
+    taken(s)
+    s.providers.tell('state', 3)
+
+
+for _method in (
+        'get_Guid', 'get_SerialNumber', 'get_Type', 'get_Flags', 'get_Status',
+        'get_Assigned', 'get_Description', 'put_Description',
+        'put_DevicePath', 'get_Size', 'get_SnapshotStoragePath',
+        'put_SnapshotStoragePath', 'get_SnapshotStorageSize',
+        'put_SnapshotStorageSize', 'get_SnapshotStorageUsedSize',
+        'get_LMType', 'get_LMStatus', 'get_LMTimeStamp',
+        'get_LMCurrMountDeviceId', 'get_LMSnapshotId', 'Save',
+        'DVMountDirect', 'DVDismount', 'EnumLMMountPoints', 'GetVdsLunInfo',
+        'GetDeviceVolumeGuid'):
+    cluster_case('IWTDisk.' + _method, ERROR_INVALID_FUNCTION, 'offline',
+                 before=offline, out=lambda s, a: True)
+for _method in 'IWTDisk2.get_Enable', 'IWTDisk2.put_Enable', \
+        'IWTDisk3.get_VhdType', 'IWTDisk3.get_ParentPath', \
+        'IWTDisk3.get_AllocatedSize', 'IWTDisk3.get_CacheParent', \
+        'IWTDisk3.put_CacheParent', 'IWTDisk3.GetLunStatus':
+    cluster_case(_method, ERROR_INVALID_FUNCTION, 'offline', before=offline,
+                 out=lambda s, a: True)
+for _method, _out in (('IWTDisk.get_WTD', lambda s, a: a.value == s.index),
+                      ('IWTDisk.get_DevicePath', lambda s, a:
+                       a.value == volume_path('disk.vhd')),
+                      ('IWTDisk2.get_ResourceName', ''),
+                      ('IWTDisk2.get_ResourceGroupName', 'SAN'),
+                      ('IWTDisk2.IsAlive', None)):
+    cluster_case(_method, S_OK, 'offline', before=offline, out=_out)
+cluster_case('ISnapshot.DVDismount', ERROR_INVALID_FUNCTION, 'offline',
+             before=offline, on=snap)
 _method = 'IWTDiskMgr4.ClusterNotifyWTDiskDeletion2'
 cluster_case(_method, E_INVALIDARG, nWTD=4711)
 cluster_case(_method, S_OK, nWTD=lambda s: s.index,
