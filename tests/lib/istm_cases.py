@@ -87,12 +87,12 @@ class State(Server):
 
 class Case:
     def __init__(self, method, wanted, parameters, note='', before=None,
-                 on=None, out=None, after=None, silent=False):
+                 on=None, out=None, after=None):
         self.interface, self.method = method.split('.')
         self.wanted = wanted
         self.parameters = parameters
         self.before, self.on, self.out = before, on, out
-        self.after, self.silent = after, silent
+        self.after = after
         self.name = '%s %s%s' % (method, hresult_name(wanted),
                                  note and ' ' + note)
 
@@ -101,9 +101,9 @@ TABLE = []
 
 
 def case(method, wanted, note='', before=None, on=None, out=None, after=None,
-         silent=False, **parameters):
+         **parameters):
     TABLE.append(Case(method, wanted, parameters, note, before, on, out,
-                      after, silent))
+                      after))
 
 
 def cases():
@@ -146,6 +146,23 @@ prop('IHost', 'Name', 'Name', 'pName', 'first',
      [('second', ERROR_FILE_EXISTS), ('', ERROR_INVALID_DATA),
       (None, ERROR_INVALID_DATA), ('with space', ERROR_INVALID_DATA),
       ('under_score', ERROR_INVALID_DATA), ('x' * 300, ERROR_INVALID_DATA)])
+for _name, _out in (('Enable', 'pEnable'), ('EnableCHAP', 'pEnable'),
+                    ('EnableReverseCHAP', 'pEnable'),
+                    ('EnforceIdleTimeoutDetection', 'pEnable'),
+                    ('ListenAllNetworkAdapters', 'pListenAll')):
+    # 2.2: a Boolean is 0 or 1 when it is returned.
+    case('IHost.put_' + _name, S_OK, '255 is true',
+         after=lambda s, n=_name, o=_out: s.host1.call(
+             'get_' + n).ok()[o] == 1, **{'b' + _out[1:]: 255})
+for _name in 'CHAPUserName', 'ReverseCHAPUserName':
+    case('IHost.put_' + _name, S_OK, 'NULL', UserName=None,
+         after=lambda s, n=_name: s.host1.call('get_' + n).value == '')
+for _name in 'CHAPSecret', 'ReverseCHAPSecret':
+    # Puts do not validate (3.21.4.19, .25).
+    for _secret in None, 'short', SECRET * 20:
+        case('IHost.put_' + _name, S_OK, 'of %d' % len(_secret or ''),
+             Secret=_secret, after=lambda s, n=_name, v=_secret: s.host1.call(
+                 'get_' + n).value == (v or ''))
 case('IHost.put_Name', S_OK, 'leaves the IQN',
      before=lambda s: setattr(s, 'iqn', s.host1.get_TargetIQN().value),
      Name='renamed', after=lambda s: s.host1.get_TargetIQN().value == s.iqn)
@@ -160,6 +177,15 @@ case('IHost.put_TargetIQN', S_OK, TargetIQN=IQN,
 case('IHost.put_TargetIQN', ERROR_FILE_EXISTS, 'of another target',
      before=lambda s: s.host2.put_TargetIQN(TargetIQN=IQN).ok(),
      TargetIQN=IQN)
+case('IHost.put_TargetIQN', S_OK, 'in other case', TargetIQN=IQN.upper(),
+     after=lambda s: s.host1.get_TargetIQN().value == IQN and
+     s.hosts.GetHostByTargetIQN(
+         TargetIQN=IQN.title()).ok()['ppHost'].oid == s.host1.oid)
+case('IHost.put_TargetIQN', S_OK, 'its own', before=lambda s:
+     s.host1.put_TargetIQN(TargetIQN=IQN).ok(), TargetIQN=IQN,
+     after=lambda s: s.host1.get_TargetIQN().value == IQN)
+case('IHost.put_TargetIQN', S_OK, 'of 4.5, whose month has one digit',
+     TargetIQN='iqn.1991-5.com.contoso:test-server-istmtarget-target')
 for _wrong in ('', None, 'iqn with spaces', 'iqn.2026-01.org:' + 'x' * 300):
     case('IHost.put_TargetIQN', ERROR_INVALID_DATA, repr(_wrong)[:40],
          TargetIQN=_wrong)
@@ -198,6 +224,38 @@ for _method, _value in (
 case('IHost.AddID', S_OK, 'once more', pIDMethod=INITIATOR,
      before=lambda s: s.host1.AddID(pIDMethod=INITIATOR).ok(),
      after=lambda s: s.ids() == [INITIATOR])
+for _method, _value, _same in (
+        (istm.IDIQN, 'iqn.2026-01.org.example:x', 'IQN.2026-01.ORG.EXAMPLE:X'),
+        (istm.IDDNSName, 'a.example.org', 'A.Example.ORG'),
+        (istm.IDMACAddress, '00-11-22-AA-BB-CC', '00-11-22-aa-bb-cc'),
+        (istm.IDIPv6Address, '2001:db8:0:0:0:0:0:1',
+         '2001:DB8:0000:0000:0000:0000:0000:0001')):
+    _id = {'eMethod': _method, 'szValue': _value}
+    case('IHost.AddID', S_OK, 'the same, spelled ' + _same,
+         pIDMethod={'eMethod': _method, 'szValue': _same},
+         before=lambda s, i=_id: s.host1.AddID(pIDMethod=i).ok(),
+         after=lambda s, i=_id: s.ids() == [i])
+    case('IHost.RemoveID', S_OK, 'spelled ' + _same,
+         pIDMethod={'eMethod': _method, 'szValue': _same},
+         before=lambda s, i=_id: s.host1.AddID(pIDMethod=i).ok(),
+         after=lambda s: s.ids() == [])
+for _method, _wrong in (
+        (istm.IDIQN, ''), (istm.IDIQN, 'iqn with spaces'),
+        (istm.IDIQN, 'nonsense'), (istm.IDDNSName, 'no name'),
+        (istm.IDDNSName, '-.-'), (istm.IDIPAddress, '192.0.2'),
+        (istm.IDIPAddress, '192.0.2.256'), (istm.IDIPAddress, '2001:db8::1'),
+        (istm.IDMACAddress, '00-11-22-AA-BB'),
+        (istm.IDMACAddress, '00-11-22-AA-BB-CG'),
+        (istm.IDIPv6Address, '192.0.2.1'), (istm.IDIPv6Address, '2001:db8'),
+        (istm.IDIPv6Address, '2001:db8:0:0:0:0:0:1/64'),
+        (istm.IDNetBiosName, 'x' * 16), (istm.IDNetBiosName, '')):
+    case('IHost.AddID', ERROR_INVALID_DATA, '%d %r' % (_method, _wrong),
+         pIDMethod={'eMethod': _method, 'szValue': _wrong},
+         after=lambda s: s.ids() == [])
+    case('IHost.RemoveID', S_OK, 'of none: %d %r' % (_method, _wrong),
+         pIDMethod={'eMethod': _method, 'szValue': _wrong},
+         before=lambda s: s.host1.AddID(pIDMethod=INITIATOR).ok(),
+         after=lambda s: s.ids() == [INITIATOR])
 case('IHost.AddID', E_INVALIDARG, 'IDInvalid',
      pIDMethod={'eMethod': istm.IDInvalid, 'szValue': 'x'})
 case('IHost.AddID', E_INVALIDARG, 'method 6',
@@ -242,6 +300,8 @@ case('IHost.RemoveWTDisk', S_OK, nWTD=lambda s: s.index,
      after=lambda s: s.mappings() == [])
 case('IHost.RemoveWTDisk', ERROR_FILE_NOT_FOUND, 'not assigned',
      nWTD=lambda s: s.index)
+case('IHost.RemoveWTDisk', ERROR_FILE_NOT_FOUND, 'no disk',
+     nWTD=UNKNOWN_DISK)
 case('IHost.RemoveAllWTDisks', S_OK, before=lun_of_second,
      after=lambda s: s.mappings() == [])
 case('IHost.RemoveAllWTDisks', S_OK, 'none')
@@ -252,6 +312,17 @@ case('IHost.SetWTDiskLunMapping', E_INVALIDARG, 'LUN 128',
      before=lun_of_second, nWTD=lambda s: s.second, nNewLun=128)
 case('IHost.SetWTDiskLunMapping', ERROR_FILE_NOT_FOUND, 'not assigned',
      before=lun_of_second, nWTD=lambda s: s.index, nNewLun=5)
+case('IHost.SetWTDiskLunMapping', S_OK, 'the LUN that it has',
+     before=lun_of_second, nWTD=lambda s: s.second, nNewLun=1,
+     after=lambda s: s.mappings() == [(1, s.second)])
+case('IHost.SetWTDiskLunMapping', ERROR_FILE_NOT_FOUND, 'no disk',
+     before=lun_of_second, nWTD=UNKNOWN_DISK, nNewLun=5)
+case('IHost.SetWTDiskLunMapping', E_INVALIDARG, 'the LUN before the disk',
+     before=lun_of_second, nWTD=UNKNOWN_DISK, nNewLun=0xffffffff)
+case('IHost.SetWTDiskLunMapping', ERROR_FILE_EXISTS,
+     'a taken LUN before the disk', before=lun_of_second,
+     nWTD=UNKNOWN_DISK, nNewLun=1,
+     after=lambda s: s.mappings() == [(1, s.second)])
 case('IHost.SetWTDiskLunMapping', ERROR_FILE_EXISTS, 'LUN taken',
      before=lambda s: (lun_of_second(s),
                        s.host1.AddWTDisk(nWTD=s.index).ok()),
@@ -330,6 +401,14 @@ for _kind, _other in (('', 'Reverse'), ('Reverse', '')):
     case(_method, ERROR_DUP_NAME, 'the other secret', Secret=SECRET,
          before=lambda s, other=_other: s.host1.call(
              'put_%sCHAPSecret' % other, Secret=SECRET).ok())
+    case(_method, S_OK, 'the same secret again', Secret=SECRET,
+         before=lambda s, kind=_kind: s.host1.call(
+             'put_%sCHAPSecret' % kind, Secret=SECRET).ok(),
+         after=lambda s, kind=_kind: s.host1.call(
+             'get_%sCHAPSecret' % kind).value == SECRET)
+    case(_method, S_OK, 'stores nothing', Secret=OTHER_SECRET,
+         after=lambda s, kind=_kind: s.host1.call(
+             'get_%sCHAPSecret' % kind).value == '')
 case('IHost.CheckTargetRedirect', S_FALSE, LocalConnectAddr='192.0.2.1')
 
 prop('IHost2', 'ResourceName', 'resourceName', 'pResourceName', '',
@@ -340,6 +419,25 @@ case('IHost2.SaveToStream', E_ACCESSDENIED)
 case('IHost2.EnumSessions', S_OK, out=lambda s, a: list(a.value.each()) == [])
 case('IHost3.get_ResourceState', S_OK, out=-1)
 answers('IHost3.put_ResourceState', E_NOTIMPL)
+
+
+
+def deleted(s):
+    """An interface pointer whose target has been deleted."""
+    host = s.hosts.NewHost(HostName='gone').ok()['ppNewHost'].query('IHost3')
+    s.hosts.DeleteHost(HostName='gone').ok()
+    return host
+
+
+for _interface, _method in sorted(METHODS):
+    if _interface == 'IHost3':
+        _wanted = ERROR_FILE_NOT_FOUND
+        if _method in ('put_Status', 'put_LastLogIn', 'SetCHAPInfoByBlob',
+                       'put_ResourceGroupName', 'put_ResourceState'):
+            _wanted = E_NOTIMPL
+        elif _method == 'SaveToStream':
+            _wanted = E_ACCESSDENIED
+        case('IHost3.' + _method, _wanted, 'of a deleted target', on=deleted)
 
 # --------------------------------------------- IHostMgr (3.25), 2 and 3
 
@@ -387,7 +485,23 @@ case('IHostMgr2.NewHostNonPersistent', S_OK, HostName='third',
          'IHost2').get_ResourceName().value == 'resource')
 case('IHostMgr2.NewHostNonPersistent', ERROR_FILE_EXISTS, HostName='first',
      ResourceName='')
+for _wrong, _wanted in (('', E_INVALIDARG), (None, E_INVALIDARG),
+                        ('a b', ERROR_INVALID_DATA),
+                        ('x' * 300, ERROR_INVALID_DATA)):
+    case('IHostMgr2.NewHostNonPersistent', _wanted, repr(_wrong)[:20],
+         HostName=_wrong, ResourceName='',
+         after=lambda s: host_names(s) == ['first', 'second'])
+case('IHostMgr2.NewHost2', S_OK, 'in a group', HostName='third',
+     ResourceGroup='any', out=lambda s, a: a['ppNewHost'].query(
+         'IHost2').get_ResourceGroupName().value == '')
 case('IHostMgr2.OpenHost', E_ACCESSDENIED)
+for _wrong in '', None:
+    case('IHostMgr2.CloseHost', ERROR_FILE_NOT_FOUND, repr(_wrong),
+         HostName=_wrong, after=lambda s: host_names(s) == [
+             'first', 'second'])
+case('IHostMgr2.CloseHost', S_OK, 'with a disk', HostName='first',
+     before=lambda s: s.host1.AddWTDisk(nWTD=s.index).ok(),
+     after=lambda s: s.disk1.get_Assigned().value == 0)
 case('IHostMgr2.CloseHost', S_OK, HostName='first',
      after=lambda s: host_names(s) == ['second'])
 case('IHostMgr2.CloseHost', ERROR_FILE_NOT_FOUND, HostName='none')
@@ -454,7 +568,7 @@ def storage_size_when_enabled(s):
 
 
 case('IWTDisk.put_SnapshotStorageSize', S_OK, 'disabled: unchanged',
-     before=disable_with_storage, nSize=320 * MB, silent=True,
+     before=disable_with_storage, nSize=320 * MB,
      after=storage_size_when_enabled)
 case('IWTDisk.get_SnapshotStorageSize', S_OK, 'disabled',
      before=disable_with_storage, out=0)
@@ -744,12 +858,18 @@ case('ILocalDeviceMgr2.EnumVolumes2', S_OK,
 for _path in VOLUME_NAMES:
     case('ILocalDeviceMgr2.GetVolumeInfo', S_OK, _path, VolumePath=_path,
          out=lambda s, a: volume_ok(a['pVolumeInfo']))
-case('ILocalDeviceMgr2.GetVolumeInfo', ERROR_FILE_NOT_FOUND,
-     VolumePath='Z:\\')
+for _path in 'Z:\\', '', None, 'no path', '/etc':
+    case('ILocalDeviceMgr2.GetVolumeInfo', ERROR_FILE_NOT_FOUND, repr(_path),
+         VolumePath=_path)
 case('ILocalDeviceMgr.GetDriveInfo', S_OK, Drive='C:\\',
      out=lambda s, a: a['pDriveInfo']['szDrive'] == 'C:\\' and
      0 < a['pDriveInfo']['hyFreeSpace'] <= a['pDriveInfo']['hySize'])
-case('ILocalDeviceMgr.GetDriveInfo', ERROR_FILE_NOT_FOUND, Drive='Z:\\')
+for _drive in 'c:\\', 'C:':
+    case('ILocalDeviceMgr.GetDriveInfo', S_OK, _drive, Drive=_drive,
+         out=lambda s, a: a['pDriveInfo']['szDrive'] == 'C:\\')
+for _drive in 'Z:\\', '', None, 'CC', '\\\\.\\C:':
+    case('ILocalDeviceMgr.GetDriveInfo', ERROR_FILE_NOT_FOUND, repr(_drive),
+         Drive=_drive)
 answers('ILocalDeviceMgr.CreateVolume', E_NOTIMPL)
 case('ILocalDeviceMgr.IsDiskPartAvailable', S_OK, out=1)
 
@@ -759,6 +879,8 @@ case(_method, E_INVALIDARG, 'NULL', DevicePath=None)
 case(_method, E_INVALIDARG, 'malformed', DevicePath='no path')
 case(_method, ERROR_PATH_NOT_FOUND, 'the root of a drive', DevicePath='C:\\')
 case(_method, ERROR_FILE_NOT_FOUND, DevicePath=volume_path('none.vhd'))
+for _path in HOSTILE:
+    case(_method, E_INVALIDARG, _path, DevicePath=_path)
 case(_method, S_OK, 'differencing', DevicePath=volume_path('child.vhd'),
      before=lambda s: s.diff_disk())
 case(_method, ERROR_INVALID_DATA, 'no VHD', DevicePath=volume_path('x.vhd'),
@@ -1065,7 +1187,7 @@ case('ISnapshotMgr.PrepareCreateSnapshot', VSS_E_NOT_SUPPORTED,
 for _method in 'DoCreateSnapshot', 'DoEndSnapshot':
     case('ISnapshotMgr.' + _method, ERROR_FILE_NOT_FOUND,
          SnapshotId=UNKNOWN_GUID)
-case('ISnapshotMgr.DeleteSnapshot', S_OK, 'unknown', silent=True,
+case('ISnapshotMgr.DeleteSnapshot', S_OK, 'unknown',
      SnapshotId=UNKNOWN_GUID)
 case('ISnapshotMgr.ImportSnapshot', E_NOTIMPL)
 
@@ -1093,6 +1215,15 @@ case('ISnsMgr.AddSnsServer', S_OK, 'once more', before=with_sns,
      after=lambda s: sns_names(s) == ['isns.example.org'], **SNS)
 case('ISnsMgr.AddSnsServer', E_INVALIDARG, 'empty', SnsServerName='')
 case('ISnsMgr.AddSnsServer', E_INVALIDARG, 'too long', SnsServerName='x' * 600)
+case('ISnsMgr.AddSnsServer', E_INVALIDARG, 'NULL', SnsServerName=None)
+case('ISnsMgr.AddSnsServer', S_OK, 'in other case', before=with_sns,
+     SnsServerName='ISNS.Example.ORG',
+     after=lambda s: sns_names(s) == ['isns.example.org'])
+case('ISnsMgr.RemoveSnsServer', S_OK, 'in other case', before=with_sns,
+     SnsServerName='ISNS.Example.ORG', after=lambda s: sns_names(s) == [])
+for _name in '', None:
+    case('ISnsMgr.RemoveSnsServer', ERROR_FILE_NOT_FOUND, repr(_name),
+         SnsServerName=_name)
 case('ISnsMgr.EnumSnsServers', S_OK, before=with_sns,
      out=lambda s, a: list(a.value.each()) == [
          {'szName': 'isns.example.org', 'bDHCPDiscovered': 0}])
@@ -1110,6 +1241,12 @@ case('IWTGeneral.get_Name', S_OK, 'default',
      socket.gethostname().lower().split('.')[0])
 case('IWTGeneral.put_Name', S_OK, Name='a name',
      after=lambda s: s.general.get_Name().value == 'a name')
+for _name in '', None:
+    # Not specified: the default (3.52.4.2).
+    case('IWTGeneral.put_Name', S_OK, repr(_name), Name=_name,
+         before=lambda s: s.general.put_Name(Name='a name').ok(),
+         after=lambda s: s.general.get_Name().value.lower() ==
+         socket.gethostname().lower().split('.')[0])
 case('IWTGeneral.get_License', S_OK,
      out=lambda s, a: a.value['bDemo'] == 0 and a.value['nNumSeats'] > 0)
 case('IWTGeneral.get_WTCliPath', S_OK, out=lambda s, a: len(a.value) > 0)

@@ -111,15 +111,15 @@ TABLE, CLUSTER = [], []
 
 
 def case(method, wanted, note='', before=None, on=None, out=None, after=None,
-         silent=False, **parameters):
+         **parameters):
     TABLE.append(Case(method, wanted, parameters, note, before, on, out,
-                      after, silent))
+                      after))
 
 
 def cluster_case(method, wanted, note='', before=None, on=None, out=None,
-                 after=None, silent=False, **parameters):
+                 after=None, **parameters):
     CLUSTER.append(Case(method, wanted, parameters, note, before, on, out,
-                        after, silent))
+                        after))
 
 
 def cases():
