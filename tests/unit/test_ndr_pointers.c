@@ -549,6 +549,30 @@ static void test_class_factory(void **state)
 			ORPCTHAT_BYTES "00000000 02400080", NULL);
 }
 
+/* What is too much for the bytes there are is not even allocated
+ * (librpc/ndr_bounds.h): pidl's own check would come after that. */
+static void test_arrays_bounded(void **state)
+{
+	struct ComplexPing ping = {0};
+	struct IRemUnknown_RemQueryInterface query = {0};
+
+	assert_int_equal(ndr_bytes_pull(*state, &ndr_table_IObjectExporter,
+					"ComplexPing", NDR_IN,
+					"0000000000000000 0100 0100 0000 0000"
+					"00000200 ffffff0f 0000000000000000"
+					"00000000",
+					&ping),
+			 NDR_ERR_ARRAY_SIZE);
+	assert_int_equal(ndr_bytes_pull(*state, &ndr_table_IRemUnknown,
+					"IRemUnknown_RemQueryInterface", NDR_IN,
+					ORPCTHIS_BYTES
+					"00000000000000000000000000000000"
+					"01000000 0100 0000 00ffff00"
+					"00000000000000000000000000000000",
+					&query),
+			 NDR_ERR_ARRAY_SIZE);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -571,6 +595,7 @@ int main(void)
 		TEST(test_resolver),
 		TEST(test_server_alive2),
 		TEST(test_class_factory),
+		TEST(test_arrays_bounded),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
