@@ -219,6 +219,46 @@ static void test_bad_records(void **state)
 	assert_non_null(model_target_by_name(mt->model, "A"));
 }
 
+/* What the first format wrote is read, works and is written anew. */
+static void test_older_record(void **state)
+{
+	static const uint8_t first[] = {
+		0x49, 0x53, 0x54, 0x4d, 0x01, 0x00, 0x00, 0x00, 0x43, 0x24,
+		0xdd, 0x14, 0x5a, 0x00, 0x00, 0x00, 0x03, 0x00, 0x12, 0x7a,
+		0x32, 0x61, 0x94, 0x46, 0xde, 0x4f, 0x9e, 0xe2, 0x15, 0x4b,
+		0x6a, 0xf0, 0xa4, 0x83, 0x01, 0x00, 0x00, 0x00, 0x01, 0x00,
+		0x01, 0x00, 0x00, 0x00, 0x43, 0x3a, 0x5c, 0x73, 0x75, 0x62,
+		0x5c, 0x62, 0x2e, 0x76, 0x68, 0x64, 0x00, 0x36, 0x31, 0x33,
+		0x32, 0x37, 0x41, 0x31, 0x32, 0x34, 0x36, 0x39, 0x34, 0x34,
+		0x46, 0x44, 0x45, 0x39, 0x45, 0x45, 0x32, 0x31, 0x35, 0x34,
+		0x42, 0x36, 0x41, 0x46, 0x30, 0x41, 0x34, 0x38, 0x33, 0x00,
+		0x00, 0x00, 0x01, 0x00, 0x43, 0x3a, 0x5c, 0x00, 0xff, 0xff,
+		0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+	};
+	struct mt *mt = *state;
+	struct model_disk *d;
+
+	mt_stop(mt);
+	put_record(mt, "disk:61327a12-4694-4fde-9ee2-154b6af0a483", first,
+		   sizeof(first));
+	assert_hr(mt_start(mt), ISTM_S_OK);
+	d = model_disk_by_index(mt->model, 1);
+	assert_non_null(d);
+	assert_string_equal(d->path, "C:\\sub\\b.vhd");
+	assert_true(d->manage_mount_point);
+	assert_string_equal(d->mount_point, "");
+	assert_hr(model_disk_set_description(mt->model, d, "upgraded"),
+		  ISTM_S_OK);
+	assert_hr(model_disk_set_manage_mount_point(mt->model, d, false),
+		  ISTM_S_OK);
+	assert_hr(mt_save_disk(mt, 1), ISTM_S_OK);
+	mt_restart(mt);
+	d = model_disk_by_index(mt->model, 1);
+	assert_non_null(d);
+	assert_string_equal(d->description, "upgraded");
+	assert_false(d->manage_mount_point);
+}
+
 static void test_dangling_mapping(void **state)
 {
 	struct mt *mt = *state;
@@ -361,8 +401,8 @@ int main(void)
 		TEST(test_service),	     TEST(test_sns_servers),
 		TEST(test_sns_server_twice), TEST(test_initiators),
 		TEST(test_events),	     TEST(test_bad_records),
-		TEST(test_dangling_mapping), TEST(test_missing_volume),
-		TEST(test_cluster),
+		TEST(test_older_record),     TEST(test_dangling_mapping),
+		TEST(test_missing_volume),   TEST(test_cluster),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
