@@ -420,7 +420,7 @@ static void test_many_alike(void **state)
 	for (int i = 0; i < 300; i++) {
 		struct model_target *t;
 
-		snprintf(name + 217, 7, "%06d", i);
+		snprintf(name + 217, 7, "%06u", (unsigned)i % 1000000);
 		t = mt_target(mt, name);
 		assert_ptr_equal(model_target_by_iqn(mt->model, t->iqn), t);
 	}
