@@ -126,6 +126,15 @@ class Server:
         """Bytes that a file of the volume takes on the host's disk."""
         return os.stat(cls.file(name)).st_blocks * 512
 
+    @classmethod
+    def configure(cls, **options):
+        """Add to [global], underscores for blanks; start the server again."""
+        with open(os.environ["ISTM_CONF"], "a", encoding="utf-8") as file:
+            for name, value in options.items():
+                file.write("\tistm:%s = %s\n" % (name.replace("_", " "),
+                                                 value))
+        cls.restart()
+
     @staticmethod
     def crash():
         subprocess.run([os.environ["ISTM_CRASH"]], check=True)
