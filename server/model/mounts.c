@@ -110,14 +110,23 @@ static void mount_clear(struct disk_entry *disk)
 	mount_changed(disk, snapshot);
 }
 
+bool disk_withheld(const struct disk_entry *disk)
+{
+	return disk->reverting != NULL || disk->mount == MODEL_MOUNT_DIRECT ||
+	       (disk->mount_op != NULL &&
+		disk->mount_op->wanted == MODEL_MOUNT_DIRECT);
+}
+
 /* ---- doing it
  * ---------------------------------------------------------------- */
 
 static void mount_done(struct mount_op *op, HRESULT hr)
 {
 	struct tevent_req *req = op->req;
+	struct disk_entry *disk = op->disk;
 
 	talloc_free(op);
+	disk_publish_targets(disk);
 	if (req == NULL) {
 		return;
 	}
@@ -218,6 +227,7 @@ static struct mount_op *mount_start(struct disk_entry *disk,
 	}
 	disk->mount_op = op;
 	talloc_set_destructor(op, mount_op_destructor);
+	disk_publish_targets(disk);
 	if (disk->mount == MODEL_MOUNT_NONE) {
 		mount_mount(op);
 		return disk->mount_op;
@@ -226,6 +236,7 @@ static struct mount_op *mount_start(struct disk_entry *disk,
 		op, model->ev, model->mounter_data, &disk->d.guid);
 	if (subreq == NULL) {
 		talloc_free(op);
+		disk_publish_targets(disk);
 		return NULL;
 	}
 	tevent_req_set_callback(subreq, mount_dismounted, op);

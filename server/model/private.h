@@ -423,6 +423,8 @@ void unit_state_store(void *lu_private, const void *state, size_t len,
 /* ---- mounts.c -------------------------------------------------------------
  */
 
+/* Is it kept from initiators: being put back, or this machine writes to it? */
+bool disk_withheld(const struct disk_entry *disk);
 /* Begin to dismount it, if it is mounted; see entry->mount_op. */
 void disk_dismount(struct disk_entry *disk);
 

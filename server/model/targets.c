@@ -123,7 +123,7 @@ static bool target_config_luns(TALLOC_CTX *mem_ctx, struct target_entry *entry,
 
 		/* A disk that could not be opened keeps its LUN, unserved; one
 		 * that reverts takes no part (MS-ISTM 2.2.3.3). */
-		if (m->disk->lu != NULL && m->disk->reverting == NULL) {
+		if (m->disk->lu != NULL && !disk_withheld(m->disk)) {
 			luns[config->num_luns].lun = m->lun;
 			luns[config->num_luns].lu = m->disk->lu;
 			config->num_luns++;

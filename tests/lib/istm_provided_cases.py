@@ -83,6 +83,10 @@ class ProvidedState(State):
         self.host1.AddWTDisk(nWTD=index).ok()
         self.log_in(self.host1)
 
+    def hidden(self, luns):
+        """No unit answered: at most the well-known LUN 0 was listed."""
+        return luns in ([], [0])
+
     def behind(self, call):
         """Make a call from another client, while this one goes on."""
         return Behind(call)
@@ -568,6 +572,22 @@ case(_method, ERROR_SHARING_VIOLATION, 'an initiator uses it',
      before=lambda s: s.in_use(s.index), after=NOT_MOUNTED)
 case(_method, ERROR_DISK_FULL, 'the provider fails', before=lambda s:
      s.providers.result('mount', ERROR_DISK_FULL), after=NOT_MOUNTED)
+
+
+def logged_in_while_mounted(s):
+    """The units that an initiator sees then."""
+    s.host1.AddWTDisk(nWTD=s.index).ok()
+    mounted(s)
+    s.log_in(s.host1)
+    return s.session.luns()
+
+
+case('IWTDisk.DVDismount', S_OK, 'initiators get it back', before=lambda s:
+     setattr(s, 'seen', logged_in_while_mounted(s)), after=lambda s:
+     s.session.settle() is None and s.session.capacity() == 8 * MB and
+     s.disk1.get_Status().value == istm.InUse and s.hidden(s.seen))
+case('IWTDisk.get_Status', S_OK, 'mounted: none of the initiator\'s',
+     before=logged_in_while_mounted, out=istm.Idle)
 
 
 def mounting(s):
