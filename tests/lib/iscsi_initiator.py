@@ -34,11 +34,17 @@ class CommandFailed(Exception):
         super().__init__('status 0x%02x, sense %s' % (status, self.sense))
 
 
+def chap_digest(identifier, secret, challenge):
+    return hashlib.md5(bytes([int(identifier)]) + secret.encode() +
+                       challenge).hexdigest()
+
+
 class Session:
     """Logs in at once; target None makes it a discovery session."""
 
     def __init__(self, portal, initiator, target=None, isid=b'\x80\0\0\0\0\1',
-                 user=None, secret=None, header_digest=NONE):
+                 user=None, secret=None, header_digest=NONE,
+                 mutual=False):
         host, port = portal.rsplit(':', 1)
         self.sock = socket.create_connection((host.strip('[]'), int(port)),
                                              timeout=60)
@@ -58,19 +64,24 @@ class Session:
         # Security negotiation first, then operational parameters.
         answer = self.step(0, 1, keys, transit=not user)
         if user:
-            self.chap(answer, user, secret)
+            self.chap(answer, user, secret, mutual)
         answer = self.step(1, 3, {'HeaderDigest': header_digest,
                                   'DataDigest': NONE})
         assert answer.get('HeaderDigest', NONE) == header_digest
 
-    def chap(self, answer, user, secret):
-        """RFC 7143 12.1.3."""
+    def chap(self, answer, user, secret, mutual):
+        """RFC 7143 12.1.3. With @mutual what the target answers is in
+        self.proof: its name, and whether it knows a secret."""
         answer = self.step(0, 1, {'CHAP_A': '5'}, transit=False)
-        challenge = answer['CHAP_C']
-        value = bytes.fromhex(challenge[2:])
-        digest = hashlib.md5(bytes([int(answer['CHAP_I'])]) +
-                             secret.encode() + value).hexdigest()
-        self.step(0, 1, {'CHAP_N': user, 'CHAP_R': '0x' + digest})
+        value = bytes.fromhex(answer['CHAP_C'][2:])
+        keys = {'CHAP_N': user, 'CHAP_R': '0x' + chap_digest(
+            answer['CHAP_I'], secret, value)}
+        mine = bytes(range(16))
+        if mutual:
+            keys.update(CHAP_I='7', CHAP_C='0x' + mine.hex())
+        answer = self.step(0, 1, keys)
+        self.proof = (answer.get('CHAP_N'), lambda secret: answer.get(
+            'CHAP_R') == '0x' + chap_digest(7, secret, mine))
 
     def step(self, csg, nsg, keys, transit=True):
         """One login request and its response."""
