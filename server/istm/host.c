@@ -13,30 +13,48 @@ static struct model_target *host_target(void *self)
 	return model_target_by_guid(model_of(self), &object->guid);
 }
 
+/* Also NULL when, in a cluster, its resource is not online. */
+static struct model_target *online_host(void *self)
+{
+	struct model_target *target = host_target(self);
+
+	return target != NULL && model_target_online(model_of(self), target)
+		       ? target
+		       : NULL;
+}
+
+/* Why there is no target: most methods have ERROR_INVALID_FUNCTION for one
+ * that is offline. */
+static HRESULT no_host(void *self)
+{
+	return host_target(self) == NULL ? ISTM_FILE_NOT_FOUND
+					 : ISTM_INVALID_FUNCTION;
+}
+
 /* ---- properties --------------------------------------------------------- */
 
 /* A property that is a member of the target, of any scalar type. */
-#define HOST_GET(prop, iface, param, value)                                    \
+#define HOST_GET_OF(find, prop, iface, param, value)                           \
 	static HRESULT host_get_##prop(struct dcom_call *call, void *self,     \
 				       struct iface##_get_##prop *r)           \
 	{                                                                      \
-		const struct model_target *target = host_target(self);         \
+		const struct model_target *target = find(self);                \
                                                                                \
 		if (target == NULL) {                                          \
-			return ISTM_FILE_NOT_FOUND;                            \
+			return no_host(self);                                  \
 		}                                                              \
 		*r->out.param = (value);                                       \
 		return ISTM_S_OK;                                              \
 	}
 
-#define HOST_GET_STRING(prop, iface, param, member)                            \
+#define HOST_GET_STRING_OF(find, prop, iface, param, member)                   \
 	static HRESULT host_get_##prop(struct dcom_call *call, void *self,     \
 				       struct iface##_get_##prop *r)           \
 	{                                                                      \
-		const struct model_target *target = host_target(self);         \
+		const struct model_target *target = find(self);                \
                                                                                \
 		if (target == NULL) {                                          \
-			return ISTM_FILE_NOT_FOUND;                            \
+			return no_host(self);                                  \
 		}                                                              \
 		return istm_return_string(call, target->member, r->out.param); \
 	}
@@ -45,28 +63,37 @@ static struct model_target *host_target(void *self)
  * What every put has in common: the value goes to the model, which decides.
  * @fmt and what follows say in the audit what was set (never a secret).
  */
-#define HOST_PUT(prop, iface, set, value, fmt, ...)                            \
+#define HOST_PUT_OF(find, prop, iface, set, value, fmt, ...)                   \
 	static HRESULT host_put_##prop(struct dcom_call *call, void *self,     \
 				       struct iface##_put_##prop *r)           \
 	{                                                                      \
-		struct model_target *target = host_target(self);               \
+		struct model_target *target = find(self);                      \
 		const char *name;                                              \
                                                                                \
 		if (target == NULL) {                                          \
-			return ISTM_FILE_NOT_FOUND;                            \
+			return no_host(self);                                  \
 		}                                                              \
 		name = talloc_strdup(dcom_call_mem(call), target->name);       \
 		return istm_audit(call, set(model_of(self), target, value),    \
 				  "target \"%s\": " fmt, name, ##__VA_ARGS__); \
 	}
 
+#define HOST_GET(prop, iface, param, value)                                    \
+	HOST_GET_OF(online_host, prop, iface, param, value)
+#define HOST_GET_STRING(prop, iface, param, member)                            \
+	HOST_GET_STRING_OF(online_host, prop, iface, param, member)
+#define HOST_PUT(prop, iface, set, value, ...)                                 \
+	HOST_PUT_OF(online_host, prop, iface, set, value, __VA_ARGS__)
+
 HOST_GET(Guid, IHost, pGuid, target->guid)
 HOST_GET(Enable, IHost, pEnable, target->enabled)
 HOST_PUT(Enable, IHost, model_target_set_enabled, r->in.bEnable != 0, "%s",
 	 r->in.bEnable ? "enable" : "disable")
-HOST_GET_STRING(Name, IHost, pName, name)
-HOST_PUT(Name, IHost, model_target_set_name, bstr_or_empty(&r->in.Name),
-	 "name \"%s\"", bstr_or_empty(&r->in.Name))
+/* The names can be had of one that is offline, too. */
+HOST_GET_STRING_OF(host_target, Name, IHost, pName, name)
+HOST_PUT_OF(host_target, Name, IHost, model_target_set_name,
+	    bstr_or_empty(&r->in.Name), "name \"%s\"",
+	    bstr_or_empty(&r->in.Name))
 HOST_GET_STRING(Description, IHost, pDescription, description)
 HOST_PUT(Description, IHost, model_target_set_description,
 	 bstr_or_empty(&r->in.Description), "description \"%s\"",
@@ -80,10 +107,10 @@ HOST_PUT(TargetIQN, IHost, model_target_set_iqn,
 static HRESULT host_get_Status(struct dcom_call *call, void *self,
 			       struct IHost_get_Status *r)
 {
-	struct model_target *target = host_target(self);
+	struct model_target *target = online_host(self);
 
 	if (target == NULL) {
-		return ISTM_FILE_NOT_FOUND;
+		return no_host(self);
 	}
 	*r->out.pStatus = model_target_num_sessions(model_of(self), target) > 0
 				  ? HostStatusConnected
@@ -139,11 +166,11 @@ HOST_PUT(EnforceIdleTimeoutDetection, IHost,
 static HRESULT host_EnumIDs(struct dcom_call *call, void *self,
 			    struct IHost_EnumIDs *r)
 {
-	const struct model_target *target = host_target(self);
+	const struct model_target *target = online_host(self);
 	struct ID *ids;
 
 	if (target == NULL) {
-		return ISTM_FILE_NOT_FOUND;
+		return no_host(self);
 	}
 	ids = talloc_zero_array(dcom_call_mem(call), struct ID,
 				target->num_ids);
@@ -188,7 +215,7 @@ static HRESULT host_change_id(struct dcom_call *call, void *self,
 						struct model_target *,
 						const struct model_id *))
 {
-	struct model_target *target = host_target(self);
+	struct model_target *target = online_host(self);
 	const char *method = id_method_name(in->eMethod);
 	struct model_id id = {
 		.method = (enum iscsi_id_method)in->eMethod,
@@ -196,7 +223,7 @@ static HRESULT host_change_id(struct dcom_call *call, void *self,
 	};
 
 	if (target == NULL) {
-		return ISTM_FILE_NOT_FOUND;
+		return no_host(self);
 	}
 	if (id.value == NULL) {
 		return ISTM_OUT_OF_MEMORY;
@@ -228,10 +255,10 @@ static HRESULT host_RemoveID(struct dcom_call *call, void *self,
 static HRESULT host_RemoveAllIDs(struct dcom_call *call, void *self,
 				 struct IHost_RemoveAllIDs *r)
 {
-	struct model_target *target = host_target(self);
+	struct model_target *target = online_host(self);
 
 	if (target == NULL) {
-		return ISTM_FILE_NOT_FOUND;
+		return no_host(self);
 	}
 	return istm_audit(call,
 			  model_target_remove_all_ids(model_of(self), target),
@@ -244,11 +271,11 @@ static HRESULT host_RemoveAllIDs(struct dcom_call *call, void *self,
 static HRESULT host_EnumWTDiskLunMappings(struct dcom_call *call, void *self,
 					  struct IHost_EnumWTDiskLunMappings *r)
 {
-	const struct model_target *target = host_target(self);
+	const struct model_target *target = online_host(self);
 	struct LUN_MAPPING *mappings;
 
 	if (target == NULL) {
-		return ISTM_FILE_NOT_FOUND;
+		return no_host(self);
 	}
 	mappings = talloc_zero_array(dcom_call_mem(call), struct LUN_MAPPING,
 				     target->num_mappings);
@@ -268,10 +295,10 @@ static HRESULT host_EnumWTDiskLunMappings(struct dcom_call *call, void *self,
 static HRESULT host_AddWTDisk(struct dcom_call *call, void *self,
 			      struct IHost_AddWTDisk *r)
 {
-	struct model_target *target = host_target(self);
+	struct model_target *target = online_host(self);
 
 	if (target == NULL) {
-		return ISTM_FILE_NOT_FOUND;
+		return no_host(self);
 	}
 	return istm_audit(
 		call, model_target_add_disk(model_of(self), target, r->in.nWTD),
@@ -281,10 +308,10 @@ static HRESULT host_AddWTDisk(struct dcom_call *call, void *self,
 static HRESULT host_RemoveWTDisk(struct dcom_call *call, void *self,
 				 struct IHost_RemoveWTDisk *r)
 {
-	struct model_target *target = host_target(self);
+	struct model_target *target = online_host(self);
 
 	if (target == NULL) {
-		return ISTM_FILE_NOT_FOUND;
+		return no_host(self);
 	}
 	return istm_audit(
 		call,
@@ -295,10 +322,10 @@ static HRESULT host_RemoveWTDisk(struct dcom_call *call, void *self,
 static HRESULT host_RemoveAllWTDisks(struct dcom_call *call, void *self,
 				     struct IHost_RemoveAllWTDisks *r)
 {
-	struct model_target *target = host_target(self);
+	struct model_target *target = online_host(self);
 
 	if (target == NULL) {
-		return ISTM_FILE_NOT_FOUND;
+		return no_host(self);
 	}
 	return istm_audit(call,
 			  model_target_remove_all_disks(model_of(self), target),
@@ -308,10 +335,10 @@ static HRESULT host_RemoveAllWTDisks(struct dcom_call *call, void *self,
 static HRESULT host_SetWTDiskLunMapping(struct dcom_call *call, void *self,
 					struct IHost_SetWTDiskLunMapping *r)
 {
-	struct model_target *target = host_target(self);
+	struct model_target *target = online_host(self);
 
 	if (target == NULL) {
-		return ISTM_FILE_NOT_FOUND;
+		return no_host(self);
 	}
 	return istm_audit(call,
 			  model_target_set_lun(model_of(self), target,
@@ -327,10 +354,10 @@ static HRESULT host_SetWTDiskLunMapping(struct dcom_call *call, void *self,
 static HRESULT host_EnumPortals(struct dcom_call *call, void *self,
 				struct IHost_EnumPortals *r)
 {
-	const struct model_target *target = host_target(self);
+	const struct model_target *target = online_host(self);
 
 	if (target == NULL) {
-		return ISTM_FILE_NOT_FOUND;
+		return no_host(self);
 	}
 	return istm_return_portals(self, call, target, r->out.ppEnumPortal);
 }
@@ -338,11 +365,11 @@ static HRESULT host_EnumPortals(struct dcom_call *call, void *self,
 static HRESULT host_AddPortal(struct dcom_call *call, void *self,
 			      struct IHost_AddPortal *r)
 {
-	struct model_target *target = host_target(self);
+	struct model_target *target = online_host(self);
 	const char *address = bstr_or_empty(&r->in.IpAddress);
 
 	if (target == NULL) {
-		return ISTM_FILE_NOT_FOUND;
+		return no_host(self);
 	}
 	return istm_audit(
 		call, model_target_add_portal(model_of(self), target, address),
@@ -354,11 +381,11 @@ static HRESULT host_AddPortal(struct dcom_call *call, void *self,
 static HRESULT host_RemovePortal(struct dcom_call *call, void *self,
 				 struct IHost_RemovePortal *r)
 {
-	struct model_target *target = host_target(self);
+	struct model_target *target = online_host(self);
 	const char *address = bstr_or_empty(&r->in.IpAddress);
 
 	if (target == NULL) {
-		return ISTM_FILE_NOT_FOUND;
+		return no_host(self);
 	}
 	return istm_audit(call,
 			  model_target_remove_portal(model_of(self), target,
@@ -369,10 +396,10 @@ static HRESULT host_RemovePortal(struct dcom_call *call, void *self,
 static HRESULT host_RemoveAllPortals(struct dcom_call *call, void *self,
 				     struct IHost_RemoveAllPortals *r)
 {
-	struct model_target *target = host_target(self);
+	struct model_target *target = online_host(self);
 
 	if (target == NULL) {
-		return ISTM_FILE_NOT_FOUND;
+		return no_host(self);
 	}
 	return istm_audit(
 		call, model_target_remove_all_portals(model_of(self), target),
@@ -400,10 +427,10 @@ static HRESULT host_saved(struct tevent_req *req, struct dcom_call *call,
 static HRESULT host_Save(struct dcom_call *call, void *self,
 			 struct IHost_Save *r)
 {
-	struct model_target *target = host_target(self);
+	struct model_target *target = online_host(self);
 
 	if (target == NULL) {
-		return ISTM_FILE_NOT_FOUND;
+		return no_host(self);
 	}
 	return istm_defer(call,
 			  model_target_save_send(dcom_call_mem(call),
@@ -414,10 +441,10 @@ static HRESULT host_Save(struct dcom_call *call, void *self,
 static HRESULT host_ValidateChapSecret(struct dcom_call *call, void *self,
 				       struct IHost_ValidateChapSecret *r)
 {
-	struct model_target *target = host_target(self);
+	struct model_target *target = online_host(self);
 
 	if (target == NULL) {
-		return ISTM_FILE_NOT_FOUND;
+		return no_host(self);
 	}
 	return model_target_validate_secret(model_of(self), target, false,
 					    bstr_or_empty(&r->in.Secret));
@@ -427,10 +454,10 @@ static HRESULT host_ValidateReverseChapSecret(
 	struct dcom_call *call, void *self,
 	struct IHost_ValidateReverseChapSecret *r)
 {
-	struct model_target *target = host_target(self);
+	struct model_target *target = online_host(self);
 
 	if (target == NULL) {
-		return ISTM_FILE_NOT_FOUND;
+		return no_host(self);
 	}
 	return model_target_validate_secret(model_of(self), target, true,
 					    bstr_or_empty(&r->in.Secret));
@@ -440,10 +467,11 @@ static HRESULT host_ValidateReverseChapSecret(
 static HRESULT host_CheckTargetRedirect(struct dcom_call *call, void *self,
 					struct IHost_CheckTargetRedirect *r)
 {
-	return host_target(self) != NULL ? ISTM_S_FALSE : ISTM_FILE_NOT_FOUND;
+	return host_target(self) != NULL ? ISTM_S_FALSE : no_host(self);
 }
 
-HOST_GET_STRING(ResourceName, IHost2, pResourceName, resource_name)
+HOST_GET_STRING_OF(host_target, ResourceName, IHost2, pResourceName,
+		   resource_name)
 
 static HRESULT host_put_ResourceName(struct dcom_call *call, void *self,
 				     struct IHost2_put_ResourceName *r)
@@ -451,7 +479,7 @@ static HRESULT host_put_ResourceName(struct dcom_call *call, void *self,
 	struct model_target *target = host_target(self);
 
 	if (target == NULL) {
-		return ISTM_FILE_NOT_FOUND;
+		return no_host(self);
 	}
 	if (bstr_empty(&r->in.resourceName)) {
 		return ISTM_INVALID_ARG;
@@ -468,8 +496,8 @@ static HRESULT host_get_ResourceGroupName(
 	struct dcom_call *call, void *self,
 	struct IHost2_get_ResourceGroupName *r)
 {
-	if (host_target(self) == NULL) {
-		return ISTM_FILE_NOT_FOUND;
+	if (online_host(self) == NULL) {
+		return no_host(self);
 	}
 	return istm_return_string(call, "", r->out.pResourceGroup);
 }
@@ -478,23 +506,26 @@ static HRESULT host_get_ResourceGroupName(
 static HRESULT host_SaveToStream(struct dcom_call *call, void *self,
 				 struct IHost2_SaveToStream *r)
 {
+	if (host_target(self) != NULL && online_host(self) == NULL) {
+		return ISTM_INVALID_FUNCTION;
+	}
 	return ISTM_ACCESS_DENIED;
 }
 
 static HRESULT host_EnumSessions(struct dcom_call *call, void *self,
 				 struct IHost2_EnumSessions *r)
 {
-	const struct model_target *target = host_target(self);
+	const struct model_target *target = online_host(self);
 
 	if (target == NULL) {
-		return ISTM_FILE_NOT_FOUND;
+		return no_host(self);
 	}
 	return istm_return_sessions2(self, call, target, r->out.ppEnumSession);
 }
 
 /* ClusterResourceStateUnknown ([MS-CMRP] 3.1.4.1.13) outside a cluster. */
-HOST_GET(ResourceState, IHost3, ResourceState,
-	 model_resource_state(model_of(self), &target->guid))
+HOST_GET_OF(host_target, ResourceState, IHost3, ResourceState,
+	    model_resource_state(model_of(self), &target->guid))
 
 #define NOTIMPL(X)                                                             \
 	X(IHost, put_Status, "computed from the sessions (3.21.4.10, <20>)")   \

@@ -2,13 +2,22 @@
 /* IHostMgr, IHostMgr2, IHostMgr3: the targets (MS-ISTM 3.25, 3.27, 3.29). */
 #include "server/istm/private.h"
 
-HRESULT istm_return_hosts(void *self, struct dcom_call *call,
-			  struct MInterfacePointer **out)
+/* @param offline  in a cluster, also those that are not online */
+static HRESULT return_hosts(void *self, struct dcom_call *call, bool offline,
+			    struct MInterfacePointer **out)
 {
+	struct model *model = model_of(self);
 	struct GUID *guids = NULL;
-	size_t count =
-		model_targets(model_of(self), dcom_call_mem(call), &guids);
+	size_t all = model_targets(model, dcom_call_mem(call), &guids);
+	size_t count = 0;
 
+	for (size_t i = 0; i < all; i++) {
+		if (offline ||
+		    model_target_online(
+			    model, model_target_by_guid(model, &guids[i]))) {
+			guids[count++] = guids[i];
+		}
+	}
 	return istm_return_enum(istm_of(self), call, ISTM_ENUM_HOST, guids,
 				count, out);
 }
@@ -16,7 +25,7 @@ HRESULT istm_return_hosts(void *self, struct dcom_call *call,
 static HRESULT host_mgr_EnumHosts(struct dcom_call *call, void *self,
 				  struct IHostMgr_EnumHosts *r)
 {
-	return istm_return_hosts(self, call, r->out.ppEnumHost);
+	return return_hosts(self, call, false, r->out.ppEnumHost);
 }
 
 /* What NewHost, NewHost2 and NewHostNonPersistent have in common. */
@@ -44,6 +53,11 @@ static HRESULT new_host(struct dcom_call *call, void *self,
 static HRESULT host_mgr_NewHost(struct dcom_call *call, void *self,
 				struct IHostMgr_NewHost *r)
 {
+	/* In a cluster NewHost2 has to say in which group (3.25.4.2). */
+	if (model_is_clustered(model_of(self))) {
+		return istm_audit(call, ISTM_INVALID_ARG,
+				  "new target without a group");
+	}
 	return new_host(call, self, &r->in.HostName, true, NULL,
 			r->out.ppNewHost);
 }
@@ -64,13 +78,17 @@ static HRESULT host_mgr_GetHostByTargetIQN(
 	struct dcom_call *call, void *self,
 	struct IHostMgr_GetHostByTargetIQN *r)
 {
+	const struct model_target *target;
+
 	if (bstr_empty(&r->in.TargetIQN)) {
 		return ISTM_INVALID_ARG;
 	}
-	return istm_return_host(istm_of(self), call,
-				model_target_by_iqn(model_of(self),
-						    r->in.TargetIQN.s),
-				r->out.ppHost);
+	target = model_target_by_iqn(model_of(self), r->in.TargetIQN.s);
+	/* Offline ones have GetHost (3.25.4.3, .4). */
+	if (target != NULL && !model_target_online(model_of(self), target)) {
+		target = NULL;
+	}
+	return istm_return_host(istm_of(self), call, target, r->out.ppHost);
 }
 
 static HRESULT host_deleted(struct tevent_req *req, struct dcom_call *call,
@@ -104,6 +122,16 @@ static HRESULT host_mgr_DeleteHost(struct dcom_call *call, void *self,
 static HRESULT host_mgr_NewHost2(struct dcom_call *call, void *self,
 				 struct IHostMgr2_NewHost2 *r)
 {
+	struct model *model = model_of(self);
+	struct GUID group;
+
+	if (model_is_clustered(model) && !bstr_empty(&r->in.ResourceGroup) &&
+	    ISTM_FAILED(
+		    model_group_guid(model, r->in.ResourceGroup.s, &group))) {
+		return istm_audit(call, ISTM_INVALID_ARG,
+				  "new target in the group \"%s\"",
+				  r->in.ResourceGroup.s);
+	}
 	return new_host(call, self, &r->in.HostName, true, NULL,
 			r->out.ppNewHost);
 }
@@ -137,12 +165,13 @@ static HRESULT host_mgr_CloseHost(struct dcom_call *call, void *self,
 	return istm_audit(call, result, "close target \"%s\"", name);
 }
 
-/* The same as EnumHosts outside a cluster. */
+/* The same as EnumHosts outside a cluster, in one also those that are offline
+ * (3.29.4.1). */
 static HRESULT host_mgr_EnumAllClusterHosts(
 	struct dcom_call *call, void *self,
 	struct IHostMgr3_EnumAllClusterHosts *r)
 {
-	return istm_return_hosts(self, call, r->out.EnumHost);
+	return return_hosts(self, call, true, r->out.EnumHost);
 }
 
 static const struct IHostMgr_vtbl host_mgr_methods = {

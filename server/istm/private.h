@@ -225,8 +225,6 @@ HRESULT istm_return_enum(struct istm *istm, struct dcom_call *call,
 			 struct MInterfacePointer **out);
 
 /* Enumerators that several methods return. */
-HRESULT istm_return_hosts(void *self, struct dcom_call *call,
-			  struct MInterfacePointer **out);
 HRESULT istm_return_wtdisks(void *self, struct dcom_call *call,
 			    struct MInterfacePointer **out);
 /* A new directory browser. */

@@ -150,6 +150,13 @@ int32_t model_disk_resource_state(struct model *model,
 	return model_resource_state(model, &disk->guid);
 }
 
+bool model_target_online(struct model *model, const struct model_target *target)
+{
+	return model->cluster == NULL ||
+	       model_resource_state(model, &target->guid) ==
+		       MODEL_RESOURCE_STATE_ONLINE;
+}
+
 /* Outside a cluster everything is. */
 bool model_disk_online(struct model *model, const struct model_disk *disk)
 {

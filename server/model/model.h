@@ -429,6 +429,7 @@ int32_t model_resource_state(struct model *, const struct GUID *guid);
  * says that it is online (3.48.4.1). */
 int32_t model_disk_resource_state(struct model *, const struct model_disk *);
 bool model_disk_online(struct model *, const struct model_disk *);
+bool model_target_online(struct model *, const struct model_target *);
 struct model_volume;
 const char *model_volume_group(struct model *, TALLOC_CTX *,
 			       const struct model_volume *);

@@ -440,7 +440,7 @@ class Server:
 
     def host(self, name='target'):
         """A new target that nobody has saved."""
-        return self.hosts.NewHost(HostName=name).ok()['ppNewHost'].query(
+        return self.hosts.NewHost2(HostName=name).ok()['ppNewHost'].query(
             'IHost3')
 
     def clear(self):

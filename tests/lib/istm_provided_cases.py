@@ -879,6 +879,63 @@ for _method, _out in (('IWTDisk.get_WTD', lambda s, a: a.value == s.index),
                       ('IWTDisk2.get_ResourceGroupName', 'SAN'),
                       ('IWTDisk2.IsAlive', None)):
     cluster_case(_method, S_OK, 'offline', before=offline, out=_out)
+# Targets (3.21, 3.23): all but their names and what is always the same.
+def host_offline(s):
+    s.host1.AddWTDisk(nWTD=s.index).ok()
+    s.iqn = s.host1.get_TargetIQN().ok().value
+    s.providers.tell('state', 3)
+
+
+ALWAYS = ('get_Name', 'put_Name', 'get_ResourceName', 'put_ResourceName',
+          'get_ResourceState', 'CheckTargetRedirect', 'put_Status',
+          'put_LastLogIn', 'SetCHAPInfoByBlob', 'put_ResourceGroupName',
+          'put_ResourceState')
+for _interface, _method in sorted(METHODS):
+    if _interface == 'IHost3' and _method not in ALWAYS:
+        cluster_case('IHost3.' + _method, ERROR_INVALID_FUNCTION, 'offline',
+                     before=host_offline, out=lambda s, a: True)
+cluster_case('IHost.get_Name', S_OK, 'offline', before=host_offline,
+             out='first')
+cluster_case('IHost.put_Name', S_OK, 'offline', before=host_offline,
+             Name='renamed',
+             after=lambda s: s.host1.get_Name().value == 'renamed')
+cluster_case('IHost2.put_ResourceName', S_OK, 'offline', before=host_offline,
+             resourceName='a name',
+             after=lambda s: s.host1.get_ResourceName().value == 'a name')
+cluster_case('IHost3.get_ResourceState', S_OK, 'online', out=2)
+cluster_case('IHost3.get_ResourceState', S_OK, 'offline', out=3,
+             before=host_offline)
+cluster_case('IHost.put_Description', S_OK, 'online', Description='x',
+             after=lambda s: s.host1.get_Description().value == 'x')
+
+
+def both(s):
+    return sorted([s.host1.oid, s.host2.oid])
+
+
+cluster_case('IHostMgr.NewHost', E_INVALIDARG, 'needs a group',
+             HostName='third')
+cluster_case('IHostMgr2.NewHost2', S_OK, 'in no group', HostName='third')
+cluster_case('IHostMgr2.NewHost2', S_OK, 'in a group', HostName='third',
+             ResourceGroup='SAN')
+cluster_case('IHostMgr2.NewHost2', E_INVALIDARG, 'in an unknown group',
+             HostName='third', ResourceGroup='none')
+for _method, _out in (('IHostMgr.EnumHosts', 'ppEnumHost'),
+                      ('IHostMgr3.EnumAllClusterHosts', 'EnumHost')):
+    cluster_case(_method, S_OK, 'online', out=lambda s, a, o=_out: sorted(
+        h.oid for h in a[o].each()) == both(s))
+cluster_case('IHostMgr.EnumHosts', S_OK, 'offline', before=host_offline,
+             out=lambda s, a: list(a.value.each()) == [])
+cluster_case('IHostMgr3.EnumAllClusterHosts', S_OK, 'offline',
+             before=host_offline, out=lambda s, a: sorted(
+                 h.oid for h in a.value.each()) == both(s))
+cluster_case('IHostMgr.GetHost', S_OK, 'offline', before=host_offline,
+             HostName='first', out=lambda s, a: a['ppHost'].oid ==
+             s.host1.oid)
+cluster_case('IHostMgr.GetHostByTargetIQN', ERROR_FILE_NOT_FOUND, 'offline',
+             before=host_offline, TargetIQN=lambda s: s.iqn)
+cluster_case('IHostMgr.DeleteHost', S_OK, 'offline', before=host_offline,
+             HostName='first')
 cluster_case('ISnapshot.DVDismount', ERROR_INVALID_FUNCTION, 'offline',
              before=offline, on=snap)
 _method = 'IWTDiskMgr4.ClusterNotifyWTDiskDeletion2'
