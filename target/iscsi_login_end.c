@@ -128,10 +128,11 @@ static bool enter_new(struct iscsi_conn *conn, struct iscsi_refusal *refusal)
 		return iscsi_refuse(refusal, ISCSI_LOGIN_NO_RESOURCES,
 				    "out of memory for a session");
 	iscsi_log(conn->server, ISCSI_LOG_NOTICE,
-		  "%s logged in to %s, session 0x%04x%s",
+		  "%s logged in to %s, session 0x%04x%s, lane %u",
 		  iscsi_conn_who(conn, who),
 		  session->tgt ? session->conf->name : "discovery",
-		  session->tsih, session->chap_used ? ", CHAP" : "");
+		  session->tsih, session->chap_used ? ", CHAP" : "",
+		  conn->lane->index);
 	return true;
 }
 
