@@ -29,14 +29,20 @@ bool scsi_read_capacity16_prepare(struct scsi_task *task)
 
 bool scsi_read_capacity16(struct scsi_task *task)
 {
-	uint8_t buf[32] = {0};
+	uint8_t buf[32] = {0}, exponent = 0;
+	uint32_t physical;
 
 	put_be64(buf, scsi_lu_blocks(task->lu) - 1);
 	put_be32(buf + 8, SCSI_BLOCK);
-	/* The format's blocks are 512 bytes, and no larger physical ones lie
-	 * behind them that a write could tear: LOGICAL BLOCKS PER PHYSICAL
-	 * BLOCK EXPONENT 0. That pages are written best is told by the
-	 * granularities of VPD page B0h. */
+	/* LOGICAL BLOCKS PER PHYSICAL BLOCK EXPONENT: a VHD's blocks are 512
+	 * bytes, and no larger physical ones lie behind them that a write
+	 * could tear; a VHDX says what it has. That pages are written best is
+	 * told by the granularities of VPD page B0h. */
+	physical = vhd_disk_physical_sector(task->lu->config.disk);
+	while (exponent < 15 && SCSI_BLOCK << exponent < physical) {
+		exponent++;
+	}
+	buf[13] = exponent;
 	buf[14] = 0xc0; /* LBPME, LBPRZ */
 	return scsi_data_in(task, buf, sizeof(buf));
 }

@@ -187,22 +187,27 @@ struct replay {
 	size_t why_len;
 };
 
+/* No space is taken for them, however many a log asks for. */
 static int write_zeroes(struct vhd_file *file, uint64_t offset, uint64_t length)
 {
 	static const uint8_t zero[65536];
 	uint64_t size, end = offset + length;
-	int ret =
-		vhd_file_fallocate(file, FALLOC_FL_ZERO_RANGE, offset, length);
+	int ret = vhd_file_size(file, &size, NULL);
 
-	if (ret != EOPNOTSUPP) {
-		return ret;
-	}
-	ret = vhd_file_size(file, &size, NULL);
 	if (ret == 0 && end > size) {
 		ret = vhd_file_truncate(file, end);
 		end = size; /* behind it are zeroes now */
 	}
-	while (ret == 0 && offset < end) {
+	if (ret != 0 || offset >= end) {
+		return ret;
+	}
+	ret = vhd_file_fallocate(file,
+				 FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+				 offset, end - offset);
+	if (ret != EOPNOTSUPP) {
+		return ret;
+	}
+	for (ret = 0; ret == 0 && offset < end;) {
 		size_t n = end - offset < sizeof(zero) ? end - offset
 						       : sizeof(zero);
 

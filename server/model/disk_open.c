@@ -53,7 +53,8 @@ static int disk_open_ram(struct disk_entry *entry)
 	errno = 0;
 	size = strtoull(entry->d.path, &end, 10);
 	if (errno != 0 || size < VHD_MIN_SIZE ||
-	    size > entry->model->max_disk_size || size % VHD_SECTOR != 0) {
+	    size > model_max_size(entry->model, VHD_FORMAT_VHD) ||
+	    size % VHD_SECTOR != 0) {
 		return EDOM;
 	}
 	vhd = vhd_open_ram(entry, size);
@@ -232,10 +233,16 @@ static void disk_opened(struct tevent_req *subreq)
 	}
 	vhd_disk_info(state->top, &info);
 	if (info.size < VHD_MIN_SIZE ||
-	    info.size > state->model->max_disk_size) {
+	    info.size > model_max_size(state->model, info.format)) {
 		/* EFBIG: "incompatible with implementation limits" */
 		disk_open_fail(req, EFBIG, "its size is out of the limits",
 			       NULL);
+		return;
+	}
+	if (info.logical_sector != VHD_SECTOR) {
+		disk_open_fail(req, ENOTSUP, "cannot be served",
+			       "sectors of 4096 bytes, initiators are given "
+			       "512");
 		return;
 	}
 	if (info.type != VHD_TYPE_DIFFERENCING) {

@@ -116,7 +116,16 @@ static int file_create_state_destructor(struct file_create_state *state)
 	return 0;
 }
 
-static HRESULT file_create_size(const struct model *model, uint64_t *size,
+uint64_t model_max_size(const struct model *model, enum vhd_format format)
+{
+	if (model->max_disk_size != 0) {
+		return model->max_disk_size;
+	}
+	return format == VHD_FORMAT_VHDX ? VHDX_MAX_SIZE : VHD_MAX_SIZE;
+}
+
+static HRESULT file_create_size(const struct model *model,
+				enum vhd_format format, uint64_t *size,
 				const char *text)
 {
 	/* Appendix B <61>, <62>: in this order. */
@@ -126,7 +135,7 @@ static HRESULT file_create_size(const struct model *model, uint64_t *size,
 				    text, (unsigned long long)*size);
 	}
 	*size = *size / MEBIBYTE * MEBIBYTE;
-	if (*size < VHD_MIN_SIZE || *size > model->max_disk_size) {
+	if (*size < VHD_MIN_SIZE || *size > model_max_size(model, format)) {
 		return model_refuse(ISTM_BAD_LENGTH,
 				    "create %s: %llu bytes are not within the "
 				    "limits",
@@ -266,7 +275,9 @@ struct tevent_req *model_file_create_send(TALLOC_CTX *mem_ctx,
 		hr = file_create_check(model, location, text);
 	}
 	if (!ISTM_FAILED(hr)) {
-		hr = file_create_size(model, &size, text);
+		/* A VHDX where its name says so. */
+		params.format = vhd_format_of_name(location->client);
+		hr = file_create_size(model, params.format, &size, text);
 	}
 	if (ISTM_FAILED(hr)) {
 		tevent_req_error(req, HRES_ERROR_V(hr));
@@ -407,19 +418,26 @@ static void diff_parent_probed(struct tevent_req *subreq)
 
 	TALLOC_FREE(subreq);
 	if (error != 0 || info.type != VHD_TYPE_FIXED ||
-	    info.size > state->model->max_disk_size) {
+	    info.format != vhd_format_of_name(state->path) ||
+	    info.size > model_max_size(state->model, info.format)) {
 		tevent_req_error(
 			req,
 			HRES_ERROR_V(model_refuse(
 				ISTM_INVALID_ARG, "create %s: parent %s: %s",
 				state->path, state->parent->client,
 				message != NULL ? message
-						: "is no fixed VHD within "
+						: "is no fixed disk of the "
+						  "file's format and within "
 						  "the limits")));
 		return;
 	}
+	params.format = info.format;
 	params.size = info.size;
-	memcpy(params.parent_id, info.unique_id, sizeof(params.parent_id));
+	params.logical_sector = info.logical_sector;
+	params.physical_sector = info.physical_sector;
+	memcpy(params.parent_id, info.link_id, sizeof(params.parent_id));
+	memcpy(params.parent_disk_id, info.unique_id,
+	       sizeof(params.parent_disk_id));
 	params.parent_timestamp = vhd_timestamp(state->parent->st.st_mtime);
 	params.parent_path = state->parent->client;
 	params.parent_relative =

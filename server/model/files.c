@@ -444,7 +444,9 @@ static void file_grow_start(struct file_grow_op *op, struct vhd_disk *vhd)
 						   "only fixed VHDs grow"));
 		return;
 	}
-	if (op->additional > op->model->max_disk_size - info.size) {
+	if (info.size > model_max_size(op->model, info.format) ||
+	    op->additional >
+		    model_max_size(op->model, info.format) - info.size) {
 		file_grow_done(op, file_grow_error(op, EFBIG,
 						   "would be too large"));
 		return;

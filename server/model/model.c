@@ -157,9 +157,7 @@ static struct model *model_create(TALLOC_CTX *mem_ctx,
 	}
 	model->direct_io = options->direct_io;
 	model->write_through = options->write_through;
-	model->max_disk_size = options->max_disk_size != 0
-				       ? options->max_disk_size
-				       : VHD_MAX_SIZE;
+	model->max_disk_size = options->max_disk_size;
 	model_set_snapshot_provider(model, options->providers.snapshots,
 				    options->providers.snapshots_data);
 	model_set_mount_provider(model, options->providers.mounts,

@@ -140,7 +140,8 @@ struct model_options {
 	unsigned session_connections; /* at most; 0: the default */
 	bool discovery_chap;
 	int debug_level;
-	/* Limits; 0: as Windows (MODEL_MAX_LUN_DEFAULT, VHD_MAX_SIZE). */
+	/* Limits; 0: as Windows (MODEL_MAX_LUN_DEFAULT; VHD_MAX_SIZE, and
+	 * VHDX_MAX_SIZE of VHDX files). */
 	uint32_t max_luns; /* disks per target, up to MODEL_MAX_LUN_LIMIT */
 	uint64_t max_disk_size;
 	const char

@@ -173,7 +173,7 @@ struct model {
 	char *host; /* this machine's name, without domain */
 	char *dns_name;
 	uint32_t max_luns;
-	uint64_t max_disk_size;
+	uint64_t max_disk_size;	       /* 0: the format's */
 	bool direct_io, write_through; /* of all disks */
 	uint64_t generation;
 
@@ -487,6 +487,9 @@ int volume_open_beneath(const struct volume *volume, const char *relative,
 /* @parent as seen from @child's folder, both canonical; NULL: elsewhere. */
 char *path_relative_to(TALLOC_CTX *mem_ctx, const char *child,
 		       const char *parent);
+/* How large a disk may be: the configured limit, or the format's. */
+uint64_t model_max_size(const struct model *model, enum vhd_format format);
+
 /* The directory that holds the location's last component; makes missing ones
  * where asked. @return fd or -errno */
 int location_open_parent(const struct location *location, bool create,
