@@ -79,6 +79,11 @@ bool iscsi_acl_has(const struct iscsi_conf *conf, const struct iscsi_acl_id *id)
 	return false;
 }
 
+static bool all_hex(const char *s)
+{
+	return s[strspn(s, "0123456789abcdef")] == '\0';
+}
+
 bool iscsi_name_normalize(const char *name, char out[ISCSI_NAME_MAX + 1])
 {
 	size_t len = strlen(name);
@@ -96,6 +101,10 @@ bool iscsi_name_normalize(const char *name, char out[ISCSI_NAME_MAX + 1])
 			return false;
 		out[i] = (char)c;
 	}
-	return strncmp(out, "iqn.", 4) == 0 || strncmp(out, "eui.", 4) == 0 ||
-	       strncmp(out, "naa.", 4) == 0;
+	/* RFC 7143 4.2.7.4 to 4.2.7.6 */
+	if (strncmp(out, "eui.", 4) == 0)
+		return len == 4 + 16 && all_hex(out + 4);
+	if (strncmp(out, "naa.", 4) == 0)
+		return (len == 4 + 16 || len == 4 + 32) && all_hex(out + 4);
+	return strncmp(out, "iqn.", 4) == 0;
 }

@@ -16,7 +16,7 @@
 #define iscsi_crc32c_update_table crc32c_update_table
 
 /* The digest as it goes on the wire: the CRC's least significant byte first
- * (RFC 7143 13.1, as the vectors of B.4 show). */
+ * (RFC 7143 13.1, as the vectors of A.4 show). */
 static inline void iscsi_crc32c_finish(uint32_t crc, uint8_t out[4])
 {
 	crc = ~crc;

@@ -159,7 +159,7 @@ void iscsi_data_out_header(struct iscsi_conn *conn)
 		data_accept(conn, task, burst->datasn++,
 			    burst->off + burst->len);
 	} else {
-		/* 7.10 protocol errors: for another task's R2T, or for none. */
+		/* 7.13 protocol errors: for another task's R2T, or for none. */
 		iscsi_conn_warn(conn,
 				"Data-Out for task 0x%08x has target transfer "
 				"tag 0x%08x, which is not awaited",

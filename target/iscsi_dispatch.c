@@ -45,7 +45,7 @@ void iscsi_reject(struct iscsi_conn *conn, uint8_t reason, const uint8_t *bhs)
 		return;
 	out->owned = malloc(ISCSI_BHS_LEN);
 	if (out->owned) {
-		/* 11.17.2: the whole header of the PDU in question */
+		/* 11.17.4: the whole header of the PDU in question */
 		memcpy(out->owned, bhs, ISCSI_BHS_LEN);
 		iscsi_out_data(out, out->owned, ISCSI_BHS_LEN);
 	}

@@ -168,7 +168,7 @@ static bool login_start(struct iscsi_conn *conn, struct iscsi_refusal *refusal)
 	login->ours.time2wait = 0;
 	login->ours.time2retain = 0;
 	login->started = true;
-	/* 11.12.5: ours is version 0 */
+	/* 11.12.4: ours is version 0 */
 	if (bhs[3] > 0)
 		return iscsi_refuse(refusal, ISCSI_LOGIN_VERSION,
 				    "its lowest version is %u", bhs[3]);
@@ -220,6 +220,13 @@ static void take_conf(struct iscsi_login *login, struct iscsi_conf *conf)
 	login->ours.first_burst = conf->first_burst;
 }
 
+static bool no_lookup(struct iscsi_refusal *refusal, int error)
+{
+	return iscsi_refuse(refusal, ISCSI_LOGIN_NO_RESOURCES,
+			    "its names cannot be looked up now: %s",
+			    strerror(error));
+}
+
 /* May the initiator use the target? The answer may take a look-up. */
 static bool admitted(struct iscsi_conn *conn, struct iscsi_refusal *refusal)
 {
@@ -229,9 +236,14 @@ static bool admitted(struct iscsi_conn *conn, struct iscsi_refusal *refusal)
 	if (iscsi_acl_check(login->conf, session->initiator, &conn->peer,
 			    conn->lookup))
 		return true;
-	if (!conn->lookup && iscsi_lookup_start(conn, login->conf) == 0) {
-		login->looking_up = true;
-		return true;
+	if (!conn->lookup) {
+		int error = iscsi_lookup_start(conn, login->conf);
+
+		login->looking_up = error == 0;
+		if (error == 0)
+			return true;
+		if (error != ENOENT)
+			return no_lookup(refusal, error);
 	}
 	return iscsi_refuse(refusal, ISCSI_LOGIN_FORBIDDEN,
 			    "the target does not list the initiator");
@@ -270,6 +282,7 @@ static bool login_identify(struct iscsi_conn *conn,
 	const char *initiator = iscsi_login_value(login, "InitiatorName");
 	const char *type = iscsi_login_value(login, "SessionType");
 	const char *target = iscsi_login_value(login, "TargetName");
+	int error;
 
 	if (!initiator)
 		return iscsi_refuse(refusal, ISCSI_LOGIN_MISSING_PARAM,
@@ -289,8 +302,10 @@ static bool login_identify(struct iscsi_conn *conn,
 		login->placed = true;
 		/* What SendTargets may show: with nothing to look up, all is
 		 * known. */
-		login->looking_up = iscsi_lookup_start(conn, NULL) == 0;
-		return true;
+		error = iscsi_lookup_start(conn, NULL);
+		login->looking_up = error == 0;
+		return error == 0 || error == ENOENT ||
+		       no_lookup(refusal, error);
 	}
 	if (!target)
 		return iscsi_refuse(refusal, ISCSI_LOGIN_MISSING_PARAM,
@@ -380,7 +395,7 @@ static bool login_key(struct iscsi_conn *conn, const char *name,
 		iscsi_text_add(&login->out, key->name, "Reject");
 		return true;
 	}
-	/* 6.3: "MUST NOT attempt to … negotiate a parameter more than once" */
+	/* 6.3: no parameter is negotiated more than once. */
 	bit = 1ull << (key - iscsi_keys);
 	if (login->seen & bit)
 		return iscsi_refuse(refusal, ISCSI_LOGIN_INITIATOR_ERR,

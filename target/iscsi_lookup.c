@@ -3,18 +3,20 @@
 
 #include <errno.h>
 #include <netdb.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <unistd.h>
 
 #include "target/iscsi_conn.h"
 
 /* Names kept; the oldest goes when there are more. */
 #define CACHE_MAX 1024
 #define ADDRESSES 16
+/* A name server that does not answer keeps a thread busy for long. */
+#define THREADS 4
+/* Look-ups that may wait; logins beyond are told to come again. */
+#define JOBS_MAX 1024
 
 struct cached {
 	struct list_head link; /* oldest first */
@@ -24,20 +26,33 @@ struct cached {
 	char name[ISCSI_LOOKUP_VALUE];
 };
 
-/* Outlives the server while a look-up is under way. */
+/* Outlives the server while look-ups are under way: the last thread frees it.
+ */
 struct iscsi_resolver {
 	pthread_mutex_t lock;
-	bool stop; /* under lock */
-	struct msgq jobs;
-	/* The thread's own. */
+	pthread_cond_t work;
+	/* All under lock. */
+	bool stop;
+	unsigned threads, num_jobs, num_cached;
+	struct list_head jobs; /* iscsi_lookup.link */
 	struct list_head cache;
-	unsigned num_cached;
 };
 
-/* ---- the thread ---------------------------------------------------------- */
+/* ---- the threads --------------------------------------------------------- */
 
-static struct cached *cache_find(struct iscsi_resolver *resolver,
-				 const char *name)
+static bool has_address(const struct cached *c,
+			const struct sockaddr_storage *peer)
+{
+	for (size_t i = 0; i < c->num; i++) {
+		if (iscsi_addr_same(&c->addr[i], peer))
+			return true;
+	}
+	return false;
+}
+
+/* Under the lock. */
+static const struct cached *cache_find(struct iscsi_resolver *resolver,
+				       const char *name)
 {
 	struct list_head *pos, *n;
 	uint64_t now = lane_now();
@@ -58,15 +73,12 @@ static struct cached *cache_find(struct iscsi_resolver *resolver,
 }
 
 /* A name that does not resolve is kept as well: without addresses. */
-static struct cached *resolve(struct iscsi_resolver *resolver, const char *name)
+static struct cached *resolve(const char *name)
 {
 	struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
 	struct addrinfo *list = NULL;
-	struct cached *c = cache_find(resolver, name);
+	struct cached *c = calloc(1, sizeof(*c));
 
-	if (c)
-		return c;
-	c = calloc(1, sizeof(*c));
 	if (!c)
 		return NULL;
 	strcpy(c->name, name);
@@ -81,27 +93,43 @@ static struct cached *resolve(struct iscsi_resolver *resolver, const char *name)
 		freeaddrinfo(list);
 	}
 	c->until = lane_now() + ISCSI_LOOKUP_TTL;
+	return c;
+}
+
+static bool look_up_name(struct iscsi_resolver *resolver, const char *name,
+			 const struct sockaddr_storage *peer)
+{
+	const struct cached *known;
+	struct cached *c;
+	bool matched;
+
+	pthread_mutex_lock(&resolver->lock);
+	known = cache_find(resolver, name);
+	matched = known && has_address(known, peer);
+	pthread_mutex_unlock(&resolver->lock);
+	if (known)
+		return matched;
+	c = resolve(name);
+	if (!c)
+		return false;
+	matched = has_address(c, peer);
+	pthread_mutex_lock(&resolver->lock);
 	list_add_tail(&c->link, &resolver->cache);
 	resolver->num_cached++;
-	return c;
+	pthread_mutex_unlock(&resolver->lock);
+	return matched;
 }
 
 static bool look_up(struct iscsi_resolver *resolver,
 		    const struct iscsi_lookup_id *id,
 		    const struct sockaddr_storage *peer)
 {
-	const struct cached *c;
 	uint8_t mac[6];
 
 	if (id->method == ISCSI_ID_MAC)
 		return iscsi_mac_parse(id->value, mac) &&
 		       iscsi_neighbour(peer, mac);
-	c = resolve(resolver, id->value);
-	for (size_t i = 0; c && i < c->num; i++) {
-		if (iscsi_addr_same(&c->addr[i], peer))
-			return true;
-	}
-	return false;
+	return look_up_name(resolver, id->value, peer);
 }
 
 /* On the lane again. */
@@ -119,108 +147,132 @@ static void lane_got_answer(struct msg *msg, void *receiver)
 	iscsi_login_resume(conn);
 }
 
+/* Under the lock: lanes are there until the resolver has been stopped. */
 static void answer(struct iscsi_resolver *resolver, struct iscsi_lookup *lookup)
 {
 	lookup->msg.handle = lane_got_answer;
-	/* Lanes are there until the resolver has been stopped. */
-	pthread_mutex_lock(&resolver->lock);
 	if (resolver->stop)
 		free(lookup);
 	else
 		msgq_post(&lookup->lane->inbox, &lookup->msg);
-	pthread_mutex_unlock(&resolver->lock);
 }
 
-static void got_job(struct msg *msg, void *receiver)
+static void run_job(struct iscsi_resolver *resolver,
+		    struct iscsi_lookup *lookup)
 {
-	struct iscsi_lookup *lookup = list_entry(msg, struct iscsi_lookup, msg);
-	struct iscsi_resolver *resolver = receiver;
-	bool stop;
-
-	pthread_mutex_lock(&resolver->lock);
-	stop = resolver->stop;
-	pthread_mutex_unlock(&resolver->lock);
-	for (size_t i = 0; !stop && i < lookup->num; i++)
+	for (size_t i = 0; i < lookup->num; i++)
 		lookup->ids[i].matched =
 			look_up(resolver, &lookup->ids[i], &lookup->peer);
-	answer(resolver, lookup);
+}
+
+static void resolver_free(struct iscsi_resolver *resolver)
+{
+	struct list_head *pos, *n;
+
+	list_for_each_safe(pos, n, &resolver->jobs)
+	{
+		free(list_entry(pos, struct iscsi_lookup, link));
+	}
+	list_for_each_safe(pos, n, &resolver->cache)
+	{
+		free(list_entry(pos, struct cached, link));
+	}
+	pthread_cond_destroy(&resolver->work);
+	pthread_mutex_destroy(&resolver->lock);
+	free(resolver);
 }
 
 static void *resolver_main(void *private_data)
 {
 	struct iscsi_resolver *resolver = private_data;
-	struct pollfd pfd = {.fd = resolver->jobs.efd, .events = POLLIN};
-	struct list_head *pos, *n;
-	bool stop = false;
+	bool last;
 
-	while (!stop) {
-		poll(&pfd, 1, -1);
-		msgq_drain(&resolver->jobs, resolver);
-		pthread_mutex_lock(&resolver->lock);
-		stop = resolver->stop;
+	pthread_mutex_lock(&resolver->lock);
+	while (!resolver->stop) {
+		struct iscsi_lookup *lookup;
+
+		if (list_empty(&resolver->jobs)) {
+			pthread_cond_wait(&resolver->work, &resolver->lock);
+			continue;
+		}
+		lookup = list_entry(resolver->jobs.next, struct iscsi_lookup,
+				    link);
+		list_del(&lookup->link);
+		resolver->num_jobs--;
 		pthread_mutex_unlock(&resolver->lock);
+		run_job(resolver, lookup);
+		pthread_mutex_lock(&resolver->lock);
+		answer(resolver, lookup);
 	}
-	msgq_drain(&resolver->jobs, resolver);
-	list_for_each_safe(pos, n, &resolver->cache)
-	{
-		free(list_entry(pos, struct cached, link));
-	}
-	msgq_fini(&resolver->jobs);
-	pthread_mutex_destroy(&resolver->lock);
-	free(resolver);
+	last = --resolver->threads == 0;
+	pthread_mutex_unlock(&resolver->lock);
+	if (last)
+		resolver_free(resolver);
 	return NULL;
 }
 
 /* ---- main thread -----------------------------------------------------------
  */
 
-struct iscsi_resolver *iscsi_resolver_create(void)
+static bool start_thread(struct iscsi_resolver *resolver)
 {
-	struct iscsi_resolver *resolver = calloc(1, sizeof(*resolver));
 	pthread_t thread;
 	sigset_t all, old;
 	int error;
 
-	if (!resolver)
-		return NULL;
-	list_init(&resolver->cache);
-	pthread_mutex_init(&resolver->lock, NULL);
-	error = msgq_init(&resolver->jobs);
-	if (error) {
-		free(resolver);
-		return NULL;
-	}
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
 	error = pthread_create(&thread, NULL, resolver_main, resolver);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	if (error) {
-		msgq_fini(&resolver->jobs);
-		free(resolver);
-		return NULL;
-	}
+	if (error)
+		return false;
 	pthread_setname_np(thread, "resolver");
 	pthread_detach(thread);
-	return resolver;
+	return true;
 }
 
-static void got_stop(struct msg *msg, void *receiver)
+struct iscsi_resolver *iscsi_resolver_create(void)
 {
-	free(msg);
+	struct iscsi_resolver *resolver = calloc(1, sizeof(*resolver));
+
+	if (!resolver)
+		return NULL;
+	list_init(&resolver->jobs);
+	list_init(&resolver->cache);
+	pthread_mutex_init(&resolver->lock, NULL);
+	pthread_cond_init(&resolver->work, NULL);
+	pthread_mutex_lock(&resolver->lock);
+	while (resolver->threads < THREADS && start_thread(resolver))
+		resolver->threads++;
+	pthread_mutex_unlock(&resolver->lock);
+	if (resolver->threads)
+		return resolver;
+	resolver_free(resolver);
+	return NULL;
 }
 
 void iscsi_resolver_stop(struct iscsi_resolver *resolver)
 {
-	struct msg *wake = calloc(1, sizeof(*wake));
-
-	if (!wake)
-		abort();
-	wake->handle = got_stop;
-	/* Posted before the thread may see the flag and free everything. */
 	pthread_mutex_lock(&resolver->lock);
-	msgq_post(&resolver->jobs, wake);
 	resolver->stop = true;
+	pthread_cond_broadcast(&resolver->work);
 	pthread_mutex_unlock(&resolver->lock);
+}
+
+static bool add_job(struct iscsi_resolver *resolver,
+		    struct iscsi_lookup *lookup)
+{
+	bool room;
+
+	pthread_mutex_lock(&resolver->lock);
+	room = resolver->num_jobs < JOBS_MAX;
+	if (room) {
+		list_add_tail(&lookup->link, &resolver->jobs);
+		resolver->num_jobs++;
+		pthread_cond_signal(&resolver->work);
+	}
+	pthread_mutex_unlock(&resolver->lock);
+	return room;
 }
 
 /* ---- lanes
@@ -293,12 +345,14 @@ int iscsi_lookup_start(struct iscsi_conn *conn, const struct iscsi_conf *conf)
 		return ENOENT;
 	if (!lookup)
 		return ENOMEM;
-	lookup->msg.handle = got_job;
 	lookup->lane = conn->lane;
 	lookup->conn_id = conn->id;
 	lookup->peer = conn->peer;
+	if (!add_job(server->resolver, lookup)) {
+		free(lookup);
+		return EAGAIN;
+	}
 	conn->waiting = true;
-	msgq_post(&server->resolver->jobs, &lookup->msg);
 	return 0;
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * Initiator identifications that cannot be compared on a lane: DNS names,
- * NetBIOS names and MAC addresses. A thread of its own looks them up, which
- * may take its time; the login waits for it, nobody else does.
+ * NetBIOS names and MAC addresses. Threads of their own look them up, which
+ * may take their time; the login waits for it, nobody else does.
  *
  * - A DNS name matches a peer whose address it resolves to. Names are resolved
  *   forward only: what an address calls itself is for its owner to say.
@@ -26,6 +26,7 @@ struct iscsi_conn;
 /* Which of these identifications are the peer's? */
 struct iscsi_lookup {
 	struct msg msg;
+	struct list_head link; /* of those that wait for a thread */
 	struct lane *lane;
 	uint64_t conn_id;
 	struct sockaddr_storage peer;
@@ -46,7 +47,8 @@ static inline bool iscsi_lookup_needed(enum iscsi_id_method method)
 /*
  * Lanes: ask for the identifications of one configuration, or with @conf NULL
  * of all targets. The answer becomes @conn's lookup and the login goes on.
- * @return 0; ENOENT when there is nothing to look up; ENOMEM
+ * @return 0; ENOENT when there is nothing to look up; EAGAIN when too many
+ *         look-ups wait; ENOMEM
  */
 int iscsi_lookup_start(struct iscsi_conn *conn, const struct iscsi_conf *conf);
 

@@ -20,7 +20,7 @@ void iscsi_nop_out(struct iscsi_conn *conn, const uint8_t *bhs,
 	out = iscsi_out_new(conn, ISCSI_OP_NOP_IN);
 	if (!out)
 		return;
-	/* 11.19.2: as much of the ping data as the initiator takes */
+	/* 11.18.3: as much of the ping data as the initiator takes */
 	if (len > conn->initiator_mrdsl)
 		len = conn->initiator_mrdsl;
 	if (len) {

@@ -104,12 +104,18 @@ static void listener_ready(struct lane_fd *lfd, uint32_t events)
 		fd = accept4(l->fd, (struct sockaddr *)&peer, &len,
 			     SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (fd == -1) {
+			int error = errno;
+
+			if (error == EMFILE || error == ENFILE ||
+			    error == ENOBUFS || error == ENOMEM)
+				rest(l, error);
 			/* EINVAL: shut down by iscsi_portal_remove(), whose
 			 * message is on its way. */
-			if (errno != EAGAIN && errno != EINVAL &&
-			    errno != ECONNABORTED)
-				rest(l, errno);
-			return;
+			if (error == EAGAIN || error == EINVAL || l->resting)
+				return;
+			/* One that ended while it waited (accept(2) reports
+			 * its error here); others wait behind it. */
+			continue;
 		}
 		accepted(l, fd, &peer);
 	}

@@ -43,7 +43,7 @@
 #define ISCSI_CMD_ATTR	  0x07
 #define ISCSI_ATTR_SIMPLE 1 /* 0: untagged */
 
-/* SCSI Response 11.4.1 and Data-In 11.7.1 share the low residual bits */
+/* SCSI Response 11.4.1 and Data-In 11.7.3 share the low residual bits */
 #define ISCSI_RSP_OVERFLOW  0x04
 #define ISCSI_RSP_UNDERFLOW 0x02
 #define ISCSI_DATA_STATUS   0x01

@@ -93,7 +93,7 @@ static void rx_header_done(struct iscsi_conn *conn)
 {
 	if (!rx_header_digest_ok(conn)) {
 		/* At error recovery level 0 nothing else is possible: the
-		 * length cannot be trusted (RFC 7143 7.7). */
+		 * length cannot be trusted (RFC 7143 7.8). */
 		iscsi_conn_fail(conn, "header digest error");
 		return;
 	}
@@ -167,7 +167,7 @@ static size_t rx_tail(struct iscsi_conn *conn, const uint8_t *data, size_t len)
 	memcpy(conn->tail + conn->tail_have, data, len);
 	conn->tail_have += (unsigned)len;
 	if (conn->tail_have == conn->tail_need) {
-		/* The digest covers the padding (RFC 7143 11.2.4). */
+		/* The digest covers the padding (RFC 7143 13.1). */
 		if (conn->rx_digest)
 			conn->rx_crc = iscsi_crc32c_update(
 				conn->rx_crc, conn->tail,

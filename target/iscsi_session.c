@@ -102,7 +102,7 @@ static struct list_head *bucket(struct iscsi_server *server,
 	return &server->session_hash[h % ISCSI_HASH];
 }
 
-/* RFC 7143 4.4.3.1: the I_T nexus is InitiatorName + ISID at the target's
+/* RFC 7143 4.4.2: the I_T nexus is InitiatorName + ISID at the target's
  * name + portal group. */
 static bool same_nexus(const struct iscsi_session *a,
 		       const struct iscsi_session *b)

@@ -134,6 +134,19 @@ static void test_refusals(void **state)
 		ISCSI_LOGIN_MISSING_PARAM);
 	refused(OP_TO_FULL, "InitiatorName=nobody;TargetName=" TARGET,
 		ISCSI_LOGIN_INITIATOR_ERR);
+	refused(OP_TO_FULL,
+		"InitiatorName=eui.02004567a425678;TargetName=" TARGET,
+		ISCSI_LOGIN_INITIATOR_ERR);
+	refused(OP_TO_FULL,
+		"InitiatorName=naa.52004567BA64678G;TargetName=" TARGET,
+		ISCSI_LOGIN_INITIATOR_ERR);
+	refused(OP_TO_FULL,
+		"InitiatorName=eui.02004567A425678D;TargetName=" TARGET,
+		ISCSI_LOGIN_FORBIDDEN);
+	refused(OP_TO_FULL,
+		"InitiatorName=naa.62004567BA64678D0123456789ABCDEF"
+		";TargetName=" TARGET,
+		ISCSI_LOGIN_FORBIDDEN);
 	refused(OP_TO_FULL, "InitiatorName=" INITIATOR ";TargetName=iqn.no",
 		ISCSI_LOGIN_NOT_FOUND);
 	refused(OP_TO_FULL,

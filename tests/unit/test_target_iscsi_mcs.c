@@ -364,7 +364,7 @@ static void test_refused_joins(void **state)
 	iscsi_tgt_remove(tgt);
 }
 
-/* The portal group is part of what the session belongs to (4.4.3.1). */
+/* The portal group is part of what the session belongs to (4.4.2). */
 static void test_other_portal_group(void **state)
 {
 	struct multi m = open_multi(1, "");
