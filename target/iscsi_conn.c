@@ -153,7 +153,7 @@ static void conn_start(struct lane *lane, const struct accepted *a)
 		conn->local = a->local;
 		conn->tpgt = a->tpgt;
 		iscsi_addr_str(&a->peer, conn->name);
-		conn->since = conn->last_rx = lane_now();
+		conn->since = conn->last_rx = conn->stuck = lane_now();
 		if (a->routed) {
 			conn->routed = true;
 			conn->since = a->since;
