@@ -234,23 +234,6 @@ struct gaps {
 	uint32_t next; /* the first block of the order behind it */
 };
 
-/* Header and locators, wherever they are. The table is apart. */
-static uint64_t first_gap(const struct compact_work *work)
-{
-	uint64_t end = work->footer.data_offset + VHD_DYNHEADER_SIZE;
-	unsigned i;
-
-	for (i = 0; i < VHD_LOCATORS; i++) {
-		const struct vhd_locator *l = &work->dyn->header.locator[i];
-		uint64_t len = l->length > l->space ? l->length : l->space;
-
-		if (l->code != 0 && end < l->offset + len) {
-			end = l->offset + len;
-		}
-	}
-	return end;
-}
-
 /* The first place that a block fits in before the file's @limit. */
 static bool next_gap(const struct compact_work *work, struct gaps *gaps,
 		     uint64_t limit, uint64_t *place)
@@ -312,7 +295,7 @@ static int finish_moves(struct compact_work *work, const struct move *move,
 
 static int move_blocks(struct compact_work *work)
 {
-	struct gaps gaps = {.at = first_gap(work)};
+	struct gaps gaps = {.at = dyn_header_end(work->dyn, &work->footer)};
 	uint32_t left = work->count, n = 0;
 	struct move move[BATCH];
 	bool more = true;

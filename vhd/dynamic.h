@@ -267,7 +267,9 @@ void dyn_parent_path(struct vhd_file *file, const struct vhd_dynheader *header,
 /* Write a new one into the empty file. @return 0 or errno */
 int dyn_create(struct vhd_file *file, const struct vhd_create_params *params);
 
-/* Where header, table and locators end. */
+/* Where header and locators end, at most where the footer is; and the table. */
+uint64_t dyn_header_end(const struct vhd_dyn *dyn,
+			const struct vhd_footer *footer);
 uint64_t dyn_metadata_end(const struct vhd_dyn *dyn,
 			  const struct vhd_footer *footer);
 

@@ -416,25 +416,36 @@ int dyn_load(struct vhd_file *file, const struct vhd_footer *footer,
 	return 0;
 }
 
+uint64_t dyn_header_end(const struct vhd_dyn *dyn,
+			const struct vhd_footer *footer)
+{
+	uint64_t end = footer->data_offset + VHD_DYNHEADER_SIZE;
+	unsigned i;
+
+	for (i = 0; i < VHD_LOCATORS; i++) {
+		const struct vhd_locator *l = &dyn->header.locator[i];
+		/* Reserved space, in bytes or in sectors. */
+		uint64_t len = l->length > l->space ? l->length : l->space;
+
+		/* regions_fill() has checked those that hold anything. */
+		if (l->code != 0 && l->length != 0 && end < l->offset + len) {
+			end = l->offset + len;
+		}
+	}
+	end = (end + VHD_SECTOR - 1) / VHD_SECTOR * VHD_SECTOR;
+	return end < dyn->end ? end : dyn->end;
+}
+
 uint64_t dyn_metadata_end(const struct vhd_dyn *dyn,
 			  const struct vhd_footer *footer)
 {
-	const struct vhd_dynheader *h = &dyn->header;
-	uint64_t end = h->table_offset + (uint64_t)h->entries * 4;
-	unsigned i;
+	uint64_t end = dyn_header_end(dyn, footer);
+	uint64_t table_end =
+		dyn->header.table_offset +
+		((uint64_t)dyn->header.entries * 4 + VHD_SECTOR - 1) /
+			VHD_SECTOR * VHD_SECTOR;
 
-	if (end < footer->data_offset + VHD_DYNHEADER_SIZE) {
-		end = footer->data_offset + VHD_DYNHEADER_SIZE;
-	}
-	for (i = 0; i < VHD_LOCATORS; i++) {
-		const struct vhd_locator *l = &h->locator[i];
-
-		/* Reserved space, in bytes or in sectors. */
-		if (l->code != 0 && end < l->offset + l->space) {
-			end = l->offset + l->space;
-		}
-	}
-	return (end + VHD_SECTOR - 1) / VHD_SECTOR * VHD_SECTOR;
+	return end > table_end ? end : table_end;
 }
 
 /* Released blocks at the end of the file belong to what was not used. */
