@@ -120,6 +120,15 @@ static void unit_gone(struct iscsi_task *task)
 	}
 }
 
+/* SAM-5 5.6: is the end of the task told by its own status? */
+static bool is_told(const struct iscsi_drain *drain,
+		    const struct iscsi_task *task)
+{
+	return drain->by && task->session->id != drain->by && task->conn &&
+	       task->scsi.lu && !task->aborted &&
+	       scsi_lu_tells_aborts(task->scsi.lu);
+}
+
 /* End the tasks that have not reached the unit; those at work are waited
  * for. */
 static void end_tasks(struct iscsi_session *session,
@@ -135,6 +144,10 @@ static void end_tasks(struct iscsi_session *session,
 
 		if (task->state == TASK_SEND || !matches(drain, task))
 			continue;
+		if (drain->abort && is_told(drain, task)) {
+			iscsi_task_abort_told(task);
+			continue;
+		}
 		lost = true;
 		if (drain->abort) {
 			iscsi_task_abort(task);

@@ -283,6 +283,7 @@ struct iscsi_drain {
 	 * unit has gone. */
 	bool abort;
 	bool preempts; /* for PREEMPT AND ABORT */
+	uint64_t by;   /* the session that wants it; 0: none does */
 	bool close;    /* and their sessions, but this one: */
 	uint64_t origin;
 	uint16_t attention;    /* to raise on sessions that lost tasks, */

@@ -114,6 +114,7 @@ struct iscsi_task {
 	bool unsol_done; /* no more unsolicited data to come */
 	bool failed;	 /* has its status before execution */
 	bool aborted;	 /* no response */
+	bool told;	 /* aborted, and TASK ABORTED is the response */
 
 	/* Data from the initiator, in order. */
 	uint32_t wanted;    /* bytes the command takes */
@@ -207,6 +208,8 @@ void iscsi_task_advance(struct iscsi_task *task);
 void iscsi_task_fail(struct iscsi_task *task, uint16_t asc_ascq);
 /* End without a response. */
 void iscsi_task_abort(struct iscsi_task *task);
+/* End with TASK ABORTED (SAM-5 5.6, TAS 1), when its data is in. */
+void iscsi_task_abort_told(struct iscsi_task *task);
 /* Make room for @size bytes. @return 0 or ENOMEM */
 int iscsi_task_room(struct iscsi_task *task, uint32_t size);
 /* The same for all that the task will need, within what its connection may

@@ -45,7 +45,7 @@ static struct iscsi_task *task_new(struct iscsi_conn *conn)
 	task->read = bhs[1] & ISCSI_CMD_READ;
 	task->write = bhs[1] & ISCSI_CMD_WRITE;
 	task->unsol_done = bhs[1] & ISCSI_FLAG_FINAL;
-	task->failed = task->aborted = false;
+	task->failed = task->aborted = task->told = false;
 	task->wanted = task->received = task->solicited = 0;
 	task->unsol_datasn = task->r2tsn = 0;
 	task->r2ts = 0;
@@ -408,11 +408,21 @@ static void task_run(struct iscsi_task *task)
 		task_done(scsi);
 }
 
+static void status_aborted(struct scsi_task *scsi)
+{
+	scsi->status = SCSI_TASK_ABORTED;
+	scsi->sense_len = 0;
+	scsi->data_in_len = 0;
+	scsi->transfer_len = 0;
+}
+
 static void task_done(struct scsi_task *scsi)
 {
 	struct iscsi_task *task = scsi->private_data;
 
 	task->state = TASK_DATA;
+	if (task->told)
+		status_aborted(scsi);
 	if (task->aborted || !task->conn)
 		iscsi_task_free(task);
 	else
@@ -441,6 +451,20 @@ void iscsi_task_abort(struct iscsi_task *task)
 	/* Held: a gap in the CmdSNs is before it; it ends at its turn. */
 	if (task->state == TASK_DATA || task->state == TASK_WAIT)
 		iscsi_task_free(task);
+}
+
+void iscsi_task_abort_told(struct iscsi_task *task)
+{
+	task->scsi.aborted = task->told = true;
+	if (task->state == TASK_RUN)
+		return;
+	task->failed = true;
+	status_aborted(&task->scsi);
+	if (task->state == TASK_WAIT) {
+		list_del(&task->wait_link);
+		task->state = TASK_DATA;
+	}
+	iscsi_task_advance(task);
 }
 
 /* ---- response -------------------------------------------------------------

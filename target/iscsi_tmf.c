@@ -66,6 +66,7 @@ static struct iscsi_drain *tmf_drain(struct iscsi_conn *conn, uint32_t itt)
 		return NULL;
 	}
 	drain->abort = true;
+	drain->by = conn->session->id;
 	drain->done = tmf_drained;
 	drain->lane = conn->lane;
 	drain->conn_id = conn->id;
@@ -291,6 +292,7 @@ bool iscsi_session_abort_tasks(struct scsi_nexus *nexus, struct scsi_lu *lu,
 	drain->only = session->id;
 	drain->abort = true;
 	drain->preempts = true;
+	drain->by = task->session->id;
 	drain->done = preempted;
 	drain->private_data = by;
 	drain->lane = task->session->lane;

@@ -234,6 +234,10 @@ bool scsi_task_execute(struct scsi_task *task);
 void scsi_lu_reset(struct scsi_lu *lu, struct scsi_nexus *by);
 void scsi_nexus_lost(struct scsi_nexus *nexus);
 
+/* TAS of the control mode page (SPC-4 7.5.8): tasks that another nexus aborts
+ * end with TASK ABORTED instead of in silence. Any thread. */
+bool scsi_lu_tells_aborts(const struct scsi_lu *lu);
+
 /* Is the LUN (8 bytes, as in the PDU) mapped? NULL if not. */
 struct scsi_lu *scsi_nexus_lookup(struct scsi_nexus *nexus,
 				  const uint8_t lun[8]);

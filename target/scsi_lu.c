@@ -153,6 +153,11 @@ bool scsi_refuse_not_ready(struct scsi_task *task)
 	return scsi_refuse_with(task, &sense);
 }
 
+bool scsi_lu_tells_aborts(const struct scsi_lu *lu)
+{
+	return scsi_lu_is(lu, SCSI_LU_TAS);
+}
+
 /* SAM-5 6.3.3 logical unit reset condition */
 void scsi_lu_reset(struct scsi_lu *lu, struct scsi_nexus *by)
 {

@@ -29,7 +29,7 @@ struct mode_page {
 	uint8_t code;
 	uint8_t len; /* with the two header bytes */
 	uint8_t bytes[PAGE_MAX];
-	struct mode_bit changeable[2];
+	struct mode_bit changeable[3];
 };
 
 static const struct mode_page pages[] = {
@@ -42,14 +42,16 @@ static const struct mode_page pages[] = {
 	{0x0a,
 	 12,
 	 {0x0a, 0x0a, 0x00, 0x10},
-	 {{2, 0x04, SCSI_LU_D_SENSE}, {4, 0x08, SCSI_LU_SWP}}},
+	 {{2, 0x04, SCSI_LU_D_SENSE},
+	  {4, 0x08, SCSI_LU_SWP},
+	  {5, 0x40, SCSI_LU_TAS}}},
 	/* informational exceptions (SPC-4 7.5.12): DEXCPT, nothing is
 	 * reported on its own */
 	{0x1c, 12, {0x1c, 0x0a, 0x08}, {{0}}},
 };
 
 #define NUM_PAGES   (sizeof(pages) / sizeof(pages[0]))
-#define NUM_CHANGES 2
+#define NUM_CHANGES 3
 
 static bool is_ten(const struct scsi_task *task)
 {

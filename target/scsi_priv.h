@@ -127,10 +127,12 @@ struct scsi_itl {
 #define SCSI_LU_SANITIZE_FAILED 0x40u
 #define SCSI_LU_SPACE_LOW	0x1000u /* scsi_space.c */
 /* …and the mode parameters that can be changed */
-#define SCSI_LU_WCE	 0x100u
-#define SCSI_LU_SWP	 0x200u
-#define SCSI_LU_D_SENSE	 0x400u
-#define SCSI_LU_MODES	 (SCSI_LU_WCE | SCSI_LU_SWP | SCSI_LU_D_SENSE)
+#define SCSI_LU_WCE	0x100u
+#define SCSI_LU_SWP	0x200u
+#define SCSI_LU_D_SENSE 0x400u
+#define SCSI_LU_TAS	0x800u
+#define SCSI_LU_MODES                                                          \
+	(SCSI_LU_WCE | SCSI_LU_SWP | SCSI_LU_D_SENSE | SCSI_LU_TAS)
 #define SCSI_LU_DEFAULTS SCSI_LU_WCE
 
 struct scsi_registration {

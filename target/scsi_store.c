@@ -26,6 +26,7 @@ static const unsigned kept_modes[] = {
 	SCSI_LU_WCE,
 	SCSI_LU_SWP,
 	SCSI_LU_D_SENSE,
+	SCSI_LU_TAS,
 };
 
 #define NUM_MODES (sizeof(kept_modes) / sizeof(kept_modes[0]))

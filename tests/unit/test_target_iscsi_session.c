@@ -446,6 +446,57 @@ static void test_clear_task_set_of_others(void **state)
 	peer_close(q);
 }
 
+static void set_tas(struct peer *p, bool tas)
+{
+	uint8_t bhs[48], list[16] = {
+				 [4] = 0x0a,
+				 [5] = 0x0a,
+				 [7] = 0x10,
+				 [9] = tas ? 0x40 : 0,
+			 };
+
+	command(p, bhs, FW, sizeof(list), 0x15, 0, 0);
+	memset(bhs + 33, 0, 15);
+	bhs[33] = 0x10;
+	bhs[36] = sizeof(list);
+	peer_send(p, bhs, list, sizeof(list));
+	peer_expect(p, ISCSI_OP_SCSI_RSP);
+	assert_int_equal(p->bhs[3], 0);
+}
+
+/* TAS: those whose tasks others end hear TASK ABORTED, and no unit attention.
+ */
+static void test_task_aborted_status(void **state)
+{
+	struct peer *p = peer_new(b, ""), *q = peer_connect(b);
+	uint32_t itt, ttt;
+
+	q->isid[5] = 2;
+	peer_login(q, "ImmediateData=No");
+	peer_ready(q);
+	set_tas(p, true);
+	send_test_unit_ready(q);
+	expect_sense(q, 6, 0x2a01);
+	itt = pending(q);
+	ttt = get_be32(q->bhs + 20);
+	tmf(p, ISCSI_TMF_CLEAR_TASK_SET, ISCSI_TAG_NONE, 0, 0,
+	    ISCSI_TMF_COMPLETE);
+	/* when the data that was asked for is in */
+	data_out(q, itt, ttt, 0, 0, pattern, 512, true);
+	peer_expect(q, ISCSI_OP_SCSI_RSP);
+	assert_int_equal(get_be32(q->bhs + 16), itt);
+	assert_int_equal(q->bhs[3], 0x40);
+	peer_works(q);
+	/* its own doing it need not hear of */
+	itt = pending(q);
+	tmf(q, ISCSI_TMF_ABORT_TASK_SET, ISCSI_TAG_NONE, 0, 0,
+	    ISCSI_TMF_COMPLETE);
+	peer_works(q);
+	set_tas(p, false);
+	peer_close(p);
+	peer_close(q);
+}
+
 static void test_cold_reset(void **state)
 {
 	struct peer *p = peer_new(b, "ImmediateData=No"), *q = second();
@@ -906,6 +957,7 @@ int main(void)
 		cmocka_unit_test(test_abort_missing),
 		cmocka_unit_test(test_task_sets),
 		cmocka_unit_test(test_clear_task_set_of_others),
+		cmocka_unit_test(test_task_aborted_status),
 		cmocka_unit_test(test_cold_reset),
 		cmocka_unit_test(test_cold_reset_of_lanes),
 		cmocka_unit_test(test_reset_under_load),
