@@ -124,9 +124,8 @@ static void unit_gone(struct iscsi_task *task)
 static bool is_told(const struct iscsi_drain *drain,
 		    const struct iscsi_task *task)
 {
-	return drain->by && task->session->id != drain->by && task->conn &&
-	       task->scsi.lu && !task->aborted &&
-	       scsi_lu_tells_aborts(task->scsi.lu);
+	return drain->told && task->session->id != drain->by && task->conn &&
+	       !task->aborted;
 }
 
 /* End the tasks that have not reached the unit; those at work are waited
@@ -135,8 +134,6 @@ static void end_tasks(struct iscsi_session *session,
 		      const struct iscsi_drain *drain)
 {
 	struct list_head *pos, *n;
-	bool lost = false;
-
 	list_for_each_safe(pos, n, &session->tasks)
 	{
 		struct iscsi_task *task =
@@ -146,20 +143,12 @@ static void end_tasks(struct iscsi_session *session,
 			continue;
 		if (drain->abort && is_told(drain, task)) {
 			iscsi_task_abort_told(task);
-			continue;
-		}
-		lost = true;
-		if (drain->abort) {
+		} else if (drain->abort) {
 			iscsi_task_abort(task);
 		} else if (task->state != TASK_RUN) {
 			unit_gone(task);
 		}
 	}
-	if (lost && drain->attention && session->nexus &&
-	    session->id != drain->no_attention)
-		scsi_nexus_unit_attention(
-			session->nexus, (struct scsi_lu *)(uintptr_t)drain->lu,
-			drain->attention);
 }
 
 static void lane_got_drain(struct msg *msg, void *receiver)

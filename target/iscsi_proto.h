@@ -38,10 +38,12 @@
 #define ISCSI_FLAG_FINAL 0x80
 
 /* SCSI Command, 11.3.1 */
-#define ISCSI_CMD_READ	  0x40
-#define ISCSI_CMD_WRITE	  0x20
-#define ISCSI_CMD_ATTR	  0x07
-#define ISCSI_ATTR_SIMPLE 1 /* 0: untagged */
+#define ISCSI_CMD_READ	   0x40
+#define ISCSI_CMD_WRITE	   0x20
+#define ISCSI_CMD_ATTR	   0x07
+#define ISCSI_ATTR_SIMPLE  1 /* 0: untagged */
+#define ISCSI_ATTR_ORDERED 2
+#define ISCSI_ATTR_HEAD	   3 /* of queue */
 
 /* SCSI Response 11.4.1 and Data-In 11.7.3 share the low residual bits */
 #define ISCSI_RSP_OVERFLOW  0x04

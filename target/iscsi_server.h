@@ -284,10 +284,9 @@ struct iscsi_drain {
 	bool abort;
 	bool preempts; /* for PREEMPT AND ABORT */
 	uint64_t by;   /* the session that wants it; 0: none does */
+	bool told;     /* others than that hear TASK ABORTED */
 	bool close;    /* and their sessions, but this one: */
 	uint64_t origin;
-	uint16_t attention;    /* to raise on sessions that lost tasks, */
-	uint64_t no_attention; /* but not on this one */
 	/* On the thread of the last lane to finish. */
 	void (*done)(struct iscsi_drain *drain);
 	void *private_data;

@@ -87,11 +87,12 @@ struct iscsi_held {
 };
 
 enum iscsi_task_state {
-	TASK_HELD, /* for its turn by CmdSN */
-	TASK_DATA, /* for data from the initiator */
-	TASK_WAIT, /* for memory */
-	TASK_RUN,  /* in the device server */
-	TASK_SEND, /* for its response to leave */
+	TASK_HELD,    /* for its turn by CmdSN */
+	TASK_BLOCKED, /* for others of its task set (iscsi_order.c) */
+	TASK_DATA,    /* for data from the initiator */
+	TASK_WAIT,    /* for memory */
+	TASK_RUN,     /* in the device server */
+	TASK_SEND,    /* for its response to leave */
 };
 
 /* Worth reading past the lane's buffer (iscsi_rx.c). */
@@ -202,6 +203,8 @@ void iscsi_task_free(struct iscsi_task *task);
 void iscsi_task_sent(struct iscsi_task *task);
 /* Its turn has come: have it checked by the device server and go on. */
 void iscsi_task_deliver(struct iscsi_task *task);
+/* The same where others of its task set may have to end first. */
+void iscsi_task_enable(struct iscsi_task *task);
 /* Something has arrived or been freed: take the next step. */
 void iscsi_task_advance(struct iscsi_task *task);
 /* End with CHECK CONDITION, ABORTED COMMAND, when its data is in. */
@@ -220,6 +223,14 @@ void iscsi_task_respond(struct iscsi_task *task);
 void iscsi_task_retry(struct iscsi_conn *conn);
 /* More R2Ts, as many as may be. */
 void iscsi_task_solicit(struct iscsi_task *task);
+
+/* ---- task attributes (iscsi_order.c) --------------------------------------
+ */
+
+/* Does the command, which has been delivered, have to wait for others? */
+bool iscsi_order_blocks(const struct iscsi_task *task);
+/* A task of the session has ended: let those run that waited for it. */
+void iscsi_order_release(struct iscsi_session *session);
 
 /* ---- drains (iscsi_drain.c) ---------------------------------------------- */
 

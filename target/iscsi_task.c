@@ -121,7 +121,7 @@ void iscsi_task_free(struct iscsi_task *task)
 			conn->rx_iov = NULL;
 		}
 		/* Others may have waited for these buffers. */
-		if (!list_empty(&conn->waiters) &&
+		if ((!list_empty(&conn->waiters) || session->orders) &&
 		    list_empty(&conn->dirty_link) && conn->state != CONN_DEAD)
 			list_add_tail(&conn->dirty_link, &lane->dirty);
 	}
@@ -354,14 +354,23 @@ void iscsi_task_fail(struct iscsi_task *task, uint16_t asc_ascq)
 
 void iscsi_task_deliver(struct iscsi_task *task)
 {
-	struct scsi_task *scsi = &task->scsi;
-
 	if (task->aborted) {
 		iscsi_task_free(task);
 		return;
 	}
-	task->state = TASK_DATA;
 	task->order = ++task->session->lane->delivered;
+	if (task->session->orders && iscsi_order_blocks(task)) {
+		task->state = TASK_BLOCKED;
+		return;
+	}
+	iscsi_task_enable(task);
+}
+
+void iscsi_task_enable(struct iscsi_task *task)
+{
+	struct scsi_task *scsi = &task->scsi;
+
+	task->state = TASK_DATA;
 	if (!task->failed && !scsi_task_prepare(scsi)) {
 		task->failed = true;
 	} else if (!task->failed && scsi->dir == SCSI_DIR_OUT && task->write) {
@@ -449,7 +458,8 @@ void iscsi_task_abort(struct iscsi_task *task)
 	task->aborted = true;
 	task->scsi.aborted = true;
 	/* Held: a gap in the CmdSNs is before it; it ends at its turn. */
-	if (task->state == TASK_DATA || task->state == TASK_WAIT)
+	if (task->state == TASK_DATA || task->state == TASK_WAIT ||
+	    task->state == TASK_BLOCKED)
 		iscsi_task_free(task);
 }
 
@@ -460,10 +470,9 @@ void iscsi_task_abort_told(struct iscsi_task *task)
 		return;
 	task->failed = true;
 	status_aborted(&task->scsi);
-	if (task->state == TASK_WAIT) {
+	if (task->state == TASK_WAIT)
 		list_del(&task->wait_link);
-		task->state = TASK_DATA;
-	}
+	task->state = TASK_DATA;
 	iscsi_task_advance(task);
 }
 

@@ -8,9 +8,6 @@
 #include "target/iscsi_conn.h"
 #include "target/iscsi_session.h"
 
-/* SPC-4: COMMANDS CLEARED BY ANOTHER INITIATOR */
-#define UA_COMMANDS_CLEARED 0x2f00
-
 static void tmf_respond(struct iscsi_conn *conn, uint32_t itt, uint8_t response)
 {
 	struct iscsi_out *out = iscsi_out_new(conn, ISCSI_OP_TMF_RSP);
@@ -176,17 +173,16 @@ static void lu_function(struct iscsi_conn *conn, const uint8_t *bhs,
 	if (!drain)
 		return;
 	drain->lu = lu;
-	if (function == ISCSI_TMF_ABORT_TASK_SET) {
+	/* Each nexus has its own task set (TST 001b): to clear it or to abort
+	 * what is in it is the same. */
+	if (function != ISCSI_TMF_LU_RESET) {
 		drain->only = session->id;
 		iscsi_drain_start(drain, conn->lane);
 		return;
 	}
-	if (function == ISCSI_TMF_CLEAR_TASK_SET) {
-		drain->attention = UA_COMMANDS_CLEARED;
-		drain->no_attention = session->id;
-	} else {
-		scsi_lu_reset(lu, session->nexus);
-	}
+	/* As it is before the reset; hard resets tell nobody (SAM-5 6.3). */
+	drain->told = scsi_lu_tells_aborts(lu);
+	scsi_lu_reset(lu, session->nexus);
 	iscsi_drain_start(drain, NULL);
 }
 
@@ -293,6 +289,7 @@ bool iscsi_session_abort_tasks(struct scsi_nexus *nexus, struct scsi_lu *lu,
 	drain->abort = true;
 	drain->preempts = true;
 	drain->by = task->session->id;
+	drain->told = scsi_lu_tells_aborts(lu);
 	drain->done = preempted;
 	drain->private_data = by;
 	drain->lane = task->session->lane;

@@ -313,6 +313,8 @@ void iscsi_tx(struct iscsi_conn *conn)
 		}
 		/* What was sent gave buffers back. */
 		iscsi_task_retry(conn);
+		if (conn->session && conn->session->orders)
+			iscsi_order_release(conn->session);
 		if (conn->state == CONN_DEAD)
 			return;
 	} while (conn->writable && !list_empty(&conn->out));

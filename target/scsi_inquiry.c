@@ -164,7 +164,7 @@ static size_t page_serial(struct scsi_task *task, uint8_t *buf)
 static size_t page_extended_inquiry(struct scsi_task *task, uint8_t *buf)
 {
 	(void)task;
-	buf[5] = 0x01; /* SIMPSUP */
+	buf[5] = 0x07; /* HEADSUP, ORDSUP, SIMPSUP */
 	buf[6] = 0x01; /* V_SUP: the write cache is volatile */
 	buf[7] = 0x01; /* LUICLR */
 

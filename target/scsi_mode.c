@@ -37,11 +37,11 @@ static const struct mode_page pages[] = {
 	{0x01, 12, {0x01, 0x0a, 0xc0}, {{0}}},
 	/* caching (SBC-3 6.5.5): WCE. The page cache is volatile. */
 	{0x08, 20, {0x08, 0x12}, {{2, 0x04, SCSI_LU_WCE}}},
-	/* control (SPC-4 7.5.8): one task set for all nexuses (TST 0),
+	/* control (SPC-4 7.5.8): a task set for each nexus (TST 001b),
 	 * unrestricted reordering, unit attentions cleared when told */
 	{0x0a,
 	 12,
-	 {0x0a, 0x0a, 0x00, 0x10},
+	 {0x0a, 0x0a, 0x20, 0x10},
 	 {{2, 0x04, SCSI_LU_D_SENSE},
 	  {4, 0x08, SCSI_LU_SWP},
 	  {5, 0x40, SCSI_LU_TAS}}},

@@ -424,7 +424,7 @@ static void test_task_sets(void **state)
 	peer_close(p);
 }
 
-/* Across lanes: the other's tasks end too, and it is told so. */
+/* Each nexus has a task set of its own: others' tasks go on. */
 static void test_clear_task_set_of_others(void **state)
 {
 	struct peer *p = peer_new(b, ""), *q = peer_connect(b);
@@ -438,8 +438,9 @@ static void test_clear_task_set_of_others(void **state)
 	tmf(p, ISCSI_TMF_CLEAR_TASK_SET, ISCSI_TAG_NONE, 0, 0,
 	    ISCSI_TMF_COMPLETE);
 	data_out(q, itt, ttt, 0, 0, pattern, 512, true);
-	send_test_unit_ready(q);
-	expect_sense(q, 6, 0x2f00);
+	peer_expect(q, ISCSI_OP_SCSI_RSP);
+	assert_int_equal(get_be32(q->bhs + 16), itt);
+	assert_int_equal(q->bhs[3], 0);
 	peer_works(q);
 	peer_works(p);
 	peer_close(p);
@@ -449,10 +450,8 @@ static void test_clear_task_set_of_others(void **state)
 static void set_tas(struct peer *p, bool tas)
 {
 	uint8_t bhs[48], list[16] = {
-				 [4] = 0x0a,
-				 [5] = 0x0a,
-				 [7] = 0x10,
-				 [9] = tas ? 0x40 : 0,
+				 [4] = 0x0a, [5] = 0x0a,	   [6] = 0x20,
+				 [7] = 0x10, [9] = tas ? 0x40 : 0,
 			 };
 
 	command(p, bhs, FW, sizeof(list), 0x15, 0, 0);
@@ -464,8 +463,7 @@ static void set_tas(struct peer *p, bool tas)
 	assert_int_equal(p->bhs[3], 0);
 }
 
-/* TAS: those whose tasks others end hear TASK ABORTED, and no unit attention.
- */
+/* TAS: those whose tasks others end hear TASK ABORTED. */
 static void test_task_aborted_status(void **state)
 {
 	struct peer *p = peer_new(b, ""), *q = peer_connect(b);
@@ -479,21 +477,132 @@ static void test_task_aborted_status(void **state)
 	expect_sense(q, 6, 0x2a01);
 	itt = pending(q);
 	ttt = get_be32(q->bhs + 20);
-	tmf(p, ISCSI_TMF_CLEAR_TASK_SET, ISCSI_TAG_NONE, 0, 0,
-	    ISCSI_TMF_COMPLETE);
+	tmf(p, ISCSI_TMF_LU_RESET, ISCSI_TAG_NONE, 0, 0, ISCSI_TMF_COMPLETE);
 	/* when the data that was asked for is in */
 	data_out(q, itt, ttt, 0, 0, pattern, 512, true);
 	peer_expect(q, ISCSI_OP_SCSI_RSP);
 	assert_int_equal(get_be32(q->bhs + 16), itt);
 	assert_int_equal(q->bhs[3], 0x40);
-	peer_works(q);
+	send_test_unit_ready(q);
+	expect_sense(q, 6, 0x2903);
+	send_test_unit_ready(p);
+	expect_sense(p, 6, 0x2903);
+	set_tas(p, true); /* the reset took it back */
+	send_test_unit_ready(q);
+	expect_sense(q, 6, 0x2a01);
 	/* its own doing it need not hear of */
 	itt = pending(q);
 	tmf(q, ISCSI_TMF_ABORT_TASK_SET, ISCSI_TAG_NONE, 0, 0,
 	    ISCSI_TMF_COMPLETE);
 	peer_works(q);
 	set_tas(p, false);
+	send_test_unit_ready(q);
+	expect_sense(q, 6, 0x2a01);
 	peer_close(p);
+	peer_close(q);
+}
+
+/* A command with a task attribute; no data comes along. */
+static uint32_t attributed(struct peer *p, uint8_t attr, uint8_t opcode,
+			   uint32_t lba)
+{
+	uint8_t bhs[48];
+	bool writes = opcode == WRITE10;
+
+	command(p, bhs, writes ? FW : 0x80, writes ? 512 : 0, opcode, lba,
+		writes);
+	bhs[1] = (bhs[1] & ~0x07) | attr;
+	if (!writes)
+		memset(bhs + 33, 0, 15);
+	peer_send(p, bhs, NULL, 0);
+	return p->itt;
+}
+
+static void expect_good(struct peer *p, uint32_t itt)
+{
+	peer_expect(p, ISCSI_OP_SCSI_RSP);
+	assert_int_equal(get_be32(p->bhs + 16), itt);
+	assert_int_equal(p->bhs[3], 0);
+}
+
+/* A response and that of a task management function, in either order. */
+static void expect_good_and_done(struct peer *p, uint32_t itt)
+{
+	unsigned seen = 0, i;
+
+	for (i = 0; i < 2; i++) {
+		if (peer_recv(p) == ISCSI_OP_SCSI_RSP) {
+			assert_int_equal(get_be32(p->bhs + 16), itt);
+			assert_int_equal(p->bhs[3], 0);
+			seen |= 1;
+		} else {
+			assert_int_equal(p->bhs[0] & 0x3f, ISCSI_OP_TMF_RSP);
+			assert_int_equal(p->bhs[2], ISCSI_TMF_COMPLETE);
+			seen |= 2;
+		}
+	}
+	assert_int_equal(seen, 3);
+}
+
+/* SAM-5 8.7: what may overtake what. */
+static void test_task_attributes(void **state)
+{
+	struct peer *p = peer_new(b, "ImmediateData=No"), *q = second();
+	uint32_t write1, ttt1, write2, ttt2, simple, ordered, head;
+
+	/* two writes wait for data: ORDERED waits for both, SIMPLE for it */
+	write1 = attributed(p, ISCSI_ATTR_SIMPLE, WRITE10, 0);
+	peer_expect(p, ISCSI_OP_R2T);
+	ttt1 = get_be32(p->bhs + 20);
+	write2 = attributed(p, ISCSI_ATTR_SIMPLE, WRITE10, 1);
+	peer_expect(p, ISCSI_OP_R2T);
+	ttt2 = get_be32(p->bhs + 20);
+	ordered = attributed(p, ISCSI_ATTR_ORDERED, 0, 0);
+	simple = attributed(p, ISCSI_ATTR_SIMPLE, 0, 0);
+	/* HEAD OF QUEUE for none; other nexuses have their own task sets */
+	head = attributed(p, ISCSI_ATTR_HEAD, 0, 0);
+	expect_good(p, head);
+	peer_works(q);
+	data_out(p, write2, ttt2, 0, 0, pattern, 512, true);
+	expect_good(p, write2);
+	data_out(p, write1, ttt1, 0, 0, pattern, 512, true);
+	expect_good(p, write1);
+	expect_good(p, ordered);
+	expect_good(p, simple);
+
+	/* an ORDERED write holds up what comes later, but not what is at the
+	 * head; while that runs, nothing else begins */
+	ordered = attributed(p, ISCSI_ATTR_ORDERED, WRITE10, 0);
+	peer_expect(p, ISCSI_OP_R2T);
+	ttt1 = get_be32(p->bhs + 20);
+	simple = attributed(p, ISCSI_ATTR_SIMPLE, 0, 0);
+	head = attributed(p, ISCSI_ATTR_HEAD, WRITE10, 1);
+	peer_expect(p, ISCSI_OP_R2T);
+	ttt2 = get_be32(p->bhs + 20);
+	data_out(p, ordered, ttt1, 0, 0, pattern, 512, true);
+	expect_good(p, ordered);
+	data_out(p, head, ttt2, 0, 0, pattern, 512, true);
+	expect_good(p, head);
+	expect_good(p, simple);
+
+	/* what waits can be aborted, and what it held up goes on */
+	write1 = attributed(p, ISCSI_ATTR_SIMPLE, WRITE10, 0);
+	peer_expect(p, ISCSI_OP_R2T);
+	ttt1 = get_be32(p->bhs + 20);
+	ordered = attributed(p, ISCSI_ATTR_ORDERED, 0, 0);
+	simple = attributed(p, ISCSI_ATTR_SIMPLE, 0, 0);
+	send_tmf(p, ISCSI_TMF_ABORT_TASK, ordered, p->cmdsn - 2, 0);
+	expect_good_and_done(p, simple);
+	ordered = attributed(p, ISCSI_ATTR_ORDERED, 0, 0);
+	send_tmf(p, ISCSI_TMF_ABORT_TASK, write1, p->cmdsn - 3, 0);
+	expect_good_and_done(p, ordered);
+	data_out(p, write1, ttt1, 0, 0, pattern, 512, true);
+	peer_works(p);
+	/* and a connection may end while some wait */
+	attributed(p, ISCSI_ATTR_SIMPLE, WRITE10, 0);
+	attributed(p, ISCSI_ATTR_ORDERED, 0, 0);
+	peer_close(p);
+	peer_works(q);
 	peer_close(q);
 }
 
@@ -958,6 +1067,7 @@ int main(void)
 		cmocka_unit_test(test_task_sets),
 		cmocka_unit_test(test_clear_task_set_of_others),
 		cmocka_unit_test(test_task_aborted_status),
+		cmocka_unit_test(test_task_attributes),
 		cmocka_unit_test(test_cold_reset),
 		cmocka_unit_test(test_cold_reset_of_lanes),
 		cmocka_unit_test(test_reset_under_load),

@@ -3,7 +3,7 @@
 #include "target_scsi_bench.h"
 
 static const uint8_t caching[20] = {0x08, 0x12, 0x04};
-static const uint8_t control[12] = {0x0a, 0x0a, 0x00, 0x10};
+static const uint8_t control[12] = {0x0a, 0x0a, 0x20, 0x10};
 
 /* A mode parameter list of one page for MODE SELECT(6). */
 static uint8_t select6(struct bench *b, unsigned who, const uint8_t *page,
@@ -108,7 +108,7 @@ static void descriptor_sense(void **state)
 	uint8_t page[12];
 
 	memcpy(page, control, sizeof(page));
-	page[2] = 0x04; /* D_SENSE */
+	page[2] |= 0x04; /* D_SENSE */
 	assert_good(select6(b, 0, page, sizeof(page)));
 	assert_sense(b,
 		     RUN(b, 0x88, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0),
