@@ -722,18 +722,23 @@ static void keeper_stop(struct peer *p, struct peer *q)
 static void test_reset_under_load(void **state)
 {
 	struct peer *q, *p = keeper_start(&q);
-	uint8_t bhs[48];
+	uint8_t bhs[48],
+		nop[48] = {ISCSI_OP_NOP_OUT | ISCSI_OP_IMMEDIATE, 0x80};
 
 	register_slowly(q);
 	/* without its data: it will be lost */
 	command(q, bhs, FW, 512, WRITE10, 0, 1);
 	peer_send(q, bhs, NULL, 0);
 	peer_expect(q, ISCSI_OP_R2T);
-	send_tmf(p, ISCSI_TMF_CLEAR_TASK_SET, ISCSI_TAG_NONE, 0, 0);
-	do {
-		send_test_unit_ready(q);
-		peer_expect(q, ISCSI_OP_SCSI_RSP);
-	} while (q->bhs[3] == 0);
+	send_tmf(p, ISCSI_TMF_LU_RESET, ISCSI_TAG_NONE, 0, 0);
+	put_be32(nop + 16, 0x7777);
+	put_be32(nop + 20, ISCSI_TAG_NONE);
+	put_be32(nop + 24, p->cmdsn);
+	peer_send(p, nop, NULL, 0);
+	peer_expect(p, ISCSI_OP_NOP_IN);
+	/* It is on its way to q's lane, which sees to it before it sends. */
+	send_test_unit_ready(q);
+	expect_sense(q, 6, 0x2903);
 	/* the order has reached q's lane; now the first command ends and
 	 * another one is under way */
 	keeper.release = true;
@@ -742,6 +747,8 @@ static void test_reset_under_load(void **state)
 	assert_int_equal(p->bhs[2], ISCSI_TMF_COMPLETE);
 	keeper.release = true;
 	pr_out(q, 6, 0, 0);
+	send_test_unit_ready(p);
+	expect_sense(p, 6, 0x2903);
 	keeper_stop(p, q);
 }
 
