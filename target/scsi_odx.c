@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * POPULATE TOKEN and WRITE USING TOKEN (SBC-3 5.7, 5.40), which Windows calls
+ * POPULATE TOKEN and WRITE USING TOKEN (SBC-3 5.7, 5.46), which Windows calls
  * offloaded data transfer, and the VPD page that offers third-party copies
  * (SPC-4 7.8.17).
  */

@@ -149,7 +149,7 @@ static const struct scsi_opcode opcodes[] = {
 	 "SBC-3 5.7"},
 	{0x83, 16, 0x11, W | L, WRITES, {0, 0, 0, 0, 0, 0, FF4, FF4, GROUP},
 	 scsi_token_prepare, scsi_write_using_token, "WRITE USING TOKEN",
-	 "SBC-3 5.45"},
+	 "SBC-3 5.46"},
 	{0x83, 16, 0x1c, L, 0, {0, 0, FF4}, scsi_prepare_none,
 	 scsi_copy_abort, "COPY OPERATION ABORT", "SPC-4 6.3"},
 	{0x84, 16, 0x00, R | L, 0, {0, 0, 0xff, 0, 0, 0, 0, 0, 0, 0, FF4},
