@@ -14,7 +14,6 @@
 #include <unistd.h>
 
 #include "vhd/check.h"
-#include "vhd/job.h"
 #include "vhd/vhdx_disk.h"
 
 /* Short, since there is much to find. */
@@ -25,13 +24,8 @@ static void check_work_free(void *data)
 	struct check_work *work = data;
 
 	dyn_free(work->dyn);
-	vhd_file_unref(work->file);
-	if (work->fd >= 0) {
-		close(work->fd);
-	}
-	free(work->name);
 	free(work->report);
-	free(work);
+	vhd_work_free(&work->w);
 }
 
 void vhd_check_found(struct check_work *work, const char *fmt, ...)
@@ -58,8 +52,8 @@ static int write_footer_at(struct check_work *work, uint64_t at)
 	int ret;
 
 	vhd_footer_push(&work->footer, buf);
-	ret = vhd_file_pwrite(work->file, buf, sizeof(buf), at);
-	return ret != 0 ? ret : vhd_file_sync(work->file);
+	ret = vhd_file_pwrite(work->w.file, buf, sizeof(buf), at);
+	return ret != 0 ? ret : vhd_file_sync(work->w.file);
 }
 
 /* A footer that the other one can replace. */
@@ -73,7 +67,7 @@ static int mend_footer(struct check_work *work, uint64_t at)
 	}
 	ret = write_footer_at(work, at);
 	if (ret != 0) {
-		snprintf(work->why, sizeof(work->why),
+		snprintf(work->w.why, sizeof(work->w.why),
 			 "writing a footer at %" PRIu64 ": %s", at,
 			 strerror(ret));
 		return ret;
@@ -91,9 +85,9 @@ static int check_copy(struct check_work *work)
 	char why[VHD_WHY_MAX];
 	int ret;
 
-	ret = vhd_file_pread(work->file, buf, sizeof(buf), 0);
+	ret = vhd_file_pread(work->w.file, buf, sizeof(buf), 0);
 	if (ret != 0) {
-		snprintf(work->why, sizeof(work->why),
+		snprintf(work->w.why, sizeof(work->w.why),
 			 "reading the footer's copy: %s", strerror(ret));
 		return ret;
 	}
@@ -125,11 +119,11 @@ static int check_lost_footer(struct check_work *work, const char *why)
 	uint8_t buf[VHD_FOOTER_SIZE];
 	char copy_why[VHD_WHY_MAX];
 
-	if (vhd_file_pread(work->file, buf, sizeof(buf), 0) != 0 ||
+	if (vhd_file_pread(work->w.file, buf, sizeof(buf), 0) != 0 ||
 	    vhd_footer_pull(buf, sizeof(buf), &work->footer, copy_why,
 			    sizeof(copy_why)) != 0 ||
 	    work->footer.type == VHD_TYPE_FIXED) {
-		snprintf(work->why, sizeof(work->why), "%s", why);
+		snprintf(work->w.why, sizeof(work->w.why), "%s", why);
 		return EINVAL;
 	}
 	found(work, "%s; its copy at 0 is good", why);
@@ -163,7 +157,7 @@ uint64_t vhd_check_data_in(const struct check_work *work, uint64_t from,
 	while (from < to) {
 		uint64_t n = to - from;
 
-		if (vhd_file_has_data(work->file, from, &n)) {
+		if (vhd_file_has_data(work->w.file, from, &n)) {
 			sum += n;
 		}
 		from += n;
@@ -189,11 +183,11 @@ static int leak(struct check_work *work, uint64_t from, uint64_t to)
 	if (!work->repair) {
 		return 0;
 	}
-	ret = vhd_file_fallocate(work->file,
+	ret = vhd_file_fallocate(work->w.file,
 				 FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
 				 from, to - from);
 	if (ret != 0 && ret != EOPNOTSUPP) {
-		snprintf(work->why, sizeof(work->why),
+		snprintf(work->w.why, sizeof(work->w.why),
 			 "punching out %" PRIu64 " bytes at %" PRIu64 ": %s",
 			 to - from, from, strerror(ret));
 		return ret;
@@ -217,11 +211,11 @@ static int trim_end(struct check_work *work, uint64_t used_end)
 	}
 	ret = write_footer_at(work, end);
 	if (ret == 0) {
-		ret = vhd_file_truncate(work->file, end + VHD_FOOTER_SIZE);
+		ret = vhd_file_truncate(work->w.file, end + VHD_FOOTER_SIZE);
 	}
 	if (ret != 0) {
-		snprintf(work->why, sizeof(work->why), "trimming the file: %s",
-			 strerror(ret));
+		snprintf(work->w.why, sizeof(work->w.why),
+			 "trimming the file: %s", strerror(ret));
 	}
 	return ret;
 }
@@ -241,7 +235,7 @@ static int check_blocks(struct check_work *work)
 	int ret = 0;
 
 	if (sorted == NULL) {
-		snprintf(work->why, sizeof(work->why), "out of memory");
+		snprintf(work->w.why, sizeof(work->w.why), "out of memory");
 		return ENOMEM;
 	}
 	for (i = 0; i < dyn->loaded_blocks; i++) {
@@ -277,7 +271,7 @@ static int check_dynamic(struct check_work *work, bool end_is_good)
 	char why[VHD_WHY_MAX];
 	int ret;
 
-	ret = dyn_load(work->file, &work->footer, work->footer_at, &work->dyn,
+	ret = dyn_load(work->w.file, &work->footer, work->footer_at, &work->dyn,
 		       why, sizeof(why));
 	if (ret == EINVAL) {
 		found(work, "%s", why);
@@ -285,7 +279,7 @@ static int check_dynamic(struct check_work *work, bool end_is_good)
 		return 0;
 	}
 	if (ret != 0) {
-		memcpy(work->why, why, sizeof(why));
+		memcpy(work->w.why, why, sizeof(why));
 		return ret;
 	}
 	if (end_is_good) {
@@ -310,11 +304,11 @@ static int mend_growth(struct check_work *work)
 	if (!work->repair) {
 		return 0;
 	}
-	ret = vhd_fixed_finish_growth(work->file, &work->footer,
+	ret = vhd_fixed_finish_growth(work->w.file, &work->footer,
 				      work->footer_at);
 	if (ret != 0) {
-		snprintf(work->why, sizeof(work->why), "finishing a growth: %s",
-			 strerror(ret));
+		snprintf(work->w.why, sizeof(work->w.why),
+			 "finishing a growth: %s", strerror(ret));
 		return ret;
 	}
 	work->check.mended++;
@@ -329,26 +323,20 @@ static int check_open(struct check_work *work)
 	bool is_vhdx;
 	int ret;
 
-	work->file = vhd_file_open(work->fd, work->name, !work->repair,
-				   work->why, sizeof(work->why));
-	work->fd = -1;
-	if (work->file == NULL) {
-		return errno;
-	}
-	ret = vhd_file_lock(work->file, work->why, sizeof(work->why));
+	ret = vhd_work_open(&work->w, !work->repair, true);
 	if (ret != 0) {
 		return ret;
 	}
-	ret = vhdx_detect(work->file, &is_vhdx);
+	ret = vhdx_detect(work->w.file, &is_vhdx);
 	if (ret != 0) {
-		snprintf(work->why, sizeof(work->why),
+		snprintf(work->w.why, sizeof(work->w.why),
 			 "reading the file's start: %s", strerror(ret));
 		return ret;
 	}
 	if (is_vhdx) {
 		return vhdx_check(work);
 	}
-	ret = vhd_read_footer(work->file, &work->footer, &footer_len,
+	ret = vhd_read_footer(work->w.file, &work->footer, &footer_len,
 			      &work->size, why, sizeof(why));
 	work->footer_at = work->size - footer_len;
 	if (ret == EINVAL) {
@@ -356,7 +344,7 @@ static int check_open(struct check_work *work)
 		return ret != 0 ? ret : check_dynamic(work, false);
 	}
 	if (ret != 0) {
-		memcpy(work->why, why, sizeof(why));
+		memcpy(work->w.why, why, sizeof(why));
 		return ret;
 	}
 	if (work->footer.type != VHD_TYPE_FIXED) {
@@ -386,12 +374,12 @@ static void check_work(struct vhd_job *job, void *data)
 
 	work->report = calloc(1, VHD_REPORT_MAX);
 	if (work->report == NULL) {
-		work->ret = ENOMEM;
+		work->w.ret = ENOMEM;
 		return;
 	}
-	work->ret = check_open(work);
-	vhd_file_unref(work->file);
-	work->file = NULL;
+	work->w.ret = check_open(work);
+	vhd_file_unref(work->w.file);
+	work->w.file = NULL;
 }
 
 static const struct vhd_job_ops check_ops = {
@@ -401,8 +389,8 @@ static const struct vhd_job_ops check_ops = {
 };
 
 struct check_state {
+	struct vhd_work_state w;
 	struct vhd_check check;
-	char why[VHD_WHY_MAX];
 };
 
 static void check_done(struct tevent_req *subreq)
@@ -410,15 +398,9 @@ static void check_done(struct tevent_req *subreq)
 	struct tevent_req *req =
 		tevent_req_callback_data(subreq, struct tevent_req);
 	struct check_state *state = tevent_req_data(req, struct check_state);
-	struct check_work *work = vhd_job_recv(subreq);
+	struct check_work *work = vhd_work_done(subreq, req);
 
 	if (work == NULL) {
-		tevent_req_error(req, (uint64_t)errno);
-		return;
-	}
-	if (work->ret != 0) {
-		memcpy(state->why, work->why, sizeof(state->why));
-		tevent_req_error(req, (uint64_t)work->ret);
 		return;
 	}
 	state->check = work->check;
@@ -438,20 +420,15 @@ struct tevent_req *vhd_check_send(TALLOC_CTX *mem_ctx,
 	struct check_work *work;
 
 	req = tevent_req_create(mem_ctx, &state, struct check_state);
-	work = calloc(1, sizeof(*work));
+	work = vhd_work_new(sizeof(*work), fd, name);
 	if (req == NULL || work == NULL) {
-		close(fd);
-		free(work);
+		if (work != NULL) {
+			check_work_free(work);
+		}
 		talloc_free(req);
 		return NULL;
 	}
-	work->fd = fd;
 	work->repair = flags & VHD_CHECK_REPAIR;
-	work->name = strdup(name);
-	if (tevent_req_nomem(work->name, req)) {
-		check_work_free(work);
-		return tevent_req_post(req, ev);
-	}
 	subreq = vhd_job_send(state, ev, &check_ops, work);
 	if (tevent_req_nomem(subreq, req)) {
 		return tevent_req_post(req, ev);
@@ -464,7 +441,7 @@ int vhd_check_recv(struct tevent_req *req, TALLOC_CTX *mem_ctx,
 		   struct vhd_check *check, char **message)
 {
 	struct check_state *state = tevent_req_data(req, struct check_state);
-	int ret = vhd_recv_result(req, state->why, mem_ctx, message);
+	int ret = vhd_recv_result(req, state->w.why, mem_ctx, message);
 
 	if (ret == 0) {
 		*check = state->check;

@@ -4,14 +4,13 @@
 #define ISTM_VHD_CHECK_H
 
 #include "vhd/dynamic.h"
+#include "vhd/work.h"
 
 #define VHD_REPORT_MAX 65536
 
 struct check_work {
-	int fd;
-	char *name;
+	struct vhd_work w;
 	bool repair;
-	struct vhd_file *file;
 	uint64_t size;	    /* of the file */
 	uint64_t footer_at; /* the file's size if there is none */
 	struct vhd_footer footer;
@@ -19,8 +18,6 @@ struct check_work {
 	struct vhd_check check; /* but for the report */
 	char *report;
 	size_t report_len;
-	int ret;
-	char why[VHD_WHY_MAX];
 };
 
 /* A line for the report. */

@@ -11,8 +11,8 @@
 #include <unistd.h>
 
 #include "vhd/dynamic.h"
-#include "vhd/job.h"
 #include "vhd/vhdx_disk.h"
+#include "vhd/work.h"
 
 /* Zeroes are written in such pieces; between them cancellation is noticed. */
 #define CHUNK (4u << 20)
@@ -21,27 +21,20 @@
 #define DIRECT_UNIT 4096u
 
 struct create_work {
-	int fd;
-	char *name;
+	struct vhd_work w;
 	char *parent_path, *parent_relative, *parent_volume;
 	struct vhd_create_params params;
 	const char *what; /* being done, for the message */
-	int ret;
-	char why[VHD_WHY_MAX];
 };
 
 static void create_work_free(void *data)
 {
 	struct create_work *work = data;
 
-	if (work->fd >= 0) {
-		close(work->fd);
-	}
-	free(work->name);
 	free(work->parent_path);
 	free(work->parent_relative);
 	free(work->parent_volume);
-	free(work);
+	vhd_work_free(&work->w);
 }
 
 static char *strdup_or_null(const char *s)
@@ -222,7 +215,7 @@ static int vhdx_params_check(struct create_work *work)
 
 	if (!sector_size_is_valid(params->logical_sector) ||
 	    !sector_size_is_valid(params->physical_sector)) {
-		snprintf(work->why, sizeof(work->why),
+		snprintf(work->w.why, sizeof(work->w.why),
 			 "sector sizes %" PRIu32 " and %" PRIu32
 			 " are not 512 or 4096",
 			 params->logical_sector, params->physical_sector);
@@ -230,7 +223,7 @@ static int vhdx_params_check(struct create_work *work)
 	}
 	if (bs != 0 && (bs < VHDX_BLOCK_MIN || bs > VHDX_BLOCK_MAX ||
 			(bs & (bs - 1)) != 0)) {
-		snprintf(work->why, sizeof(work->why),
+		snprintf(work->w.why, sizeof(work->w.why),
 			 "block size %" PRIu32 " is not a power of two from "
 			 "%u to %u",
 			 bs, VHDX_BLOCK_MIN, VHDX_BLOCK_MAX);
@@ -238,7 +231,7 @@ static int vhdx_params_check(struct create_work *work)
 	}
 	if (params->size == 0 || params->size % sector != 0 ||
 	    params->size > VHDX_MAX_SIZE) {
-		snprintf(work->why, sizeof(work->why),
+		snprintf(work->w.why, sizeof(work->w.why),
 			 "size %" PRIu64
 			 " is not a positive multiple of %" PRIu32
 			 " up to %" PRIu64,
@@ -256,7 +249,7 @@ static int vhd_params_check(struct create_work *work)
 	if (params->type != VHD_TYPE_FIXED && bs != 0 &&
 	    (bs < VHD_BLOCK_MIN || bs > VHD_BLOCK_MAX ||
 	     (bs & (bs - 1)) != 0)) {
-		snprintf(work->why, sizeof(work->why),
+		snprintf(work->w.why, sizeof(work->w.why),
 			 "block size %" PRIu32 " is not a power of two from "
 			 "%u to %u",
 			 bs, VHD_BLOCK_MIN, VHD_BLOCK_MAX);
@@ -264,14 +257,14 @@ static int vhd_params_check(struct create_work *work)
 	}
 	if (params->logical_sector != 0 &&
 	    params->logical_sector != VHD_SECTOR) {
-		snprintf(work->why, sizeof(work->why),
+		snprintf(work->w.why, sizeof(work->w.why),
 			 "a VHD has sectors of %u bytes, not %" PRIu32,
 			 VHD_SECTOR, params->logical_sector);
 		return EINVAL;
 	}
 	if (params->size == 0 || params->size % VHD_SECTOR != 0 ||
 	    params->size > VHD_MAX_SIZE) {
-		snprintf(work->why, sizeof(work->why),
+		snprintf(work->w.why, sizeof(work->w.why),
 			 "size %" PRIu64
 			 " is not a positive multiple of %u up to %llu",
 			 params->size, VHD_SECTOR, VHD_MAX_SIZE);
@@ -293,10 +286,11 @@ static int create_params_check(struct create_work *work)
 		    params->parent_path[0] != '\0') {
 			break;
 		}
-		snprintf(work->why, sizeof(work->why), "no parent is given");
+		snprintf(work->w.why, sizeof(work->w.why),
+			 "no parent is given");
 		return EINVAL;
 	default:
-		snprintf(work->why, sizeof(work->why),
+		snprintf(work->w.why, sizeof(work->w.why),
 			 "disks of type %d cannot be created", params->type);
 		return EINVAL;
 	}
@@ -310,14 +304,10 @@ static int create_in_file(struct vhd_job *job, struct create_work *work,
 	uint64_t size;
 	int ret;
 
-	ret = vhd_file_lock(file, work->why, sizeof(work->why));
-	if (ret != 0) {
-		return ret;
-	}
 	work->what = "fstat";
 	ret = vhd_file_size(file, &size, NULL);
 	if (ret == 0 && size != 0) {
-		snprintf(work->why, sizeof(work->why),
+		snprintf(work->w.why, sizeof(work->w.why),
 			 "the file is not empty: %" PRIu64 " bytes", size);
 		return EEXIST;
 	}
@@ -330,7 +320,7 @@ static int create_in_file(struct vhd_job *job, struct create_work *work,
 		ret = dyn_create(file, &work->params);
 	}
 	if (ret != 0) {
-		snprintf(work->why, sizeof(work->why), "%s: %s", work->what,
+		snprintf(work->w.why, sizeof(work->w.why), "%s: %s", work->what,
 			 strerror(ret));
 	}
 	return ret;
@@ -339,21 +329,17 @@ static int create_in_file(struct vhd_job *job, struct create_work *work,
 static void create_work(struct vhd_job *job, void *data)
 {
 	struct create_work *work = data;
-	struct vhd_file *file;
 
-	work->ret = create_params_check(work);
-	if (work->ret != 0) {
-		return;
+	work->w.ret = create_params_check(work);
+	if (work->w.ret == 0) {
+		work->w.ret = vhd_work_open(&work->w, false, true);
 	}
-	file = vhd_file_open(work->fd, work->name, false, work->why,
-			     sizeof(work->why));
-	work->fd = -1;
-	if (file == NULL) {
-		work->ret = errno;
-		return;
+	if (work->w.ret == 0) {
+		work->w.ret = create_in_file(job, work, work->w.file);
 	}
-	work->ret = create_in_file(job, work, file);
-	vhd_file_unref(file);
+	/* Before the caller hears of it: the lock is gone then. */
+	vhd_file_unref(work->w.file);
+	work->w.file = NULL;
 }
 
 static const struct vhd_job_ops create_ops = {
@@ -382,26 +368,17 @@ enum vhd_format vhd_format_of_name(const char *name)
 /* ---- the request ------------------------------------------------- */
 
 struct create_state {
-	char why[VHD_WHY_MAX];
+	struct vhd_work_state w;
 };
 
 static void create_done(struct tevent_req *subreq)
 {
 	struct tevent_req *req =
 		tevent_req_callback_data(subreq, struct tevent_req);
-	struct create_state *state = tevent_req_data(req, struct create_state);
-	struct create_work *work = vhd_job_recv(subreq);
 
-	if (work == NULL) {
-		tevent_req_error(req, (uint64_t)errno);
-		return;
+	if (vhd_work_done(subreq, req) != NULL) {
+		tevent_req_done(req);
 	}
-	if (work->ret != 0) {
-		memcpy(state->why, work->why, sizeof(state->why));
-		tevent_req_error(req, (uint64_t)work->ret);
-		return;
-	}
-	tevent_req_done(req);
 }
 
 struct tevent_req *vhd_create_send(TALLOC_CTX *mem_ctx,
@@ -414,16 +391,15 @@ struct tevent_req *vhd_create_send(TALLOC_CTX *mem_ctx,
 	struct create_work *work;
 
 	req = tevent_req_create(mem_ctx, &state, struct create_state);
-	work = calloc(1, sizeof(*work));
+	work = vhd_work_new(sizeof(*work), fd, name);
 	if (req == NULL || work == NULL) {
-		close(fd);
-		free(work);
+		if (work != NULL) {
+			create_work_free(work);
+		}
 		talloc_free(req);
 		return NULL;
 	}
-	work->fd = fd;
 	work->params = *params;
-	work->name = strdup(name);
 	/* Freeing the request may leave the worker alone with them. */
 	work->parent_path = strdup_or_null(params->parent_path);
 	work->parent_relative = strdup_or_null(params->parent_relative);
@@ -431,10 +407,6 @@ struct tevent_req *vhd_create_send(TALLOC_CTX *mem_ctx,
 	work->params.parent_path = work->parent_path;
 	work->params.parent_relative = work->parent_relative;
 	work->params.parent_volume = work->parent_volume;
-	if (tevent_req_nomem(work->name, req)) {
-		create_work_free(work);
-		return tevent_req_post(req, ev);
-	}
 	subreq = vhd_job_send(state, ev,
 			      params->type == VHD_TYPE_FIXED && !params->sparse
 				      ? &create_slow_ops
@@ -451,7 +423,7 @@ struct tevent_req *vhd_create_send(TALLOC_CTX *mem_ctx,
 int vhd_create_recv(struct tevent_req *req, TALLOC_CTX *mem_ctx, char **message)
 {
 	struct create_state *state = tevent_req_data(req, struct create_state);
-	int ret = vhd_recv_result(req, state->why, mem_ctx, message);
+	int ret = vhd_recv_result(req, state->w.why, mem_ctx, message);
 
 	tevent_req_received(req);
 	return ret;

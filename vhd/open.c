@@ -8,8 +8,8 @@
 #include <unistd.h>
 
 #include "vhd/dynamic.h"
-#include "vhd/job.h"
 #include "vhd/vhdx_disk.h"
+#include "vhd/work.h"
 
 int vhd_recv_result(struct tevent_req *req, const char *why,
 		    TALLOC_CTX *mem_ctx, char **message)
@@ -89,19 +89,15 @@ int vhd_read_footer(struct vhd_file *file, struct vhd_footer *footer,
 /* ---- the worker -------------------------------------------------- */
 
 struct open_work {
-	int fd;
-	char *name;
+	struct vhd_work w;
 	bool readonly;
 	bool probe; /* look only: no lock */
-	struct vhd_file *file;
 	struct vhd_footer footer;
 	size_t footer_len; /* 0: it is missing, its copy was taken */
 	uint64_t footer_at;
 	struct vhd_dyn *dyn;
 	struct vhdx *vhdx;
 	uint64_t allocated;
-	int ret;
-	char why[VHD_WHY_MAX];
 };
 
 static void open_work_free(void *data)
@@ -110,12 +106,7 @@ static void open_work_free(void *data)
 
 	dyn_free(work->dyn);
 	vhdx_free(work->vhdx);
-	vhd_file_unref(work->file);
-	if (work->fd >= 0) {
-		close(work->fd);
-	}
-	free(work->name);
-	free(work);
+	vhd_work_free(&work->w);
 }
 
 /*
@@ -128,13 +119,13 @@ static bool open_footer_copy(struct open_work *work, uint64_t size)
 	struct vhd_footer footer;
 	char why[VHD_WHY_MAX];
 
-	if (vhd_file_pread(work->file, buf, sizeof(buf), 0) != 0 ||
+	if (vhd_file_pread(work->w.file, buf, sizeof(buf), 0) != 0 ||
 	    vhd_footer_find(buf) != sizeof(buf)) {
 		return false;
 	}
 	if (vhd_footer_pull(buf, sizeof(buf), &footer, why, sizeof(why)) != 0 ||
 	    footer.type == VHD_TYPE_FIXED) {
-		snprintf(work->why, sizeof(work->why),
+		snprintf(work->w.why, sizeof(work->w.why),
 			 "a damaged dynamic VHD: no footer in the last %u "
 			 "bytes of %" PRIu64 ", and its copy at the start is "
 			 "damaged too",
@@ -153,26 +144,26 @@ static int open_vhdx(struct open_work *work)
 			 : work->readonly ? 0
 					  : VHDX_LOAD_REPLAY;
 
-	return vhdx_load(work->file, flags, &work->vhdx, work->why,
-			 sizeof(work->why));
+	return vhdx_load(work->w.file, flags, &work->vhdx, work->w.why,
+			 sizeof(work->w.why));
 }
 
 static int open_metadata(struct open_work *work)
 {
 	bool is_vhdx;
 	uint64_t size = 0;
-	int ret = vhdx_detect(work->file, &is_vhdx);
+	int ret = vhdx_detect(work->w.file, &is_vhdx);
 
 	if (ret != 0) {
-		snprintf(work->why, sizeof(work->why),
+		snprintf(work->w.why, sizeof(work->w.why),
 			 "reading the file's start: %s", strerror(ret));
 		return ret;
 	}
 	if (is_vhdx) {
 		return open_vhdx(work);
 	}
-	ret = vhd_read_footer(work->file, &work->footer, &work->footer_len,
-			      &size, work->why, sizeof(work->why));
+	ret = vhd_read_footer(work->w.file, &work->footer, &work->footer_len,
+			      &size, work->w.why, sizeof(work->w.why));
 	work->footer_at = size - work->footer_len;
 	if (ret == EINVAL && open_footer_copy(work, size)) {
 		ret = 0;
@@ -182,11 +173,11 @@ static int open_metadata(struct open_work *work)
 	}
 	if (work->footer.type == VHD_TYPE_FIXED) {
 		return vhd_footer_check_fixed(&work->footer, work->footer_len,
-					      size, work->why,
-					      sizeof(work->why));
+					      size, work->w.why,
+					      sizeof(work->w.why));
 	}
-	return dyn_load(work->file, &work->footer, work->footer_at, &work->dyn,
-			work->why, sizeof(work->why));
+	return dyn_load(work->w.file, &work->footer, work->footer_at,
+			&work->dyn, work->w.why, sizeof(work->w.why));
 }
 
 /* Put a missing footer back, behind all that is in the file. */
@@ -200,13 +191,13 @@ static int restore_footer(struct open_work *work)
 	vhd_log(1,
 		"vhd: %s: no footer at the end (interrupted while it was "
 		"extended?): restored from its copy at %" PRIu64,
-		work->name, at);
-	ret = vhd_file_pwrite(work->file, dyn->footer, VHD_FOOTER_SIZE, at);
+		work->w.name, at);
+	ret = vhd_file_pwrite(work->w.file, dyn->footer, VHD_FOOTER_SIZE, at);
 	if (ret == 0) {
-		ret = vhd_file_sync(work->file);
+		ret = vhd_file_sync(work->w.file);
 	}
 	if (ret != 0) {
-		snprintf(work->why, sizeof(work->why),
+		snprintf(work->w.why, sizeof(work->w.why),
 			 "restoring the footer: %s", strerror(ret));
 		return ret;
 	}
@@ -225,11 +216,11 @@ static int finish_growth(struct open_work *work)
 	vhd_log(1,
 		"vhd: %s: its growth was interrupted: zeroing what is left of "
 		"the old footer at %" PRIu64,
-		work->name, work->footer.stale_from);
-	ret = vhd_fixed_finish_growth(work->file, &work->footer,
+		work->w.name, work->footer.stale_from);
+	ret = vhd_fixed_finish_growth(work->w.file, &work->footer,
 				      work->footer_at);
 	if (ret != 0) {
-		snprintf(work->why, sizeof(work->why),
+		snprintf(work->w.why, sizeof(work->w.why),
 			 "finishing an interrupted growth: %s", strerror(ret));
 	}
 	return ret;
@@ -240,17 +231,9 @@ static int open_file(struct open_work *work)
 	uint64_t size;
 	int ret, tries = work->probe ? PROBE_TRIES : 1;
 
-	work->file = vhd_file_open(work->fd, work->name, work->readonly,
-				   work->why, sizeof(work->why));
-	work->fd = -1;
-	if (work->file == NULL) {
-		return errno;
-	}
-	if (!work->probe) {
-		ret = vhd_file_lock(work->file, work->why, sizeof(work->why));
-		if (ret != 0) {
-			return ret;
-		}
+	ret = vhd_work_open(&work->w, work->readonly, !work->probe);
+	if (ret != 0) {
+		return ret;
 	}
 	do {
 		ret = open_metadata(work);
@@ -259,13 +242,14 @@ static int open_file(struct open_work *work)
 		return ret;
 	}
 	if (work->probe) {
-		return vhd_file_size(work->file, &size, &work->allocated);
+		return vhd_file_size(work->w.file, &size, &work->allocated);
 	}
 	if (work->vhdx != NULL) {
 		/* A fifth more than the disk: growth, and metadata. */
-		ret = vhd_file_map_holes(
-			work->file, work->vhdx->file_size +
-					    work->vhdx->metadata.size / 5 * 6);
+		ret = vhd_file_map_holes(work->w.file,
+					 work->vhdx->file_size +
+						 work->vhdx->metadata.size / 5 *
+							 6);
 		if (ret != 0) {
 			return ret;
 		}
@@ -281,7 +265,7 @@ static int open_file(struct open_work *work)
 			return ret;
 		}
 	}
-	vhd_file_scan_holes(work->file);
+	vhd_file_scan_holes(work->w.file);
 	return 0;
 }
 
@@ -289,11 +273,11 @@ static void open_work(struct vhd_job *job, void *data)
 {
 	struct open_work *work = data;
 
-	work->ret = open_file(work);
+	work->w.ret = open_file(work);
 	/* Before the caller hears of it: the lock is gone then. */
-	if (work->ret != 0 || work->probe) {
-		vhd_file_unref(work->file);
-		work->file = NULL;
+	if (work->w.ret != 0 || work->probe) {
+		vhd_file_unref(work->w.file);
+		work->w.file = NULL;
 	}
 }
 
@@ -307,29 +291,22 @@ static struct tevent_req *open_job_send(TALLOC_CTX *mem_ctx,
 					const char *name, bool readonly,
 					bool probe)
 {
-	struct open_work *work = calloc(1, sizeof(*work));
+	struct open_work *work = vhd_work_new(sizeof(*work), fd, name);
 
 	if (work == NULL) {
-		close(fd);
 		return NULL;
 	}
-	work->fd = fd;
-	work->name = strdup(name);
 	work->readonly = readonly;
 	work->probe = probe;
-	if (work->name == NULL) {
-		open_work_free(work);
-		return NULL;
-	}
 	return vhd_job_send(mem_ctx, ev, &open_ops, work);
 }
 
 /* ---- open -------------------------------------------------------- */
 
 struct open_state {
+	struct vhd_work_state w;
 	struct vhd_disk *disk;
 	struct vhd_info info;
-	char why[VHD_WHY_MAX];
 };
 
 static void open_done(struct tevent_req *subreq)
@@ -337,16 +314,10 @@ static void open_done(struct tevent_req *subreq)
 	struct tevent_req *req =
 		tevent_req_callback_data(subreq, struct tevent_req);
 	struct open_state *state = tevent_req_data(req, struct open_state);
-	struct open_work *work = vhd_job_recv(subreq);
+	struct open_work *work = vhd_work_done(subreq, req);
 	struct vhd_disk *disk;
 
 	if (work == NULL) {
-		tevent_req_error(req, (uint64_t)errno);
-		return;
-	}
-	if (work->ret != 0) {
-		memcpy(state->why, work->why, sizeof(state->why));
-		tevent_req_error(req, (uint64_t)work->ret);
 		return;
 	}
 	if (work->vhdx != NULL) {
@@ -364,14 +335,14 @@ static void open_done(struct tevent_req *subreq)
 	disk->readonly = work->readonly;
 	disk->footer = work->footer;
 	disk->footer_len = work->footer_len;
-	disk->file = work->file;
+	disk->file = work->w.file;
 	disk->format = work->dyn;
 	if (work->vhdx != NULL) {
 		disk->format = work->vhdx;
 		disk->sector = work->vhdx->metadata.logical_sector;
 		disk->physical_sector = work->vhdx->metadata.physical_sector;
 	}
-	work->file = NULL;
+	work->w.file = NULL;
 	work->dyn = NULL;
 	work->vhdx = NULL;
 	state->disk = disk;
@@ -403,7 +374,7 @@ int vhd_open_recv(struct tevent_req *req, TALLOC_CTX *mem_ctx,
 		  struct vhd_disk **disk, char **message)
 {
 	struct open_state *state = tevent_req_data(req, struct open_state);
-	int ret = vhd_recv_result(req, state->why, mem_ctx, message);
+	int ret = vhd_recv_result(req, state->w.why, mem_ctx, message);
 
 	if (ret == 0) {
 		*disk = talloc_move(mem_ctx, &state->disk);
@@ -419,15 +390,9 @@ static void probe_done(struct tevent_req *subreq)
 	struct tevent_req *req =
 		tevent_req_callback_data(subreq, struct tevent_req);
 	struct open_state *state = tevent_req_data(req, struct open_state);
-	struct open_work *work = vhd_job_recv(subreq);
+	struct open_work *work = vhd_work_done(subreq, req);
 
 	if (work == NULL) {
-		tevent_req_error(req, (uint64_t)errno);
-		return;
-	}
-	if (work->ret != 0) {
-		memcpy(state->why, work->why, sizeof(state->why));
-		tevent_req_error(req, (uint64_t)work->ret);
 		return;
 	}
 	state->info.allocated = work->allocated;
@@ -476,7 +441,7 @@ int vhd_probe_recv(struct tevent_req *req, TALLOC_CTX *mem_ctx,
 		   struct vhd_info *info, char **message)
 {
 	struct open_state *state = tevent_req_data(req, struct open_state);
-	int ret = vhd_recv_result(req, state->why, mem_ctx, message);
+	int ret = vhd_recv_result(req, state->w.why, mem_ctx, message);
 
 	if (ret == 0) {
 		*info = state->info;

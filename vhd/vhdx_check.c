@@ -24,7 +24,7 @@ struct vhdx_work {
 
 static int failed(struct vhdx_work *w, const char *what, int ret)
 {
-	snprintf(w->work->why, sizeof(w->work->why), "%s: %s", what,
+	snprintf(w->work->w.why, sizeof(w->work->w.why), "%s: %s", what,
 		 strerror(ret));
 	return ret;
 }
@@ -39,7 +39,7 @@ static int announce(struct vhdx_work *w)
 		return 0;
 	}
 	vhdx_guid_new(header.file_write_guid);
-	ret = vhdx_write_headers(w->work->file, w->vx, &header);
+	ret = vhdx_write_headers(w->work->w.file, w->vx, &header);
 	if (ret != 0) {
 		return failed(w, "writing the headers", ret);
 	}
@@ -64,7 +64,7 @@ static unsigned check_headers(struct check_work *work)
 
 	for (i = 0; i < 2; i++) {
 		uint8_t buf[VHDX_SECTOR];
-		int ret = vhd_file_pread(work->file, buf, sizeof(buf),
+		int ret = vhd_file_pread(work->w.file, buf, sizeof(buf),
 					 VHDX_HEADER_AT(i));
 
 		if (ret == 0) {
@@ -89,12 +89,12 @@ static int check_load(struct check_work *work, struct vhdx **vx)
 	char why[VHD_WHY_MAX];
 	unsigned current, flags = work->repair ? VHDX_LOAD_REPLAY : 0;
 	bool dirty;
-	int ret = vhdx_load_headers(work->file, &header, &current, why,
+	int ret = vhdx_load_headers(work->w.file, &header, &current, why,
 				    sizeof(why));
 
 	dirty = ret == 0 && !vhdx_guid_is_zero(header.log_guid);
 	if (ret == 0) {
-		ret = vhdx_load(work->file, flags, vx, why, sizeof(why));
+		ret = vhdx_load(work->w.file, flags, vx, why, sizeof(why));
 	}
 	if (ret == EINVAL) {
 		found(work, "%s", why);
@@ -102,7 +102,7 @@ static int check_load(struct check_work *work, struct vhdx **vx)
 		return 0;
 	}
 	if (ret != 0) {
-		memcpy(work->why, why, sizeof(why));
+		memcpy(work->w.why, why, sizeof(why));
 		return ret;
 	}
 	if (dirty) {
@@ -122,7 +122,7 @@ static int mend_regions(struct vhdx_work *w, const uint8_t *good, unsigned bad)
 	if (ret != 0) {
 		return ret;
 	}
-	ret = vhd_file_pwrite_durable(w->work->file, good, VHDX_REGION_SIZE,
+	ret = vhd_file_pwrite_durable(w->work->w.file, good, VHDX_REGION_SIZE,
 				      VHDX_REGION_AT(bad));
 	if (ret != 0) {
 		return failed(w, "writing a region table", ret);
@@ -139,8 +139,8 @@ static int compare_regions(struct vhdx_work *w, uint8_t *buf[2])
 	int ret;
 
 	for (i = 0; i < 2; i++) {
-		ret = vhdx_read(w->work->file, w->vx, buf[i], VHDX_REGION_SIZE,
-				VHDX_REGION_AT(i));
+		ret = vhdx_read(w->work->w.file, w->vx, buf[i],
+				VHDX_REGION_SIZE, VHDX_REGION_AT(i));
 		if (ret != 0) {
 			return failed(w, "reading a region table", ret);
 		}
@@ -199,7 +199,7 @@ static int leak(struct vhdx_work *w, uint64_t from, uint64_t to)
 	if (ret != 0) {
 		return ret;
 	}
-	ret = vhd_file_fallocate(work->file,
+	ret = vhd_file_fallocate(work->w.file,
 				 FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
 				 from, to - from);
 	return ret == 0 || ret == EOPNOTSUPP
@@ -231,7 +231,7 @@ static int trim_end(struct vhdx_work *w)
 	if (ret != 0) {
 		return ret;
 	}
-	ret = vhd_file_truncate(w->work->file, vx->used_end);
+	ret = vhd_file_truncate(w->work->w.file, vx->used_end);
 	return ret == 0 ? 0 : failed(w, "trimming the file", ret);
 }
 
@@ -280,7 +280,7 @@ static int check_loaded(struct vhdx_work *w, unsigned good_headers)
 		ret = check_space(w);
 	}
 	if (ret == 0 && w->announced) {
-		ret = vhd_file_sync(w->work->file);
+		ret = vhd_file_sync(w->work->w.file);
 	}
 	return ret;
 }
