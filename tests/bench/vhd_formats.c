@@ -29,7 +29,7 @@
 #define BATCH	   32
 #define ROUNDS_MAX 101
 
-enum { PLAIN, RAW, FIXED, DYNAMIC, CHAIN, SPREAD, RAM, KINDS };
+enum { PLAIN, RAW, FIXED, DYNAMIC, CHAIN, SPREAD, RAM, VHDX, KINDS };
 
 static const char *const kind_name[KINDS] = {
 	"pread, pwrite",
@@ -39,6 +39,7 @@ static const char *const kind_name[KINDS] = {
 	"3 deep, all in the child",
 	"3 deep, a third in each",
 	"RAM disk",
+	"dynamic VHDX",
 };
 
 enum {
@@ -377,6 +378,10 @@ static void make_disks(struct vhd_disk *disk[KINDS], int *plain, uint8_t *buf)
 	params.type = VHD_TYPE_DYNAMIC;
 	create("dynamic", &params);
 	disk[DYNAMIC] = open_disk("dynamic", 0);
+	params.format = VHD_FORMAT_VHDX;
+	create("vhdx", &params);
+	disk[VHDX] = open_disk("vhdx", 0);
+	params.format = VHD_FORMAT_VHD;
 	create("c0", &params);
 	disk[CHAIN] = child_of("c1", open_disk("c0", VHD_OPEN_READONLY),
 			       VHD_OPEN_READONLY);
@@ -388,7 +393,7 @@ static void remove_disks(struct vhd_disk *disk[KINDS])
 {
 	static const char *const names[] = {"plain", "raw", "fixed", "dynamic",
 					    "c0",    "c1",  "c2",    "s0",
-					    "s1",    "s2"};
+					    "s1",    "s2",  "vhdx"};
 	unsigned i;
 
 	for (i = RAW; i < KINDS; i++) {

@@ -15,10 +15,13 @@
 #include "vhd/vhdx_bytes.h"
 #include "vhd/vhdx_disk.h"
 
-#define FILE_SIZE (12u << 20)
+#define FILE_SIZE (6u << 20)
 #define LOG_AT	  VHDX_MB
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* Which sectors are not zeroes. */
+static uint8_t used[FILE_SIZE / VHDX_SECTOR];
 
 static void fix(uint8_t *file, size_t at, size_t len)
 {
@@ -57,6 +60,8 @@ static void scatter(uint8_t *file, const uint8_t *data, size_t size)
 		}
 		if (at < FILE_SIZE && len <= FILE_SIZE - at) {
 			memcpy(file + at, data, len);
+			memset(used + at / VHDX_SECTOR, 1,
+			       (len + VHDX_SECTOR - 1) / VHDX_SECTOR);
 		}
 		data += len;
 		size -= len;
@@ -89,13 +94,20 @@ static void check_opened(const struct vhdx *vx)
 
 static void open_file(const uint8_t *content, unsigned flags)
 {
+	uint32_t at;
 	char why[VHD_WHY_MAX];
 	struct vhd_file *file;
 	struct vhdx *vx = NULL;
 	int fd = memfd_create("fuzz", MFD_CLOEXEC);
 
-	if (fd < 0 || write(fd, content, FILE_SIZE) != FILE_SIZE) {
+	if (fd < 0 || ftruncate(fd, FILE_SIZE) != 0) {
 		abort();
+	}
+	for (at = 0; at < FILE_SIZE; at += VHDX_SECTOR) {
+		if (used[at / VHDX_SECTOR] &&
+		    pwrite(fd, content + at, VHDX_SECTOR, at) != VHDX_SECTOR) {
+			abort();
+		}
 	}
 	file = vhd_file_open(fd, "fuzz", false, why, sizeof(why));
 	if (file == NULL) {
@@ -125,11 +137,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (file == NULL) {
 		abort();
 	}
+	memset(used, 0, sizeof(used));
 	scatter(file, data, size);
 	fix_log(file);
 	for (i = 0; i < 2; i++) {
 		fix(file, VHDX_HEADER_AT(i), VHDX_SECTOR);
 		fix(file, VHDX_REGION_AT(i), VHDX_REGION_SIZE);
+		used[VHDX_HEADER_AT(i) / VHDX_SECTOR] = 1;
+		used[VHDX_REGION_AT(i) / VHDX_SECTOR] = 1;
 	}
 	open_file(file, 0);
 	open_file(file, VHDX_LOAD_REPLAY);
