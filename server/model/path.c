@@ -62,8 +62,8 @@ bool path_component_valid(const char *name, unsigned flags, const char **reason)
 		*reason = "not UTF-8";
 	} else if (len == 0 || len > 255 || utf8_utf16_units(name) > 255) {
 		*reason = "a component is empty or too long";
-	} else if (strcmp(name, "..") == 0) {
-		*reason = "has a component \"..\"";
+	} else if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0) {
+		*reason = "has a component \".\" or \"..\"";
 	} else if ((flags & PATH_PATTERN) == 0 && strpbrk(name, "*?") != NULL) {
 		*reason = "has a wildcard";
 	} else if (strchr(name, ':') != NULL) {
