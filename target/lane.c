@@ -12,6 +12,16 @@
 #include "target/iscsi_conn.h"
 #include "target/iscsi_server.h"
 
+/* How long a lane looks for events before it sleeps, and what is allowed for
+ * a wake-up when it judges whether looking would have paid. */
+#define LANE_SPIN_NS 30000u
+#define LANE_WAKE_NS 20000u
+/* The score: how often events came in time lately. From FROM on the lane looks;
+ * to look in vain costs MISS. */
+#define LANE_SPIN_MAX  64
+#define LANE_SPIN_FROM 16
+#define LANE_SPIN_MISS 8
+
 /* Events taken from the epoll set in one system call. */
 #define LANE_EVENTS 128
 
@@ -63,6 +73,60 @@ void lane_need_tick(struct lane *lane)
 	lane->ticking = true;
 }
 
+static uint64_t now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+/* Look without sleeping. @return as epoll_wait; 0: nothing came in time */
+static int lane_spin(struct lane *lane, struct epoll_event *events,
+		     uint64_t start)
+{
+	int n;
+
+	do {
+		n = epoll_wait(lane->epfd, events, LANE_EVENTS, 0);
+	} while (n == 0 && now_ns() - start < LANE_SPIN_NS);
+	return n;
+}
+
+/*
+ * Wait for events. To be woken up costs more time (an interrupt of the other
+ * processor, which may have to leave its sleep) than a short look: while
+ * requests follow each other closely the lane looks a little first. An idle
+ * lane sleeps.
+ */
+static int lane_poll(struct lane *lane, struct epoll_event *events, int timeout)
+{
+	uint64_t start;
+	int n;
+
+	if (timeout == 0 || !lane->may_spin)
+		return epoll_wait(lane->epfd, events, LANE_EVENTS, timeout);
+	start = now_ns();
+	if (lane->spin >= LANE_SPIN_FROM) {
+		n = lane_spin(lane, events, start);
+		if (n) {
+			if (lane->spin < LANE_SPIN_MAX)
+				lane->spin++;
+			return n;
+		}
+		lane->spin -= LANE_SPIN_MISS;
+	}
+	n = epoll_wait(lane->epfd, events, LANE_EVENTS, timeout);
+	/* Would it have come in time? With what the wake-up took. */
+	if (now_ns() - start < LANE_WAKE_NS + LANE_SPIN_NS) {
+		if (lane->spin < LANE_SPIN_MAX)
+			lane->spin++;
+	} else if (lane->spin) {
+		lane->spin--;
+	}
+	return n;
+}
+
 static void lane_wait(struct lane *lane)
 {
 	struct epoll_event events[LANE_EVENTS];
@@ -71,7 +135,7 @@ static void lane_wait(struct lane *lane)
 
 	if (!list_empty(&lane->runnable))
 		timeout = 0;
-	n = epoll_wait(lane->epfd, events, LANE_EVENTS, timeout);
+	n = lane_poll(lane, events, timeout);
 	/* Those that were runnable before; who becomes so now has just had
 	 * its turn. */
 	iscsi_lane_run(lane);
@@ -222,6 +286,7 @@ int lane_start(struct lane *lane, struct iscsi_server *server, unsigned index)
 	lane->server = server;
 	lane->index = index;
 	atomic_init(&lane->load, 0);
+	lane->may_spin = sysconf(_SC_NPROCESSORS_ONLN) > 1;
 	list_init(&lane->conns);
 	list_init(&lane->dirty);
 	list_init(&lane->runnable);

@@ -59,6 +59,8 @@ struct lane {
 	int epfd;
 	struct lane_fd_owner inbox_fd, ring_fd;
 	struct vhd_io *io;
+	bool may_spin;	 /* another processor can work meanwhile */
+	int spin;	 /* score of short waits (lane_poll) */
 	bool ticking;	 /* connections want iscsi_lane_tick() */
 	uint64_t ticked; /* lane_now() of the last */
 	bool stopping;
