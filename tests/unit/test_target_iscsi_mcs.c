@@ -9,6 +9,7 @@
 #include <stdatomic.h>
 
 #include "target/iscsi_server.h"
+#include "target/iscsi_session.h"
 
 #define WRITE10 0x2a
 #define READ10	0x28
@@ -667,6 +668,33 @@ static struct {
 	struct scsi_task *_Atomic task;
 } keeper;
 
+struct stored {
+	struct msg msg;
+	struct scsi_task *task;
+};
+
+static void lane_got_stored(struct msg *msg, void *receiver)
+{
+	struct stored *m = (struct stored *)(void *)msg;
+
+	scsi_stored(m->task, 0);
+	free(m);
+}
+
+/* On the task's own lane, whichever this one is. */
+static void let_finish(struct scsi_task *task)
+{
+	const struct iscsi_task *iscsi = task->private_data;
+	struct stored *m = calloc(1, sizeof(*m));
+
+	if (m == NULL) {
+		abort();
+	}
+	m->msg.handle = lane_got_stored;
+	m->task = task;
+	msgq_post(&iscsi->session->lane->inbox, &m->msg);
+}
+
 static int keep(struct scsi_lu *lu, struct scsi_task *task, const void *state,
 		size_t len, void *private_data)
 {
@@ -679,7 +707,7 @@ static int keep(struct scsi_lu *lu, struct scsi_task *task, const void *state,
 		struct scsi_task *old = keeper.task;
 
 		keeper.task = NULL;
-		scsi_stored(old, 0);
+		let_finish(old);
 	}
 	return hold ? EINPROGRESS : 0;
 }
