@@ -15,6 +15,9 @@
 
 #define MAX_LANES 64
 
+/* µs; a little more than an initiator on a fast network takes to answer. */
+#define LANE_SPIN 30
+
 /* What the flat space of LUNs holds; the smallest disk that MS-ISTM knows, and
  * the largest that VHDX does. */
 #define MAX_LUNS      16384
@@ -209,12 +212,13 @@ static bool load_limits(struct config *config, struct loadparm_context *lp)
 {
 	unsigned long cpus = sysconf(_SC_NPROCESSORS_ONLN);
 	unsigned long lanes, ping, connections, objects, references, luns,
-		session;
+		session, spin;
 
 	if (cpus < 1 || cpus > MAX_LANES) {
 		cpus = cpus < 1 ? 1 : MAX_LANES;
 	}
 	if (!get_number(lp, "lanes", 1, MAX_LANES, cpus, &lanes) ||
+	    !get_number(lp, "lane spin", 0, 1000, LANE_SPIN, &spin) ||
 	    !get_number(lp, "session connections", 1, 65535, 0, &session) ||
 	    !get_number(lp, "ping period", 10, 3600 * 1000, 0, &ping) ||
 	    !get_number(lp, "max connections", 2, 100000, 0, &connections) ||
@@ -226,6 +230,7 @@ static bool load_limits(struct config *config, struct loadparm_context *lp)
 		return false;
 	}
 	config->lanes = lanes;
+	config->lane_spin = spin;
 	config->session_connections = session;
 	config->discovery_chap =
 		lpcfg_parm_bool(lp, NULL, "istm", "discovery chap", false);

@@ -28,6 +28,7 @@ struct config {
 	const char **addresses;	  /* the same without ports */
 	const char **admin_users; /* NULL-terminated */
 	const char **redirect, **redirect_permanently;
+	unsigned lane_spin; /* µs */
 	unsigned session_connections;
 	bool discovery_chap;
 	unsigned lanes;

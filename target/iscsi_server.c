@@ -327,6 +327,7 @@ struct iscsi_server *iscsi_server_create(TALLOC_CTX *mem_ctx,
 	server->max_connections = cfg->max_connections ? cfg->max_connections
 						       : ISCSI_MAX_CONNECTIONS;
 	server->discovery_chap = cfg->discovery_chap;
+	server->spin = cfg->spin;
 	server->log = cfg->log;
 	scsi_level = cfg->debug_level;
 	scsi_sink = cfg->log;

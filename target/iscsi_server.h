@@ -154,6 +154,7 @@ struct iscsi_server {
 	struct tevent_context *ev;
 	struct iscsi_server_ops ops;
 	void *private_data;
+	unsigned spin; /* µs */
 	unsigned login_timeout, ping_interval, data_timeout;
 	unsigned max_connections; /* of a session */
 	bool discovery_chap;

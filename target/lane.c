@@ -12,9 +12,8 @@
 #include "target/iscsi_conn.h"
 #include "target/iscsi_server.h"
 
-/* How long a lane looks for events before it sleeps, and what is allowed for
- * a wake-up when it judges whether looking would have paid. */
-#define LANE_SPIN_NS 30000u
+/* What is allowed for a wake-up when a lane judges whether looking for events
+ * would have paid. */
 #define LANE_WAKE_NS 20000u
 /* The score: how often events came in time lately. From FROM on the lane looks;
  * to look in vain costs MISS. */
@@ -89,7 +88,7 @@ static int lane_spin(struct lane *lane, struct epoll_event *events,
 
 	do {
 		n = epoll_wait(lane->epfd, events, LANE_EVENTS, 0);
-	} while (n == 0 && now_ns() - start < LANE_SPIN_NS);
+	} while (n == 0 && now_ns() - start < lane->spin_ns);
 	return n;
 }
 
@@ -104,7 +103,7 @@ static int lane_poll(struct lane *lane, struct epoll_event *events, int timeout)
 	uint64_t start;
 	int n;
 
-	if (timeout == 0 || !lane->may_spin)
+	if (timeout == 0 || lane->spin_ns == 0)
 		return epoll_wait(lane->epfd, events, LANE_EVENTS, timeout);
 	start = now_ns();
 	if (lane->spin >= LANE_SPIN_FROM) {
@@ -118,7 +117,7 @@ static int lane_poll(struct lane *lane, struct epoll_event *events, int timeout)
 	}
 	n = epoll_wait(lane->epfd, events, LANE_EVENTS, timeout);
 	/* Would it have come in time? With what the wake-up took. */
-	if (now_ns() - start < LANE_WAKE_NS + LANE_SPIN_NS) {
+	if (now_ns() - start < LANE_WAKE_NS + lane->spin_ns) {
 		if (lane->spin < LANE_SPIN_MAX)
 			lane->spin++;
 	} else if (lane->spin) {
@@ -286,7 +285,9 @@ int lane_start(struct lane *lane, struct iscsi_server *server, unsigned index)
 	lane->server = server;
 	lane->index = index;
 	atomic_init(&lane->load, 0);
-	lane->may_spin = sysconf(_SC_NPROCESSORS_ONLN) > 1;
+	/* On one processor nobody else could work meanwhile. */
+	if (sysconf(_SC_NPROCESSORS_ONLN) > 1)
+		lane->spin_ns = server->spin * UINT64_C(1000);
 	list_init(&lane->conns);
 	list_init(&lane->dirty);
 	list_init(&lane->runnable);

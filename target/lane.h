@@ -59,10 +59,10 @@ struct lane {
 	int epfd;
 	struct lane_fd_owner inbox_fd, ring_fd;
 	struct vhd_io *io;
-	bool may_spin;	 /* another processor can work meanwhile */
-	int spin;	 /* score of short waits (lane_poll) */
-	bool ticking;	 /* connections want iscsi_lane_tick() */
-	uint64_t ticked; /* lane_now() of the last */
+	uint64_t spin_ns; /* to look for events before sleeping; 0: never */
+	int spin;	  /* score of short waits (lane_poll) */
+	bool ticking;	  /* connections want iscsi_lane_tick() */
+	uint64_t ticked;  /* lane_now() of the last */
 	bool stopping;
 	bool bound;	    /* runs on its processor only */
 	bool idle;	    /* stopping, and nothing is left here */

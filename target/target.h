@@ -61,6 +61,9 @@ struct iscsi_server_ops {
 
 struct iscsi_server_config {
 	unsigned lanes; /* 0: one per core */
+	/* µs that a lane looks for events before it sleeps, while they follow
+	 * each other that closely; 0: it sleeps at once. */
+	unsigned spin;
 	/* Seconds, 0: the default of 15. From accept to full feature phase;
 	 * of silence before a ping, where idle timeouts are enforced, and for
 	 * its answer. */

@@ -11,6 +11,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -18,6 +19,7 @@
 
 #define THREADS_MAX  4
 #define SLOW_MAX     2 /* of them */
+#define SLOW_NICE    10
 #define IDLE_SECONDS 10
 
 struct vhd_job {
@@ -93,10 +95,26 @@ static struct vhd_job *pool_take(void)
 	return NULL;
 }
 
+/* What takes long yields to lanes that want the processor. Who may not raise
+ * a priority again (not root) leaves it lowered: the thread ends when idle. */
+static void job_work(struct vhd_job *job)
+{
+	id_t self = (id_t)gettid();
+	int nice = getpriority(PRIO_PROCESS, self);
+
+	if (job->ops->slow) {
+		setpriority(PRIO_PROCESS, self, nice + SLOW_NICE);
+	}
+	job->ops->work(job, job->data);
+	if (job->ops->slow) {
+		setpriority(PRIO_PROCESS, self, nice);
+	}
+}
+
 static void job_run(struct vhd_job *job)
 {
 	if (!atomic_load(&job->cancelled)) {
-		job->ops->work(job, job->data);
+		job_work(job);
 	}
 	atomic_store(&job->finished, true);
 	job_notify(job);

@@ -247,6 +247,7 @@ struct tevent_req *model_start_send(TALLOC_CTX *mem_ctx,
 		tevent_req_create(mem_ctx, &state, struct model_start_state);
 	struct iscsi_server_config config = {
 		.lanes = options->lanes,
+		.spin = options->lane_spin,
 		.max_connections = options->session_connections,
 		.discovery_chap = options->discovery_chap,
 		.ops = &engine_ops,

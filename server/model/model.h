@@ -137,6 +137,7 @@ struct model_options {
 	/* "TARGET=TO"… or "ADDRESS=TO"…, NULL-terminated or NULL: logins that
 	 * are sent to TO, an ADDRESS[:PORT] or a name. */
 	const char **redirect, **redirect_permanently;
+	unsigned lane_spin;	      /* µs, iscsi_server_config.spin */
 	unsigned session_connections; /* at most; 0: the default */
 	bool discovery_chap;
 	int debug_level;

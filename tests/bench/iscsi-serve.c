@@ -2,8 +2,8 @@
 /*
  * The target without the daemon: serve VHD files or RAM disks to anyone.
  *
- *   iscsi-serve [-a ADDRESS] [-p PORT] [-l LANES] [-d LEVEL] [-i INITIATOR]
- *               [-u USER:SECRET] [-m USER:SECRET] DISK...
+ *   iscsi-serve [-a ADDRESS] [-p PORT] [-l LANES] [-s SPIN] [-d LEVEL]
+ *               [-i INITIATOR] [-u USER:SECRET] [-m USER:SECRET] DISK...
  *
  * DISK is a VHD file, or ram:MIB. Each becomes a LUN of the target
  * iqn.2026-01.test.istmd:disks. Initiator names are admitted when they are
@@ -145,13 +145,15 @@ int main(int argc, char **argv)
 	unsigned port = 3260, n_addresses = 0;
 	int c;
 
-	while ((c = getopt(argc, argv, "a:p:l:d:i:u:m:")) != -1) {
+	while ((c = getopt(argc, argv, "a:p:l:d:i:s:u:m:")) != -1) {
 		if (c == 'a' && n_addresses < MAX_ADDRS)
 			addresses[n_addresses++] = optarg;
 		else if (c == 'p')
 			port = (unsigned)atoi(optarg);
 		else if (c == 'l')
 			server_config.lanes = (unsigned)atoi(optarg);
+		else if (c == 's')
+			server_config.spin = (unsigned)atoi(optarg);
 		else if (c == 'd')
 			server_config.debug_level = atoi(optarg);
 		else if (c == 'i' && config.num_ids < MAX_IDS)
