@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
+ * Not for TSan: what replays is one thread, for minutes there.
+ * builds: default clang asan
+ */
+/*
  * Crashes and failing steps. A random workload runs on each format while every
  * change to the file is recorded; the file is then rebuilt for each point of
  * that record, with and without what no flush had made durable, and has to
