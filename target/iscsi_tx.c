@@ -205,6 +205,37 @@ static bool tx_result(struct iscsi_conn *conn, ssize_t sent, size_t total)
 	return true;
 }
 
+/* What was not sent is read: its place may change once others run. */
+static void tx_read_rest(struct iscsi_conn *conn)
+{
+	struct list_head *pos;
+	size_t skip = conn->out_sent;
+
+	list_for_each (pos, &conn->out) {
+		struct iscsi_out *out = list_entry(pos, struct iscsi_out, link);
+		struct iovec iov[ISCSI_MAX_TRANSFER / BUF_LARGE + 1];
+		size_t done = skip > out->hdr_len ? skip - out->hdr_len : 0;
+		int n, error;
+
+		skip = 0;
+		if (!out->source)
+			continue;
+		n = iov_slice(out->iov, out->iovcnt, out->off + done,
+			      out->len - done, iov,
+			      (int)(sizeof(iov) / sizeof(iov[0])));
+		error = vhd_source_read(out->source, out->off + done, iov, n,
+					out->len - done);
+		out->source = NULL;
+		if (error) {
+			/* Nothing else can end a PDU that has been begun. The
+			 * initiator's next try is read, and gets its sense. */
+			iscsi_conn_fail(conn, "reading what was to be sent: %s",
+					strerror(error));
+			return;
+		}
+	}
+}
+
 /* The data of the first PDU in line, whose header has been sent. */
 static bool tx_file(struct iscsi_conn *conn, const struct iscsi_out *out)
 {
@@ -217,7 +248,14 @@ static bool tx_file(struct iscsi_conn *conn, const struct iscsi_out *out)
 		sent = sendfile(conn->fd, vhd_source_fd(out->source), &pos,
 				left);
 	} while (sent == -1 && errno == EINTR);
-	return tx_result(conn, sent, left);
+	if (sent == 0) {
+		/* The file does not have them any more: a read tells why. */
+		tx_read_rest(conn);
+		return conn->state != CONN_DEAD;
+	}
+	/* Fewer bytes than asked for do not say that the socket is full, and
+	 * then no edge would follow. The next try will say so. */
+	return tx_result(conn, sent, sent > 0 ? (size_t)sent : left);
 }
 
 static bool tx_once(struct iscsi_conn *conn)
@@ -262,37 +300,6 @@ bool iscsi_tx_may_source(const struct iscsi_conn *conn)
 {
 	return conn->writable && !conn->data_digest && !conn->session->orders &&
 	       conn->out_bytes < ISCSI_SOURCE_LINE;
-}
-
-/* What was not sent is read: its place may change once others run. */
-static void tx_read_rest(struct iscsi_conn *conn)
-{
-	struct list_head *pos;
-	size_t skip = conn->out_sent;
-
-	list_for_each (pos, &conn->out) {
-		struct iscsi_out *out = list_entry(pos, struct iscsi_out, link);
-		struct iovec iov[ISCSI_MAX_TRANSFER / BUF_LARGE + 1];
-		size_t done = skip > out->hdr_len ? skip - out->hdr_len : 0;
-		int n, error;
-
-		skip = 0;
-		if (!out->source)
-			continue;
-		n = iov_slice(out->iov, out->iovcnt, out->off + done,
-			      out->len - done, iov,
-			      (int)(sizeof(iov) / sizeof(iov[0])));
-		error = vhd_source_read(out->source, out->off + done, iov, n,
-					out->len - done);
-		out->source = NULL;
-		if (error) {
-			/* Nothing else can end a PDU that has been begun. The
-			 * initiator's next try is read, and gets its sense. */
-			iscsi_conn_fail(conn, "reading what was to be sent: %s",
-					strerror(error));
-			return;
-		}
-	}
 }
 
 void iscsi_tx_source(struct iscsi_conn *conn)
