@@ -15,6 +15,8 @@ static _Atomic unsigned sent_files;
 
 /* In place of libc's: count, and give the socket little room. */
 static _Atomic bool little_room;
+/* It may also send less than it was asked for, or nothing at all. */
+static _Atomic size_t most = SIZE_MAX;
 
 ssize_t sendfile(int out, int in, off_t *offset, size_t count)
 {
@@ -24,6 +26,10 @@ ssize_t sendfile(int out, int in, off_t *offset, size_t count)
 		setsockopt(out, SOL_SOCKET, SO_SNDBUF, &least, sizeof(least));
 	}
 	sent_files++;
+	if (most == 0) {
+		return 0;
+	}
+	count = count < most ? count : most;
 	return syscall(SYS_sendfile, out, in, offset, count);
 }
 
@@ -51,6 +57,7 @@ static void stop(struct bench *b)
 	close(bench_fd);
 	bench_fd = -1;
 	little_room = false;
+	most = SIZE_MAX;
 }
 
 static bool can_source(struct bench *b)
@@ -172,6 +179,25 @@ static void test_copied_before_others_run(void **state)
 	stop(b);
 }
 
+/* The socket has room all the time: nobody announces any. */
+static void test_short_counts(void **state)
+{
+	static const size_t counts[] = {10000, 0};
+
+	for (size_t i = 0; i < 2; i++) {
+		struct bench *b = start();
+		struct peer *p = peer_new(b, SEGMENT);
+
+		most = counts[i];
+		for (unsigned n = 0; n < 8; n++) {
+			ask(p, n * LARGE, LARGE);
+			expect_read(p, n * LARGE, LARGE);
+		}
+		peer_close(p);
+		stop(b);
+	}
+}
+
 /* Units that are locked by COMPARE AND WRITE are always read. */
 static void test_compare_and_write(void **state)
 {
@@ -217,6 +243,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_sizes),
 		cmocka_unit_test(test_slow_reader),
+		cmocka_unit_test(test_short_counts),
 		cmocka_unit_test(test_copied_before_others_run),
 		cmocka_unit_test(test_compare_and_write),
 		cmocka_unit_test(test_truncated),
