@@ -177,6 +177,18 @@ void vhd_file_unref(struct vhd_file *file)
 	free(file);
 }
 
+bool vhd_file_is_cached(struct vhd_file *file, uint64_t offset)
+{
+	int policy =
+		atomic_load_explicit(&file->inline_read, memory_order_relaxed);
+	uint8_t byte;
+	struct iovec iov = {&byte, 1};
+
+	return policy != VHD_INLINE_NEVER &&
+	       preadv2(file->fd, &iov, 1, (off_t)offset,
+		       policy == VHD_INLINE_NOWAIT ? RWF_NOWAIT : 0) == 1;
+}
+
 int vhd_file_lock(struct vhd_file *file, char *why, size_t why_len)
 {
 	struct flock lock = {

@@ -100,15 +100,16 @@ static struct vhd_job *pool_take(void)
 static void job_work(struct vhd_job *job)
 {
 	id_t self = (id_t)gettid();
-	int nice = getpriority(PRIO_PROCESS, self);
+	int nice;
 
-	if (job->ops->slow) {
-		setpriority(PRIO_PROCESS, self, nice + SLOW_NICE);
+	if (!job->ops->slow) {
+		job->ops->work(job, job->data);
+		return;
 	}
+	nice = getpriority(PRIO_PROCESS, self);
+	setpriority(PRIO_PROCESS, self, nice + SLOW_NICE);
 	job->ops->work(job, job->data);
-	if (job->ops->slow) {
-		setpriority(PRIO_PROCESS, self, nice);
-	}
+	setpriority(PRIO_PROCESS, self, nice);
 }
 
 static void job_run(struct vhd_job *job)

@@ -92,6 +92,10 @@ void vhd_file_recheck_holes(struct vhd_file *file, uint64_t offset,
 bool vhd_file_has_data(const struct vhd_file *file, uint64_t offset,
 		       uint64_t *length);
 
+/* Is the byte at @offset in the page cache? Does not wait; what is only being
+ * read in is not there. Any thread. */
+bool vhd_file_is_cached(struct vhd_file *file, uint64_t offset);
+
 /* Whole reads and writes for worker threads; continue short ones.
  * @return 0 or errno (EIO on end of file) */
 int vhd_file_pread(struct vhd_file *file, void *buf, size_t len,

@@ -23,20 +23,6 @@ struct cache_stat {
 	uint64_t cached, dirty, writeback, evicted, recently_evicted;
 };
 
-/* Is one byte there, without waiting? Being read in does not count. */
-static bool byte_is_there(struct vhd_file *file, uint64_t offset)
-{
-	uint8_t byte;
-	struct iovec iov = {&byte, 1};
-	int flags =
-		atomic_load_explicit(&file->inline_read,
-				     memory_order_relaxed) == VHD_INLINE_NOWAIT
-			? RWF_NOWAIT
-			: 0;
-
-	return preadv2(file->fd, &iov, 1, (off_t)offset, flags) == 1;
-}
-
 /*
  * Is the range in the page cache, so that the kernel does not wait for the
  * medium when it sends it? cachestat() counts pages that are being read as
@@ -59,8 +45,8 @@ static bool is_cached(struct vhd_file *file, uint64_t offset, uint64_t length)
 		return false;
 	}
 	return stat.cached >= pages &&
-	       byte_is_there(file, offset + length - 1) &&
-	       byte_is_there(file, offset);
+	       vhd_file_is_cached(file, offset + length - 1) &&
+	       vhd_file_is_cached(file, offset);
 }
 
 bool vhd_disk_source(struct vhd_disk *disk, uint64_t offset, uint64_t length,

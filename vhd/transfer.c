@@ -207,15 +207,6 @@ static int read_inline(struct vhd_req *req)
 	return 0;
 }
 
-/* Is the page that holds the byte at @offset in the page cache? */
-static bool page_is_cached(struct vhd_file *file, uint64_t offset)
-{
-	uint8_t byte;
-	struct iovec iov = {&byte, 1};
-
-	return preadv2(file->fd, &iov, 1, (off_t)offset, RWF_NOWAIT) == 1;
-}
-
 /*
  * May a plain buffered write be expected not to wait? Not for the allocation
  * of blocks, not for writeback that throttles writers, not for reading the
@@ -229,10 +220,10 @@ static bool write_is_harmless(struct vhd_io *io, struct vhd_state *st)
 		return false;
 	}
 	if (st->file_offset % PAGE != 0 &&
-	    !page_is_cached(st->file, st->file_offset)) {
+	    !vhd_file_is_cached(st->file, st->file_offset)) {
 		return false;
 	}
-	if (end % PAGE != 0 && !page_is_cached(st->file, end - 1)) {
+	if (end % PAGE != 0 && !vhd_file_is_cached(st->file, end - 1)) {
 		return false;
 	}
 	return vhd_io_dirty_ok(io, st->left);
