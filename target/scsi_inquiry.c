@@ -8,7 +8,7 @@
 
 #include "target/scsi_commands.h"
 
-#define INQUIRY_MAX 1024
+#define INQUIRY_MAX 4096
 
 #define TYPE_DISK	0x00
 #define TYPE_WELL_KNOWN 0x1e
@@ -111,6 +111,19 @@ static void put_name_string(struct designators *d, uint8_t assoc,
 	put_designator(d, 0x03, assoc | 0x08, padded, (len + 4) & ~3u);
 }
 
+/* RFC 7143 4.2.7.1: the target port's name */
+static void put_port_name(struct designators *d, const struct scsi_nexus *nexus,
+			  uint16_t port)
+{
+	char name[256];
+	int n = snprintf(name, sizeof(name), "%s,t,0x%04x", nexus->target_name,
+			 port);
+
+	if (n > 0 && (size_t)n < sizeof(name)) {
+		put_name_string(d, ASSOC_PORT, name);
+	}
+}
+
 static size_t page_device_identification(struct scsi_task *task, uint8_t *buf)
 {
 	struct designators d = {.buf = buf, .len = 4, .size = INQUIRY_MAX};
@@ -140,13 +153,29 @@ static size_t page_device_identification(struct scsi_task *task, uint8_t *buf)
 	put_designator(&d, 0x01, ASSOC_PORT | 0x04, relative_port, 4);
 	/* target port group: of the same number */
 	put_designator(&d, 0x01, ASSOC_PORT | 0x05, relative_port, 4);
-	/* RFC 7143 4.2.7.1: the target port's name */
-	n = snprintf(name, sizeof(name), "%s,t,0x%04x", nexus->target_name,
-		     nexus->port);
-	if (n > 0 && (size_t)n < sizeof(name)) {
-		put_name_string(&d, ASSOC_PORT, name);
-	}
+	put_port_name(&d, nexus, nexus->port);
 	put_name_string(&d, ASSOC_DEVICE, nexus->target_name);
+	return d.len;
+}
+
+/* ---- 88h: ports (SPC-4 7.8.10) ----------------------------------- */
+
+static size_t page_ports(struct scsi_task *task, uint8_t *buf)
+{
+	struct designators d = {.buf = buf, .len = 4, .size = INQUIRY_MAX};
+	const struct scsi_nexus *nexus = task->nexus;
+	uint16_t ports[SCSI_MAX_PORTS];
+	unsigned i, n = scsi_target_ports(nexus, ports);
+
+	for (i = 0; i < n && d.len + 12 <= d.size; i++) {
+		uint8_t *p = buf + d.len;
+
+		/* No initiator port's TransportID: it is no initiator. */
+		put_be16(p + 2, ports[i]);
+		d.len += 12;
+		put_port_name(&d, nexus, ports[i]);
+		put_be16(p + 10, (uint16_t)(buf + d.len - (p + 12)));
+	}
 	return d.len;
 }
 
@@ -171,6 +200,16 @@ static size_t page_extended_inquiry(struct scsi_task *task, uint8_t *buf)
 	put_be16(buf + 10, 0); /* no extended self-test */
 
 	return 64;
+}
+
+/* SPC-4 7.8.9: all nexuses share one copy of every mode page, each unit has
+ * its own. */
+static size_t page_mode_policy(struct scsi_task *task, uint8_t *buf)
+{
+	(void)task;
+	buf[4] = 0x3f;
+	buf[5] = 0xff;
+	return 8;
 }
 
 /* SBC-3 6.6.4 */
@@ -227,6 +266,8 @@ static const struct vpd_page vpd_pages[] = {
 	{0x80, true, page_serial},
 	{0x83, false, page_device_identification},
 	{0x86, false, page_extended_inquiry},
+	{0x87, true, page_mode_policy},
+	{0x88, false, page_ports},
 	{0x8f, true, scsi_vpd_third_party},
 	{0xb0, true, page_block_limits},
 	{0xb1, true, page_characteristics},

@@ -19,6 +19,7 @@
 #define SUBPAGE_SPACE	0x02
 #define PAGE_MAX	32
 #define PAGE_PS		0x80 /* can be saved */
+#define PAGE_SPF	0x40 /* it is a subpage */
 
 struct mode_bit {
 	uint8_t byte, mask;
@@ -26,32 +27,49 @@ struct mode_bit {
 };
 
 struct mode_page {
-	uint8_t code;
-	uint8_t len; /* with the two header bytes */
+	uint8_t code, subpage;
+	uint8_t len; /* with its header of two bytes, of subpages four */
 	uint8_t bytes[PAGE_MAX];
 	struct mode_bit changeable[3];
 };
 
 static const struct mode_page pages[] = {
 	/* read-write error recovery (SBC-3 6.5.8): AWRE, ARRE */
-	{0x01, 12, {0x01, 0x0a, 0xc0}, {{0}}},
+	{0x01, 0x00, 12, {0x01, 0x0a, 0xc0}, {{0}}},
 	/* caching (SBC-3 6.5.5): WCE. The page cache is volatile. */
-	{0x08, 20, {0x08, 0x12}, {{2, 0x04, SCSI_LU_WCE}}},
+	{0x08, 0x00, 20, {0x08, 0x12}, {{2, 0x04, SCSI_LU_WCE}}},
 	/* control (SPC-4 7.5.8): a task set for each nexus (TST 001b),
 	 * unrestricted reordering, unit attentions cleared when told */
 	{0x0a,
+	 0x00,
 	 12,
 	 {0x0a, 0x0a, 0x20, 0x10},
 	 {{2, 0x04, SCSI_LU_D_SENSE},
 	  {4, 0x08, SCSI_LU_SWP},
 	  {5, 0x40, SCSI_LU_TAS}}},
+	/* control extension (SPC-4 7.5.9): TCMOS without SCSIP, the clock is
+	 * the server's; IALUAE; sense data is as long as it gets */
+	{0x0a, 0x01, 32, {0x4a, 0x01, 0, 0x1c, 0x05}, {{0}}},
 	/* informational exceptions (SPC-4 7.5.12): DEXCPT, nothing is
 	 * reported on its own */
-	{0x1c, 12, {0x1c, 0x0a, 0x08}, {{0}}},
+	{0x1c, 0x00, 12, {0x1c, 0x0a, 0x08}, {{0}}},
 };
 
 #define NUM_PAGES   (sizeof(pages) / sizeof(pages[0]))
 #define NUM_CHANGES 3
+
+static unsigned page_header(const struct mode_page *page)
+{
+	return page->subpage != 0 ? 4 : 2;
+}
+
+/* Does a MODE SENSE for @code and @subpage get it? */
+static bool wanted(uint8_t code, uint8_t subpage, uint8_t page_code,
+		   uint8_t page_subpage)
+{
+	return (code == PAGE_ALL || code == page_code) &&
+	       (subpage == SUBPAGE_ALL || subpage == page_subpage);
+}
 
 static bool is_ten(const struct scsi_task *task)
 {
@@ -67,7 +85,7 @@ static size_t put_page(uint8_t *buf, const struct mode_page *page, unsigned pc,
 
 	if (pc == PC_CHANGEABLE) {
 		memset(buf, 0, page->len);
-		memcpy(buf, page->bytes, 2);
+		memcpy(buf, page->bytes, page_header(page));
 	} else {
 		memcpy(buf, page->bytes, page->len);
 	}
@@ -89,24 +107,29 @@ static size_t put_page(uint8_t *buf, const struct mode_page *page, unsigned pc,
 
 bool scsi_mode_sense_prepare(struct scsi_task *task)
 {
-	uint8_t code = task->cdb[2] & 0x3f;
+	uint8_t code = task->cdb[2] & 0x3f, subpage = task->cdb[3];
+	bool known = false;
 	size_t i;
 
 	if (task->cdb[2] >> 6 == PC_SAVED && task->lu->store == NULL) {
 		return scsi_refuse(task, SENSE_ILLEGAL_REQUEST,
 				   ASC_SAVING_NOT_SUPPORTED);
 	}
-	for (i = 0; i < NUM_PAGES && code != PAGE_ALL; i++) {
-		if (pages[i].code == code) {
+	for (i = 0; i < NUM_PAGES; i++) {
+		known |= code == PAGE_ALL || code == pages[i].code;
+		if (wanted(code, subpage, pages[i].code, pages[i].subpage)) {
 			break;
 		}
 	}
-	if (i == NUM_PAGES) {
+	if (!known) {
 		return scsi_refuse_cdb(task, 2, 5);
 	}
-	/* One page has a subpage; FFh asks for all. */
-	if (task->cdb[3] != 0 && task->cdb[3] != SUBPAGE_ALL &&
-	    (code != PAGE_EXCEPTIONS || task->cdb[3] != SUBPAGE_SPACE)) {
+	if (i == NUM_PAGES &&
+	    !wanted(code, subpage, PAGE_EXCEPTIONS, SUBPAGE_SPACE)) {
+		return scsi_refuse_cdb(task, 3, 7);
+	}
+	/* All pages: with all subpages or with none. */
+	if (code == PAGE_ALL && subpage != 0 && subpage != SUBPAGE_ALL) {
 		return scsi_refuse_cdb(task, 3, 7);
 	}
 	return scsi_prepare_in(task, is_ten(task) ? get_be16(task->cdb + 7)
@@ -150,7 +173,7 @@ bool scsi_mode_sense(struct scsi_task *task)
 {
 	uint8_t buf[8 + 16 + NUM_PAGES * PAGE_MAX + SCSI_SPACE_MODE_PAGE] = {0};
 	unsigned pc = task->cdb[2] >> 6;
-	uint8_t code = task->cdb[2] & 0x3f;
+	uint8_t code = task->cdb[2] & 0x3f, subpage = task->cdb[3];
 	unsigned state = parameters(task->lu, pc);
 	size_t header = is_ten(task) ? 8 : 4;
 	size_t len, descriptor, i;
@@ -160,14 +183,12 @@ bool scsi_mode_sense(struct scsi_task *task)
 	descriptor = put_block_descriptor(task, buf + header);
 	len = header + descriptor;
 	for (i = 0; i < NUM_PAGES; i++) {
-		if ((code == PAGE_ALL || code == pages[i].code) &&
-		    task->cdb[3] != SUBPAGE_SPACE) {
+		if (wanted(code, subpage, pages[i].code, pages[i].subpage)) {
 			len += put_page(buf + len, &pages[i], pc, state,
 					task->lu->store != NULL);
 		}
 	}
-	if (task->cdb[3] != 0 &&
-	    (code == PAGE_ALL || code == PAGE_EXCEPTIONS)) {
+	if (wanted(code, subpage, PAGE_EXCEPTIONS, SUBPAGE_SPACE)) {
 		len += scsi_space_mode_page(task->lu, buf + len,
 					    pc == PC_CHANGEABLE);
 	}
@@ -292,29 +313,35 @@ static bool select_page(struct scsi_task *task, struct select *s)
 {
 	const struct mode_page *page = NULL;
 	const uint8_t *p = s->p + s->pos;
+	size_t left = s->len - s->pos;
 	size_t i;
 
-	if (s->len - s->pos < 2) {
+	if (left < 2 || ((p[0] & PAGE_SPF) && left < 4)) {
 		return too_short(task);
 	}
-	if (p[0] & 0xc0) { /* PS is reserved here, SPF: no subpages */
-		return bad_parameter(task, s->pos, (p[0] & 0x80) ? 7 : 6);
+	if (p[0] & PAGE_PS) { /* reserved here */
+		return bad_parameter(task, s->pos, 7);
 	}
 	for (i = 0; i < NUM_PAGES; i++) {
-		if (pages[i].code == p[0]) {
+		if (pages[i].bytes[0] == p[0] &&
+		    (!(p[0] & PAGE_SPF) || pages[i].subpage == p[1])) {
 			page = &pages[i];
 		}
 	}
 	if (page == NULL) {
-		return bad_parameter(task, s->pos, 5);
+		return bad_parameter(task, s->pos, (p[0] & PAGE_SPF) ? 6 : 5);
 	}
-	if (p[1] != page->len - 2) {
-		return bad_parameter(task, s->pos + 1, 7);
+	/* PAGE LENGTH, which is of two bytes in subpages */
+	for (i = 1; i < page_header(page); i++) {
+		if (p[i] != page->bytes[i]) {
+			return bad_parameter(task, s->pos + (i == 1 ? 1 : 2),
+					     7);
+		}
 	}
-	if (s->len - s->pos < page->len) {
+	if (left < page->len) {
 		return too_short(task);
 	}
-	for (i = 2; i < page->len; i++) {
+	for (i = page_header(page); i < page->len; i++) {
 		uint8_t wrong = p[i] ^ page->bytes[i];
 
 		take_changes(s, page, (unsigned)i, p[i], &wrong);

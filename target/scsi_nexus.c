@@ -165,6 +165,12 @@ static struct scsi_itl **build_itls(struct scsi_nexus *nexus,
 			return NULL;
 		}
 		scsi_ua_raise(itls[i], news);
+		/* Another unit than before has this number: not only the list
+		 * is another (SPC-4 6.6.1). */
+		if (old < nexus->count && nexus->itls[old] != NULL &&
+		    nexus->itls[old]->lun == lun) {
+			scsi_ua_raise(itls[i], SCSI_UA_INQUIRY_CHANGED);
+		}
 	}
 	return itls;
 }
@@ -235,6 +241,13 @@ void scsi_nexus_free(struct scsi_nexus *nexus)
 	free(nexus->initiator_name);
 	free(nexus->target_name);
 	free(nexus);
+}
+
+unsigned scsi_target_ports(const struct scsi_nexus *nexus,
+			   uint16_t ports[SCSI_MAX_PORTS])
+{
+	ports[0] = nexus->port;
+	return 1;
 }
 
 /* SAM-5 6.3.4 I_T nexus loss: what a RESERVE(6) held is released; persistent

@@ -101,6 +101,9 @@ uint16_t scsi_ua_asc(enum scsi_ua ua);
 void scsi_ua_raise(struct scsi_itl *itl, enum scsi_ua ua);
 /* Take the next one; false when there is none. */
 bool scsi_ua_take(struct scsi_itl *itl, enum scsi_ua *ua);
+/* REPORTED LUNS DATA HAS CHANGED is known to the nexus now: it is pending on
+ * none of its units any more. On its lane. */
+void scsi_ua_luns_told(const struct scsi_nexus *nexus);
 /* On all nexuses of a unit but @except. Caller holds the unit's lock. */
 void scsi_ua_raise_others(struct scsi_lu *lu, const struct scsi_itl *except,
 			  enum scsi_ua ua);
@@ -256,6 +259,12 @@ static inline struct scsi_work *scsi_work(struct scsi_task *task)
 {
 	return (struct scsi_work *)task->scratch;
 }
+
+/* The target ports through which the nexus's target is there, by relative
+ * target port identifier, ascending. @return how many */
+#define SCSI_MAX_PORTS 16
+unsigned scsi_target_ports(const struct scsi_nexus *nexus,
+			   uint16_t ports[SCSI_MAX_PORTS]);
 
 /* The task's nexus on its unit, looked up anew: the map may have changed while
  * data came in. NULL: sense is set. */

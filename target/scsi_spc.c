@@ -67,17 +67,6 @@ bool scsi_report_luns_prepare(struct scsi_task *task)
 	return scsi_prepare_in(task, get_be32(task->cdb + 6));
 }
 
-/* SPC-4 6.33: having read the list, the initiator knows of its change. */
-static void clear_luns_changed(const struct scsi_nexus *nexus)
-{
-	unsigned i;
-
-	for (i = 0; i < nexus->count; i++) {
-		atomic_fetch_and(&nexus->itls[i]->ua,
-				 ~(1u << SCSI_UA_LUNS_CHANGED));
-	}
-}
-
 bool scsi_report_luns(struct scsi_task *task)
 {
 	const struct scsi_nexus *nexus = task->nexus;
@@ -101,7 +90,8 @@ bool scsi_report_luns(struct scsi_task *task)
 		len += 8;
 	}
 	put_be32(buf, (uint32_t)(len - 8));
-	clear_luns_changed(nexus);
+	/* SPC-4 6.33: having read the list, it knows of its change. */
+	scsi_ua_luns_told(nexus);
 	return scsi_data_in(task, buf, len);
 }
 

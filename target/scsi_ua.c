@@ -41,6 +41,16 @@ void scsi_ua_raise(struct scsi_itl *itl, enum scsi_ua ua)
 	atomic_fetch_or(&itl->ua, 1u << ua);
 }
 
+void scsi_ua_luns_told(const struct scsi_nexus *nexus)
+{
+	unsigned i;
+
+	for (i = 0; i < nexus->count; i++) {
+		atomic_fetch_and(&nexus->itls[i]->ua,
+				 ~(1u << SCSI_UA_LUNS_CHANGED));
+	}
+}
+
 bool scsi_ua_take(struct scsi_itl *itl, enum scsi_ua *ua)
 {
 	unsigned pending = atomic_load(&itl->ua);
@@ -55,6 +65,10 @@ bool scsi_ua_take(struct scsi_itl *itl, enum scsi_ua *ua)
 		&itl->ua, &pending,
 		(bit & RESETS) != 0 ? pending & ~RESETS : pending & ~bit));
 	*ua = (enum scsi_ua)__builtin_ctz(bit);
+	/* Told for one unit, it is told for all (SPC-4 7.8.7, LUICLR). */
+	if (*ua == SCSI_UA_LUNS_CHANGED) {
+		scsi_ua_luns_told(itl->nexus);
+	}
 	return true;
 }
 

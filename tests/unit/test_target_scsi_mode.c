@@ -5,6 +5,8 @@
 static const uint8_t caching[20] = {0x08, 0x12, 0x04};
 static const uint8_t control[12] = {0x0a, 0x0a, 0x20, 0x10};
 
+static const uint8_t control_extension[32] = {0x4a, 0x01, 0, 0x1c, 0x05};
+
 /* A mode parameter list of one page for MODE SELECT(6). */
 static uint8_t select6(struct bench *b, unsigned who, const uint8_t *page,
 		       size_t len)
@@ -41,7 +43,17 @@ static void all_pages(void **state)
 	assert_int_equal(b->in[4], 1);
 	assert_int_equal(get_be16(b->in + 6), 16);
 	assert_int_equal(get_be64(b->in + 8), BENCH_BLOCKS);
-	assert_int_equal(b->task.data_in_len, 8 + 16 + 12 + 20 + 12 + 12 + 24);
+	assert_int_equal(b->task.data_in_len,
+			 8 + 16 + 12 + 20 + 12 + 32 + 12 + 24);
+	/* one with its subpages, a subpage by itself */
+	assert_good(RUN(b, 0x1a, 0x08, 0x0a, 0xff, 255, 0));
+	assert_int_equal(b->task.data_in_len, 4 + 12 + 32);
+	assert_good(RUN(b, 0x1a, 0x08, 0x0a, 0x01, 255, 0));
+	assert_int_equal(b->task.data_in_len, 4 + 32);
+	assert_memory_equal(b->in + 4, control_extension,
+			    sizeof(control_extension));
+	assert_sense(b, RUN(b, 0x1a, 0x08, 0x3f, 0x01, 255, 0), INVALID_CDB);
+	bench_field(b, true, 3, 7);
 	/* no block descriptor */
 	assert_good(RUN(b, 0x1a, 0x08, 0x08, 0, 255, 0));
 	assert_int_equal(b->task.data_in_len, 24);
@@ -207,6 +219,34 @@ static void select_refusals(void **state)
 	bench_field(b, true, 1, 0);
 }
 
+static void select_subpage(void **state)
+{
+	struct bench *b = *state;
+	uint8_t page[32];
+	unsigned i;
+
+	memcpy(page, control_extension, sizeof(page));
+	assert_good(select6(b, 0, page, sizeof(page)));
+	for (i = 4; i < sizeof(page); i++) {
+		page[i] ^= 0x10;
+		assert_sense(b, select6(b, 0, page, sizeof(page)),
+			     INVALID_PARAMETER);
+		bench_field(b, false, (uint16_t)(4 + i), 4);
+		page[i] ^= 0x10;
+		assert_sense(b, select6(b, 0, page, i), PARAMETER_LENGTH);
+	}
+	for (i = 1; i < 4; i++) {
+		assert_sense(b, select6(b, 0, page, i), PARAMETER_LENGTH);
+	}
+	page[3]++;
+	assert_sense(b, select6(b, 0, page, sizeof(page)), INVALID_PARAMETER);
+	bench_field(b, false, 4 + 2, 7);
+	page[3]--;
+	page[1] = 0x02;
+	assert_sense(b, select6(b, 0, page, sizeof(page)), INVALID_PARAMETER);
+	bench_field(b, false, 4, 6);
+}
+
 /* Nothing of a list is done if any of it is wrong. */
 static void select_is_all_or_nothing(void **state)
 {
@@ -310,6 +350,7 @@ int main(void)
 		BENCH_TEST(descriptor_sense),
 		BENCH_TEST(select_with_descriptor),
 		BENCH_TEST(select_refusals),
+		BENCH_TEST(select_subpage),
 		BENCH_TEST(select_is_all_or_nothing),
 	};
 

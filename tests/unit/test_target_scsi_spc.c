@@ -59,14 +59,18 @@ static void inquiry_refusals(void **state)
 
 static void vpd_lists(void **state)
 {
-	static const uint8_t pages[] = {0,    0,    0,	  8,	0x00, 0x80,
-					0x83, 0x86, 0x8f, 0xb0, 0xb1, 0xb2};
+	static const uint8_t pages[] = {0,    0,    0,	  10,	0x00,
+					0x80, 0x83, 0x86, 0x87, 0x88,
+					0x8f, 0xb0, 0xb1, 0xb2};
 	struct bench *b = *state;
 	size_t i;
 
 	assert_good(RUN(b, 0x12, 1, 0, 0, 255, 0));
 	assert_int_equal(b->task.data_in_len, sizeof(pages));
 	assert_memory_equal(b->in, pages, sizeof(pages));
+	/* All mode pages, shared by nexuses and not by units. */
+	assert_good(RUN(b, 0x12, 1, 0x87, 0, 255, 0));
+	assert_memory_equal(b->in, "\0\x87\0\4\x3f\xff\0\0", 8);
 	/* Each of them is there, and as long as it says. */
 	for (i = 4; i < sizeof(pages); i++) {
 		assert_good(RUN(b, 0x12, 1, pages[i], 0x10, 0, 0));
@@ -150,6 +154,24 @@ static void vpd_identification(void **state)
 	d = designator(b, 0x28); /* target device name */
 	assert_non_null(d);
 	assert_string_equal((const char *)d + 4, BENCH_TARGET);
+}
+
+static void vpd_ports(void **state)
+{
+	static const char name[] = BENCH_TARGET ",t,0x0001";
+	static const uint8_t well_known[8] = {0xc1, 0x01};
+	struct bench *b = *state;
+
+	assert_good(RUN(b, 0x12, 1, 0x88, 0, 255, 0));
+	assert_int_equal(get_be16(b->in + 2), 12 + 4 + 48);
+	assert_int_equal(get_be16(b->in + 6), 1);	/* relative port */
+	assert_int_equal(get_be16(b->in + 10), 0);	/* TransportID */
+	assert_int_equal(get_be16(b->in + 14), 4 + 48); /* descriptors */
+	assert_memory_equal(b->in + 16, "\x53\x98\0\x30", 4);
+	assert_string_equal((char *)b->in + 20, name);
+	assert_good(bench_io(b, CDB(0x12, 1, 0x88, 0, 255, 0), 6,
+			     &(struct bench_io){.lun = well_known}));
+	assert_int_equal(get_be16(b->in + 6), 1);
 }
 
 static void vpd_limits(void **state)
@@ -297,6 +319,41 @@ static void map_changes(void **state)
 			     &(struct bench_io){.lun = lun1}));
 	/* the others' maps are as they were */
 	assert_good(RUN_AS(b, 1, 0, 0, 0, 0, 0, 0));
+}
+
+/* Told for one unit, a changed list of LUNs is told for all (LUICLR). */
+static void map_changes_told_once(void **state)
+{
+	static const uint8_t lun1[8] = {0, 1};
+	struct bench *b = *state;
+	struct scsi_lun_map *two =
+		calloc(1, sizeof(*two) + 2 * sizeof(two->entry[0]));
+	const struct bench_io at_lun1 = {.lun = lun1};
+	struct scsi_lu_config config = {
+		.guid = {1}, .serial = "2", .enabled = true, .disk = &b->disk};
+	struct scsi_lu *other;
+
+	two->count = 2;
+	two->entry[0].lu = two->entry[1].lu = b->lu;
+	two->entry[1].lun = 1;
+	scsi_nexus_set_map(b->nexus[0], two);
+	assert_sense(b, RUN(b, 0, 0, 0, 0, 0, 0), 0x63f0e);
+	assert_good(bench_io(b, CDB(0, 0, 0, 0, 0, 0), 6, &at_lun1));
+	scsi_nexus_set_map(b->nexus[0], two);
+	assert_good(bench_io(b, CDB(3, 0, 0, 0, 96, 0), 6, &at_lun1));
+	assert_int_equal(get_be16(b->in + 12), 0x3f0e);
+	assert_good(RUN(b, 0, 0, 0, 0, 0, 0));
+	/* That another unit has the number of one is told for this one. */
+	other = scsi_lu_create(&config);
+	two->entry[1].lu = other;
+	scsi_nexus_set_map(b->nexus[0], two);
+	assert_sense(b, RUN(b, 0, 0, 0, 0, 0, 0), 0x63f0e);
+	assert_good(RUN(b, 0, 0, 0, 0, 0, 0));
+	assert_sense(b, bench_io(b, CDB(0, 0, 0, 0, 0, 0), 6, &at_lun1),
+		     0x63f03);
+	scsi_nexus_set_map(b->nexus[0], b->map);
+	scsi_lu_free(other);
+	free(two);
 }
 
 /* ---- unit attentions ----------------------------------------------- */
@@ -648,11 +705,13 @@ int main(void)
 		BENCH_TEST(vpd_lists),
 		BENCH_TEST(vpd_serial),
 		BENCH_TEST(vpd_identification),
+		BENCH_TEST(vpd_ports),
 		BENCH_TEST(vpd_limits),
 		BENCH_TEST(lun_addressing),
 		BENCH_TEST(well_known_unit),
 		BENCH_TEST(report_luns),
 		BENCH_TEST(map_changes),
+		BENCH_TEST(map_changes_told_once),
 		BENCH_TEST(attention_at_login),
 		BENCH_TEST(attention_by_request_sense),
 		BENCH_TEST(attention_order),
