@@ -388,14 +388,16 @@ struct vhd_compact {
 };
 
 /*
- * Make a dynamic or differencing VHD that nobody uses smaller: release blocks
- * that hold nothing, turn runs of zeroes into holes, move blocks forward and
- * cut the file behind the last. What is read stays the same throughout, a
- * crash included, and so does the time of the last change. Takes @fd, opened
- * read-write, and the lock. Freeing the request cancels: the file stays sound.
+ * Make a file that nobody uses smaller: release blocks that hold nothing, turn
+ * runs of zeroes into holes, move blocks forward and cut the file behind the
+ * last. A fixed disk's blocks stay. What is read stays the same throughout, a
+ * crash included, and so do the time of the last change and a VHDX'
+ * DataWriteGuid, by which children know it. A VHDX' log is replayed first.
+ * Takes @fd, opened read-write, and the lock. Freeing the request cancels: the
+ * file stays sound.
  * @param progress  main thread; percent 0..100; may be NULL
- * errors: EWOULDBLOCK, EBADF, EINVAL (a fixed disk; damaged: check it first;
- *         a virtual machine in saved state) and others with a message
+ * errors: EWOULDBLOCK, EBADF, EINVAL (damaged: check it first; a virtual
+ *         machine in saved state) and others with a message
  */
 struct tevent_req *vhd_compact_send(TALLOC_CTX *mem_ctx,
 				    struct tevent_context *ev, int fd,

@@ -222,8 +222,17 @@ int vhdx_write_headers(struct vhd_file *file, struct vhdx *vx,
 int vhdx_create(struct vhd_file *file, const struct vhd_create_params *params,
 		int (*write_out)(void *data, uint64_t from, uint64_t length),
 		void *data, const char **what);
-/* Empty log, both headers: nobody has to replay. Best effort. */
-void vhdx_settle(struct vhd_file *file, struct vhdx *vx);
+/* Empty log, both headers: nobody has to replay; the file is cut behind
+ * vx->next. @return 0, or errno, which is logged: the log still counts */
+int vhdx_settle(struct vhd_file *file, struct vhdx *vx);
+/*
+ * For a worker that has the role, or the file for itself: prepare for changes,
+ * once (vhdx_session_start()). @param data  what is read may change: a new
+ * DataWriteGuid
+ */
+int vhdx_worker_session(struct vhd_file *file, struct vhdx *vx, bool data);
+/* Commit the batch, in the session (vhdx_commit()). */
+int vhdx_worker_commit(struct vhd_file *file, struct vhdx *vx);
 int vhdx_grow(struct vhd_disk *disk, uint64_t new_size,
 	      struct vhd_footer *footer, char *why, size_t why_len);
 

@@ -37,13 +37,13 @@ static int settle_sectors(struct vhd_file *file, struct vhdx *vx)
 	return ret;
 }
 
-void vhdx_settle(struct vhd_file *file, struct vhdx *vx)
+int vhdx_settle(struct vhd_file *file, struct vhdx *vx)
 {
 	struct vhdx_header header = vx->header;
 	int ret = 0;
 
 	if (!vx->session) {
-		return;
+		return 0;
 	}
 	if (!vhdx_guid_is_zero(header.log_guid)) {
 		ret = settle_sectors(file, vx);
@@ -62,6 +62,7 @@ void vhdx_settle(struct vhd_file *file, struct vhdx *vx)
 			"log to replay",
 			file->name, strerror(ret));
 	}
+	return ret;
 }
 
 /* ---- commits ----------------------------------------------------- */
@@ -96,8 +97,7 @@ static int flush(struct vhd_file *file, struct vhdx *vx)
 	return ret;
 }
 
-/* As vhdx_commit.c's, by a worker that has the role. */
-static int commit(struct vhd_file *file, struct vhdx *vx)
+int vhdx_worker_commit(struct vhd_file *file, struct vhdx *vx)
 {
 	struct vhdx_batch *b = vx->batch;
 	unsigned i;
@@ -135,6 +135,62 @@ static int commit(struct vhd_file *file, struct vhdx *vx)
 	return ret;
 }
 
+/* ---- sessions ---------------------------------------------------- */
+
+int vhdx_worker_session(struct vhd_file *file, struct vhdx *vx, bool data)
+{
+	struct vhdx_header header = vx->header;
+	uint64_t end = MB_UP(vx->file_size);
+	int ret = 0;
+
+	if (vx->batch == NULL) {
+		vx->batch = malloc(sizeof(*vx->batch));
+		if (vx->batch != NULL) {
+			vx->batch->count = 0;
+		}
+	}
+	if (vx->unsettled == NULL) {
+		vx->unsettled =
+			malloc(vx->unsettled_max * sizeof(*vx->unsettled));
+	}
+	if (vx->batch == NULL || vx->unsettled == NULL) {
+		return ENOMEM;
+	}
+	if (atomic_load(&vx->session)) {
+		return 0;
+	}
+	/* As vhdx_session_start(): what is behind all structures. */
+	if (vx->file_size > vx->used_end) {
+		ret = vhd_file_fallocate(
+			file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+			vx->used_end, vx->file_size - vx->used_end);
+		if (ret == EOPNOTSUPP) {
+			vx->next = end;
+			ret = 0;
+		}
+		if (ret == 0 && end != vx->file_size) {
+			ret = vhd_file_truncate(file, end);
+		}
+		if (ret == 0) {
+			ret = vhd_file_sync(file);
+		}
+		if (ret == 0) {
+			vx->end = end;
+		}
+	}
+	vhdx_guid_new(header.file_write_guid);
+	if (data) {
+		vhdx_guid_new(header.data_write_guid);
+	}
+	if (ret == 0) {
+		ret = vhdx_write_headers(file, vx, &header);
+	}
+	if (ret == 0) {
+		atomic_store(&vx->session, true);
+	}
+	return ret;
+}
+
 /* ---- growth ------------------------------------------------------ */
 
 struct growth {
@@ -146,58 +202,6 @@ struct growth {
 	bool written_out; /* no part of the disk may run out of space later */
 	const char *what;
 };
-
-static int start_session(struct growth *g)
-{
-	struct vhdx *vx = g->vx;
-	struct vhdx_header header = vx->header;
-	uint64_t end = MB_UP(vx->file_size);
-	int ret = 0;
-
-	g->what = "preparing the file";
-	if (vx->batch == NULL) {
-		vx->batch = malloc(sizeof(*vx->batch));
-	}
-	if (vx->unsettled == NULL) {
-		vx->unsettled =
-			malloc(vx->unsettled_max * sizeof(*vx->unsettled));
-	}
-	if (vx->batch == NULL || vx->unsettled == NULL) {
-		return ENOMEM;
-	}
-	vx->batch->count = 0;
-	if (atomic_load(&vx->session)) {
-		return 0;
-	}
-	/* As vhdx_session_start(): what is behind all structures. */
-	if (vx->file_size > vx->used_end) {
-		ret = vhd_file_fallocate(
-			g->file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-			vx->used_end, vx->file_size - vx->used_end);
-		if (ret == EOPNOTSUPP) {
-			vx->next = end;
-			ret = 0;
-		}
-		if (ret == 0 && end != vx->file_size) {
-			ret = vhd_file_truncate(g->file, end);
-		}
-		if (ret == 0) {
-			ret = vhd_file_sync(g->file);
-		}
-		if (ret == 0) {
-			vx->end = end;
-		}
-	}
-	vhdx_guid_new(header.file_write_guid);
-	vhdx_guid_new(header.data_write_guid);
-	if (ret == 0) {
-		ret = vhdx_write_headers(g->file, vx, &header);
-	}
-	if (ret == 0) {
-		atomic_store(&vx->session, true);
-	}
-	return ret;
-}
 
 /* Take @length bytes of new space that read as zeroes. */
 static int append(struct growth *g, uint64_t length, uint64_t *place)
@@ -321,7 +325,7 @@ static int move_region(struct growth *g, uint64_t offset, uint32_t length)
 						  VHDX_REGION_AT(i) + at, 0,
 						  NULL);
 			if (image == NULL) {
-				ret = commit(g->file, g->vx);
+				ret = vhdx_worker_commit(g->file, g->vx);
 				at -= VHDX_SECTOR;
 				if (ret != 0) {
 					break;
@@ -332,7 +336,7 @@ static int move_region(struct growth *g, uint64_t offset, uint32_t length)
 		}
 	}
 	free(buf);
-	return ret != 0 ? ret : commit(g->file, g->vx);
+	return ret != 0 ? ret : vhdx_worker_commit(g->file, g->vx);
 }
 
 static int move_table(struct growth *g)
@@ -386,7 +390,7 @@ static int commit_entries(struct growth *g)
 			vhdx_batch_sector(vx, vx->batch, at, first, NULL);
 
 		if (image == NULL) {
-			ret = commit(g->file, vx);
+			ret = vhdx_worker_commit(g->file, vx);
 			first -= per;
 			continue;
 		}
@@ -395,7 +399,7 @@ static int commit_entries(struct growth *g)
 			vx->batch->count--;
 		}
 	}
-	return ret != 0 ? ret : commit(g->file, vx);
+	return ret != 0 ? ret : vhdx_worker_commit(g->file, vx);
 }
 
 static int append_blocks(struct growth *g)
@@ -458,16 +462,20 @@ static int commit_size(struct growth *g)
 		memcpy(vhdx_batch_sector(vx, vx->batch, at, 0, NULL),
 		       buf + (at - first), VHDX_SECTOR);
 	}
-	return commit(g->file, vx);
+	return vhdx_worker_commit(g->file, vx);
 }
 
 static int grow(struct growth *g)
 {
 	struct vhdx *vx = g->vx;
 	uint64_t size = 0, allocated = 0;
-	int ret = start_session(g);
+	int ret;
+
+	g->what = "preparing the file";
+	ret = vhdx_worker_session(g->file, vx, true);
 
 	if (ret == 0) {
+		vx->batch->count = 0; /* whatever failed before */
 		ret = vhd_file_size(g->file, &size, &allocated);
 		g->written_out =
 			vx->metadata.leave_allocated && allocated >= size;

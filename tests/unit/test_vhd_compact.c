@@ -14,16 +14,33 @@
 #include "vhd_helpers.h"
 #include "vhd_recorder.h"
 
-#define SIZE   (16 * MiB)
-#define BS     (512 * 1024)
-#define BLOCKS (SIZE / BS)
+/* test_vhd_compact_vhdx.c is this file on VHDX files. */
+#ifdef COMPACT_VHDX
+#define EXT	  ".vhdx"
+#define VHDX	  true
+#define BS	  (1024 * 1024)
+#define PER_BLOCK BS
+#define METADATA  (6 * MiB)
+#define LONGER	  (200 * GiB) /* than the table has room for */
+#else
+#define EXT	  ".vhd"
+#define VHDX	  false
+#define BS	  (512 * 1024)
+#define PER_BLOCK (BS + BS / 8)
+#define METADATA  BS
+#define LONGER	  (1 * GiB)
+#endif
+#define DISK   "c" EXT
+#define BASE   "base" EXT
+#define BLOCKS 32
+#define SIZE   (BLOCKS * BS)
 
 static uint8_t content[SIZE], back[SIZE];
 
 static int compact_fd(struct vt *vt, int fd, struct vhd_compact *result)
 {
 	struct tevent_req *req =
-		vhd_compact_send(vt->mem, vt->ev, fd, "c.vhd", NULL, NULL);
+		vhd_compact_send(vt->mem, vt->ev, fd, DISK, NULL, NULL);
 	int ret;
 
 	assert_non_null(req);
@@ -100,7 +117,7 @@ static void check(struct vt *vt, int fd)
 static void test_dynamic(void **state)
 {
 	struct vt *vt = *state;
-	struct vhd_disk *disk = vt_dynamic(vt, "c.vhd", SIZE, BS);
+	struct vhd_disk *disk = vt_dynamic(vt, DISK, SIZE, BS);
 	struct vhd_compact result;
 	struct stat before, after;
 	struct vhd_info info;
@@ -108,35 +125,35 @@ static void test_dynamic(void **state)
 	memset(content, 0, SIZE);
 	fill(vt, disk);
 	vhd_close(disk);
-	assert_int_equal(stat(vt_path(vt, "c.vhd"), &before), 0);
-	assert_int_equal(compact(vt, "c.vhd", &result), 0);
+	assert_int_equal(stat(vt_path(vt, DISK), &before), 0);
+	assert_int_equal(compact(vt, DISK, &result), 0);
 	assert_int_equal(result.released, 8);
 	assert_true(result.moved > 0);
-	assert_true(result.size_after <= 16 * (BS + BS / 8) + BS);
+	assert_true(result.size_after <= 16 * PER_BLOCK + METADATA);
 	assert_true(result.size_after + 8 * BS <= result.size_before);
 	assert_true(result.allocated_after + 8 * BS + 2 * 65536 <=
 		    result.allocated_before);
-	assert_int_equal(vt_file_size(vt, "c.vhd"), result.size_after);
+	assert_int_equal(vt_file_size(vt, DISK), result.size_after);
 	/* Children would notice. */
-	assert_int_equal(stat(vt_path(vt, "c.vhd"), &after), 0);
+	assert_int_equal(stat(vt_path(vt, DISK), &after), 0);
 	assert_int_equal(before.st_mtime, after.st_mtime);
 
-	check(vt, vt_open_fd(vt, "c.vhd", O_RDONLY));
-	assert_int_equal(vt_open(vt, "c.vhd", 0, &disk), 0);
+	check(vt, vt_open_fd(vt, DISK, O_RDONLY));
+	assert_int_equal(vt_open(vt, DISK, 0, &disk), 0);
 	expect(vt, disk);
 	vhd_disk_info(disk, &info);
 	assert_int_equal(info.allocated, 16 * BS);
 	put(vt, disk, 30, 99);
 	put(vt, disk, 3, 98);
 	vhd_close(disk);
-	assert_int_equal(vt_open(vt, "c.vhd", 0, &disk), 0);
+	assert_int_equal(vt_open(vt, DISK, 0, &disk), 0);
 	expect(vt, disk);
 	vhd_close(disk);
 
 	/* Nothing more to gain. */
-	assert_int_equal(compact(vt, "c.vhd", &result), 0);
+	assert_int_equal(compact(vt, DISK, &result), 0);
 	assert_int_equal(result.released, 0);
-	assert_int_equal(compact(vt, "c.vhd", &result), 0);
+	assert_int_equal(compact(vt, DISK, &result), 0);
 	assert_int_equal(result.moved, 0);
 	assert_int_equal(result.size_before, result.size_after);
 }
@@ -145,33 +162,35 @@ static void test_dynamic(void **state)
 static void test_moved_table(void **state)
 {
 	struct vt *vt = *state;
-	struct vhd_disk *disk = vt_dynamic(vt, "c.vhd", SIZE, BS);
+	struct vhd_disk *disk = vt_dynamic(vt, DISK, SIZE, BS);
 	struct vhd_compact result;
 
 	memset(content, 0, SIZE);
 	put(vt, disk, 0, 1);
 	put(vt, disk, 1, 2);
-	assert_int_equal(vt_grow(vt, disk, 1 * GiB), 0);
+	assert_int_equal(vt_grow(vt, disk, LONGER), 0);
 	put(vt, disk, 2, 3);
 	put(vt, disk, 3, 4);
 	put(vt, disk, 0, 0);
 	put(vt, disk, 2, 0);
 	vhd_close(disk);
-	assert_int_equal(compact(vt, "c.vhd", &result), 0);
+	assert_int_equal(compact(vt, DISK, &result), 0);
 	assert_int_equal(result.released, 2);
-	assert_int_equal(result.moved, 1);
-	check(vt, vt_open_fd(vt, "c.vhd", O_RDONLY));
-	assert_int_equal(vt_open(vt, "c.vhd", 0, &disk), 0);
-	assert_int_equal(vhd_disk_size(disk), SIZE + 1 * GiB);
+	/* A VHDX' table leaves a gap that another takes. */
+	assert_int_equal(result.moved, VHDX ? 2 : 1);
+	check(vt, vt_open_fd(vt, DISK, O_RDONLY));
+	assert_int_equal(vt_open(vt, DISK, 0, &disk), 0);
+	assert_int_equal(vhd_disk_size(disk), SIZE + LONGER);
 	expect(vt, disk);
 	vhd_close(disk);
 }
 
-/* A child's zeroes hide the parent's data: only empty blocks go. */
+/* A child's zeroes hide the parent's data. VHDX has a state for blocks of
+ * them, which take no place; of VHDs only empty blocks go. */
 static void test_differencing(void **state)
 {
 	struct vt *vt = *state;
-	struct vhd_disk *disk = vt_dynamic(vt, "base.vhd", SIZE, BS);
+	struct vhd_disk *disk = vt_dynamic(vt, BASE, SIZE, BS);
 	struct vhd_compact result;
 	uint32_t i;
 
@@ -180,21 +199,106 @@ static void test_differencing(void **state)
 		put(vt, disk, i, i + 1);
 	}
 	vhd_close(disk);
-	disk = vt_child(vt, "c.vhd", "base.vhd");
+	disk = vt_child(vt, DISK, BASE);
 	for (i = 0; i < 12; i++) {
 		put(vt, disk, i, i % 2 ? i + 20 : 0);
 	}
 	vhd_close(disk);
-	assert_int_equal(compact(vt, "c.vhd", &result), 0);
-	assert_int_equal(result.released, 0);
+	assert_int_equal(compact(vt, DISK, &result), 0);
+	assert_int_equal(result.released, VHDX ? 6 : 0);
 	assert_true(result.allocated_after + 6 * BS <=
 		    result.allocated_before + 65536);
-	disk = vt_open_chain(vt, "c.vhd", 0);
+	disk = vt_open_chain(vt, DISK, 0);
 	expect(vt, disk);
 	vhd_close(disk);
 	/* The parent, too, and the child still takes it. */
-	assert_int_equal(compact(vt, "base.vhd", &result), 0);
-	disk = vt_open_chain(vt, "c.vhd", 0);
+	assert_int_equal(compact(vt, BASE, &result), 0);
+	disk = vt_open_chain(vt, DISK, 0);
+	expect(vt, disk);
+	vhd_close(disk);
+}
+
+#ifdef COMPACT_VHDX
+/* Parts of blocks, and what knows of them: the chunk's sector bitmap. */
+static void test_partial(void **state)
+{
+	struct vt *vt = *state;
+	struct vhd_disk *disk = vt_dynamic(vt, BASE, SIZE, BS);
+	struct vhd_compact result;
+	uint8_t buf[65536];
+	uint32_t i;
+
+	memset(content, 0, SIZE);
+	for (i = 0; i < 8; i++) {
+		put(vt, disk, i, i + 1);
+	}
+	vhd_close(disk);
+	disk = vt_child(vt, DISK, BASE);
+	put(vt, disk, 7, 77);
+	vt_pattern(buf, sizeof(buf), 5);
+	for (i = 0; i < 4; i++) {
+		/* Not at the start of a piece. */
+		memcpy(content + i * BS + 4096, buf, sizeof(buf));
+		assert_int_equal(vt_rw(vt, disk, VHD_WRITE, 0, i * BS + 4096,
+				       buf, sizeof(buf)),
+				 0);
+	}
+	/* Zeroes in a part hide as well. */
+	memset(content + 5 * BS, 0, BS / 2);
+	assert_int_equal(vt_rw(vt, disk, VHD_WRITE, 0, 5 * BS, content + 5 * BS,
+			       BS / 2),
+			 0);
+	vhd_close(disk);
+	assert_int_equal(compact(vt, DISK, &result), 0);
+	assert_int_equal(result.released, 0);
+	check(vt, vt_open_fd(vt, DISK, O_RDONLY));
+	disk = vt_open_chain(vt, DISK, 0);
+	expect(vt, disk);
+	/* No part of a block is left: nor is the bitmap. */
+	for (i = 0; i < 6; i++) {
+		put(vt, disk, i, 0);
+	}
+	vhd_close(disk);
+	assert_int_equal(compact(vt, DISK, &result), 0);
+	assert_true(result.size_after + 4 * BS <= result.size_before);
+	assert_true(result.size_after <= METADATA);
+	check(vt, vt_open_fd(vt, DISK, O_RDONLY));
+	disk = vt_open_chain(vt, DISK, 0);
+	expect(vt, disk);
+	/* And it comes back. */
+	memcpy(content + 20 * BS, buf, 512);
+	assert_int_equal(vt_rw(vt, disk, VHD_WRITE, 0, 20 * BS, buf, 512), 0);
+	expect(vt, disk);
+	vhd_close(disk);
+	disk = vt_open_chain(vt, DISK, 0);
+	expect(vt, disk);
+	vhd_close(disk);
+}
+#endif
+
+/* Its blocks stay; what is zero becomes holes. */
+static void test_fixed(void **state)
+{
+	struct vt *vt = *state;
+	struct vhd_compact result;
+	struct vhd_disk *disk;
+
+	assert_int_equal(vt_create(vt, DISK, SIZE, false), 0);
+	assert_int_equal(vt_open(vt, DISK, 0, &disk), 0);
+	memset(content, 0, SIZE);
+	put(vt, disk, 1, 1);
+	put(vt, disk, BLOCKS - 1, 2);
+	vhd_close(disk);
+	assert_int_equal(compact(vt, DISK, &result), 0);
+	assert_int_equal(result.released, 0);
+	assert_int_equal(result.moved, 0);
+	assert_int_equal(result.size_after, result.size_before);
+	assert_true(result.allocated_after + 29 * BS <=
+		    result.allocated_before);
+	check(vt, vt_open_fd(vt, DISK, O_RDONLY));
+	assert_int_equal(vt_open(vt, DISK, 0, &disk), 0);
+	expect(vt, disk);
+	put(vt, disk, 3, 3);
 	expect(vt, disk);
 	vhd_close(disk);
 }
@@ -205,11 +309,14 @@ static void test_refusals(void **state)
 	struct vhd_compact result;
 	struct vhd_disk *disk;
 
-	assert_int_equal(vt_create(vt, "f.vhd", SIZE, true), 0);
-	assert_int_equal(compact(vt, "f.vhd", &result), EINVAL);
-	disk = vt_dynamic(vt, "d.vhd", SIZE, BS);
-	assert_int_equal(compact(vt, "d.vhd", &result), EWOULDBLOCK);
+	disk = vt_dynamic(vt, DISK, SIZE, BS);
+	assert_int_equal(compact(vt, DISK, &result), EWOULDBLOCK);
 	vhd_close(disk);
+	/* Not for compacting to mend. */
+	vt_file_write(vt, DISK, VHDX ? 65536 * 3 : 512, "damaged", 8);
+	vt_file_write(vt, DISK, VHDX ? 65536 * 4 : 512, "damaged", 8);
+	assert_int_equal(compact(vt, DISK, &result), EINVAL);
+	assert_non_null(vt->message);
 	vt_file_write(vt, "s", 0, "stranger", 8);
 	assert_int_equal(compact(vt, "s", &result), EINVAL);
 }
@@ -244,14 +351,14 @@ static void test_crash(void **state)
 	size_t begin, end, position;
 	uint32_t seed;
 
-	recorder_start("c.vhd");
-	disk = vt_dynamic(vt, "c.vhd", SIZE, BS);
+	recorder_start(DISK);
+	disk = vt_dynamic(vt, DISK, SIZE, BS);
 	memset(content, 0, SIZE);
 	fill(vt, disk);
 	assert_int_equal(vt_rw(vt, disk, VHD_FLUSH, 0, 0, NULL, 0), 0);
 	vhd_close(disk);
 	begin = recorder_position();
-	assert_int_equal(compact(vt, "c.vhd", &result), 0);
+	assert_int_equal(compact(vt, DISK, &result), 0);
 	end = recorder_position();
 	assert_true(result.moved > 0 && result.released > 0);
 	assert_true(end > begin + 20);
@@ -275,21 +382,20 @@ static void test_failures(void **state)
 	unsigned nth;
 	int ret = EIO;
 
-	recorder_start("c.vhd");
-	disk = vt_dynamic(vt, "c.vhd", SIZE, BS);
+	recorder_start(DISK);
+	disk = vt_dynamic(vt, DISK, SIZE, BS);
 	memset(content, 0, SIZE);
 	fill(vt, disk);
 	vhd_close(disk);
 	for (nth = 0; ret != 0 && nth < 2000; nth += 13) {
 		recorder_fail(nth, nth % 2 ? EIO : ENOSPC);
-		ret = compact(vt, "c.vhd", &result);
+		ret = compact(vt, DISK, &result);
 		assert_true(ret == 0 || recorder_failed());
 		recorder_fail(0, 0);
 		if (nth % 39 == 0 || ret == 0) {
-			check(vt, vt_open_fd(vt, "c.vhd", O_RDONLY));
-			assert_int_equal(vt_open(vt, "c.vhd", VHD_OPEN_READONLY,
-						 &disk),
-					 0);
+			check(vt, vt_open_fd(vt, DISK, O_RDONLY));
+			assert_int_equal(
+				vt_open(vt, DISK, VHD_OPEN_READONLY, &disk), 0);
 			expect(vt, disk);
 			vhd_close(disk);
 		}
@@ -307,6 +413,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_dynamic),	 TEST(test_moved_table),
 		TEST(test_differencing), TEST(test_refusals),
+		TEST(test_fixed),
+#ifdef COMPACT_VHDX
+		TEST(test_partial),
+#endif
 		TEST_MEMORY(test_crash), TEST_MEMORY(test_failures),
 	};
 
