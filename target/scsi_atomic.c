@@ -25,7 +25,7 @@ bool scsi_compare_and_write_prepare(struct scsi_task *task)
 
 	return scsi_check_range(task, get_be64(task->cdb + 2), blocks,
 				SCSI_MAX_COMPARE) &&
-	       scsi_prepare_out(task, 2 * blocks * SCSI_BLOCK);
+	       scsi_prepare_out(task, 2 * blocks * task->lu->block);
 }
 
 static bool compared(struct scsi_task *task)
@@ -50,8 +50,7 @@ bool scsi_compare_and_write(struct scsi_task *task)
 	}
 	work->step = compared;
 	if (!scsi_submit(task, VHD_COMPARE_AND_WRITE, write_flags(task),
-			 work->lba << SCSI_BLOCK_SHIFT, work->total, task->iov,
-			 task->iovcnt)) {
+			 work->offset, work->total, task->iov, task->iovcnt)) {
 		return false;
 	}
 	return compared(task);
@@ -94,8 +93,7 @@ static bool submit_chunk(struct scsi_task *task, enum vhd_op op)
 	work->iov[0].iov_base = work->buf;
 	work->iov[0].iov_len = (size_t)work->chunk * (writes ? 2 : 1);
 	return scsi_submit(task, op, writes ? write_flags(task) : 0,
-			   (work->lba << SCSI_BLOCK_SHIFT) + work->pos,
-			   work->chunk, work->iov, 1);
+			   work->offset + work->pos, work->chunk, work->iov, 1);
 }
 
 static bool orwrite_step(struct scsi_task *task)
@@ -140,7 +138,7 @@ bool scsi_orwrite(struct scsi_task *task)
 	if (task->data_len > task->length) {
 		task->data_len = task->length;
 	}
-	if (task->data_len % SCSI_BLOCK != 0) {
+	if (!scsi_whole_blocks(task)) {
 		return scsi_fail(task, SENSE_ILLEGAL_REQUEST,
 				 ASC_INVALID_FIELD_IN_IU);
 	}

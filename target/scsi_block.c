@@ -18,7 +18,7 @@ bool scsi_read_capacity10(struct scsi_task *task)
 	uint8_t buf[8];
 
 	put_be32(buf, last > UINT32_MAX ? UINT32_MAX : (uint32_t)last);
-	put_be32(buf + 4, SCSI_BLOCK);
+	put_be32(buf + 4, task->lu->block);
 	return scsi_data_in(task, buf, sizeof(buf));
 }
 
@@ -33,13 +33,13 @@ bool scsi_read_capacity16(struct scsi_task *task)
 	uint32_t physical;
 
 	put_be64(buf, scsi_lu_blocks(task->lu) - 1);
-	put_be32(buf + 8, SCSI_BLOCK);
+	put_be32(buf + 8, task->lu->block);
 	/* LOGICAL BLOCKS PER PHYSICAL BLOCK EXPONENT: a VHD's blocks are 512
 	 * bytes, and no larger physical ones lie behind them that a write
 	 * could tear; a VHDX says what it has. That pages are written best is
 	 * told by the granularities of VPD page B0h. */
 	physical = vhd_disk_physical_sector(task->lu->config.disk);
-	while (exponent < 15 && SCSI_BLOCK << exponent < physical) {
+	while (exponent < 15 && task->lu->block << exponent < physical) {
 		exponent++;
 	}
 	buf[13] = exponent;
@@ -57,7 +57,7 @@ bool scsi_synchronize_cache_prepare(struct scsi_task *task)
 	/* 0 blocks: to the end. The whole disk is flushed whatever is asked
 	 * for. */
 	scsi_cdb_range(task, &lba, &blocks);
-	return scsi_check_range(task, lba, blocks, UINT32_MAX);
+	return scsi_check_range(task, lba, blocks, SCSI_NO_MAX);
 }
 
 #define CDB_IMMED 0x02

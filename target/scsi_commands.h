@@ -139,7 +139,7 @@ bool scsi_pr_out(struct scsi_task *task);
 void scsi_cdb_range(const struct scsi_task *task, uint64_t *lba,
 		    uint32_t *blocks);
 /* Range against the capacity (LBA OUT OF RANGE, with the LBA) and against
- * @max blocks (invalid field); keeps it in the task's work. */
+ * @max bytes (invalid field); keeps it in the task's work, in bytes. */
 bool scsi_check_range(struct scsi_task *task, uint64_t lba, uint64_t blocks,
 		      uint64_t max);
 

@@ -89,6 +89,8 @@ static size_t parse_segment(struct scsi_task *task, struct scsi_copy *copy,
 {
 	struct scsi_copy_segment *s = &copy->segment[copy->segments];
 	unsigned from, to;
+	uint64_t from_lba, to_lba;
+	uint32_t blocks;
 	size_t size;
 
 	if (p[0] != COPY_SEGMENT_TYPE) {
@@ -102,15 +104,16 @@ static size_t parse_segment(struct scsi_task *task, struct scsi_copy *copy,
 	}
 	from = get_be16(p + 4);
 	to = get_be16(p + 6);
-	s->blocks = get_be16(p + 10);
-	s->from_lba = get_be64(p + 12);
-	s->to_lba = get_be64(p + 20);
-	if (!check_end(task, copy, from, s->from_lba, s->blocks,
-		       SCSI_NEEDS_READ) ||
-	    !check_end(task, copy, to, s->to_lba, s->blocks,
-		       SCSI_NEEDS_WRITE)) {
+	blocks = get_be16(p + 10);
+	from_lba = get_be64(p + 12);
+	to_lba = get_be64(p + 20);
+	if (!check_end(task, copy, from, from_lba, blocks, SCSI_NEEDS_READ) ||
+	    !check_end(task, copy, to, to_lba, blocks, SCSI_NEEDS_WRITE)) {
 		return 0;
 	}
+	s->length = (uint64_t)blocks << copy->lu[from]->shift;
+	s->from_at = from_lba << copy->lu[from]->shift;
+	s->to_at = to_lba << copy->lu[to]->shift;
 	s->from = (uint8_t)from;
 	s->to = (uint8_t)to;
 	copy->segments++;

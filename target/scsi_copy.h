@@ -12,17 +12,17 @@
 
 #include "target/scsi_commands.h"
 
-#define COPY_MAX_SEGMENTS      16   /* of an EXTENDED COPY */
-#define COPY_MAX_LIST	       1024 /* bytes of its descriptor lists */
-#define COPY_SEGMENT_BLOCKS    65535u
-#define COPY_MAX_RANGES	       64u     /* of a token command */
-#define COPY_MAX_TOKEN_BLOCKS  524288u /* 256 MiB: done within seconds */
-#define COPY_BEST_TOKEN_BLOCKS 131072u /* 64 MiB */
-#define COPY_MAX_TIMEOUT       3600u   /* of a token, seconds */
-#define COPY_TIMEOUT	       300u
-#define COPY_HELD	       32u  /* operations that a nexus may ask about */
-#define COPY_CSCD_TYPE	       0xe4 /* identification descriptor */
-#define COPY_SEGMENT_TYPE      0x02 /* block to block */
+#define COPY_MAX_SEGMENTS     16   /* of an EXTENDED COPY */
+#define COPY_MAX_LIST	      1024 /* bytes of its descriptor lists */
+#define COPY_SEGMENT_BLOCKS   65535u
+#define COPY_MAX_RANGES	      64u	   /* of a token command */
+#define COPY_MAX_TOKEN_BYTES  (256u << 20) /* done within seconds */
+#define COPY_BEST_TOKEN_BYTES (64u << 20)
+#define COPY_MAX_TIMEOUT      3600u /* of a token, seconds */
+#define COPY_TIMEOUT	      300u
+#define COPY_HELD	      32u  /* operations that a nexus may ask about */
+#define COPY_CSCD_TYPE	      0xe4 /* identification descriptor */
+#define COPY_SEGMENT_TYPE     0x02 /* block to block */
 
 /* Service actions of 83h, which answers name. */
 #define COPY_LID1	    0x00
@@ -51,7 +51,8 @@ struct scsi_copy_op {
 	uint8_t status;
 	bool abort; /* COPY OPERATION ABORT asks for it */
 	uint16_t segments;
-	uint64_t blocks; /* copied */
+	unsigned shift; /* logarithm of the block length it is told in */
+	uint64_t bytes; /* copied */
 	uint8_t scsi_status;
 	uint8_t sense_len;
 	uint8_t sense[SCSI_SENSE_MAX];
@@ -105,8 +106,9 @@ void scsi_token_delete(uint64_t id);
 
 struct scsi_copy_segment {
 	uint8_t from, to; /* of copy.lu */
-	uint32_t blocks;
-	uint64_t from_lba, to_lba;
+	/* bytes: */
+	uint64_t length;
+	uint64_t from_at, to_at;
 };
 
 /* A task's work buffer. */

@@ -34,15 +34,15 @@ static const struct scsi_copy_segment *segment_of(struct scsi_task *task)
 	return &copy_of(task)->segment[scsi_work(task)->index];
 }
 
-/* Do the two ranges share blocks? */
+/* Do the two ranges share bytes? */
 static bool overlaps(const struct scsi_copy *copy,
 		     const struct scsi_copy_segment *s)
 {
-	uint64_t apart = s->to_lba > s->from_lba ? s->to_lba - s->from_lba
-						 : s->from_lba - s->to_lba;
+	uint64_t apart = s->to_at > s->from_at ? s->to_at - s->from_at
+					       : s->from_at - s->to_at;
 
 	return s->from != COPY_ZEROES && copy->lu[s->from] == copy->lu[s->to] &&
-	       apart < s->blocks;
+	       apart < s->length;
 }
 
 /* The chunk under way: where it begins in its segment. Where the two ranges
@@ -51,7 +51,7 @@ static uint64_t chunk_start(const struct scsi_work *work,
 			    const struct scsi_copy *copy,
 			    const struct scsi_copy_segment *s)
 {
-	bool up = overlaps(copy, s) && s->to_lba > s->from_lba;
+	bool up = overlaps(copy, s) && s->to_at > s->from_at;
 
 	return up ? work->total - work->pos - work->chunk : work->pos;
 }
@@ -75,7 +75,7 @@ static bool next_chunk(struct scsi_task *task)
 		const struct scsi_copy_segment *s = segment_of(task);
 		uint64_t left, max = chunk_max(copy, s);
 
-		work->total = (uint64_t)s->blocks << SCSI_BLOCK_SHIFT;
+		work->total = s->length;
 		left = work->total - work->pos;
 		if (left != 0) {
 			work->chunk = (uint32_t)(left < max ? left : max);
@@ -99,8 +99,8 @@ static bool submit_chunk(struct scsi_task *task, enum vhd_op op)
 	struct scsi_copy *copy = copy_of(task);
 	const struct scsi_copy_segment *s = segment_of(task);
 	uint64_t at = chunk_start(work, copy, s);
-	uint64_t from = (s->from_lba << SCSI_BLOCK_SHIFT) + at;
-	uint64_t to = (s->to_lba << SCSI_BLOCK_SHIFT) + at;
+	uint64_t from = s->from_at + at;
+	uint64_t to = s->to_at + at;
 
 	work->iov[0].iov_base = copy->data;
 	work->iov[0].iov_len = work->chunk;
@@ -159,7 +159,7 @@ static bool copy_end(struct scsi_task *task, uint8_t status)
 	}
 	if (copy->op != NULL) {
 		copy->op->segments = (uint16_t)scsi_work(task)->index;
-		copy->op->blocks = copy->copied >> SCSI_BLOCK_SHIFT;
+		copy->op->bytes = copy->copied;
 		scsi_copy_op_end(copy->op, task, status);
 		scsi_copy_op_unref(copy->op);
 		copy->op = NULL;
@@ -221,8 +221,7 @@ static bool copy_step(struct scsi_task *task)
 			if (work->phase == PHASE_WRITTEN) {
 				work->pos += work->chunk;
 				copy->copied += work->chunk;
-				copy->op->blocks =
-					copy->copied >> SCSI_BLOCK_SHIFT;
+				copy->op->bytes = copy->copied;
 			}
 			if (task->aborted || task->ending || copy->op->abort) {
 				scsi_fail(task, SENSE_COPY_ABORTED, ASC_NONE);

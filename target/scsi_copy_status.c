@@ -70,6 +70,7 @@ struct scsi_copy_op *scsi_copy_op_unheld(struct scsi_task *task)
 	op->refs = 1;
 	op->action = (uint8_t)task->op->action;
 	op->status = COPY_STATUS_FOREGROUND;
+	op->shift = task->lu->shift;
 	return op;
 }
 
@@ -145,7 +146,7 @@ bool scsi_copy_status1(struct scsi_task *task)
 		scsi_refuse_cdb(task, 2, 7);
 		return true;
 	}
-	bytes = op->blocks << SCSI_BLOCK_SHIFT;
+	bytes = op->bytes;
 	put_be32(buf, sizeof(buf) - 4);
 	/* COPY MANAGER STATUS: in progress, without errors, with errors */
 	if (!runs(op)) {
@@ -211,10 +212,10 @@ static size_t put_status(uint8_t *buf, const struct scsi_copy_op *op)
 	buf[14] = op->sense_len;
 	if (op->action == COPY_LID4) {
 		buf[15] = UNITS_BYTES;
-		put_be64(buf + 16, op->blocks << SCSI_BLOCK_SHIFT);
+		put_be64(buf + 16, op->bytes);
 	} else {
 		buf[15] = UNITS_BLOCKS;
-		put_be64(buf + 16, op->blocks);
+		put_be64(buf + 16, op->bytes >> op->shift);
 	}
 	put_be16(buf + 24, op->segments);
 	memcpy(buf + STATUS_FIXED, op->sense, op->sense_len);
@@ -293,10 +294,10 @@ bool scsi_copy_parameters(struct scsi_task *task)
 	put_be16(buf + 8, SCSI_COPY_UNITS);
 	put_be16(buf + 10, COPY_MAX_SEGMENTS);
 	put_be32(buf + 12, COPY_MAX_LIST);
-	put_be32(buf + 16, COPY_SEGMENT_BLOCKS << SCSI_BLOCK_SHIFT);
+	put_be32(buf + 16, COPY_SEGMENT_BLOCKS << task->lu->shift);
 	put_be16(buf + 34, COPY_HELD); /* total, and of one nexus: */
 	buf[36] = COPY_HELD;
-	buf[37] = SCSI_BLOCK_SHIFT; /* granularity, log 2 */
+	buf[37] = (uint8_t)task->lu->shift; /* granularity, log 2 */
 	buf[43] = 2;
 	buf[44] = COPY_SEGMENT_TYPE;
 	buf[45] = COPY_CSCD_TYPE;

@@ -113,7 +113,7 @@ bool scsi_format(struct scsi_task *task)
 	scsi_log(1, "disk %d: formatted by %s", (int)task->lu->config.index,
 		 task->nexus->initiator_name);
 	work->pos = 0;
-	work->total = scsi_lu_blocks(task->lu) << SCSI_BLOCK_SHIFT;
+	work->total = vhd_disk_size(task->lu->config.disk);
 	task->req.error = 0;
 	atomic_store(&task->lu->progress, 0);
 	if (immediate) {

@@ -215,18 +215,20 @@ static size_t page_mode_policy(struct scsi_task *task, uint8_t *buf)
 /* SBC-3 6.6.4 */
 static size_t page_block_limits(struct scsi_task *task, uint8_t *buf)
 {
-	(void)task;
+	const unsigned shift = task->lu->shift;
+	uint32_t compare = SCSI_MAX_COMPARE >> shift;
+
 	buf[4] = 0x01; /* WSNZ */
-	buf[5] = SCSI_MAX_COMPARE;
-	put_be16(buf + 6, SCSI_OPTIMAL_GRANULE);
-	put_be32(buf + 8, SCSI_MAX_TRANSFER);
-	put_be32(buf + 12, SCSI_OPTIMAL_TRANSFER);
-	put_be32(buf + 16, SCSI_MAX_TRANSFER); /* prefetch */
-	put_be32(buf + 20, SCSI_MAX_UNMAP);
+	buf[5] = compare < UINT8_MAX ? (uint8_t)compare : UINT8_MAX;
+	put_be16(buf + 6, SCSI_OPTIMAL_GRANULE >> shift);
+	put_be32(buf + 8, SCSI_MAX_TRANSFER >> shift);
+	put_be32(buf + 12, SCSI_OPTIMAL_TRANSFER >> shift);
+	put_be32(buf + 16, SCSI_MAX_TRANSFER >> shift); /* prefetch */
+	put_be32(buf + 20, SCSI_MAX_UNMAP >> shift);
 	put_be32(buf + 24, SCSI_MAX_UNMAP_DESC);
-	put_be32(buf + 28, SCSI_OPTIMAL_GRANULE);
+	put_be32(buf + 28, SCSI_OPTIMAL_GRANULE >> shift);
 	put_be32(buf + 32, 0x80000000u); /* UGAVALID, aligned to LBA 0 */
-	put_be64(buf + 36, SCSI_MAX_WRITE_SAME);
+	put_be64(buf + 36, SCSI_MAX_WRITE_SAME >> shift);
 	return 64;
 }
 
@@ -245,8 +247,7 @@ static size_t page_characteristics(struct scsi_task *task, uint8_t *buf)
 /* SBC-3 6.6.5 */
 static size_t page_provisioning(struct scsi_task *task, uint8_t *buf)
 {
-	(void)task;
-	buf[4] = SCSI_THRESHOLD_EXPONENT;
+	buf[4] = (uint8_t)(SCSI_THRESHOLD_SHIFT - task->lu->shift);
 	buf[5] = 0xe4; /* LBPU, LBPWS, LBPWS10; LBPRZ */
 	buf[6] = 0x02; /* thin provisioned */
 	return 8;

@@ -146,11 +146,11 @@ static size_t put_block_descriptor(const struct scsi_task *task, uint8_t *buf)
 	}
 	if (is_ten(task) && (task->cdb[1] & 0x10)) { /* LLBAA */
 		put_be64(buf, blocks);
-		put_be32(buf + 12, SCSI_BLOCK);
+		put_be32(buf + 12, task->lu->block);
 		return 16;
 	}
 	put_be32(buf, blocks > UINT32_MAX ? UINT32_MAX : (uint32_t)blocks);
-	put_be24(buf + 5, SCSI_BLOCK);
+	put_be24(buf + 5, task->lu->block);
 	return 8;
 }
 
@@ -277,7 +277,7 @@ static bool select_header(struct scsi_task *task, struct select *s)
 			blocks = capacity;
 		}
 	}
-	if (block != SCSI_BLOCK) {
+	if (block != task->lu->block) {
 		return bad_parameter(task, header + (longlba ? 12 : 5), 7);
 	}
 	if (blocks != 0 && blocks != capacity) {

@@ -90,7 +90,7 @@ static bool parse_ranges(struct scsi_task *task, const uint8_t *p, size_t len,
 		}
 		*blocks += range[i].blocks;
 	}
-	if (*blocks > COPY_MAX_TOKEN_BLOCKS) {
+	if (*blocks > COPY_MAX_TOKEN_BYTES >> task->lu->shift) {
 		return bad_field(task, at);
 	}
 	return true;
@@ -181,7 +181,7 @@ bool scsi_populate_token(struct scsi_task *task)
 	op->token = malloc(ROD_TOKEN_LEN);
 	if (op->token != NULL) {
 		memcpy(op->token, token, ROD_TOKEN_LEN);
-		op->blocks = blocks;
+		op->bytes = blocks << task->lu->shift;
 		op->segments = (uint16_t)count;
 		scsi_good(task);
 	} else {
@@ -201,6 +201,7 @@ bool scsi_populate_token(struct scsi_task *task)
 static void plan(struct scsi_copy *copy, const struct scsi_token_data *from,
 		 uint64_t offset, const struct scsi_range *to, unsigned count)
 {
+	const unsigned shift = copy->lu[1]->shift;
 	unsigned i = 0, j = 0;
 	uint64_t skip = offset, done = 0; /* within from, within to */
 
@@ -219,13 +220,13 @@ static void plan(struct scsi_copy *copy, const struct scsi_token_data *from,
 			if (n > from->range[i].blocks - skip) {
 				n = from->range[i].blocks - skip;
 			}
-			s->from_lba = from->range[i].lba + skip;
+			s->from_at = (from->range[i].lba + skip) << shift;
 			skip += n;
 		}
 		s->from = from->lu != NULL ? 0 : COPY_ZEROES;
 		s->to = 1;
-		s->to_lba = to[j].lba + done;
-		s->blocks = (uint32_t)n;
+		s->to_at = (to[j].lba + done) << shift;
+		s->length = n << shift;
 		copy->segments += n != 0;
 		done += n;
 		if (done == to[j].blocks) {
@@ -319,7 +320,7 @@ static uint8_t *supported_commands(uint8_t *p)
 }
 
 /* 0106h: what is told for block devices */
-static uint8_t *token_features(uint8_t *p)
+static uint8_t *token_features(const struct scsi_lu *lu, uint8_t *p)
 {
 	uint8_t *end = descriptor(p, 0x0106, 92), *f = p + 48;
 
@@ -329,11 +330,11 @@ static uint8_t *token_features(uint8_t *p)
 	put_be32(p + 24, COPY_MAX_TIMEOUT);
 	put_be16(p + 46, 48);
 	put_be16(f + 2, 44);
-	put_be16(f + 6, SCSI_OPTIMAL_GRANULE);
-	put_be64(f + 8, (uint64_t)COPY_MAX_TOKEN_BLOCKS << SCSI_BLOCK_SHIFT);
-	put_be64(f + 16, (uint64_t)COPY_BEST_TOKEN_BLOCKS << SCSI_BLOCK_SHIFT);
-	put_be64(f + 24, (uint64_t)COPY_BEST_TOKEN_BLOCKS << SCSI_BLOCK_SHIFT);
-	put_be64(f + 32, (uint64_t)COPY_BEST_TOKEN_BLOCKS << SCSI_BLOCK_SHIFT);
+	put_be16(f + 6, SCSI_OPTIMAL_GRANULE >> lu->shift);
+	put_be64(f + 8, COPY_MAX_TOKEN_BYTES);
+	put_be64(f + 16, COPY_BEST_TOKEN_BYTES);
+	put_be64(f + 24, COPY_BEST_TOKEN_BYTES);
+	put_be64(f + 32, COPY_BEST_TOKEN_BYTES);
 	return end;
 }
 
@@ -353,16 +354,16 @@ static uint8_t *rod_types(uint8_t *p)
 
 size_t scsi_vpd_third_party(struct scsi_task *task, uint8_t *buf)
 {
+	const struct scsi_lu *lu = task->lu;
 	uint8_t *p = buf + 4, *next;
 
-	(void)task;
 	/* 0000h block device ROD token limits: the one that Windows wants */
 	next = descriptor(p, 0x0000, 32);
 	put_be16(p + 10, COPY_MAX_RANGES);
 	put_be32(p + 12, COPY_MAX_TIMEOUT);
 	put_be32(p + 16, COPY_TIMEOUT);
-	put_be64(p + 20, COPY_MAX_TOKEN_BLOCKS);
-	put_be64(p + 28, COPY_BEST_TOKEN_BLOCKS);
+	put_be64(p + 20, COPY_MAX_TOKEN_BYTES >> lu->shift);
+	put_be64(p + 28, COPY_BEST_TOKEN_BYTES >> lu->shift);
 	p = supported_commands(next);
 	next = descriptor(p, 0x0004, 28); /* parameter data */
 	put_be16(p + 8, SCSI_COPY_UNITS);
@@ -375,13 +376,13 @@ size_t scsi_vpd_third_party(struct scsi_task *task, uint8_t *buf)
 	p[6] = COPY_CSCD_TYPE;
 	p = next;
 	next = descriptor(p, 0x000c, 4); /* CSCD identifiers: none are fixed */
-	p = token_features(next);
+	p = token_features(lu, next);
 	next = rod_types(p);
 	p = next;
 	next = descriptor(p, 0x8001, 32); /* general copy operations */
 	put_be32(p + 4, COPY_HELD);
 	put_be32(p + 8, COPY_HELD);
-	put_be32(p + 12, COPY_SEGMENT_BLOCKS << SCSI_BLOCK_SHIFT);
-	p[16] = SCSI_BLOCK_SHIFT;
+	put_be32(p + 12, COPY_SEGMENT_BLOCKS << lu->shift);
+	p[16] = (uint8_t)lu->shift;
 	return (size_t)(next - buf);
 }

@@ -14,22 +14,26 @@
 #include "target/scsi.h"
 #include "target/scsi_codes.h"
 
-/* ---- limits, as VPD page B0h tells them -------------------------- */
+/* ---- limits ------------------------------------------------------ */
 
-#define SCSI_BLOCK	      VHD_SECTOR
-#define SCSI_BLOCK_SHIFT      9
-#define SCSI_MAX_TRANSFER     16384u   /* blocks a READ or WRITE moves: 8 MiB */
-#define SCSI_OPTIMAL_TRANSFER 2048u    /* blocks: 1 MiB */
-#define SCSI_OPTIMAL_GRANULE  8u       /* blocks: a page */
-#define SCSI_MAX_COMPARE      255u     /* COMPARE AND WRITE; 8-bit field */
-#define SCSI_MAX_WRITE_SAME   65528u   /* blocks: 32 MiB, whole pages */
-#define SCSI_MAX_UNMAP	      1048576u /* blocks of one UNMAP command */
-/* Space is counted in pieces of 512 << 11 bytes, 1 MiB. */
-#define SCSI_THRESHOLD_EXPONENT 11
-#define SCSI_MAX_UNMAP_DESC	256u
-#define SCSI_CHUNK		262144u /* bytes of a command's work buffer */
-#define SCSI_MAX_PARAMETER	65535u	/* bytes of any parameter list */
-#define SCSI_MAX_REGISTRATIONS	1024u	/* per unit */
+/* The largest logical block; a unit's own is scsi_lu.block. */
+#define SCSI_MAX_BLOCK 4096u
+
+/* Bytes; VPD page B0h tells them in blocks of the unit. */
+#define SCSI_MAX_TRANSFER     (8u << 20) /* of a READ or WRITE */
+#define SCSI_OPTIMAL_TRANSFER (1u << 20)
+#define SCSI_OPTIMAL_GRANULE  4096u /* a page */
+#define SCSI_MAX_COMPARE      VHD_CAW_MAX
+#define SCSI_MAX_WRITE_SAME   ((32u << 20) - 4096u) /* of 16-bit lengths */
+#define SCSI_MAX_UNMAP	      (512u << 20)	    /* of all descriptors */
+/* Space is counted in pieces of 1 MiB. */
+#define SCSI_THRESHOLD_SHIFT 20
+#define SCSI_NO_MAX	     UINT64_MAX
+
+#define SCSI_MAX_UNMAP_DESC    256u
+#define SCSI_CHUNK	       262144u /* bytes of a command's work buffer */
+#define SCSI_MAX_PARAMETER     65535u  /* bytes of any parameter list */
+#define SCSI_MAX_REGISTRATIONS 1024u   /* per unit */
 
 /* ---- opcodes ----------------------------------------------------- */
 
@@ -162,6 +166,8 @@ struct scsi_pr {
 struct scsi_lu {
 	struct scsi_lu_config config;
 	uint8_t naa[16];
+	uint32_t block; /* bytes of a logical block, as the disk's sectors */
+	unsigned shift; /* its logarithm */
 	atomic_uint state;
 	atomic_uint progress;	  /* of formatting or sanitizing, of 65536 */
 	atomic_bool flush_failed; /* one in the background */
@@ -222,7 +228,13 @@ void scsi_lun_format(uint16_t number, uint8_t lun[8]);
 
 static inline uint64_t scsi_lu_blocks(const struct scsi_lu *lu)
 {
-	return vhd_disk_size(lu->config.disk) >> SCSI_BLOCK_SHIFT;
+	return vhd_disk_size(lu->config.disk) >> lu->shift;
+}
+
+/* Does the data at hand end with a whole block? */
+static inline bool scsi_whole_blocks(const struct scsi_task *task)
+{
+	return (task->data_len & (task->lu->block - 1)) == 0;
 }
 
 static inline bool scsi_lu_is(const struct scsi_lu *lu, unsigned bits)
@@ -237,10 +249,10 @@ static inline bool scsi_lu_is(const struct scsi_lu *lu, unsigned bits)
 struct scsi_work {
 	bool (*step)(struct scsi_task *task);
 	bool (*then)(struct scsi_task *task); /* when the waiting is over */
-	uint64_t lba;
-	uint64_t pos;	/* bytes done */
-	uint64_t total; /* bytes to do */
-	uint8_t *buf;	/* malloc'ed, freed when the task ends */
+	uint64_t offset;		      /* on the disk, bytes */
+	uint64_t pos;			      /* bytes done */
+	uint64_t total;			      /* bytes to do */
+	uint8_t *buf; /* malloc'ed, freed when the task ends */
 	uint32_t buf_len;
 	uint32_t chunk; /* bytes of the request under way */
 	uint32_t burst; /* bytes done without giving up the lane */

@@ -31,7 +31,7 @@ bool scsi_write_same_prepare(struct scsi_task *task)
 	if (blocks == 0) {
 		return scsi_refuse_cdb(task, task->cdb[0] == 0x93 ? 10 : 7, 7);
 	}
-	return scsi_prepare_out(task, no_data_out(task) ? 0 : SCSI_BLOCK);
+	return scsi_prepare_out(task, no_data_out(task) ? 0 : task->lu->block);
 }
 
 static bool same_finished(struct scsi_task *task)
@@ -65,49 +65,54 @@ static bool fill_step(struct scsi_task *task)
 		work->iov[0].iov_base = work->buf;
 		work->iov[0].iov_len = work->chunk;
 		if (!scsi_submit(task, VHD_WRITE, write_flags(task),
-				 (work->lba << SCSI_BLOCK_SHIFT) + work->pos,
-				 work->chunk, work->iov, 1)) {
+				 work->offset + work->pos, work->chunk,
+				 work->iov, 1)) {
 			return false;
 		}
 	}
 }
 
-static bool fill(struct scsi_task *task, const uint8_t block[SCSI_BLOCK])
+static bool fill(struct scsi_task *task, const uint8_t *data)
 {
 	struct scsi_work *work = scsi_work(task);
 	size_t size = work->total < FILL_BYTES ? work->total : FILL_BYTES;
-	size_t at;
+	size_t at, block = task->lu->block;
 
 	if (!scsi_task_buffer(task, size)) {
 		return true;
 	}
-	for (at = 0; at < size; at += SCSI_BLOCK) {
-		memcpy(work->buf + at, block, SCSI_BLOCK);
+	for (at = 0; at < size; at += block) {
+		memcpy(work->buf + at, data, block);
 	}
 	task->req.error = 0;
 	return scsi_run(task, fill_step);
 }
 
+static bool is_zero(const uint8_t *p, size_t len)
+{
+	return len == 0 || (p[0] == 0 && memcmp(p, p + 1, len - 1) == 0);
+}
+
 bool scsi_write_same(struct scsi_task *task)
 {
-	static const uint8_t zero[SCSI_BLOCK];
 	struct scsi_work *work = scsi_work(task);
-	uint8_t block[SCSI_BLOCK] = {0};
+	uint8_t data[SCSI_MAX_BLOCK];
+	size_t len;
 	enum vhd_op op = (task->cdb[1] & CDB_UNMAP) ? VHD_DISCARD : VHD_ZERO;
 
 	if (task->edtl != task->length || task->data_len != task->length) {
 		return scsi_fail(task, SENSE_ILLEGAL_REQUEST,
 				 ASC_INVALID_FIELD_IN_CDB);
 	}
-	scsi_iov_read(task, 0, block, sizeof(block));
+	len = scsi_iov_read(task, 0, data, task->length);
 	/* Only what reads back as zeroes may be unmapped (SBC-3 4.7.3.4.3,
 	 * LBPRZ); other data is written whatever UNMAP says. */
-	if (memcmp(block, zero, sizeof(block)) != 0) {
-		return fill(task, block);
+	if (!is_zero(data, len)) {
+		return fill(task, data);
 	}
 	work->step = same_finished;
-	if (!scsi_submit(task, op, write_flags(task),
-			 work->lba << SCSI_BLOCK_SHIFT, work->total, NULL, 0)) {
+	if (!scsi_submit(task, op, write_flags(task), work->offset, work->total,
+			 NULL, 0)) {
 		return false;
 	}
 	return same_finished(task);
@@ -143,7 +148,7 @@ static bool unmap_check(struct scsi_task *task, const uint8_t *p,
 			return scsi_refuse_lba(task, lba);
 		}
 		total += blocks;
-		if (total > SCSI_MAX_UNMAP) {
+		if (total > SCSI_MAX_UNMAP >> task->lu->shift) {
 			scsi_fail_parameter(task,
 					    (uint16_t)(UNMAP_HEADER +
 						       i * UNMAP_DESCRIPTOR +
@@ -175,8 +180,8 @@ static bool unmap_step(struct scsi_task *task)
 			continue;
 		}
 		if (!scsi_submit(task, VHD_DISCARD, write_flags(task),
-				 get_be64(d) << SCSI_BLOCK_SHIFT,
-				 (uint64_t)get_be32(d + 8) << SCSI_BLOCK_SHIFT,
+				 get_be64(d) << task->lu->shift,
+				 (uint64_t)get_be32(d + 8) << task->lu->shift,
 				 NULL, 0)) {
 			return false;
 		}
@@ -225,7 +230,7 @@ bool scsi_get_lba_status_prepare(struct scsi_task *task)
 	uint64_t capacity = scsi_lu_blocks(task->lu);
 
 	/* The starting LBA itself has to be there. */
-	if (!scsi_check_range(task, lba, lba < capacity ? 0 : 1, UINT64_MAX)) {
+	if (!scsi_check_range(task, lba, lba < capacity ? 0 : 1, SCSI_NO_MAX)) {
 		return false;
 	}
 	return scsi_prepare_in(task, get_be32(task->cdb + 10));
@@ -233,19 +238,19 @@ bool scsi_get_lba_status_prepare(struct scsi_task *task)
 
 bool scsi_get_lba_status(struct scsi_task *task)
 {
-	uint64_t lba = scsi_work(task)->lba;
-	uint64_t left = scsi_lu_blocks(task->lu) - lba;
-	uint64_t length = left << SCSI_BLOCK_SHIFT;
+	const unsigned shift = task->lu->shift;
+	uint64_t offset = scsi_work(task)->offset;
+	uint64_t length = vhd_disk_size(task->lu->config.disk) - offset;
 	uint8_t buf[24] = {0};
+	uint64_t blocks;
 	bool mapped;
 
 	/* One extent: SBC-3 5.4.2 leaves their number to us. */
-	mapped = vhd_disk_mapped(task->lu->config.disk, lba << SCSI_BLOCK_SHIFT,
-				 &length);
-	left = length >> SCSI_BLOCK_SHIFT;
+	mapped = vhd_disk_mapped(task->lu->config.disk, offset, &length);
+	blocks = length >> shift;
 	put_be32(buf, sizeof(buf) - 4);
-	put_be64(buf + 8, lba);
-	put_be32(buf + 16, left > UINT32_MAX ? UINT32_MAX : (uint32_t)left);
+	put_be64(buf + 8, offset >> shift);
+	put_be32(buf + 16, blocks > UINT32_MAX ? UINT32_MAX : (uint32_t)blocks);
 	buf[20] = mapped ? 0 : 1; /* provisioning status: deallocated */
 	return scsi_data_in(task, buf, sizeof(buf));
 }

@@ -42,6 +42,8 @@ static uint16_t length_field(const struct scsi_task *task)
 		return 7;
 	case 5:
 		return 6;
+	case 4:
+		return task->cdb[0] == 0x89 ? 13 : 10; /* COMPARE AND WRITE */
 	default:
 		return 10;
 	}
@@ -52,17 +54,19 @@ bool scsi_check_range(struct scsi_task *task, uint64_t lba, uint64_t blocks,
 {
 	uint64_t capacity = scsi_lu_blocks(task->lu);
 	struct scsi_work *work = scsi_work(task);
+	uint64_t total;
 
 	/* SBC-3 4.5: an LBA past the end, even with nothing to move; the end
 	 * itself is allowed then. */
 	if (lba > capacity || blocks > capacity - lba) {
 		return scsi_refuse_lba(task, lba < capacity ? capacity : lba);
 	}
-	if (blocks > max) {
+	total = blocks << task->lu->shift;
+	if (total > max) {
 		return scsi_refuse_cdb(task, length_field(task), 7);
 	}
-	work->lba = lba;
-	work->total = blocks << SCSI_BLOCK_SHIFT;
+	work->offset = lba << task->lu->shift;
+	work->total = total;
 	return true;
 }
 
@@ -113,7 +117,8 @@ static bool read_finished(struct scsi_task *task)
 static bool read_partial(struct scsi_task *task)
 {
 	struct scsi_work *work = scsi_work(task);
-	uint32_t size = (task->data_len + SCSI_BLOCK - 1) & ~(SCSI_BLOCK - 1);
+	uint32_t block = task->lu->block;
+	uint32_t size = (task->data_len + block - 1) & ~(block - 1);
 
 	if (!scsi_task_buffer(task, size)) {
 		return true;
@@ -121,8 +126,7 @@ static bool read_partial(struct scsi_task *task)
 	work->iov[0].iov_base = work->buf;
 	work->iov[0].iov_len = size;
 	work->step = read_finished;
-	if (!scsi_submit(task, VHD_READ, 0, work->lba << SCSI_BLOCK_SHIFT, size,
-			 work->iov, 1)) {
+	if (!scsi_submit(task, VHD_READ, 0, work->offset, size, work->iov, 1)) {
 		return false;
 	}
 	return read_finished(task);
@@ -132,20 +136,19 @@ static bool read_start(struct scsi_task *task)
 {
 	struct scsi_work *work = scsi_work(task);
 
-	if (task->data_len % SCSI_BLOCK != 0) {
+	if (!scsi_whole_blocks(task)) {
 		return read_partial(task);
 	}
 	if (task->may_source &&
-	    vhd_disk_source(task->lu->config.disk,
-			    work->lba << SCSI_BLOCK_SHIFT, task->data_len,
+	    vhd_disk_source(task->lu->config.disk, work->offset, task->data_len,
 			    &task->source)) {
 		task->sourced = true;
 		task->data_in_len = task->data_len;
 		return scsi_good(task);
 	}
 	work->step = read_finished;
-	if (!scsi_submit(task, VHD_READ, 0, work->lba << SCSI_BLOCK_SHIFT,
-			 task->data_len, task->iov, task->iovcnt)) {
+	if (!scsi_submit(task, VHD_READ, 0, work->offset, task->data_len,
+			 task->iov, task->iovcnt)) {
 		return false;
 	}
 	return read_finished(task);
@@ -203,7 +206,7 @@ bool scsi_write(struct scsi_task *task)
 	if (task->data_len > task->length) {
 		task->data_len = task->length;
 	}
-	if (task->data_len % SCSI_BLOCK != 0) {
+	if (!scsi_whole_blocks(task)) {
 		/* RFC 7143 11.4.7.2 leaves it to us: nobody wants a part of a
 		 * block written. */
 		return scsi_fail(task, SENSE_ILLEGAL_REQUEST,
@@ -216,8 +219,8 @@ bool scsi_write(struct scsi_task *task)
 		flags = VHD_FUA;
 	}
 	work->step = write_finished;
-	if (!scsi_submit(task, VHD_WRITE, flags, work->lba << SCSI_BLOCK_SHIFT,
-			 task->data_len, task->iov, task->iovcnt)) {
+	if (!scsi_submit(task, VHD_WRITE, flags, work->offset, task->data_len,
+			 task->iov, task->iovcnt)) {
 		return false;
 	}
 	return write_finished(task);

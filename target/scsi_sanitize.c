@@ -43,7 +43,7 @@ bool scsi_sanitize_prepare(struct scsi_task *task)
 		return scsi_refuse_not_ready(task);
 	}
 	if (task->op->action == SANITIZE_OVERWRITE) {
-		if (length < 5 || length > SCSI_BLOCK + 4) {
+		if (length < 5 || length > task->lu->block + 4) {
 			return scsi_refuse_cdb(task, 7, 7);
 		}
 	} else if (length != 0) {
@@ -52,24 +52,24 @@ bool scsi_sanitize_prepare(struct scsi_task *task)
 	return scsi_prepare_out(task, length);
 }
 
-static void fill_pattern(struct sanitize *s, const uint8_t *pattern, size_t len)
+static void fill_pattern(struct sanitize *s, uint32_t block,
+			 const uint8_t *pattern, size_t len)
 {
-	uint8_t block[SCSI_BLOCK];
 	size_t i;
 
 	/* It begins anew in each block. */
-	for (i = 0; i < SCSI_BLOCK; i++) {
-		block[i] = pattern[i % len];
+	for (i = 0; i < block; i++) {
+		s->pattern[i] = pattern[i % len];
 	}
-	for (i = 0; i < sizeof(s->pattern); i += SCSI_BLOCK) {
-		memcpy(s->pattern + i, block, SCSI_BLOCK);
+	for (i = block; i < sizeof(s->pattern); i += block) {
+		memcpy(s->pattern + i, s->pattern, block);
 	}
 }
 
 /* 5.24.2.2; false: sense is set. */
 static bool parse_overwrite(struct scsi_task *task, struct sanitize *s)
 {
-	uint8_t p[4 + SCSI_BLOCK];
+	uint8_t p[4 + SCSI_MAX_BLOCK];
 	size_t len = scsi_iov_read(task, 0, p, task->length), pattern;
 
 	if (len < task->length) {
@@ -88,11 +88,11 @@ static bool parse_overwrite(struct scsi_task *task, struct sanitize *s)
 		scsi_fail_parameter(task, 0, 6);
 		return false;
 	}
-	if (pattern == 0 || pattern > SCSI_BLOCK || 4 + pattern > len) {
+	if (pattern == 0 || pattern > task->lu->block || 4 + pattern > len) {
 		scsi_fail_parameter(task, 2, 7);
 		return false;
 	}
-	fill_pattern(s, p + 4, pattern);
+	fill_pattern(s, task->lu->block, p + 4, pattern);
 	return true;
 }
 
@@ -226,7 +226,7 @@ static bool sanitize_begin(struct scsi_task *task)
 		return true;
 	}
 	work->pos = 0;
-	work->total = scsi_lu_blocks(task->lu) << SCSI_BLOCK_SHIFT;
+	work->total = vhd_disk_size(task->lu->config.disk);
 	work->phase = 0;
 	task->req.error = 0;
 	s->waiter = immediate ? NULL : task;

@@ -6,7 +6,7 @@
  */
 #include "target/scsi_commands.h"
 
-#define SET_BYTES (UINT64_C(512) << SCSI_THRESHOLD_EXPONENT)
+#define SET_BYTES (UINT64_C(1) << SCSI_THRESHOLD_SHIFT)
 
 /* Below this part of the file system's size space is low; it is not any more
  * when a fifth more than that is free. */
@@ -35,7 +35,7 @@ bool scsi_lu_check_space(struct scsi_lu *lu)
 	}
 	threshold = threshold_of(&space);
 	/* A disk that has all its space needs none. */
-	if (!low && space.used < scsi_lu_blocks(lu) << SCSI_BLOCK_SHIFT &&
+	if (!low && space.used < vhd_disk_size(lu->config.disk) &&
 	    space.available < threshold) {
 		atomic_fetch_or(&lu->state, SCSI_LU_SPACE_LOW);
 		pthread_mutex_lock(&lu->lock);

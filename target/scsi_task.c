@@ -9,7 +9,7 @@
 #include "target/scsi_priv.h"
 
 /* What a READ or WRITE may move at once, is done without a break. */
-#define BURST_MAX (SCSI_MAX_TRANSFER << SCSI_BLOCK_SHIFT)
+#define BURST_MAX SCSI_MAX_TRANSFER
 
 /* ---- prepare ----------------------------------------------------- */
 

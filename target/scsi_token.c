@@ -33,6 +33,7 @@ struct token {
 	enum token_state state;
 	time_t expires;
 	uint32_t timeout;
+	unsigned shift; /* of the unit's blocks */
 	unsigned count;
 	uint64_t blocks;
 	struct scsi_range range[];
@@ -138,12 +139,12 @@ static void format_token(const struct token *t, uint8_t p[ROD_TOKEN_LEN])
 	p[21] = 0x03; /* NAA of the unit */
 	p[23] = 16;
 	memcpy(p + 24, t->naa, 16);
-	put_be24(p + 45, SCSI_BLOCK);
+	put_be24(p + 45, 1u << t->shift);
 	/* number of bytes represented, 128 bits */
-	put_be64(p + 56, t->blocks << SCSI_BLOCK_SHIFT);
+	put_be64(p + 56, t->blocks << t->shift);
 	memcpy(p + 64, t->secret, SECRET_LEN);
 	/* device type specific: block length */
-	put_be32(p + 96, SCSI_BLOCK);
+	put_be32(p + 96, 1u << t->shift);
 }
 
 /* ---- making and using them ---------------------------------------------- */
@@ -169,6 +170,7 @@ uint16_t scsi_token_create(struct scsi_lu *lu, const struct scsi_range *range,
 	t->id |= 1; /* not 0 */
 	memcpy(t->naa, lu->naa, sizeof(t->naa));
 	t->lu = lu;
+	t->shift = lu->shift;
 	t->timeout = timeout != 0 ? timeout : COPY_TIMEOUT;
 	t->expires = now() + (time_t)t->timeout;
 	t->count = count;
@@ -293,8 +295,8 @@ static bool token_has(const struct token *t, uint64_t lba, uint64_t blocks)
 
 void scsi_tokens_written(struct scsi_lu *lu, uint64_t offset, uint64_t length)
 {
-	uint64_t lba = offset >> SCSI_BLOCK_SHIFT;
-	uint64_t blocks = length >> SCSI_BLOCK_SHIFT;
+	uint64_t lba = offset >> lu->shift;
+	uint64_t blocks = length >> lu->shift;
 	struct token *t;
 
 	pthread_mutex_lock(&tokens.lock);

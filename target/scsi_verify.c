@@ -19,14 +19,15 @@ enum phase { PHASE_START, PHASE_WRITTEN, PHASE_READ };
 static uint32_t compare_chunk(const struct scsi_task *task,
 			      const struct scsi_work *work, bool repeat)
 {
-	uint8_t expected[SCSI_BLOCK];
+	uint8_t expected[SCSI_MAX_BLOCK];
+	const uint32_t block = task->lu->block;
 	uint32_t at, i;
 
-	for (at = 0; at < work->chunk; at += SCSI_BLOCK) {
+	for (at = 0; at < work->chunk; at += block) {
 		size_t from = repeat ? 0 : work->pos + at;
 
-		scsi_iov_read(task, from, expected, SCSI_BLOCK);
-		if (memcmp(expected, work->buf + at, SCSI_BLOCK) == 0) {
+		scsi_iov_read(task, from, expected, block);
+		if (memcmp(expected, work->buf + at, block) == 0) {
 			continue;
 		}
 		for (i = 0; expected[i] == work->buf[at + i]; i++) {
@@ -77,8 +78,7 @@ static bool read_step(struct scsi_task *task)
 				      : SCSI_CHUNK;
 		work->iov[0].iov_base = work->buf;
 		work->iov[0].iov_len = work->chunk;
-		if (!scsi_submit(task, VHD_READ, 0,
-				 (work->lba << SCSI_BLOCK_SHIFT) + work->pos,
+		if (!scsi_submit(task, VHD_READ, 0, work->offset + work->pos,
 				 work->chunk, work->iov, 1)) {
 			return false;
 		}
@@ -122,7 +122,7 @@ bool scsi_verify_prepare(struct scsi_task *task)
 	if (bytchk == BYTCHK_COMPARE) {
 		length = (uint32_t)scsi_work(task)->total;
 	} else if (bytchk == BYTCHK_REPEAT && scsi_work(task)->total != 0) {
-		length = SCSI_BLOCK;
+		length = task->lu->block;
 	}
 	return scsi_prepare_out(task, length);
 }
@@ -165,7 +165,7 @@ bool scsi_write_verify(struct scsi_task *task)
 	if (task->data_len > task->length) {
 		task->data_len = task->length;
 	}
-	if (task->data_len % SCSI_BLOCK != 0) {
+	if (!scsi_whole_blocks(task)) {
 		return scsi_fail(task, SENSE_ILLEGAL_REQUEST,
 				 ASC_INVALID_FIELD_IN_IU);
 	}
@@ -175,9 +175,8 @@ bool scsi_write_verify(struct scsi_task *task)
 	}
 	/* What is verified is on the medium, not in a volatile cache. */
 	work->step = written;
-	if (!scsi_submit(task, VHD_WRITE, VHD_FUA,
-			 work->lba << SCSI_BLOCK_SHIFT, work->total, task->iov,
-			 task->iovcnt)) {
+	if (!scsi_submit(task, VHD_WRITE, VHD_FUA, work->offset, work->total,
+			 task->iov, task->iovcnt)) {
 		return false;
 	}
 	return written(task);
@@ -191,13 +190,13 @@ bool scsi_prefetch_prepare(struct scsi_task *task)
 	uint32_t blocks;
 
 	scsi_cdb_range(task, &lba, &blocks);
-	if (!scsi_check_range(task, lba, blocks, UINT32_MAX)) {
+	if (!scsi_check_range(task, lba, blocks, SCSI_NO_MAX)) {
 		return false;
 	}
 	/* 0: to the end. More than the maximum: what fits is fetched and the
 	 * status says that not all is cached (SBC-3 5.8). */
 	if (blocks == 0) {
-		scsi_work(task)->total = (capacity - lba) << SCSI_BLOCK_SHIFT;
+		scsi_work(task)->total = (capacity - lba) << task->lu->shift;
 	}
 	if (scsi_work(task)->total > SCSI_CHUNK) {
 		scsi_work(task)->total = SCSI_CHUNK;

@@ -34,6 +34,11 @@ struct vhd_disk {
 	struct vhd_req *pending;
 };
 
+uint32_t vhd_disk_sector(const struct vhd_disk *disk)
+{
+	return VHD_SECTOR;
+}
+
 uint32_t vhd_disk_physical_sector(const struct vhd_disk *disk)
 {
 	return VHD_SECTOR;

@@ -44,6 +44,11 @@ struct vhd_disk {
 	uint32_t flags;		       /* of the last request */
 };
 
+uint32_t vhd_disk_sector(const struct vhd_disk *disk)
+{
+	return VHD_SECTOR;
+}
+
 uint32_t vhd_disk_physical_sector(const struct vhd_disk *disk)
 {
 	return VHD_SECTOR;
