@@ -52,7 +52,7 @@ size_t scsi_lu_naa(const struct scsi_lu *lu, uint8_t naa[16]);
 
 /*
  * Where a unit keeps what has to outlive a power loss: registrations and
- * reservation where APTPL asks for it (SPC-4 5.12.9), saved mode pages (SPC-4
+ * reservation where APTPL asks for it (SPC-4 5.13.5.1), saved mode pages (SPC-4
  * 6.11). @state is all of it, opaque, valid during the call only; len 0: there
  * is nothing to keep. Called on a lane with the unit's lock held.
  * @task NULL: nobody waits.
@@ -105,7 +105,7 @@ struct scsi_nexus_config {
 	uint8_t isid[6];
 	const char *target_name;
 	uint16_t portal_group; /* relative target port identifier */
-	/* PREEMPT AND ABORT (SPC-4 5.12.11.2.6): abort this nexus's tasks on
+	/* PREEMPT AND ABORT (SPC-4 5.13.11.2.6): abort this nexus's tasks on
 	 * @lu, for @by. Called on @by's lane with the unit's lock held: post
 	 * to the nexus's own lane and return. True: scsi_tasks_aborted() will
 	 * be called when they have ended. May be NULL. */

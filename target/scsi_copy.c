@@ -83,7 +83,7 @@ static bool check_end(struct scsi_task *task, const struct scsi_copy *copy,
 	return true;
 }
 
-/* 6.4.6.3: returns the descriptor's length, 0 when it is refused. */
+/* 6.4.6.4: returns the descriptor's length, 0 when it is refused. */
 static size_t parse_segment(struct scsi_task *task, struct scsi_copy *copy,
 			    const uint8_t *p, size_t len)
 {

@@ -2,8 +2,8 @@
 /*
  * Copy operations and what can be asked about them: RECEIVE COPY STATUS (LID1
  * and LID4), RECEIVE COPY FAILURE DETAILS, RECEIVE ROD TOKEN INFORMATION,
- * RECEIVE COPY OPERATING PARAMETERS, COPY OPERATION ABORT (SPC-4 6.3, 6.23 to
- * 6.28). An operation is known to the nexus that began it and held until told
+ * RECEIVE COPY OPERATING PARAMETERS, COPY OPERATION ABORT (SPC-4 6.3, 6.22 to
+ * 6.26). An operation is known to the nexus that began it and held until told
  * (LID1), until its identifier is used again, or until many newer ones came.
  */
 #include <stdlib.h>
@@ -162,7 +162,7 @@ bool scsi_copy_status1(struct scsi_task *task)
 	return scsi_data_in(task, buf, sizeof(buf));
 }
 
-/* 6.24: nothing where no copy of that identifier has failed */
+/* 6.23: nothing where no copy of that identifier has failed */
 bool scsi_copy_failure(struct scsi_task *task)
 {
 	struct scsi_copy_op *op = find(task->nexus, true, task->cdb[2]);

@@ -212,7 +212,7 @@ static size_t page_mode_policy(struct scsi_task *task, uint8_t *buf)
 	return 8;
 }
 
-/* SBC-3 6.6.4 */
+/* SBC-3 6.6.3 */
 static size_t page_block_limits(struct scsi_task *task, uint8_t *buf)
 {
 	const unsigned shift = task->lu->shift;
@@ -244,7 +244,7 @@ static size_t page_characteristics(struct scsi_task *task, uint8_t *buf)
 	return 64;
 }
 
-/* SBC-3 6.6.5 */
+/* SBC-3 6.6.4 */
 static size_t page_provisioning(struct scsi_task *task, uint8_t *buf)
 {
 	buf[4] = (uint8_t)(SCSI_THRESHOLD_SHIFT - task->lu->shift);

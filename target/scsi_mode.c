@@ -50,7 +50,7 @@ static const struct mode_page pages[] = {
 	/* control extension (SPC-4 7.5.9): TCMOS without SCSIP, the clock is
 	 * the server's; IALUAE; sense data is as long as it gets */
 	{0x0a, 0x01, 32, {0x4a, 0x01, 0, 0x1c, 0x05}, {{0}}},
-	/* informational exceptions (SPC-4 7.5.12): DEXCPT, nothing is
+	/* informational exceptions (SBC-3 6.5.6): DEXCPT, nothing is
 	 * reported on its own */
 	{0x1c, 0x00, 12, {0x1c, 0x0a, 0x08}, {{0}}},
 };

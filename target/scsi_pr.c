@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * Persistent reservations: registrations, and what they take from whom
- * (SPC-4 5.12). Each nexus on a unit carries the rights that it is denied, so
+ * (SPC-4 5.13). Each nexus on a unit carries the rights that it is denied, so
  * that a command's check is one atomic load; whatever changes reservations
  * recomputes them all.
  */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * PERSISTENT RESERVE OUT (SPC-4 5.12.7 to 5.12.11, 6.16).
+ * PERSISTENT RESERVE OUT (SPC-4 5.13.7 to 5.13.11, 6.16).
  */
 #include <strings.h>
 
@@ -58,7 +58,7 @@ static bool pr_no_resources(struct pr_command *c)
 	return false;
 }
 
-/* ---- registering (5.12.7) ---------------------------------------- */
+/* ---- registering (5.13.7) ---------------------------------------- */
 
 static struct scsi_pr_port own_port(const struct pr_command *c)
 {
@@ -75,7 +75,7 @@ static struct scsi_pr_port own_port(const struct pr_command *c)
 
 /*
  * A registration goes. If it held the reservation, that goes too, and those
- * who stay are told where the type is one of registrants (5.12.11.2.2).
+ * who stay are told where the type is one of registrants (5.13.11.2.2).
  */
 static void unregister(struct pr_command *c, struct scsi_registration *reg)
 {
@@ -190,7 +190,7 @@ static bool pr_register(struct pr_command *c, bool ignore)
 	return true;
 }
 
-/* ---- reserving and releasing (5.12.9, 5.12.11.2) ----------------- */
+/* ---- reserving and releasing (5.13.9, 5.13.11.2) ----------------- */
 
 static bool pr_reserve(struct pr_command *c)
 {
@@ -235,7 +235,7 @@ static bool pr_clear(struct pr_command *c)
 	return true;
 }
 
-/* ---- preempting (5.12.11.2.5, .6) -------------------------------- */
+/* ---- preempting (5.13.11.2.4, .6) -------------------------------- */
 
 static void abort_tasks_of(struct pr_command *c,
 			   const struct scsi_registration *reg)
@@ -313,7 +313,7 @@ static bool pr_preempt(struct pr_command *c)
 	return true;
 }
 
-/* ---- moving (5.12.8) --------------------------------------------- */
+/* ---- moving (5.13.8) --------------------------------------------- */
 
 /* The destination: an initiator port at this target, by the relative target
  * port of one of its portal groups. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Persistent reservations through a power loss (SPC-4 5.12.9, APTPL): their
+ * Persistent reservations through a power loss (SPC-4 5.13.5.1, APTPL): their
  * part of what a unit keeps (scsi_store.c).
  *
  * Big-endian: magic, generation, type, holder's index or ffffffffh, count;

@@ -153,7 +153,7 @@ struct scsi_registration {
 	uint16_t port; /* relative target port identifier */
 };
 
-/* Persistent reservation of a unit (SPC-4 5.12), under the unit's lock. */
+/* Persistent reservation of a unit (SPC-4 5.13), under the unit's lock. */
 struct scsi_pr {
 	uint32_t generation;
 	bool aptpl;

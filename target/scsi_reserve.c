@@ -46,7 +46,7 @@ bool scsi_release(struct scsi_task *task)
 	}
 	pthread_mutex_lock(&lu->lock);
 	ok = lu->pr.count == 0;
-	/* Another's reservation stays, and that is no error (SPC-2 7.18). */
+	/* Another's reservation stays, and that is no error (SPC-2 7.17). */
 	if (ok && lu->reserved_by == itl) {
 		lu->reserved_by = NULL;
 		scsi_pr_refresh(lu);

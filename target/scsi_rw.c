@@ -207,7 +207,7 @@ bool scsi_write(struct scsi_task *task)
 		task->data_len = task->length;
 	}
 	if (!scsi_whole_blocks(task)) {
-		/* RFC 7143 11.4.7.2 leaves it to us: nobody wants a part of a
+		/* RFC 7143 11.4.5 leaves it to us: nobody wants a part of a
 		 * block written. */
 		return scsi_fail(task, SENSE_ILLEGAL_REQUEST,
 				 ASC_INVALID_FIELD_IN_IU);

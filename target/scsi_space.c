@@ -57,7 +57,7 @@ bool scsi_lu_check_space(struct scsi_lu *lu)
 	return low;
 }
 
-/* 1Ch/02h logical block provisioning (SBC-3 6.5.9): one soft threshold, of
+/* 1Ch/02h logical block provisioning (SBC-3 6.5.7): one soft threshold, of
  * what is available, armed while that decreases. */
 size_t scsi_space_mode_page(struct scsi_lu *lu, uint8_t *buf, bool changeable)
 {

@@ -129,7 +129,7 @@ bool scsi_report_port_groups(struct scsi_task *task)
 	return scsi_data_in(task, buf, len);
 }
 
-/* ---- diagnostics (SPC-4 6.30, 6.42, 7.2) ------------------------- */
+/* ---- diagnostics (SPC-4 6.28, 6.42, 7.2) ------------------------- */
 
 bool scsi_receive_diagnostic_prepare(struct scsi_task *task)
 {

@@ -2,7 +2,7 @@
 /*
  * What a unit keeps through a power loss, as one piece of bytes: saved mode
  * pages (SPC-4 6.11, SP) and, with APTPL, persistent reservations (SPC-4
- * 5.12.9). Where they are kept is the caller's business.
+ * 5.13.5.1). Where they are kept is the caller's business.
  *
  * Big-endian: magic, format, flags, saved mode parameters; then what
  * scsi_pr_pack() makes of the reservations, to the end.

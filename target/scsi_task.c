@@ -13,7 +13,7 @@
 
 /* ---- prepare ----------------------------------------------------- */
 
-/* SPC-4 4.2.5.1: a bit outside the usage map is an invalid field. */
+/* SPC-4 6.35.3: a bit outside the usage map is an invalid field. */
 static bool check_cdb(struct scsi_task *task)
 {
 	const struct scsi_opcode *op = task->op;

@@ -126,7 +126,7 @@ static struct token *find_token(uint64_t id)
 	return t;
 }
 
-/* SPC-4 5.17.6.2, SBC-3 4.30: 512 bytes, of which ours are random. */
+/* SPC-4 5.17.6.4, 5.17.6.5: 512 bytes, of which ours are random. */
 static void format_token(const struct token *t, uint8_t p[ROD_TOKEN_LEN])
 {
 	memset(p, 0, ROD_TOKEN_LEN);

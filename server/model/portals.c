@@ -14,7 +14,7 @@
 #include "server/model/netlink.h"
 #include "server/model/private.h"
 
-#define ISCSI_PORT 3260 /* RFC 7143 4.2.7.2 */
+#define ISCSI_PORT 3260 /* RFC 7143 15 */
 /* One portal group: a session may have connections through any portal. */
 #define PORTAL_GROUP 1
 /* Interfaces come up with several changes at once. */

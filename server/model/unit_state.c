@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * What the target keeps of a disk's logical unit through restarts: persistent
- * reservations with APTPL and saved mode pages (SPC-4 5.12.9, 6.11). Its bytes
- * are the target's business; here they have the disk's GUID and a record. They
- * are kept until the disk is deleted, open or not, so that a disk that is
+ * reservations with APTPL and saved mode pages (SPC-4 5.13.5.1, 6.11). Its
+ * bytes are the target's business; here they have the disk's GUID and a record.
+ * They are kept until the disk is deleted, open or not, so that a disk that is
  * closed and created again has them.
  */
 #include <errno.h>

@@ -752,7 +752,7 @@ static void test_reset_under_load(void **state)
 	keeper_stop(p, q);
 }
 
-/* SPC-4 5.12.11.2.6: its status means that they have ended. */
+/* SPC-4 5.13.11.2.6: its status means that they have ended. */
 static void test_preempt_and_abort(void **state)
 {
 	struct peer *q, *p = keeper_start(&q);

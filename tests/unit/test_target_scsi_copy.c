@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* EXTENDED COPY and its results (SPC-4 6.5, 6.25, 6.27). */
+/* EXTENDED COPY and its results (SPC-4 6.5, 6.22, 6.25). */
 #include "target_scsi_bench.h"
 
 #define COPY_ABORTED 0xa0000

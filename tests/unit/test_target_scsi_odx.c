@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Tokens (SBC-3 5.7, 5.46; SPC-4 5.17.6, 6.28) and EXTENDED COPY(LID4) with
- * what can be asked about it (SPC-4 6.3, 6.4, 6.26).
+ * Tokens (SBC-3 5.7, 5.46; SPC-4 5.17.6, 6.26) and EXTENDED COPY(LID4) with
+ * what can be asked about it (SPC-4 6.3, 6.4, 6.24).
  */
 #include "target_scsi_bench.h"
 

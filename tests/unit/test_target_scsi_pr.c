@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Persistent reservations (SPC-4 5.12) and those of SPC-2, from three
+ * Persistent reservations (SPC-4 5.13) and those of SPC-2, from three
  * initiators.
  */
 #include "target_scsi_bench.h"
@@ -146,7 +146,7 @@ static void registration_stays(void **state)
 	assert_conflict(wr(b, 2));
 }
 
-/* ---- who may what (SPC-4 table 66) -------------------------------------- */
+/* ---- who may what (SPC-4 table 65) -------------------------------------- */
 
 static void access_by_type(void **state)
 {
@@ -180,9 +180,18 @@ static void access_by_type(void **state)
 		assert_good(RUN_AS(b, 2, 0x12, 0, 0, 0, 36, 0));
 		assert_good(RUN_AS(b, 2, 0x25, 0, 0, 0, 0, 0, 0, 0, 0, 0));
 		assert_good(in(b, 2, 0));
-		/* MODE SENSE reads, MODE SELECT writes */
+		assert_good(RUN_AS(b, 2, 0x84, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+				   0, 46, 0, 0));
+		/* COPY OPERATION ABORT is not */
+		assert_conflict(RUN_AS(b, 2, 0x83, 0x1c, 0, 0, 0, 1, 0, 0, 0, 0,
+				       0, 0, 0, 0, 0, 0));
+		/* REPORT SUPPORTED OPERATION CODES and MODE SENSE read, MODE
+		 * SELECT writes */
 		assert_int_equal(RUN_AS(b, 2, 0x1a, 0, 0x3f, 0, 255, 0) ==
 					 SCSI_GOOD,
+				 types[i].read);
+		assert_int_equal(RUN_AS(b, 2, 0xa3, 0x0c, 0, 0, 0, 0, 0, 0, 0,
+					64, 0, 0) == SCSI_GOOD,
 				 types[i].read);
 		assert_conflict(RUN_AS(b, 2, 0x15, 0x10, 0, 0, 0, 0));
 		/* a start is allowed, a stop not */
