@@ -158,7 +158,7 @@ static size_t page_device_identification(struct scsi_task *task, uint8_t *buf)
 	return d.len;
 }
 
-/* ---- 88h: ports (SPC-4 7.8.10) ----------------------------------- */
+/* ---- 88h: ports (SPC-4 7.8.14) ----------------------------------- */
 
 static size_t page_ports(struct scsi_task *task, uint8_t *buf)
 {
