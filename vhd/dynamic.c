@@ -77,6 +77,64 @@ void dyn_find_place(const struct vhd_disk *disk, uint64_t at, uint64_t length,
 	place->kind = PLACE_NOWHERE;
 }
 
+/*
+ * Who has all of a range that is inside the disk, in one block? So it is for
+ * most requests.
+ * @param parents  look down the chain
+ * @return NULL: nobody, or dyn_find_place() has to look more closely
+ */
+static inline const struct vhd_disk *whole_place(const struct vhd_disk *disk,
+						 uint64_t at, uint64_t length,
+						 bool parents, uint64_t *offset)
+{
+	uint32_t count = (uint32_t)(length / VHD_SECTOR);
+
+	do {
+		const struct vhd_dyn *dyn;
+		const struct vhd_bitmap *bitmap;
+		uint32_t bs, within, block, entry;
+		bool set = false;
+
+		if (at + length >
+		    atomic_load_explicit(&disk->size, memory_order_acquire)) {
+			return NULL;
+		}
+		if (disk->type == VHD_TYPE_FIXED) {
+			*offset = at;
+			return disk;
+		}
+		dyn = vhd_dyn(disk);
+		bs = dyn->header.block_size;
+		within = at & (bs - 1);
+		if (length > bs - within) {
+			return NULL;
+		}
+		block = (uint32_t)(at >> dyn->block_shift);
+		entry = atomic_load_explicit(&dyn->bat[block],
+					     memory_order_acquire);
+		if (entry > BAT_BUSY) {
+			bitmap = atomic_load_explicit(&dyn->bitmaps[block],
+						      memory_order_acquire);
+			if (bitmap == NULL) {
+				return NULL;
+			}
+			set = atomic_load_explicit(&bitmap->full,
+						   memory_order_acquire);
+			if (!set && dyn_bitmap_run(bitmap, within / VHD_SECTOR,
+						   count, &set) < count) {
+				return NULL;
+			}
+		}
+		if (set) {
+			*offset = (uint64_t)entry * VHD_SECTOR +
+				  dyn->bitmap_size + within;
+			return disk;
+		}
+		disk = disk->parent;
+	} while (parents && disk != NULL);
+	return NULL;
+}
+
 /* ---- metadata ---------------------------------------------------- */
 
 int dyn_meta_transfer(struct vhd_req *req, const struct vhd_disk *disk,
@@ -390,10 +448,49 @@ static int (*const steps[DYN_FLUSHED])(struct vhd_req *req, int result) = {
 	[DYN_RELEASE_SYNCED] = dyn_release_synced,
 };
 
+/*
+ * A read or write of what is in one place, as most are: no steps.
+ * @return false: it takes them
+ */
+static bool run_at_once(struct vhd_req *req, int *result)
+{
+	struct vhd_state *st = vhd_state(req);
+	const struct vhd_disk *disk = st->disk;
+	bool write = st->op == VHD_WRITE;
+	uint64_t offset;
+
+	if (!write && st->op != VHD_READ) {
+		return false;
+	}
+	/* What leads to a block may be in the cache only. And begin() has an
+	 * answer for disks whose parent is missing. */
+	if (write ? st->fua
+		  : disk->parent == NULL &&
+			    disk->type == VHD_TYPE_DIFFERENCING) {
+		return false;
+	}
+	disk = whole_place(disk, st->offset, st->length, !write, &offset);
+	if (disk == NULL) {
+		return false;
+	}
+	/* Where the request goes on if the transfer has to wait. */
+	st->dyn.at = st->offset;
+	st->dyn.seg = st->length;
+	st->dyn.need_sync = false;
+	st->dyn.mark = 0;
+	st->phase = DYN_MOVED;
+	st->fua = false;
+	*result = vhd_transfer(req, disk->file, write, offset, st->length);
+	return true;
+}
+
 static int dyn_run(struct vhd_req *req, int result)
 {
 	struct vhd_state *st = vhd_state(req);
 
+	if (st->phase == DYN_START && run_at_once(req, &result)) {
+		return result;
+	}
 	while (st->phase != DYN_FLUSHED) {
 		result = steps[st->phase](req, result);
 		if (result != 0) {

@@ -28,17 +28,28 @@ static bool bit_at(const struct vhd_bitmap *bitmap, uint32_t i)
 uint32_t dyn_bitmap_run(const struct vhd_bitmap *bitmap, uint32_t first,
 			uint32_t count, bool *set)
 {
-	uint32_t n = 1;
+	uint32_t i = first, end = first + count;
+	uint8_t all;
 
 	if (atomic_load_explicit(&bitmap->full, memory_order_acquire)) {
 		*set = true;
 		return count;
 	}
 	*set = bit_at(bitmap, first);
-	while (n < count && bit_at(bitmap, first + n) == *set) {
-		n++;
+	all = *set ? 0xff : 0;
+	while (i < end) {
+		/* Eight at a time, as pages are. */
+		if (i % 8 == 0 && end - i >= 8 &&
+		    __atomic_load_n(&bitmap->bits[i / 8], __ATOMIC_ACQUIRE) ==
+			    all) {
+			i += 8;
+		} else if (bit_at(bitmap, i) == *set) {
+			i++;
+		} else {
+			break;
+		}
 	}
-	return n;
+	return i - first;
 }
 
 /* Of a block that nobody uses; yet dyn_mapped() may be looking. */

@@ -164,8 +164,8 @@ struct vhd_format_ops {
 	 */
 	int (*run)(struct vhd_req *req, int result);
 	/*
-	 * Lane. Has the request to run alone in its range, as a
-	 * COMPARE_AND_WRITE? NULL: never. It is then told so (state->alone).
+	 * Lane. Has this VHD_ZERO or VHD_DISCARD to run alone in its range, as
+	 * a COMPARE_AND_WRITE? NULL: never. It is then told so (state->alone).
 	 */
 	bool (*wants_alone)(const struct vhd_disk *disk,
 			    const struct vhd_req *req);

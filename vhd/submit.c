@@ -235,7 +235,8 @@ bool vhd_submit(struct vhd_io *io, struct vhd_disk *disk, struct vhd_req *req)
 		ret = vhd_caw_run(req, 0);
 		break;
 	default:
-		if (disk->ops->wants_alone != NULL) {
+		if ((req->op == VHD_DISCARD || req->op == VHD_ZERO) &&
+		    disk->ops->wants_alone != NULL) {
 			vhd_state(req)->alone =
 				disk->ops->wants_alone(disk, req);
 		}

@@ -121,6 +121,39 @@ static void find_place(const struct vhd_disk *disk, uint64_t at,
 	place->kind = PLACE_NOWHERE;
 }
 
+/*
+ * Who has all of a range that is inside the disk, in one block which is fully
+ * present? So it is for most requests.
+ * @param parents  look down the chain
+ * @return NULL: nobody, or find_place() has to look more closely
+ */
+static inline const struct vhd_disk *whole_place(const struct vhd_disk *disk,
+						 uint64_t at, uint64_t length,
+						 bool parents, uint64_t *offset)
+{
+	do {
+		const struct vhdx *vx = vhdx_of(disk);
+		uint64_t bs = vx->metadata.block_size, within = at & (bs - 1);
+		uint64_t entry;
+
+		if (length > bs - within ||
+		    at + length > atomic_load_explicit(&disk->size,
+						       memory_order_acquire)) {
+			return NULL;
+		}
+		entry = vhdx_entry(vx, vhdx_payload_index(vx, at));
+		if (VHDX_BAT_STATE(entry) == VHDX_FULLY_PRESENT) {
+			*offset = VHDX_BAT_OFFSET(entry) + within;
+			return parents || !(entry & VHDX_UNSURE) ? disk : NULL;
+		}
+		if (VHDX_BAT_STATE(entry) != VHDX_NOT_PRESENT) {
+			return NULL;
+		}
+		disk = disk->parent;
+	} while (parents && disk != NULL);
+	return NULL;
+}
+
 /* ---- bitmaps ----------------------------------------------------- */
 
 static int load_page(struct vhd_req *req, const struct vhd_disk *disk,
@@ -715,10 +748,49 @@ static int step(struct vhd_req *req, int result)
 	}
 }
 
+/*
+ * A read or write of what is in one place, as most are: no steps.
+ * @return false: it takes them
+ */
+static bool run_at_once(struct vhd_req *req, int *result)
+{
+	struct vhd_state *st = vhd_state(req);
+	const struct vhd_disk *disk = st->disk;
+	bool write = st->op == VHD_WRITE;
+	uint64_t offset;
+
+	if (write) {
+		if (st->fua || !atomic_load_explicit(&vhdx_of(disk)->session,
+						     memory_order_acquire)) {
+			return false;
+		}
+	} else if (st->op != VHD_READ ||
+		   (disk->parent == NULL &&
+		    disk->type == VHD_TYPE_DIFFERENCING)) {
+		return false; /* start() has an answer for a missing parent */
+	}
+	disk = whole_place(disk, st->offset, st->length, !write, &offset);
+	if (disk == NULL) {
+		return false;
+	}
+	/* Where the request goes on if the transfer has to wait. */
+	st->vx.at = st->offset;
+	st->vx.seg = st->length;
+	st->vx.need_sync = false;
+	st->vx.mark = 0;
+	st->phase = VHDX_MOVED;
+	st->fua = false;
+	*result = vhd_transfer(req, disk->file, write, offset, st->length);
+	return true;
+}
+
 static int vhdx_run(struct vhd_req *req, int result)
 {
 	struct vhd_state *st = vhd_state(req);
 
+	if (st->phase == VHDX_START && run_at_once(req, &result)) {
+		return result;
+	}
 	while (st->phase != VHDX_FLUSHED) {
 		result = step(req, result);
 		if (result != 0) {
