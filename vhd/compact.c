@@ -193,11 +193,13 @@ static void compact_run(struct vhd_job *job, void *data)
 	if (w->ret != 0) {
 		return;
 	}
-	if (fstat(w->file->fd, &st) != 0) {
-		w->ret = errno;
+	w->ret = vhd_file_stat(w->file, &st);
+	if (w->ret != 0) {
+		snprintf(w->why, sizeof(w->why), "fstat: %s", strerror(w->ret));
 		return;
 	}
-	vhd_file_size(w->file, &result->size_before, &result->allocated_before);
+	result->size_before = (uint64_t)st.st_size;
+	result->allocated_before = (uint64_t)st.st_blocks * 512;
 	w->ret = compact_file(work);
 	vhd_file_size(w->file, &result->size_after, &result->allocated_after);
 	if (w->ret != 0 && w->why[0] == '\0') {

@@ -27,7 +27,8 @@ bool vhd_copy_possible(const struct vhd_disk *disk, const struct vhd_req *req)
 	/* The file system may copy through the page cache, where direct I/O has
 	 * nothing (direct.c). */
 	return disk->ops == &vhd_fixed_ops && from->ops == &vhd_fixed_ops &&
-	       disk->file->tap == NULL && disk->file->direct_fd < 0 &&
+	       (disk->file->tap == NULL || disk->file->tap->write == NULL) &&
+	       disk->file->direct_fd < 0 &&
 	       (disk != from || apart >= req->length);
 }
 
@@ -37,14 +38,13 @@ static int copy_data(struct vhd_file *from, uint64_t from_offset,
 	off_t in = (off_t)from_offset, out = (off_t)to_offset;
 
 	while (length > 0) {
-		ssize_t n =
-			copy_file_range(from->fd, &in, to->fd, &out, length, 0);
+		ssize_t n = vhd_file_copy(from, &in, to, &out, length);
 
-		if (n < 0 && errno == EINTR) {
+		if (n == -EINTR) {
 			continue;
 		}
 		if (n < 0) {
-			return errno;
+			return (int)-n;
 		}
 		if (n == 0) {
 			return EIO; /* the end of the source, which is ours */

@@ -30,6 +30,23 @@ void vhd_set_tap(const struct vhd_tap *tap)
 	atomic_store(&current_tap, tap);
 }
 
+/* Tests: shall this call fail, or move fewer bytes? */
+static int file_fault(const struct vhd_file *file, enum vhd_tap_step step,
+		      uint64_t offset, uint64_t *len)
+{
+	if (file->tap == NULL || file->tap->fault == NULL) {
+		return 0;
+	}
+	return file->tap->fault(file->name, step, offset, len);
+}
+
+/* The same for a call that moves no bytes. */
+static int file_fails(const struct vhd_file *file, enum vhd_tap_step step,
+		      uint64_t offset, uint64_t len)
+{
+	return file_fault(file, step, offset, &len);
+}
+
 /*
  * How I/O may be tried inline. RWF_NOWAIT is tried where it may exist; the
  * first EOPNOTSUPP ends it (transfer.c), and a write is then guarded instead:
@@ -54,11 +71,9 @@ static void file_choose_policy(struct vhd_file *file)
 static int file_check(struct vhd_file *file, char *why, size_t why_len)
 {
 	struct stat st;
-	int flags;
+	int flags, ret = vhd_file_stat(file, &st);
 
-	if (fstat(file->fd, &st) != 0) {
-		int ret = errno;
-
+	if (ret != 0) {
 		snprintf(why, why_len, "fstat: %s", strerror(ret));
 		return ret;
 	}
@@ -69,8 +84,7 @@ static int file_check(struct vhd_file *file, char *why, size_t why_len)
 	}
 	flags = fcntl(file->fd, F_GETFL);
 	if (flags < 0) {
-		int ret = errno;
-
+		ret = errno;
 		snprintf(why, why_len, "F_GETFL: %s", strerror(ret));
 		return ret;
 	}
@@ -197,10 +211,13 @@ int vhd_file_lock(struct vhd_file *file, char *why, size_t why_len)
 	};
 	int ret;
 
-	if (fcntl(file->fd, F_OFD_SETLK, &lock) == 0) {
-		return 0;
+	ret = file_fails(file, VHD_TAP_STEP_LOCK, 0, 0);
+	if (ret == 0) {
+		if (fcntl(file->fd, F_OFD_SETLK, &lock) == 0) {
+			return 0;
+		}
+		ret = errno;
 	}
-	ret = errno;
 	if (ret == EAGAIN || ret == EACCES) {
 		snprintf(why, why_len, "in use: locked by another opener");
 		return EWOULDBLOCK;
@@ -341,32 +358,25 @@ bool vhd_file_has_data(const struct vhd_file *file, uint64_t offset,
 
 /* ---- worker threads' I/O ----------------------------------------- */
 
-static int file_fault(struct vhd_file *file, enum vhd_tap_step step,
-		      uint64_t offset, uint64_t len)
-{
-	if (file->tap == NULL || file->tap->fault == NULL) {
-		return 0;
-	}
-	return file->tap->fault(file->name, step, offset, len);
-}
-
 int vhd_file_pread(struct vhd_file *file, void *buf, size_t len,
 		   uint64_t offset)
 {
 	uint8_t *p = buf;
-	int ret = file_fault(file, VHD_TAP_STEP_READ, offset, len);
 
-	if (ret != 0) {
-		return ret;
-	}
 	while (len > 0) {
-		ssize_t n = pread(file->fd, p, len, (off_t)offset);
+		uint64_t most = len;
+		int ret = file_fault(file, VHD_TAP_STEP_READ, offset, &most);
+		ssize_t n = 0;
 
-		if (n < 0 && errno == EINTR) {
+		if (ret == 0) {
+			n = pread(file->fd, p, most, (off_t)offset);
+			ret = n < 0 ? errno : 0;
+		}
+		if (ret == EINTR) {
 			continue;
 		}
-		if (n <= 0) {
-			return n < 0 ? errno : EIO;
+		if (ret != 0 || n == 0) {
+			return ret != 0 ? ret : EIO;
 		}
 		p += n;
 		len -= (size_t)n;
@@ -380,7 +390,7 @@ static void tap_written(struct vhd_file *file, const void *buf, size_t len,
 {
 	struct iovec iov = {(void *)(uintptr_t)buf, len};
 
-	if (file->tap != NULL) {
+	if (file->tap != NULL && file->tap->write != NULL) {
 		file->tap->write(file->name, offset, &iov, 1, len, durable);
 	}
 }
@@ -389,21 +399,23 @@ static int write_whole(struct vhd_file *file, const void *buf, size_t len,
 		       uint64_t offset, bool durable)
 {
 	const uint8_t *p = buf;
-	int ret = file_fault(file, VHD_TAP_STEP_WRITE, offset, len);
 
-	if (ret != 0) {
-		return ret;
-	}
 	while (len > 0) {
-		struct iovec iov = {(void *)(uintptr_t)p, len};
-		ssize_t n = pwritev2(file->fd, &iov, 1, (off_t)offset,
-				     durable ? RWF_DSYNC : 0);
+		uint64_t most = len;
+		int ret = file_fault(file, VHD_TAP_STEP_WRITE, offset, &most);
+		struct iovec iov = {(void *)(uintptr_t)p, most};
+		ssize_t n = 0;
 
-		if (n < 0 && errno == EINTR) {
+		if (ret == 0) {
+			n = pwritev2(file->fd, &iov, 1, (off_t)offset,
+				     durable ? RWF_DSYNC : 0);
+			ret = n < 0 ? errno : 0;
+		}
+		if (ret == EINTR) {
 			continue;
 		}
-		if (n <= 0) {
-			return n < 0 ? errno : EIO;
+		if (ret != 0 || n == 0) {
+			return ret != 0 ? ret : EIO;
 		}
 		tap_written(file, p, (size_t)n, offset, durable);
 		p += n;
@@ -427,19 +439,19 @@ int vhd_file_pwrite_durable(struct vhd_file *file, const void *buf, size_t len,
 
 int vhd_file_sync(struct vhd_file *file)
 {
-	int ret = file_fault(file, VHD_TAP_STEP_SYNC, 0, 0);
+	int ret = file_fails(file, VHD_TAP_STEP_SYNC, 0, 0);
 	uint64_t begin = 0;
 
 	if (ret != 0) {
 		return ret;
 	}
-	if (file->tap != NULL) {
+	if (file->tap != NULL && file->tap->sync_begin != NULL) {
 		begin = file->tap->sync_begin(file->name);
 	}
 	if (fsync(file->fd) != 0) {
 		return errno;
 	}
-	if (file->tap != NULL) {
+	if (file->tap != NULL && file->tap->sync_end != NULL) {
 		file->tap->sync_end(file->name, begin);
 	}
 	return 0;
@@ -447,10 +459,15 @@ int vhd_file_sync(struct vhd_file *file)
 
 int vhd_file_truncate(struct vhd_file *file, uint64_t size)
 {
+	int ret = file_fails(file, VHD_TAP_STEP_TRUNCATE, size, 0);
+
+	if (ret != 0) {
+		return ret;
+	}
 	if (ftruncate(file->fd, (off_t)size) != 0) {
 		return errno;
 	}
-	if (file->tap != NULL) {
+	if (file->tap != NULL && file->tap->change != NULL) {
 		file->tap->change(file->name, VHD_TAP_TRUNCATE, size, 0);
 	}
 	return 0;
@@ -461,7 +478,7 @@ void vhd_file_tap_fallocate(struct vhd_file *file, int mode, uint64_t offset,
 {
 	enum vhd_tap_change change = VHD_TAP_RESERVE;
 
-	if (file->tap == NULL) {
+	if (file->tap == NULL || file->tap->change == NULL) {
 		return;
 	}
 	if (mode & FALLOC_FL_PUNCH_HOLE) {
@@ -479,7 +496,7 @@ void vhd_file_tap_fallocate(struct vhd_file *file, int mode, uint64_t offset,
 int vhd_file_fallocate(struct vhd_file *file, int mode, uint64_t offset,
 		       uint64_t length)
 {
-	int ret = file_fault(file, VHD_TAP_STEP_FALLOCATE, offset, length);
+	int ret = file_fails(file, VHD_TAP_STEP_FALLOCATE, offset, length);
 
 	if (ret != 0) {
 		return ret;
@@ -491,12 +508,38 @@ int vhd_file_fallocate(struct vhd_file *file, int mode, uint64_t offset,
 	return 0;
 }
 
+ssize_t vhd_file_copy(const struct vhd_file *from, off_t *from_offset,
+		      struct vhd_file *to, off_t *to_offset, uint64_t length)
+{
+	int ret = file_fault(to, VHD_TAP_STEP_COPY, (uint64_t)*to_offset,
+			     &length);
+	ssize_t n;
+
+	if (ret != 0 || length == 0) {
+		return -ret;
+	}
+	n = copy_file_range(from->fd, from_offset, to->fd, to_offset, length,
+			    0);
+	return n < 0 ? -errno : n;
+}
+
+int vhd_file_stat(const struct vhd_file *file, struct stat *st)
+{
+	int ret = file_fails(file, VHD_TAP_STEP_STAT, 0, 0);
+
+	if (ret != 0) {
+		return ret;
+	}
+	return fstat(file->fd, st) == 0 ? 0 : errno;
+}
+
 int vhd_file_size(struct vhd_file *file, uint64_t *size, uint64_t *allocated)
 {
 	struct stat st;
+	int ret = vhd_file_stat(file, &st);
 
-	if (fstat(file->fd, &st) != 0) {
-		return errno;
+	if (ret != 0) {
+		return ret;
 	}
 	*size = (uint64_t)st.st_size;
 	if (allocated != NULL) {
@@ -510,7 +553,7 @@ bool vhd_file_space(const struct vhd_file *file, struct vhd_space *space)
 	struct statvfs fs;
 	struct stat st;
 
-	if (fstatvfs(file->fd, &fs) != 0 || fstat(file->fd, &st) != 0) {
+	if (fstatvfs(file->fd, &fs) != 0 || vhd_file_stat(file, &st) != 0) {
 		return false;
 	}
 	space->used = (uint64_t)st.st_blocks * 512;

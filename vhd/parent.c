@@ -44,6 +44,7 @@ static int parent_check(struct vhd_disk *child, struct vhd_disk *parent,
 	const struct vhd_dynheader *header;
 	struct stat st;
 	uint32_t changed;
+	int ret;
 
 	if (child->type != VHD_TYPE_DIFFERENCING || child->parent != NULL) {
 		snprintf(why, why_len, "the disk takes no parent");
@@ -72,9 +73,8 @@ static int parent_check(struct vhd_disk *child, struct vhd_disk *parent,
 			 child->file->name);
 		return EINVAL;
 	}
-	if (fstat(parent->file->fd, &st) != 0) {
-		int ret = errno;
-
+	ret = vhd_file_stat(parent->file, &st);
+	if (ret != 0) {
 		snprintf(why, why_len, "fstat: %s", strerror(ret));
 		return ret;
 	}

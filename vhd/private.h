@@ -14,6 +14,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <liburing.h>
 
 #include "vhd/footer.h"
@@ -107,8 +108,12 @@ int vhd_file_pwrite_durable(struct vhd_file *file, const void *buf, size_t len,
 			    uint64_t offset);
 int vhd_file_sync(struct vhd_file *file);
 int vhd_file_truncate(struct vhd_file *file, uint64_t size);
+int vhd_file_stat(const struct vhd_file *file, struct stat *st);
 int vhd_file_fallocate(struct vhd_file *file, int mode, uint64_t offset,
 		       uint64_t length);
+/* copy_file_range(2). @return bytes, or -errno */
+ssize_t vhd_file_copy(const struct vhd_file *from, off_t *from_offset,
+		      struct vhd_file *to, off_t *to_offset, uint64_t length);
 /* Tell the tap of a fallocate that has been done. */
 void vhd_file_tap_fallocate(struct vhd_file *file, int mode, uint64_t offset,
 			    uint64_t length);
@@ -275,10 +280,11 @@ struct vhd_state {
 	uint8_t sqe_op; /* IORING_OP_* */
 	uint8_t retries;
 	void *bounce; /* an aligned copy of the data, for direct I/O */
-	int inject;   /* tests: fail with this errno */
+	int inject;   /* fail with this errno (tests, and no memory) */
 	int sqe_arg;  /* fallocate mode */
 	struct vhd_file *file;
 	uint64_t file_offset, left;
+	uint64_t most; /* of left, by this call: all but in tests */
 	/* A durable write, whole: what has to be synced behind it. */
 	struct {
 		uint64_t offset, length;

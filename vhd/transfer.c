@@ -129,20 +129,20 @@ void vhd_cursor_zero(struct vhd_cursor *cursor, uint64_t len)
 
 /* ---- inline ------------------------------------------------------ */
 
-/* Iovecs for the next part: the caller's own when they fit exactly. */
-static int transfer_iov(struct vhd_req *req, struct iovec *slice, int max,
-			const struct iovec **iov)
+/* Iovecs for the next @len bytes: the caller's own when they fit exactly. */
+static int transfer_iov(struct vhd_req *req, uint64_t len, struct iovec *slice,
+			int max, const struct iovec **iov)
 {
 	struct vhd_state *st = vhd_state(req);
 	uint64_t covered;
 
 	if (st->exact && st->cursor.iov != NULL && st->cursor.skip == 0 &&
-	    st->cursor.cnt <= IOV_LIMIT && st->left == st->length) {
+	    st->cursor.cnt <= IOV_LIMIT && len == st->length) {
 		*iov = st->cursor.iov;
 		return st->cursor.cnt;
 	}
 	*iov = slice;
-	return cursor_slice(&st->cursor, st->left, slice, max, &covered);
+	return cursor_slice(&st->cursor, len, slice, max, &covered);
 }
 
 /* Count @n transferred bytes. */
@@ -153,27 +153,44 @@ static void transfer_advance(struct vhd_state *st, uint64_t n)
 	st->left -= n;
 }
 
+/*
+ * How a write becomes durable. Around the page cache it is so when it is done
+ * (RWF_DSYNC). A buffered one is synced in a second step, its range only.
+ * RWF_DSYNC would do both, but io_uring lets only one worker write to a file
+ * at a time, so that each write would wait for the syncs of those before it.
+ * Syncs run side by side, and share the device's flushes.
+ */
+static bool durable_when_written(const struct vhd_state *st)
+{
+	return st->fua && st->file->direct_fd >= 0;
+}
+
+static bool must_sync(const struct vhd_state *st, bool write)
+{
+	return write && st->fua && !durable_when_written(st);
+}
+
+/* Tests: these bytes have been written, from where the transfer stands. */
 static void tap_written(struct vhd_state *st, const struct iovec *iov, int cnt,
 			uint64_t n)
 {
-	/* Else it will be when its range has been synced. */
-	bool durable = st->fua && st->file->direct_fd >= 0;
-
-	if (st->file->tap != NULL) {
+	if (st->file->tap != NULL && st->file->tap->write != NULL) {
 		st->file->tap->write(st->file->name, st->file_offset, iov, cnt,
-				     n, durable);
+				     n, durable_when_written(st));
 	}
 }
 
-/* Tests: shall this step fail? It then goes by the ring, as a no-op. */
+/* Tests: shall this step fail, or move fewer bytes? It then goes by the ring;
+ * as a no-op if it moves none. */
 static bool tap_injects(struct vhd_state *st, enum vhd_tap_step step)
 {
 	st->inject = 0;
+	st->most = st->left;
 	if (st->file->tap != NULL && st->file->tap->fault != NULL) {
 		st->inject = st->file->tap->fault(st->file->name, step,
-						  st->file_offset, st->left);
+						  st->file_offset, &st->most);
 	}
-	return st->inject != 0;
+	return st->inject != 0 || st->most != st->left;
 }
 
 static int read_inline(struct vhd_req *req)
@@ -189,7 +206,7 @@ static int read_inline(struct vhd_req *req)
 	while (st->left > 0) {
 		struct iovec slice[STACK_IOV];
 		const struct iovec *iov;
-		int cnt = transfer_iov(req, slice, STACK_IOV, &iov);
+		int cnt = transfer_iov(req, st->left, slice, STACK_IOV, &iov);
 		ssize_t n = preadv2(st->file->fd, iov, cnt,
 				    (off_t)st->file_offset, flags);
 
@@ -245,7 +262,7 @@ static int write_inline(struct vhd_req *req)
 	while (st->left > 0) {
 		struct iovec slice[STACK_IOV];
 		const struct iovec *iov;
-		int cnt = transfer_iov(req, slice, STACK_IOV, &iov);
+		int cnt = transfer_iov(req, st->left, slice, STACK_IOV, &iov);
 		ssize_t n = pwritev2(st->file->fd, iov, cnt,
 				     (off_t)st->file_offset, flags);
 
@@ -266,17 +283,6 @@ static int write_inline(struct vhd_req *req)
 
 /* ---- durable writes ---------------------------------------------- */
 
-/*
- * A buffered write is made durable in a second step. RWF_DSYNC would do both,
- * but io_uring lets only one worker write to a file at a time, so that each
- * write would wait for the syncs of those before it. Syncs run side by side,
- * and share the device's flushes.
- */
-static bool must_sync(const struct vhd_state *st, bool write)
-{
-	return write && st->fua && st->file->direct_fd < 0;
-}
-
 static int sync_range(struct vhd_req *req)
 {
 	struct vhd_state *st = vhd_state(req);
@@ -294,6 +300,9 @@ static void tap_range_synced(struct vhd_state *st)
 	struct vhd_cursor cursor = st->durable.cursor;
 	uint64_t at = 0, n;
 
+	if (st->file->tap->write == NULL) {
+		return;
+	}
 	while (at < st->durable.length) {
 		struct iovec slice[STACK_IOV];
 		int cnt = cursor_slice(&cursor, st->durable.length - at, slice,
@@ -329,6 +338,7 @@ int vhd_transfer(struct vhd_req *req, struct vhd_file *file, bool write,
 		ret = VHD_PENDING;
 	} else {
 		ret = write ? write_inline(req) : read_inline(req);
+		st->most = st->left;
 	}
 	if (ret == VHD_PENDING) {
 		st->sqe_op = write ? IORING_OP_WRITEV : IORING_OP_READV;
@@ -365,7 +375,7 @@ int vhd_transfer_sync(struct vhd_req *req, struct vhd_file *file)
 	st->retries = 0;
 	st->sqe_op = IORING_OP_FSYNC;
 	tap_injects(st, VHD_TAP_STEP_SYNC);
-	if (file->tap != NULL) {
+	if (file->tap != NULL && file->tap->sync_begin != NULL) {
 		st->file_offset = file->tap->sync_begin(file->name);
 	}
 	vhd_io_queue(req);
@@ -378,7 +388,7 @@ static void prepare_rw(struct vhd_req *req, struct io_uring_sqe *sqe)
 	struct vhd_state *st = vhd_state(req);
 	bool write = st->sqe_op == IORING_OP_WRITEV;
 	const struct iovec *iov;
-	int cnt = transfer_iov(req, st->slice, VHD_SLICE, &iov);
+	int cnt = transfer_iov(req, st->most, st->slice, VHD_SLICE, &iov);
 	int fd = st->file->fd;
 
 	if (st->file->direct_fd >= 0) {
@@ -396,9 +406,7 @@ static void prepare_rw(struct vhd_req *req, struct io_uring_sqe *sqe)
 	if (write) {
 		io_uring_prep_writev(sqe, fd, iov, (unsigned)cnt,
 				     st->file_offset);
-		/* Elsewhere the range is synced afterwards. */
-		sqe->rw_flags =
-			st->fua && st->file->direct_fd >= 0 ? RWF_DSYNC : 0;
+		sqe->rw_flags = durable_when_written(st) ? RWF_DSYNC : 0;
 	} else {
 		io_uring_prep_readv(sqe, fd, iov, (unsigned)cnt,
 				    st->file_offset);
@@ -416,6 +424,10 @@ void vhd_transfer_prepare(struct vhd_req *req, struct io_uring_sqe *sqe)
 	switch (st->sqe_op) {
 	case IORING_OP_READV:
 	case IORING_OP_WRITEV:
+		if (st->most == 0) {
+			io_uring_prep_nop(sqe);
+			break;
+		}
 		prepare_rw(req, sqe);
 		break;
 	case IORING_OP_FALLOCATE:
@@ -478,6 +490,30 @@ static void step_log(struct vhd_state *st, int error, const char *text)
 	}
 }
 
+static enum vhd_tap_step tap_step(const struct vhd_state *st)
+{
+	switch (st->sqe_op) {
+	case IORING_OP_READV:
+		return VHD_TAP_STEP_READ;
+	case IORING_OP_WRITEV:
+		return VHD_TAP_STEP_WRITE;
+	case IORING_OP_FALLOCATE:
+		return VHD_TAP_STEP_FALLOCATE;
+	default:
+		return VHD_TAP_STEP_SYNC;
+	}
+}
+
+/* What is left of the step, or all of it once more. */
+static int step_again(struct vhd_req *req)
+{
+	struct vhd_state *st = vhd_state(req);
+
+	tap_injects(st, tap_step(st));
+	vhd_io_queue(req);
+	return VHD_PENDING;
+}
+
 static void tap_completed(struct vhd_req *req, int res)
 {
 	struct vhd_state *st = vhd_state(req);
@@ -486,7 +522,7 @@ static void tap_completed(struct vhd_req *req, int res)
 
 	switch (st->sqe_op) {
 	case IORING_OP_WRITEV:
-		cnt = transfer_iov(req, st->slice, VHD_SLICE, &iov);
+		cnt = transfer_iov(req, st->most, st->slice, VHD_SLICE, &iov);
 		tap_written(st, iov, cnt, (uint64_t)res);
 		break;
 	case IORING_OP_FALLOCATE:
@@ -497,7 +533,10 @@ static void tap_completed(struct vhd_req *req, int res)
 		tap_range_synced(st);
 		break;
 	case IORING_OP_FSYNC:
-		st->file->tap->sync_end(st->file->name, st->file_offset);
+		if (st->file->tap->sync_end != NULL) {
+			st->file->tap->sync_end(st->file->name,
+						st->file_offset);
+		}
 		break;
 	}
 }
@@ -515,8 +554,7 @@ int vhd_transfer_completed(struct vhd_req *req, int res)
 		vhd_direct_done(req, st->sqe_op == IORING_OP_WRITEV, res);
 	}
 	if ((res == -EINTR || res == -EAGAIN) && st->retries++ < RETRIES_MAX) {
-		vhd_io_queue(req);
-		return VHD_PENDING;
+		return step_again(req);
 	}
 	if (res < 0) {
 		/* The kernel tells this once: the next flush fails, too. */
@@ -555,8 +593,7 @@ int vhd_transfer_completed(struct vhd_req *req, int res)
 	transfer_advance(st, (uint64_t)res);
 	if (st->left > 0) {
 		st->retries = 0;
-		vhd_io_queue(req);
-		return VHD_PENDING;
+		return step_again(req);
 	}
 	return must_sync(st, st->sqe_op == IORING_OP_WRITEV) ? sync_range(req)
 							     : 0;

@@ -123,7 +123,7 @@ static void tap_sync_end(const char *name, uint64_t begin)
 }
 
 static int tap_fault(const char *name, enum vhd_tap_step step, uint64_t offset,
-		     uint64_t len)
+		     uint64_t *len)
 {
 	int error = 0;
 
