@@ -49,10 +49,12 @@ static uint16_t length_field(const struct scsi_task *task)
 	}
 }
 
-bool scsi_check_range(struct scsi_task *task, uint64_t lba, uint64_t blocks,
-		      uint64_t max)
+/* Inline for the hot path. */
+static inline bool check_range(struct scsi_task *task, uint64_t lba,
+			       uint64_t blocks, uint64_t max)
 {
-	uint64_t capacity = scsi_lu_blocks(task->lu);
+	const unsigned shift = task->lu->shift;
+	uint64_t capacity = vhd_disk_size(task->lu->config.disk) >> shift;
 	struct scsi_work *work = scsi_work(task);
 	uint64_t total;
 
@@ -61,13 +63,19 @@ bool scsi_check_range(struct scsi_task *task, uint64_t lba, uint64_t blocks,
 	if (lba > capacity || blocks > capacity - lba) {
 		return scsi_refuse_lba(task, lba < capacity ? capacity : lba);
 	}
-	total = blocks << task->lu->shift;
+	total = blocks << shift;
 	if (total > max) {
 		return scsi_refuse_cdb(task, length_field(task), 7);
 	}
-	work->offset = lba << task->lu->shift;
+	work->offset = lba << shift;
 	work->total = total;
 	return true;
+}
+
+bool scsi_check_range(struct scsi_task *task, uint64_t lba, uint64_t blocks,
+		      uint64_t max)
+{
+	return check_range(task, lba, blocks, max);
 }
 
 static bool range_prepare(struct scsi_task *task)
@@ -76,7 +84,7 @@ static bool range_prepare(struct scsi_task *task)
 	uint32_t blocks;
 
 	scsi_cdb_range(task, &lba, &blocks);
-	return scsi_check_range(task, lba, blocks, SCSI_MAX_TRANSFER);
+	return check_range(task, lba, blocks, SCSI_MAX_TRANSFER);
 }
 
 /* READ(6) and WRITE(6) have no flags: byte 1 is the LBA. */
