@@ -46,6 +46,7 @@ static bool parse_target(struct scsi_task *task, struct scsi_copy *copy,
 		return illegal(task, ASC_TARGET_DESCRIPTOR_TYPE);
 	}
 	copy->lu[n] = NULL;
+	copy->target[n].pad = p[28] & 0x04;
 	if ((p[4] & 0x0f) != 1 || (p[5] & 0x3f) != 3 || p[7] != 16) {
 		return true; /* names nothing here; matters if it is used */
 	}
@@ -53,6 +54,9 @@ static bool parse_target(struct scsi_task *task, struct scsi_copy *copy,
 		if (memcmp(nexus->itls[i]->lu->naa, p + 8, 16) == 0) {
 			copy->lu[n] = nexus->itls[i]->lu;
 			copy->itl[n] = nexus->itls[i];
+			copy->target[n].bad_block =
+				get_be24(p + 29) != 0 &&
+				get_be24(p + 29) != copy->lu[n]->block;
 			break;
 		}
 	}
@@ -61,36 +65,191 @@ static bool parse_target(struct scsi_task *task, struct scsi_copy *copy,
 
 /* May the nexus read or write there, and are the blocks there? */
 static bool check_end(struct scsi_task *task, const struct scsi_copy *copy,
-		      unsigned n, uint64_t lba, uint32_t blocks, unsigned right)
+		      unsigned n, uint64_t lba, uint64_t blocks, unsigned right)
 {
-	const struct scsi_lu *lu;
-	uint64_t capacity;
+	const struct scsi_lu *lu = copy->lu[n];
+	uint64_t capacity = scsi_lu_blocks(lu);
 
-	if (n >= copy->targets || copy->lu[n] == NULL) {
-		return aborted(task, ASC_UNREACHABLE_COPY_TARGET);
-	}
-	lu = copy->lu[n];
 	if ((atomic_load(&copy->itl[n]->denied) &
 	     (right | SCSI_NEEDS_LEGACY)) ||
 	    scsi_lu_not_ready(lu) != 0 ||
 	    (right == SCSI_NEEDS_WRITE && scsi_lu_is(lu, SCSI_LU_SWP))) {
 		return aborted(task, ASC_COPY_TARGET_NOT_REACHABLE);
 	}
-	capacity = scsi_lu_blocks(lu);
 	if (lba > capacity || blocks > capacity - lba) {
 		return aborted(task, ASC_NONE);
 	}
 	return true;
 }
 
+/* ---- what goes where (5.17.7.2) -------------------------------------------
+ */
+
+/* Bytes of a unit, or zeroes. */
+struct run {
+	uint8_t from;
+	uint64_t at, length;
+};
+
+/* What segments leave behind for those that follow: less than a block of
+ * source data, less than a block of data to be written, which may come from as
+ * many places as it has smallest blocks. */
+#define RUNS (SCSI_MAX_BLOCK / VHD_SECTOR + 2)
+struct residue {
+	struct run source;
+	struct run data[RUNS];
+	unsigned count;
+	uint64_t length; /* of data */
+};
+
+struct segment {
+	unsigned from, to;
+	bool cat, dc;
+	uint32_t blocks;
+	uint64_t from_lba, to_lba;
+};
+
+/* Source data become data to be written. */
+static void process(struct residue *r, uint8_t from, uint64_t at,
+		    uint64_t length)
+{
+	if (length != 0) {
+		r->data[r->count++] = (struct run){from, at, length};
+		r->length += length;
+	}
+}
+
+/* Write the first @length bytes of that from @to_at on; the rest stays. */
+static void write_out(struct scsi_copy *copy, struct residue *r, unsigned to,
+		      uint64_t to_at, uint64_t length)
+{
+	unsigned i = 0, left = 0;
+
+	r->length -= length;
+	for (i = 0; i < r->count; i++) {
+		struct run run = r->data[i];
+		uint64_t n = run.length < length ? run.length : length;
+
+		if (n != 0) {
+			copy->segment[copy->segments++] =
+				(struct scsi_copy_segment){
+					.from = run.from,
+					.to = (uint8_t)to,
+					.number = (uint8_t)copy->descriptors,
+					.length = n,
+					.from_at = run.at,
+					.to_at = to_at,
+				};
+			to_at += n;
+			length -= n;
+		}
+		if (n < run.length) {
+			run.at += n;
+			run.length -= n;
+			r->data[left++] = run;
+		}
+	}
+	r->count = left;
+}
+
+/* What becomes of what is left (table 116). False: sense is set. */
+static bool end_segment(struct scsi_task *task, struct scsi_copy *copy,
+			const struct segment *s, struct residue *r,
+			uint64_t written)
+{
+	const struct scsi_lu *to = copy->lu[s->to];
+	bool from_pad = copy->target[s->from].pad;
+	bool to_pad = copy->target[s->to].pad;
+
+	if (s->cat || (r->source.length == 0 && r->length == 0)) {
+		return true;
+	}
+	if (!from_pad && !to_pad) {
+		return aborted(task, ASC_INEXACT_SEGMENT);
+	}
+	if (from_pad) {
+		r->source.length = 0;
+	}
+	if (!to_pad) {
+		r->count = 0;
+		r->length = 0;
+	}
+	if (r->length == 0) {
+		return true;
+	}
+	if (s->dc) { /* its note a */
+		return aborted(task, ASC_INEXACT_SEGMENT);
+	}
+	process(r, COPY_ZEROES, 0, -r->length & (to->block - 1));
+	if (!check_end(task, copy, s->to, s->to_lba, written + 1,
+		       SCSI_NEEDS_WRITE)) {
+		return false;
+	}
+	write_out(copy, r, s->to, (s->to_lba + written) << to->shift,
+		  r->length);
+	return true;
+}
+
+static bool plan_segment(struct scsi_task *task, struct scsi_copy *copy,
+			 const struct segment *s, struct residue *r)
+{
+	const struct scsi_lu *from = copy->lu[s->from], *to = copy->lu[s->to];
+	uint64_t size, old, read, blocks;
+
+	/* How much is processed: as much as is asked for of the source, or as
+	 * much as is missing at the destination. */
+	size = (uint64_t)s->blocks << (s->dc ? to->shift : from->shift);
+	if (s->dc) {
+		size = size > r->length ? size - r->length : 0;
+	}
+	old = size < r->source.length ? size : r->source.length;
+	process(r, r->source.from, r->source.at, old);
+	r->source.at += old;
+	r->source.length -= old;
+	read = (size - old + from->block - 1) >> from->shift;
+	if (!check_end(task, copy, s->from, s->from_lba, read,
+		       SCSI_NEEDS_READ)) {
+		return false;
+	}
+	if (read != 0) {
+		process(r, (uint8_t)s->from, s->from_lba << from->shift,
+			size - old);
+		r->source = (struct run){
+			.from = (uint8_t)s->from,
+			.at = (s->from_lba << from->shift) + size - old,
+			.length = (read << from->shift) - (size - old),
+		};
+	}
+	blocks = s->dc ? s->blocks : r->length >> to->shift;
+	if (!check_end(task, copy, s->to, s->to_lba, blocks,
+		       SCSI_NEEDS_WRITE)) {
+		return false;
+	}
+	write_out(copy, r, s->to, s->to_lba << to->shift, blocks << to->shift);
+	return end_segment(task, copy, s, r, blocks);
+}
+
+/* ---- segment descriptors --------------------------------------------------
+ */
+
+/* Is it one of those told, and does the initiator know its blocks? */
+static bool check_target(struct scsi_task *task, const struct scsi_copy *copy,
+			 unsigned n)
+{
+	if (n >= copy->targets || copy->lu[n] == NULL) {
+		return aborted(task, ASC_UNREACHABLE_COPY_TARGET);
+	}
+	if (copy->target[n].bad_block) {
+		return aborted(task, ASC_INVALID_FIELD_IN_PARAMETERS);
+	}
+	return true;
+}
+
 /* 6.4.6.4: returns the descriptor's length, 0 when it is refused. */
 static size_t parse_segment(struct scsi_task *task, struct scsi_copy *copy,
-			    const uint8_t *p, size_t len)
+			    const uint8_t *p, size_t len, struct residue *r)
 {
-	struct scsi_copy_segment *s = &copy->segment[copy->segments];
-	unsigned from, to;
-	uint64_t from_lba, to_lba;
-	uint32_t blocks;
+	struct segment s;
 	size_t size;
 
 	if (p[0] != COPY_SEGMENT_TYPE) {
@@ -102,42 +261,41 @@ static size_t parse_segment(struct scsi_task *task, struct scsi_copy *copy,
 		illegal(task, ASC_INVALID_FIELD_IN_PARAMETERS);
 		return 0;
 	}
-	from = get_be16(p + 4);
-	to = get_be16(p + 6);
-	blocks = get_be16(p + 10);
-	from_lba = get_be64(p + 12);
-	to_lba = get_be64(p + 20);
-	if (!check_end(task, copy, from, from_lba, blocks, SCSI_NEEDS_READ) ||
-	    !check_end(task, copy, to, to_lba, blocks, SCSI_NEEDS_WRITE)) {
+	s.cat = p[1] & 0x01;
+	s.dc = p[1] & 0x02;
+	s.from = get_be16(p + 4);
+	s.to = get_be16(p + 6);
+	s.blocks = get_be16(p + 10);
+	s.from_lba = get_be64(p + 12);
+	s.to_lba = get_be64(p + 20);
+	if (!check_target(task, copy, s.from) ||
+	    !check_target(task, copy, s.to) ||
+	    !plan_segment(task, copy, &s, r)) {
 		return 0;
 	}
-	s->length = (uint64_t)blocks << copy->lu[from]->shift;
-	s->from_at = from_lba << copy->lu[from]->shift;
-	s->to_at = to_lba << copy->lu[to]->shift;
-	s->from = (uint8_t)from;
-	s->to = (uint8_t)to;
-	copy->segments++;
+	copy->descriptors++;
 	return size;
 }
 
 static bool parse_segments(struct scsi_task *task, struct scsi_copy *copy,
 			   const uint8_t *p, size_t len)
 {
+	struct residue r = {0};
 	size_t at, size;
 
 	for (at = 0; at < len; at += size) {
 		if (len - at < SEGMENT_HEADER) {
 			return illegal(task, ASC_PARAMETER_LIST_LENGTH);
 		}
-		if (copy->segments == COPY_MAX_SEGMENTS) {
+		if (copy->descriptors == COPY_MAX_SEGMENTS) {
 			return illegal(task, ASC_TOO_MANY_SEGMENTS);
 		}
-		size = parse_segment(task, copy, p + at, len - at);
+		size = parse_segment(task, copy, p + at, len - at, &r);
 		if (size == 0) {
 			return false;
 		}
 	}
-	return true;
+	return true; /* what is left is discarded */
 }
 
 /* ---- parameter lists ------------------------------------------------------

@@ -81,7 +81,7 @@ struct scsi_token_data {
 	uint64_t id; /* 0: zeroes without end */
 	struct scsi_lu *lu;
 	unsigned count;
-	uint64_t blocks;
+	uint64_t bytes;
 	struct scsi_range range[COPY_MAX_RANGES];
 };
 
@@ -104,25 +104,35 @@ void scsi_token_delete(uint64_t id);
 
 #define COPY_ZEROES 0xff /* segment.from: there is no source */
 
+/*
+ * Bytes that lie together on both sides. Where the units' blocks are not of the
+ * same length, these need not be whole blocks; all that goes into one block of
+ * the destination is then in segments of the same copy.
+ */
 struct scsi_copy_segment {
 	uint8_t from, to; /* of copy.lu */
-	/* bytes: */
+	uint8_t number;	  /* of the descriptor that asked for it */
 	uint64_t length;
 	uint64_t from_at, to_at;
 };
+
+#define COPY_PLAN_MAX (2 * COPY_MAX_RANGES + 1)
 
 /* A task's work buffer. */
 struct scsi_copy {
 	struct scsi_lu *lu[SCSI_COPY_UNITS];
 	struct scsi_itl *itl[SCSI_COPY_UNITS]; /* while the list is checked */
-	unsigned targets, segments;
-	struct scsi_copy_segment segment[2 * COPY_MAX_RANGES];
+	struct {
+		bool pad, bad_block;
+	} target[SCSI_COPY_UNITS]; /* the same */
+	unsigned targets, segments, descriptors;
+	struct scsi_copy_segment segment[COPY_PLAN_MAX];
 	struct scsi_copy_op *op;
 	uint64_t token; /* whose data it is, 0: none's */
 	bool delete_token;
 	uint8_t good;	 /* status where all went well */
 	bool by_hand;	 /* the engine below cannot copy */
-	uint8_t *data;	 /* SCSI_CHUNK bytes, where by hand */
+	uint8_t *data;	 /* a chunk, where by hand */
 	uint64_t copied; /* bytes */
 };
 

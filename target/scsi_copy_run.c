@@ -13,7 +13,7 @@
 #define ENGINE_CHUNK (16u << 20)
 #define ZERO_CHUNK   (64u << 20)
 
-enum phase { PHASE_NEXT, PHASE_READ, PHASE_WRITTEN };
+enum phase { PHASE_NEXT, PHASE_READ, PHASE_READ_BLOCK, PHASE_WRITTEN };
 
 static struct scsi_copy *copy_of(struct scsi_task *task)
 {
@@ -45,15 +45,11 @@ static bool overlaps(const struct scsi_copy *copy,
 	       apart < s->length;
 }
 
-/* The chunk under way: where it begins in its segment. Where the two ranges
- * overlap and the blocks move up, the end goes first. */
-static uint64_t chunk_start(const struct scsi_work *work,
-			    const struct scsi_copy *copy,
-			    const struct scsi_copy_segment *s)
+/* Where they overlap and the bytes move up, the end goes first. */
+static bool backwards(const struct scsi_copy *copy,
+		      const struct scsi_copy_segment *s)
 {
-	bool up = overlaps(copy, s) && s->to_at > s->from_at;
-
-	return up ? work->total - work->pos - work->chunk : work->pos;
+	return overlaps(copy, s) && s->to_at > s->from_at;
 }
 
 static uint32_t chunk_max(const struct scsi_copy *copy,
@@ -65,7 +61,25 @@ static uint32_t chunk_max(const struct scsi_copy *copy,
 	return copy->by_hand || overlaps(copy, s) ? SCSI_CHUNK : ENGINE_CHUNK;
 }
 
-/* The next chunk's length; false when all is copied. */
+/* The next chunk of a segment that has @left bytes to go: whole blocks of the
+ * destination, or what belongs into one block. */
+static uint32_t chunk_length(const struct scsi_copy *copy,
+			     const struct scsi_copy_segment *s, uint64_t left)
+{
+	const uint64_t block = copy->lu[s->to]->block;
+	uint64_t max = chunk_max(copy, s), part;
+
+	part = backwards(copy, s) ? (s->to_at + left) % block
+				  : -(s->to_at + s->length - left) % block;
+	if (part != 0) {
+		max = part;
+	} else if (left > block) {
+		left -= left % block;
+	}
+	return (uint32_t)(left < max ? left : max);
+}
+
+/* False when all is copied. */
 static bool next_chunk(struct scsi_task *task)
 {
 	struct scsi_work *work = scsi_work(task);
@@ -73,12 +87,11 @@ static bool next_chunk(struct scsi_task *task)
 
 	while (work->index < copy->segments) {
 		const struct scsi_copy_segment *s = segment_of(task);
-		uint64_t left, max = chunk_max(copy, s);
 
 		work->total = s->length;
-		left = work->total - work->pos;
-		if (left != 0) {
-			work->chunk = (uint32_t)(left < max ? left : max);
+		if (work->pos < work->total) {
+			work->chunk =
+				chunk_length(copy, s, work->total - work->pos);
 			return true;
 		}
 		work->index++;
@@ -87,68 +100,150 @@ static bool next_chunk(struct scsi_task *task)
 	return false;
 }
 
-static uint32_t write_flags(const struct scsi_lu *lu)
-{
-	return scsi_lu_is(lu, SCSI_LU_WCE) ? 0 : VHD_FUA;
-}
+/* ---- one chunk ----------------------------------------------------------- */
 
-/* One step of a chunk. @return as scsi_submit_lu() */
-static bool submit_chunk(struct scsi_task *task, enum vhd_op op)
+/* Where the chunk under way is. Of a source's block that it has a part of, the
+ * whole is read; into a block of the destination that it fills a part of, that
+ * part is put. */
+struct chunk {
+	const struct scsi_copy_segment *segment;
+	struct scsi_lu *from, *to; /* from NULL: zeroes */
+	uint64_t from_at, to_at;   /* of whole blocks */
+	uint32_t skew, length;	   /* what is in them that is copied */
+	uint32_t part;		   /* the same in a block of the destination */
+	bool whole;		   /* blocks are written */
+};
+
+static void get_chunk(struct scsi_task *task, struct chunk *c)
 {
 	struct scsi_work *work = scsi_work(task);
 	struct scsi_copy *copy = copy_of(task);
 	const struct scsi_copy_segment *s = segment_of(task);
-	uint64_t at = chunk_start(work, copy, s);
-	uint64_t from = s->from_at + at;
-	uint64_t to = s->to_at + at;
+	uint64_t at = backwards(copy, s) ? work->total - work->pos - work->chunk
+					 : work->pos;
 
-	work->iov[0].iov_base = copy->data;
-	work->iov[0].iov_len = work->chunk;
-	if (op == VHD_READ) {
-		return scsi_submit_lu(task, copy->lu[s->from], op, 0, from,
-				      work->chunk, work->iov, 1);
+	c->segment = s;
+	c->length = work->chunk;
+	c->from = s->from != COPY_ZEROES ? copy->lu[s->from] : NULL;
+	c->from_at = s->from_at + at;
+	c->skew = 0;
+	if (c->from != NULL) {
+		c->skew = (uint32_t)(c->from_at & (c->from->block - 1));
+		c->from_at -= c->skew;
 	}
-	if (op == VHD_COPY) {
-		task->req.source = copy->lu[s->from]->config.disk;
-		task->req.source_offset = from;
+	c->to = copy->lu[s->to];
+	c->to_at = s->to_at + at;
+	c->part = (uint32_t)(c->to_at & (c->to->block - 1));
+	c->to_at -= c->part;
+	c->whole = c->part == 0 && (c->length & (c->to->block - 1)) == 0;
+}
+
+/* The buffer: what is read of the source, then a block of the destination. */
+#define SOURCE_SIZE (SCSI_CHUNK + 2 * SCSI_MAX_BLOCK)
+#define BUFFER_SIZE (SOURCE_SIZE + SCSI_MAX_BLOCK)
+
+static bool submit(struct scsi_task *task, struct scsi_lu *lu, enum vhd_op op,
+		   uint64_t offset, uint8_t *data, uint32_t length)
+{
+	struct scsi_work *work = scsi_work(task);
+	uint32_t flags = 0;
+
+	if (op != VHD_READ && !scsi_lu_is(lu, SCSI_LU_WCE)) {
+		flags = VHD_FUA;
 	}
-	return scsi_submit_lu(task, copy->lu[s->to], op,
-			      write_flags(copy->lu[s->to]), to, work->chunk,
-			      work->iov, 1);
+	work->iov[0].iov_base = data;
+	work->iov[0].iov_len = length;
+	return scsi_submit_lu(task, lu, op, flags, offset, length, work->iov,
+			      1);
+}
+
+static bool read_source(struct scsi_task *task, const struct chunk *c)
+{
+	uint32_t block = c->from->block;
+
+	scsi_work(task)->phase = PHASE_READ;
+	return submit(task, c->from, VHD_READ, c->from_at, copy_of(task)->data,
+		      (c->skew + c->length + block - 1) & ~(block - 1));
+}
+
+/* What the chunk fills a part of. */
+static bool read_block(struct scsi_task *task, const struct chunk *c)
+{
+	scsi_work(task)->phase = PHASE_READ_BLOCK;
+	return submit(task, c->to, VHD_READ, c->to_at,
+		      copy_of(task)->data + SOURCE_SIZE, c->to->block);
+}
+
+static bool write_chunk(struct scsi_task *task, const struct chunk *c)
+{
+	uint8_t *data = copy_of(task)->data, *block = data + SOURCE_SIZE;
+
+	scsi_work(task)->phase = PHASE_WRITTEN;
+	if (c->whole) {
+		return submit(task, c->to, VHD_WRITE, c->to_at, data + c->skew,
+			      c->length);
+	}
+	if (c->from != NULL) {
+		memcpy(block + c->part, data + c->skew, c->length);
+	} else {
+		memset(block + c->part, 0, c->length);
+	}
+	return submit(task, c->to, VHD_WRITE, c->to_at, block, c->to->block);
 }
 
 /* Begin the next chunk. @return as scsi_submit_lu(); false in *@more: all is
  * done */
 static bool start_chunk(struct scsi_task *task, bool *more)
 {
-	struct scsi_work *work = scsi_work(task);
 	struct scsi_copy *copy = copy_of(task);
-	const struct scsi_copy_segment *s;
+	struct chunk c;
 
 	*more = next_chunk(task);
 	if (!*more) {
 		return true;
 	}
-	s = segment_of(task);
-	work->phase = PHASE_WRITTEN;
-	if (s->from == COPY_ZEROES) {
-		return submit_chunk(task, VHD_ZERO);
+	get_chunk(task, &c);
+	scsi_work(task)->phase = PHASE_WRITTEN;
+	if (c.from == NULL && c.whole) {
+		return submit(task, c.to, VHD_ZERO, c.to_at, NULL, c.length);
 	}
-	if (!copy->by_hand && !overlaps(copy, s)) {
-		return submit_chunk(task, VHD_COPY);
+	if (c.whole && !copy->by_hand && !overlaps(copy, c.segment)) {
+		task->req.source = c.from->config.disk;
+		task->req.source_offset = c.from_at + c.skew;
+		return submit(task, c.to, VHD_COPY, c.to_at, NULL, c.length);
 	}
 	if (copy->data == NULL) {
-		copy->data = malloc(SCSI_CHUNK);
+		copy->data = malloc(BUFFER_SIZE);
 	}
 	if (copy->data == NULL) {
 		task->req.error = ENOMEM;
 		return true;
 	}
-	work->phase = PHASE_READ;
-	return submit_chunk(task, VHD_READ);
+	return c.from != NULL ? read_source(task, &c) : read_block(task, &c);
+}
+
+/* Go on with a chunk after a read; as scsi_submit_lu(). */
+static bool chunk_read(struct scsi_task *task)
+{
+	struct chunk c;
+
+	get_chunk(task, &c);
+	if (scsi_work(task)->phase == PHASE_READ && !c.whole) {
+		return read_block(task, &c);
+	}
+	return write_chunk(task, &c);
 }
 
 /* ---- its end ------------------------------------------------------------- */
+
+static uint16_t descriptors_done(struct scsi_task *task)
+{
+	const struct scsi_copy *copy = copy_of(task);
+
+	return scsi_work(task)->index < copy->segments
+		       ? segment_of(task)->number
+		       : (uint16_t)copy->descriptors;
+}
 
 static bool copy_end(struct scsi_task *task, uint8_t status)
 {
@@ -158,7 +253,7 @@ static bool copy_end(struct scsi_task *task, uint8_t status)
 		scsi_token_delete(copy->token);
 	}
 	if (copy->op != NULL) {
-		copy->op->segments = (uint16_t)scsi_work(task)->index;
+		copy->op->segments = descriptors_done(task);
 		copy->op->bytes = copy->copied;
 		scsi_copy_op_end(copy->op, task, status);
 		scsi_copy_op_unref(copy->op);
@@ -214,9 +309,9 @@ static bool copy_step(struct scsi_task *task)
 				 (int)task->lu->config.index, task->op->name);
 			return copy_fail(task, ASC_TOKEN_REVOKED);
 		}
-		if (work->phase == PHASE_READ) {
-			work->phase = PHASE_WRITTEN;
-			now = submit_chunk(task, VHD_WRITE);
+		if (work->phase == PHASE_READ ||
+		    work->phase == PHASE_READ_BLOCK) {
+			now = chunk_read(task);
 		} else {
 			if (work->phase == PHASE_WRITTEN) {
 				work->pos += work->chunk;

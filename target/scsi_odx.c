@@ -197,41 +197,68 @@ bool scsi_populate_token(struct scsi_task *task)
 /* ---- WRITE USING TOKEN ----------------------------------------------------
  */
 
-/* What is written where: both lists side by side, the token's from @offset. */
+/* One segment more; @number is that of the range written to. */
+static void add_segment(struct scsi_copy *copy, uint8_t from, uint64_t from_at,
+			uint64_t to_at, uint64_t length, unsigned number)
+{
+	struct scsi_copy_segment *s = &copy->segment[copy->segments];
+
+	if (length == 0) {
+		return;
+	}
+	*s = (struct scsi_copy_segment){
+		.from = from,
+		.to = 1,
+		.number = (uint8_t)number,
+		.length = length,
+		.from_at = from_at,
+		.to_at = to_at,
+	};
+	copy->segments++;
+}
+
+/*
+ * What is written where: both lists side by side, in bytes, the token's from
+ * @offset. A block that the token's data fill in part is filled up with zeroes
+ * (SBC-3 5.46.2).
+ */
 static void plan(struct scsi_copy *copy, const struct scsi_token_data *from,
 		 uint64_t offset, const struct scsi_range *to, unsigned count)
 {
 	const unsigned shift = copy->lu[1]->shift;
-	unsigned i = 0, j = 0;
-	uint64_t skip = offset, done = 0; /* within from, within to */
+	const unsigned from_shift = from->lu != NULL ? from->lu->shift : 0;
+	unsigned i = 0, j;
+	uint64_t skip = offset; /* within from */
 
-	while (j < count) {
-		struct scsi_copy_segment *s = &copy->segment[copy->segments];
-		uint64_t n = to[j].blocks - done;
+	copy->descriptors = count;
+	for (j = 0; j < count; j++) {
+		uint64_t at = to[j].lba << shift;
+		uint64_t end = at + ((uint64_t)to[j].blocks << shift);
 
-		if (from->lu != NULL) {
-			while (i < from->count &&
-			       skip >= from->range[i].blocks) {
-				skip -= from->range[i++].blocks;
-			}
+		while (at < end && from->lu == NULL) {
+			add_segment(copy, COPY_ZEROES, 0, at, end - at, j);
+			at = end;
+		}
+		while (at < end) {
+			uint64_t size, n = end - at;
+
 			if (i == from->count) {
+				n = -at & (copy->lu[1]->block - 1);
+				add_segment(copy, COPY_ZEROES, 0, at, n, j);
 				return;
 			}
-			if (n > from->range[i].blocks - skip) {
-				n = from->range[i].blocks - skip;
+			size = (uint64_t)from->range[i].blocks << from_shift;
+			if (skip >= size) {
+				skip -= size;
+				i++;
+				continue;
 			}
-			s->from_at = (from->range[i].lba + skip) << shift;
+			n = n < size - skip ? n : size - skip;
+			add_segment(copy, 0,
+				    (from->range[i].lba << from_shift) + skip,
+				    at, n, j);
 			skip += n;
-		}
-		s->from = from->lu != NULL ? 0 : COPY_ZEROES;
-		s->to = 1;
-		s->to_at = (to[j].lba + done) << shift;
-		s->length = n << shift;
-		copy->segments += n != 0;
-		done += n;
-		if (done == to[j].blocks) {
-			j++;
-			done = 0;
+			at += n;
 		}
 	}
 }
@@ -245,7 +272,7 @@ bool scsi_write_using_token(struct scsi_task *task)
 	struct scsi_copy *copy;
 	const uint8_t *p;
 	unsigned count;
-	uint64_t blocks, offset;
+	uint64_t blocks, bytes, offset;
 	uint8_t flags;
 	uint16_t asc;
 	size_t len;
@@ -259,12 +286,17 @@ bool scsi_write_using_token(struct scsi_task *task)
 		return true;
 	}
 	flags = p[2];
+	/* In blocks of the unit that is written to, whatever those of the
+	 * token's are. */
 	offset = get_be64(p + 8);
+	offset = offset > UINT64_MAX >> task->lu->shift
+			 ? UINT64_MAX
+			 : offset << task->lu->shift;
 	asc = scsi_token_find(p + 16, task, &data);
 	if (asc != 0) {
 		return scsi_fail(task, SENSE_ILLEGAL_REQUEST, asc);
 	}
-	if (offset > data.blocks || (offset == data.blocks && blocks != 0)) {
+	if (offset >= data.bytes) {
 		bad_field(task, 8);
 		goto refused;
 	}
@@ -282,7 +314,8 @@ bool scsi_write_using_token(struct scsi_task *task)
 	copy->token = data.id;
 	copy->delete_token = data.id != 0 && (flags & FLAG_DEL_TKN);
 	plan(copy, &data, offset, range, count);
-	if (blocks > data.blocks - offset) {
+	bytes = (blocks - (blocks != 0)) << task->lu->shift;
+	if (bytes >= data.bytes - offset) { /* not even a part of the last */
 		copy->good = COPY_STATUS_PARTIAL;
 	}
 	copy->op = scsi_copy_op_new(task, get_be32(task->cdb + 6));

@@ -226,7 +226,7 @@ uint16_t scsi_token_find(const uint8_t token[ROD_TOKEN_LEN],
 
 	memset(data, 0, sizeof(*data));
 	if (type == ROD_TYPE_ZERO) {
-		data->blocks = UINT64_MAX;
+		data->bytes = UINT64_MAX;
 		return 0;
 	}
 	if (type != ROD_TYPE_PIT) {
@@ -243,7 +243,7 @@ uint16_t scsi_token_find(const uint8_t token[ROD_TOKEN_LEN],
 		data->id = t->id;
 		data->lu = t->lu;
 		data->count = t->count;
-		data->blocks = t->blocks;
+		data->bytes = t->blocks << t->shift;
 		memcpy(data->range, t->range, t->count * sizeof(*t->range));
 		/* Units that go away have revoked their tokens before they
 		 * ask who uses them. */
