@@ -143,6 +143,7 @@ static bool stopped(struct scsi_task *task)
 		return scsi_fail_io(task);
 	}
 	atomic_fetch_or(&task->lu->state, SCSI_LU_STOPPED);
+	scsi_selftest_interrupt(task->lu);
 	scsi_log(3, "disk %d: stopped by %s", (int)task->lu->config.index,
 		 task->nexus->initiator_name);
 	return scsi_good(task);

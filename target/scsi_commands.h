@@ -21,16 +21,23 @@ bool scsi_report_luns_prepare(struct scsi_task *task);
 bool scsi_report_luns(struct scsi_task *task);
 bool scsi_report_port_groups_prepare(struct scsi_task *task);
 bool scsi_report_port_groups(struct scsi_task *task);
-bool scsi_receive_diagnostic_prepare(struct scsi_task *task);
-bool scsi_receive_diagnostic(struct scsi_task *task);
-bool scsi_send_diagnostic_prepare(struct scsi_task *task);
-bool scsi_send_diagnostic(struct scsi_task *task);
-bool scsi_log_sense_prepare(struct scsi_task *task);
-bool scsi_log_sense(struct scsi_task *task);
 /* Pages of scsi_space.c. */
 size_t scsi_space_log_page(struct scsi_task *task, uint8_t *buf);
 #define SCSI_SPACE_MODE_PAGE 24
 size_t scsi_space_mode_page(struct scsi_lu *lu, uint8_t *buf, bool changeable);
+
+/* scsi_selftest.c */
+bool scsi_receive_diagnostic_prepare(struct scsi_task *task);
+bool scsi_receive_diagnostic(struct scsi_task *task);
+bool scsi_send_diagnostic_prepare(struct scsi_task *task);
+bool scsi_send_diagnostic(struct scsi_task *task);
+size_t scsi_selftest_log_page(struct scsi_task *task, uint8_t *buf);
+
+/* scsi_log.c */
+bool scsi_log_select_prepare(struct scsi_task *task);
+bool scsi_log_select(struct scsi_task *task);
+bool scsi_log_sense_prepare(struct scsi_task *task);
+bool scsi_log_sense(struct scsi_task *task);
 
 /* scsi_opcodes.c */
 bool scsi_report_opcodes_prepare(struct scsi_task *task);

@@ -112,6 +112,7 @@ bool scsi_format(struct scsi_task *task)
 	}
 	scsi_log(1, "disk %d: formatted by %s", (int)task->lu->config.index,
 		 task->nexus->initiator_name);
+	scsi_selftest_interrupt(task->lu);
 	work->pos = 0;
 	work->total = vhd_disk_size(task->lu->config.disk);
 	task->req.error = 0;

@@ -192,13 +192,17 @@ static size_t page_serial(struct scsi_task *task, uint8_t *buf)
 /* SPC-4 7.8.7 */
 static size_t page_extended_inquiry(struct scsi_task *task, uint8_t *buf)
 {
-	(void)task;
+	uint64_t minutes = 0;
+
 	buf[5] = 0x07; /* HEADSUP, ORDSUP, SIMPSUP */
 	buf[6] = 0x01; /* V_SUP: the write cache is volatile */
 	buf[7] = 0x01; /* LUICLR */
 
-	put_be16(buf + 10, 0); /* no extended self-test */
-
+	if (task->lu != NULL) {
+		minutes = scsi_selftest_seconds(task->lu) / 60 + 1;
+	}
+	put_be16(buf + 10,
+		 minutes < UINT16_MAX ? (uint16_t)minutes : UINT16_MAX);
 	return 64;
 }
 

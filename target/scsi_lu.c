@@ -3,6 +3,7 @@
  * Logical units: identity, state, resets.
  */
 #include <stdlib.h>
+#include <time.h>
 
 #include "target/scsi_priv.h"
 
@@ -25,6 +26,7 @@ static void naa_from_guid(const uint8_t guid[16], uint8_t naa[16])
 struct scsi_lu *scsi_lu_create(const struct scsi_lu_config *config)
 {
 	struct scsi_lu *lu = calloc(1, sizeof(*lu));
+	struct timespec now;
 
 	if (lu == NULL) {
 		return NULL;
@@ -41,6 +43,8 @@ struct scsi_lu *scsi_lu_create(const struct scsi_lu_config *config)
 	lu->config.product[sizeof(lu->config.product) - 1] = '\0';
 	lu->config.revision[sizeof(lu->config.revision) - 1] = '\0';
 	naa_from_guid(config->guid, lu->naa);
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	lu->since = now.tv_sec;
 	lu->defaults = config->write_through ? SCSI_LU_DEFAULTS & ~SCSI_LU_WCE
 					     : SCSI_LU_DEFAULTS;
 	lu->saved = lu->defaults;
@@ -94,6 +98,7 @@ void scsi_lu_set_enabled(struct scsi_lu *lu, bool enabled)
 		before = atomic_fetch_or(&lu->state, SCSI_LU_ENABLED);
 	} else {
 		before = atomic_fetch_and(&lu->state, ~SCSI_LU_ENABLED);
+		scsi_selftest_interrupt(lu);
 	}
 	if (enabled && !(before & SCSI_LU_ENABLED)) {
 		/* It may have been away for long: start afresh. */
@@ -103,39 +108,63 @@ void scsi_lu_set_enabled(struct scsi_lu *lu, bool enabled)
 	}
 }
 
+#define NOT_READY                                                              \
+	(SCSI_LU_FORMATTING | SCSI_LU_SANITIZING | SCSI_LU_SANITIZE_FAILED |   \
+	 SCSI_LU_STOPPED | SCSI_LU_TESTING)
+
 uint16_t scsi_lu_not_ready(const struct scsi_lu *lu)
 {
-	if (!scsi_lu_is(lu, SCSI_LU_ENABLED)) {
+	unsigned state = atomic_load_explicit(&((struct scsi_lu *)lu)->state,
+					      memory_order_relaxed);
+
+	if ((state & (SCSI_LU_ENABLED | NOT_READY)) == SCSI_LU_ENABLED) {
+		return 0;
+	}
+	if (!(state & SCSI_LU_ENABLED)) {
 		return ASC_NOT_READY_OFFLINE;
 	}
-	if (scsi_lu_is(lu, SCSI_LU_FORMATTING)) {
+	if (state & SCSI_LU_FORMATTING) {
 		return ASC_FORMAT_IN_PROGRESS;
 	}
-	if (scsi_lu_is(lu, SCSI_LU_SANITIZING)) {
+	if (state & SCSI_LU_SANITIZING) {
 		return ASC_SANITIZE_IN_PROGRESS;
 	}
-	if (scsi_lu_is(lu, SCSI_LU_SANITIZE_FAILED)) {
+	if (state & SCSI_LU_SANITIZE_FAILED) {
 		return ASC_SANITIZE_FAILED;
 	}
-	if (scsi_lu_is(lu, SCSI_LU_STOPPED)) {
-		return ASC_NOT_READY_START_NEEDED;
+	if (state & SCSI_LU_TESTING) {
+		return ASC_SELF_TEST_IN_PROGRESS;
 	}
-	return 0;
+	return ASC_NOT_READY_START_NEEDED;
+}
+
+void scsi_sense_of_progress(const struct scsi_lu *lu, uint16_t asc,
+			    struct scsi_sense *sense)
+{
+	*sense = (struct scsi_sense){
+		.key = SENSE_NOT_READY,
+		.asc = asc,
+		.progress_valid = true,
+		.progress = (uint16_t)atomic_load(
+			&((struct scsi_lu *)lu)->progress),
+	};
 }
 
 void scsi_not_ready_sense(const struct scsi_lu *lu, struct scsi_sense *sense)
 {
+	uint16_t asc = scsi_lu_not_ready(lu);
+
+	if (asc == ASC_SANITIZE_IN_PROGRESS || asc == ASC_FORMAT_IN_PROGRESS ||
+	    asc == ASC_SELF_TEST_IN_PROGRESS) {
+		scsi_sense_of_progress(lu, asc, sense);
+		return;
+	}
 	*sense = (struct scsi_sense){
 		.key = SENSE_NOT_READY,
-		.asc = scsi_lu_not_ready(lu),
+		.asc = asc,
 	};
-	if (sense->asc == ASC_SANITIZE_FAILED) {
+	if (asc == ASC_SANITIZE_FAILED) {
 		sense->key = SENSE_MEDIUM_ERROR; /* SBC-3 4.11.4 */
-	} else if (sense->asc == ASC_SANITIZE_IN_PROGRESS ||
-		   sense->asc == ASC_FORMAT_IN_PROGRESS) {
-		sense->progress_valid = true;
-		sense->progress = (uint16_t)atomic_load(
-			&((struct scsi_lu *)lu)->progress);
 	}
 }
 
@@ -170,6 +199,7 @@ void scsi_lu_reset(struct scsi_lu *lu, struct scsi_nexus *by)
 
 	scsi_log(3, "disk %d: reset by %s", (int)lu->config.index,
 		 by != NULL ? by->initiator_name : "the server");
+	scsi_selftest_interrupt(lu);
 	pthread_mutex_lock(&lu->lock);
 	while (!atomic_compare_exchange_weak(&lu->state, &state,
 					     (state & stays) | lu->saved)) {

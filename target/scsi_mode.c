@@ -11,8 +11,9 @@
 #define PC_DEFAULT    2
 #define PC_SAVED      3
 
-#define PAGE_ALL    0x3f
-#define SUBPAGE_ALL 0xff
+#define PAGE_CONTROL 0x0a
+#define PAGE_ALL     0x3f
+#define SUBPAGE_ALL  0xff
 
 /* Informational exceptions, and its subpage: scsi_space.c */
 #define PAGE_EXCEPTIONS 0x1c
@@ -78,8 +79,22 @@ static bool is_ten(const struct scsi_task *task)
 
 /* ---- MODE SENSE -------------------------------------------------- */
 
-static size_t put_page(uint8_t *buf, const struct mode_page *page, unsigned pc,
-		       unsigned state, bool savable)
+/* EXTENDED SELF-TEST COMPLETION TIME is the unit's own. */
+static void page_bytes(const struct scsi_lu *lu, const struct mode_page *page,
+		       uint8_t bytes[PAGE_MAX])
+{
+	memcpy(bytes, page->bytes, page->len);
+	if (page->code == PAGE_CONTROL && page->subpage == 0) {
+		uint64_t seconds = scsi_selftest_seconds(lu);
+
+		put_be16(bytes + 10,
+			 seconds < UINT16_MAX ? (uint16_t)seconds : UINT16_MAX);
+	}
+}
+
+static size_t put_page(const struct scsi_lu *lu, uint8_t *buf,
+		       const struct mode_page *page, unsigned pc,
+		       unsigned state)
 {
 	unsigned i;
 
@@ -87,7 +102,7 @@ static size_t put_page(uint8_t *buf, const struct mode_page *page, unsigned pc,
 		memset(buf, 0, page->len);
 		memcpy(buf, page->bytes, page_header(page));
 	} else {
-		memcpy(buf, page->bytes, page->len);
+		page_bytes(lu, page, buf);
 	}
 	for (i = 0; i < NUM_CHANGES; i++) {
 		const struct mode_bit *bit = &page->changeable[i];
@@ -98,7 +113,7 @@ static size_t put_page(uint8_t *buf, const struct mode_page *page, unsigned pc,
 		if (pc == PC_CHANGEABLE || (state & bit->state)) {
 			buf[bit->byte] |= bit->mask;
 		}
-		if (savable) {
+		if (lu->store != NULL) {
 			buf[0] |= PAGE_PS;
 		}
 	}
@@ -184,8 +199,8 @@ bool scsi_mode_sense(struct scsi_task *task)
 	len = header + descriptor;
 	for (i = 0; i < NUM_PAGES; i++) {
 		if (wanted(code, subpage, pages[i].code, pages[i].subpage)) {
-			len += put_page(buf + len, &pages[i], pc, state,
-					task->lu->store != NULL);
+			len += put_page(task->lu, buf + len, &pages[i], pc,
+					state);
 		}
 	}
 	if (wanted(code, subpage, PAGE_EXCEPTIONS, SUBPAGE_SPACE)) {
@@ -314,6 +329,7 @@ static bool select_page(struct scsi_task *task, struct select *s)
 	const struct mode_page *page = NULL;
 	const uint8_t *p = s->p + s->pos;
 	size_t left = s->len - s->pos;
+	uint8_t bytes[PAGE_MAX];
 	size_t i;
 
 	if (left < 2 || ((p[0] & PAGE_SPF) && left < 4)) {
@@ -341,8 +357,9 @@ static bool select_page(struct scsi_task *task, struct select *s)
 	if (left < page->len) {
 		return too_short(task);
 	}
+	page_bytes(task->lu, page, bytes);
 	for (i = page_header(page); i < page->len; i++) {
-		uint8_t wrong = p[i] ^ page->bytes[i];
+		uint8_t wrong = p[i] ^ bytes[i];
 
 		take_changes(s, page, (unsigned)i, p[i], &wrong);
 		if (wrong != 0) {

@@ -118,6 +118,7 @@ static void itl_free(struct scsi_itl *itl)
 		itl->next->prev = itl->prev;
 	}
 	scsi_pr_detach(itl);
+	scsi_count_gone(itl);
 	pthread_mutex_unlock(&lu->lock);
 	free(itl);
 }

@@ -12,6 +12,10 @@
 
 #define MEDIUM SCSI_OP_MEDIUM
 #define WRITES (SCSI_OP_MEDIUM | SCSI_OP_WRITES)
+/* …which log pages count (SPC-4 table 375, and VERIFY) */
+#define COUNT_READ   (MEDIUM | SCSI_OP_COUNT(SCSI_COUNT_READS))
+#define COUNT_WRITE  (WRITES | SCSI_OP_COUNT(SCSI_COUNT_WRITES))
+#define COUNT_VERIFY (MEDIUM | SCSI_OP_COUNT(SCSI_COUNT_VERIFIES))
 /* INQUIRY, REPORT LUNS, REQUEST SENSE (SAM-5 5.14) */
 #define ALWAYS (SCSI_OP_NO_LU | SCSI_OP_WLUN | SCSI_OP_NO_UA)
 
@@ -38,9 +42,9 @@ static const struct scsi_opcode opcodes[] = {
 	 "SPC-4 6.39"},
 	{0x04, 6, -1, W | L, WRITES, {0, 0x3f}, scsi_format_prepare,
 	 scsi_format, "FORMAT UNIT", "SBC-3 5.3"},
-	{0x08, 6, -1, R | L, MEDIUM, {0, 0x1f, FF3}, scsi_read_prepare,
+	{0x08, 6, -1, R | L, COUNT_READ, {0, 0x1f, FF3}, scsi_read_prepare,
 	 scsi_read, "READ(6)", "SBC-2 5.8"},
-	{0x0a, 6, -1, W | L, WRITES, {0, 0x1f, FF3}, scsi_write_prepare,
+	{0x0a, 6, -1, W | L, COUNT_WRITE, {0, 0x1f, FF3}, scsi_write_prepare,
 	 scsi_write, "WRITE(6)", "SBC-2 5.29"},
 	{0x12, 6, -1, 0, ALWAYS, {0, 0x01, 0xff, FF2}, scsi_inquiry_prepare,
 	 scsi_inquiry, "INQUIRY", "SPC-4 6.6"},
@@ -58,19 +62,19 @@ static const struct scsi_opcode opcodes[] = {
 	{0x1c, 6, -1, R | L, 0, {0, 0x01, 0xff, FF2},
 	 scsi_receive_diagnostic_prepare, scsi_receive_diagnostic,
 	 "RECEIVE DIAGNOSTIC RESULTS", "SPC-4 6.28"},
-	{0x1d, 6, -1, W | L, 0, {0, 0x17, 0, FF2},
+	{0x1d, 6, -1, W | L, 0, {0, 0xf7, 0, FF2},
 	 scsi_send_diagnostic_prepare, scsi_send_diagnostic, "SEND DIAGNOSTIC",
 	 "SPC-4 6.42"},
 	{0x25, 10, -1, 0, MEDIUM, {0}, scsi_read_capacity10_prepare,
 	 scsi_read_capacity10, "READ CAPACITY(10)", "SBC-3 5.15"},
-	{0x28, 10, -1, R | L, MEDIUM, {0, RD_FLAGS, FF4, GROUP, FF2},
+	{0x28, 10, -1, R | L, COUNT_READ, {0, RD_FLAGS, FF4, GROUP, FF2},
 	 scsi_read_prepare, scsi_read, "READ(10)", "SBC-3 5.11"},
-	{0x2a, 10, -1, W | L, WRITES, {0, WR_FLAGS, FF4, GROUP, FF2},
+	{0x2a, 10, -1, W | L, COUNT_WRITE, {0, WR_FLAGS, FF4, GROUP, FF2},
 	 scsi_write_prepare, scsi_write, "WRITE(10)", "SBC-3 5.33"},
-	{0x2e, 10, -1, W | L, WRITES, {0, VF_FLAGS, FF4, GROUP, FF2},
+	{0x2e, 10, -1, W | L, COUNT_WRITE, {0, VF_FLAGS, FF4, GROUP, FF2},
 	 scsi_write_verify_prepare, scsi_write_verify, "WRITE AND VERIFY(10)",
 	 "SBC-3 5.37"},
-	{0x2f, 10, -1, R | L, MEDIUM, {0, VF_FLAGS, FF4, GROUP, FF2},
+	{0x2f, 10, -1, R | L, COUNT_VERIFY, {0, VF_FLAGS, FF4, GROUP, FF2},
 	 scsi_verify_prepare, scsi_verify, "VERIFY(10)", "SBC-3 5.29"},
 	{0x34, 10, -1, R | L, MEDIUM, {0, 0x02, FF4, GROUP, FF2},
 	 scsi_prefetch_prepare, scsi_prefetch, "PRE-FETCH(10)", "SBC-3 5.8"},
@@ -83,7 +87,7 @@ static const struct scsi_opcode opcodes[] = {
 	{0x41, 10, -1, W | L, WRITES, {0, 0x08, FF4, GROUP, FF2},
 	 scsi_write_same_prepare, scsi_write_same, "WRITE SAME(10)",
 	 "SBC-3 5.43"},
-	{0x42, 10, -1, W | L, WRITES, {0, 0, 0, 0, 0, 0, GROUP, FF2},
+	{0x42, 10, -1, W | L, COUNT_WRITE, {0, 0, 0, 0, 0, 0, GROUP, FF2},
 	 scsi_unmap_prepare, scsi_unmap, "UNMAP", "SBC-3 5.28"},
 	{0x48, 10, 0x01, W | L, SCSI_OP_WRITES, {0, 0xa0, 0, 0, 0, 0, 0, FF2},
 	 scsi_sanitize_prepare, scsi_sanitize, "SANITIZE, OVERWRITE",
@@ -94,6 +98,9 @@ static const struct scsi_opcode opcodes[] = {
 	{0x48, 10, 0x1f, W | L, SCSI_OP_WRITES, {0, 0xa0, 0, 0, 0, 0, 0, FF2},
 	 scsi_sanitize_prepare, scsi_sanitize_exit,
 	 "SANITIZE, EXIT FAILURE MODE", "SBC-3 5.24"},
+	{0x4c, 10, -1, W | L, 0, {0, 0x03, 0xff, 0xff},
+	 scsi_log_select_prepare, scsi_log_select, "LOG SELECT",
+	 "SPC-4 6.7"},
 	{0x4d, 10, -1, 0, 0, {0, 0, 0xff, 0xff, 0, FF2, FF2},
 	 scsi_log_sense_prepare, scsi_log_sense, "LOG SENSE", "SPC-4 6.8"},
 	{0x55, 10, -1, W | L, 0, {0, 0x11, 0, 0, 0, 0, 0, FF2},
@@ -144,10 +151,10 @@ static const struct scsi_opcode opcodes[] = {
 	{0x83, 16, 0x01, W | L, MEDIUM, {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, FF4},
 	 scsi_extended_copy_prepare, scsi_extended_copy,
 	 "EXTENDED COPY(LID4)", "SPC-4 6.4"},
-	{0x83, 16, 0x10, R | L, MEDIUM, {0, 0, 0, 0, 0, 0, FF4, FF4, GROUP},
+	{0x83, 16, 0x10, R | L, COUNT_READ, {0, 0, 0, 0, 0, 0, FF4, FF4, GROUP},
 	 scsi_token_prepare, scsi_populate_token, "POPULATE TOKEN",
 	 "SBC-3 5.7"},
-	{0x83, 16, 0x11, W | L, WRITES, {0, 0, 0, 0, 0, 0, FF4, FF4, GROUP},
+	{0x83, 16, 0x11, W | L, COUNT_WRITE, {0, 0, 0, 0, 0, 0, FF4, FF4, GROUP},
 	 scsi_token_prepare, scsi_write_using_token, "WRITE USING TOKEN",
 	 "SBC-3 5.46"},
 	{0x83, 16, 0x1c, W | L, 0, {0, 0, FF4}, scsi_prepare_none,
@@ -167,20 +174,20 @@ static const struct scsi_opcode opcodes[] = {
 	{0x84, 16, 0x07, L, 0, {0, 0, FF4, 0, 0, 0, 0, FF4},
 	 scsi_copy_status4_prepare, scsi_token_information,
 	 "RECEIVE ROD TOKEN INFORMATION", "SPC-4 6.26"},
-	{0x88, 16, -1, R | L, MEDIUM, {0, RD_FLAGS, FF8, FF4, GROUP},
+	{0x88, 16, -1, R | L, COUNT_READ, {0, RD_FLAGS, FF8, FF4, GROUP},
 	 scsi_read_prepare, scsi_read, "READ(16)", "SBC-3 5.13"},
 	{0x89, 16, -1, W | L, WRITES,
 	 {0, WR_FLAGS, FF8, 0, 0, 0, 0xff, GROUP},
 	 scsi_compare_and_write_prepare, scsi_compare_and_write,
 	 "COMPARE AND WRITE", "SBC-3 5.2"},
-	{0x8a, 16, -1, W | L, WRITES, {0, WR_FLAGS, FF8, FF4, GROUP},
+	{0x8a, 16, -1, W | L, COUNT_WRITE, {0, WR_FLAGS, FF8, FF4, GROUP},
 	 scsi_write_prepare, scsi_write, "WRITE(16)", "SBC-3 5.35"},
 	{0x8b, 16, -1, W | L, WRITES, {0, WR_FLAGS, FF8, FF4, GROUP},
 	 scsi_orwrite_prepare, scsi_orwrite, "ORWRITE(16)", "SBC-3 5.5"},
-	{0x8e, 16, -1, W | L, WRITES, {0, VF_FLAGS, FF8, FF4, GROUP},
+	{0x8e, 16, -1, W | L, COUNT_WRITE, {0, VF_FLAGS, FF8, FF4, GROUP},
 	 scsi_write_verify_prepare, scsi_write_verify, "WRITE AND VERIFY(16)",
 	 "SBC-3 5.39"},
-	{0x8f, 16, -1, R | L, MEDIUM, {0, VF_FLAGS, FF8, FF4, GROUP},
+	{0x8f, 16, -1, R | L, COUNT_VERIFY, {0, VF_FLAGS, FF8, FF4, GROUP},
 	 scsi_verify_prepare, scsi_verify, "VERIFY(16)", "SBC-3 5.31"},
 	{0x90, 16, -1, R | L, MEDIUM, {0, 0x02, FF8, FF4, GROUP},
 	 scsi_prefetch_prepare, scsi_prefetch, "PRE-FETCH(16)", "SBC-3 5.9"},
@@ -208,14 +215,14 @@ static const struct scsi_opcode opcodes[] = {
 	{0xa3, 12, 0x0d, R | L, 0, {0, 0, 0x80, 0, 0, 0, FF4},
 	 scsi_report_tmfs_prepare, scsi_report_tmfs,
 	 "REPORT SUPPORTED TASK MANAGEMENT FUNCTIONS", "SPC-4 6.36"},
-	{0xa8, 12, -1, R | L, MEDIUM, {0, RD_FLAGS, FF4, FF4, GROUP},
+	{0xa8, 12, -1, R | L, COUNT_READ, {0, RD_FLAGS, FF4, FF4, GROUP},
 	 scsi_read_prepare, scsi_read, "READ(12)", "SBC-3 5.12"},
-	{0xaa, 12, -1, W | L, WRITES, {0, WR_FLAGS, FF4, FF4, GROUP},
+	{0xaa, 12, -1, W | L, COUNT_WRITE, {0, WR_FLAGS, FF4, FF4, GROUP},
 	 scsi_write_prepare, scsi_write, "WRITE(12)", "SBC-3 5.34"},
-	{0xae, 12, -1, W | L, WRITES, {0, VF_FLAGS, FF4, FF4, GROUP},
+	{0xae, 12, -1, W | L, COUNT_WRITE, {0, VF_FLAGS, FF4, FF4, GROUP},
 	 scsi_write_verify_prepare, scsi_write_verify, "WRITE AND VERIFY(12)",
 	 "SBC-3 5.38"},
-	{0xaf, 12, -1, R | L, MEDIUM, {0, VF_FLAGS, FF4, FF4, GROUP},
+	{0xaf, 12, -1, R | L, COUNT_VERIFY, {0, VF_FLAGS, FF4, FF4, GROUP},
 	 scsi_verify_prepare, scsi_verify, "VERIFY(12)", "SBC-3 5.30"},
 	{0xb7, 12, -1, R | L, MEDIUM, {0, 0x1f, FF4, FF4},
 	 scsi_read_defect12_prepare, scsi_read_defect12,
@@ -227,6 +234,8 @@ static const struct scsi_opcode opcodes[] = {
 
 /* First entry of each opcode, plus one; filled before main(). */
 static uint8_t first[256];
+/* The bits that no CDB of an entry may have, as they lie in memory. */
+static uint64_t forbidden[NUM_OPCODES][2];
 
 __attribute__((constructor)) static void index_opcodes(void)
 {
@@ -234,8 +243,36 @@ __attribute__((constructor)) static void index_opcodes(void)
 
 	_Static_assert(NUM_OPCODES < 255, "first[] holds an index");
 	for (i = NUM_OPCODES; i-- > 0;) {
+		uint8_t bits[16] = {0};
+		unsigned at;
+
 		first[opcodes[i].opcode] = (uint8_t)(i + 1);
+		for (at = 1; at < opcodes[i].cdb_len; at++) {
+			bits[at] = (uint8_t)~opcodes[i].usage[at];
+		}
+		if (opcodes[i].action != SCSI_NO_ACTION) {
+			bits[1] &= 0xe0;
+		}
+		memcpy(forbidden[i], bits, sizeof(bits));
 	}
+}
+
+int scsi_opcode_forbids(const struct scsi_opcode *op, const uint8_t *cdb)
+{
+	const uint64_t *bits = forbidden[op - opcodes];
+	uint64_t words[2];
+	const uint8_t *wrong = (const uint8_t *)words;
+	int i;
+
+	memcpy(words, cdb, sizeof(words));
+	words[0] &= bits[0];
+	words[1] &= bits[1];
+	if ((words[0] | words[1]) == 0) {
+		return -1;
+	}
+	for (i = 0; wrong[i] == 0; i++) {
+	}
+	return i * 8 + 31 - __builtin_clz((unsigned)wrong[i]);
 }
 
 const struct scsi_opcode *scsi_opcode_table(size_t *count)

@@ -51,6 +51,17 @@
 #define SCSI_OP_MEDIUM 0x08u /* needs a unit that is ready */
 #define SCSI_OP_WRITES 0x10u /* refused by a write-protected unit */
 
+/* What a command counts as, in the two high bits. */
+enum scsi_count {
+	SCSI_COUNT_OTHER,
+	SCSI_COUNT_READS,
+	SCSI_COUNT_WRITES,
+	SCSI_COUNT_VERIFIES,
+	SCSI_COUNTS
+};
+#define SCSI_OP_COUNT(kind) ((kind) << 6)
+#define SCSI_OP_COUNTED(op) ((op)->flags >> 6)
+
 #define SCSI_NO_ACTION (-1)
 
 struct scsi_opcode {
@@ -74,6 +85,9 @@ struct scsi_opcode {
  * says which of the two. */
 const struct scsi_opcode *scsi_opcode_find(const uint8_t *cdb,
 					   bool *known_opcode);
+/* The first bit of the CDB's 16 bytes that the usage map leaves out: byte * 8 +
+ * bit; -1: none. */
+int scsi_opcode_forbids(const struct scsi_opcode *op, const uint8_t *cdb);
 /* The table, for REPORT SUPPORTED OPERATION CODES and docs/conformance.md. */
 const struct scsi_opcode *scsi_opcode_table(size_t *count);
 
@@ -121,6 +135,8 @@ struct scsi_itl {
 	uint16_t lun;
 	atomic_uint ua;	    /* bit per enum scsi_ua */
 	atomic_uint denied; /* SCSI_NEEDS_ that reservations take away */
+	/* By enum scsi_count: what began. Only the nexus's lane writes. */
+	_Atomic uint64_t commands[SCSI_COUNTS], bytes[SCSI_COUNTS];
 	struct scsi_itl *prev, *next; /* the unit's, under its lock */
 };
 
@@ -132,6 +148,7 @@ struct scsi_itl {
 #define SCSI_LU_RETIRED		0x10u /* it is about to go */
 #define SCSI_LU_SANITIZING	0x20u
 #define SCSI_LU_SANITIZE_FAILED 0x40u
+#define SCSI_LU_TESTING		0x2000u /* a self-test in the foreground */
 #define SCSI_LU_SPACE_LOW	0x1000u /* scsi_space.c */
 /* …and the mode parameters that can be changed */
 #define SCSI_LU_WCE	0x100u
@@ -163,6 +180,20 @@ struct scsi_pr {
 	unsigned count;
 };
 
+/* What log pages count (scsi_log.c). */
+struct scsi_totals {
+	uint64_t commands[SCSI_COUNTS], bytes[SCSI_COUNTS], errors[SCSI_COUNTS];
+};
+
+struct scsi_selftest_result {
+	bool used;
+	uint8_t code, result, key;
+	uint16_t asc, hours;
+	uint64_t lba;
+};
+
+#define SCSI_SELFTESTS 20 /* that log page 10h tells of */
+
 struct scsi_lu {
 	struct scsi_lu_config config;
 	uint8_t naa[16];
@@ -171,6 +202,9 @@ struct scsi_lu {
 	atomic_uint state;
 	atomic_uint progress;	  /* of formatting or sanitizing, of 65536 */
 	atomic_bool flush_failed; /* one in the background */
+	atomic_uint selftest;	  /* which one is under way; 0: none */
+	_Atomic uint64_t errors[SCSI_COUNTS];
+	int64_t since; /* when it appeared, CLOCK_MONOTONIC, seconds */
 	pthread_mutex_t lock;
 	/* under lock: */
 	struct scsi_itl *itls;
@@ -178,6 +212,10 @@ struct scsi_lu {
 	struct scsi_pr pr;
 	scsi_store_fn store;
 	void *store_private;
+	struct scsi_totals gone; /* what nexuses that are no more counted */
+	struct scsi_totals errors_base, statistics_base;       /* LOG SELECT */
+	struct scsi_selftest_result selftests[SCSI_SELFTESTS]; /* newest first
+								*/
 	unsigned defaults; /* modes; constant */
 	unsigned saved;	   /* mode parameters, SCSI_LU_MODES */
 	/* A SANITIZE that began and has not ended well. */
@@ -373,9 +411,31 @@ void scsi_log(int level, const char *fmt, ...)
 uint16_t scsi_lu_not_ready(const struct scsi_lu *lu);
 /* The whole sense data of that. */
 void scsi_not_ready_sense(const struct scsi_lu *lu, struct scsi_sense *sense);
+/* NOT READY, with how far what goes on is (SPC-4 4.5.2.4.4). */
+void scsi_sense_of_progress(const struct scsi_lu *lu, uint16_t asc,
+			    struct scsi_sense *sense);
 bool scsi_refuse_not_ready(struct scsi_task *task);
 /* How far formatting or sanitizing is; bytes. */
 void scsi_lu_set_progress(struct scsi_lu *lu, uint64_t done, uint64_t total);
+
+/* ---- counters, self-tests (scsi_log.c, scsi_selftest.c) ---------- */
+
+static inline void scsi_count_up(_Atomic uint64_t *counter, uint64_t n)
+{
+	atomic_store_explicit(
+		counter,
+		atomic_load_explicit(counter, memory_order_relaxed) + n,
+		memory_order_relaxed);
+}
+
+/* An error of the unit, not of the command. */
+void scsi_count_error(struct scsi_task *task);
+/* The nexus's view goes; caller holds the unit's lock. */
+void scsi_count_gone(const struct scsi_itl *itl);
+/* Something else ends a self-test that is under way. */
+void scsi_selftest_interrupt(struct scsi_lu *lu);
+/* How long an extended one is likely to take. */
+uint64_t scsi_selftest_seconds(const struct scsi_lu *lu);
 
 /* ---- what outlives a power loss (scsi_store.c) ------------------- */
 

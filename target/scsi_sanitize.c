@@ -272,6 +272,7 @@ bool scsi_sanitize(struct scsi_task *task)
 	}
 	scsi_log(1, "disk %d: %s from %s", (int)lu->config.index,
 		 task->op->name, scsi_task_initiator(task));
+	scsi_selftest_interrupt(lu);
 	atomic_store(&lu->progress, 0);
 	scsi_tokens_revoke(lu);
 	scsi_good(task);

@@ -258,6 +258,9 @@ bool scsi_fail_io(struct scsi_task *task)
 		task->data_in_len = 0;
 		return true;
 	}
+	if (m.key == SENSE_MEDIUM_ERROR || m.key == SENSE_HARDWARE_ERROR) {
+		scsi_count_error(task);
+	}
 	if (req->error == EILSEQ) {
 		/* SBC-3 5.2: the offset of the first byte that differs */
 		sense.info_valid = true;

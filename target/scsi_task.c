@@ -16,24 +16,10 @@
 /* SPC-4 6.35.3: a bit outside the usage map is an invalid field. */
 static bool check_cdb(struct scsi_task *task)
 {
-	const struct scsi_opcode *op = task->op;
-	unsigned i;
+	int wrong = scsi_opcode_forbids(task->op, task->cdb);
 
-	for (i = 1; i < op->cdb_len; i++) {
-		uint8_t allowed = op->usage[i];
-		uint8_t wrong;
-
-		if (i == 1 && op->action != SCSI_NO_ACTION) {
-			allowed |= 0x1f;
-		}
-		wrong = task->cdb[i] & (uint8_t)~allowed;
-		if (wrong != 0) {
-			return scsi_refuse_cdb(
-				task, (uint16_t)i,
-				31 - __builtin_clz((unsigned)wrong));
-		}
-	}
-	return true;
+	return wrong < 0 ||
+	       scsi_refuse_cdb(task, (uint16_t)(wrong / 8), wrong % 8);
 }
 
 /* SAM-5 5.14: the oldest pending one is told instead of running. */
@@ -67,6 +53,12 @@ static bool check_ready(struct scsi_task *task)
 {
 	if ((task->op->flags & SCSI_OP_MEDIUM) &&
 	    scsi_lu_not_ready(task->lu) != 0) {
+		return scsi_refuse_not_ready(task);
+	}
+	/* SPC-4 5.15.4.2: of a self-test in the foreground all but INQUIRY,
+	 * REPORT LUNS and REQUEST SENSE hear. */
+	if (!(task->op->flags & (SCSI_OP_MEDIUM | SCSI_OP_NO_UA)) &&
+	    scsi_lu_is(task->lu, SCSI_LU_TESTING)) {
 		return scsi_refuse_not_ready(task);
 	}
 	if ((task->op->flags & SCSI_OP_WRITES) &&
@@ -117,6 +109,15 @@ static bool prepare_elsewhere(struct scsi_task *task)
 	return find_opcode(task) && check_cdb(task) && task->op->prepare(task);
 }
 
+/* For the log pages: what begins, with the bytes of its range. */
+static void count(struct scsi_itl *itl, struct scsi_task *task)
+{
+	unsigned kind = SCSI_OP_COUNTED(task->op);
+
+	scsi_count_up(&itl->commands[kind], 1);
+	scsi_count_up(&itl->bytes[kind], scsi_work(task)->total);
+}
+
 bool scsi_task_prepare(struct scsi_task *task)
 {
 	struct scsi_work *work = scsi_work(task);
@@ -147,6 +148,9 @@ bool scsi_task_prepare(struct scsi_task *task)
 		ok = find_opcode(task) && check_unit_attention(task, itl) &&
 		     check_reservations(task, itl) && check_cdb(task) &&
 		     check_ready(task) && task->op->prepare(task);
+		if (ok) {
+			count(itl, task);
+		}
 	}
 	if (!ok) {
 		task->dir = SCSI_DIR_NONE;

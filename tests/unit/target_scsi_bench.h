@@ -35,6 +35,7 @@ struct vhd_disk {
 	uint64_t size;
 	int fail;	/* errno of the next requests, or 0 */
 	int fail_op;	/* only of this operation; -1: of any */
+	uint64_t bad;	/* only of those with this byte; 0: of any */
 	unsigned later; /* finish requests in bench_settle() */
 	struct vhd_req *pending;
 	uint64_t hole;		       /* offset, or 0: none */
@@ -135,7 +136,9 @@ static int bench_run(struct vhd_disk *disk, struct vhd_req *req)
 		disk->flags = req->flags;
 	}
 	if (disk->fail != 0 &&
-	    (disk->fail_op < 0 || disk->fail_op == (int)req->op)) {
+	    (disk->fail_op < 0 || disk->fail_op == (int)req->op) &&
+	    (disk->bad == 0 || (disk->bad >= req->offset &&
+				disk->bad < req->offset + req->length))) {
 		return disk->fail;
 	}
 	if (req->op == VHD_FLUSH || req->op == VHD_YIELD) {

@@ -449,10 +449,9 @@ static void test_clear_task_set_of_others(void **state)
 
 static void set_tas(struct peer *p, bool tas)
 {
-	uint8_t bhs[48], list[16] = {
-				 [4] = 0x0a, [5] = 0x0a,	   [6] = 0x20,
-				 [7] = 0x10, [9] = tas ? 0x40 : 0,
-			 };
+	/* its last byte: a self-test takes a second */
+	uint8_t bhs[48], list[16] = {[4] = 0x0a,	   0x0a,    0x20, 0x10,
+				     [9] = tas ? 0x40 : 0, [15] = 1};
 
 	command(p, bhs, FW, sizeof(list), 0x15, 0, 0);
 	memset(bhs + 33, 0, 15);

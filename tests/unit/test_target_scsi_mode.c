@@ -3,7 +3,8 @@
 #include "target_scsi_bench.h"
 
 static const uint8_t caching[20] = {0x08, 0x12, 0x04};
-static const uint8_t control[12] = {0x0a, 0x0a, 0x20, 0x10};
+/* an extended self-test of 8 MiB takes a second */
+static const uint8_t control[12] = {0x0a, 0x0a, 0x20, 0x10, [11] = 1};
 
 static const uint8_t control_extension[32] = {0x4a, 0x01, 0, 0x1c, 0x05};
 

@@ -603,28 +603,7 @@ static void target_port_groups(void **state)
 		     INVALID_CDB);
 }
 
-/* ---- logs and diagnostics -------------------------------------------- */
-
-static void log_sense(void **state)
-{
-	static const uint8_t pages[] = {0, 0, 0, 3, 0x00, 0x0c, 0x2f};
-	struct bench *b = *state;
-
-	assert_good(RUN(b, 0x4d, 0, 0x40, 0, 0, 0, 0, 0, 255, 0));
-	assert_int_equal(b->task.data_in_len, sizeof(pages));
-	assert_memory_equal(b->in, pages, sizeof(pages));
-	assert_good(RUN(b, 0x4d, 0, 0x40, 0xff, 0, 0, 0, 0, 255, 0));
-	assert_int_equal(b->in[0], 0x40);
-	assert_int_equal(get_be16(b->in + 2), 8);
-	assert_good(RUN(b, 0x4d, 0, 0x6f, 0, 0, 0, 0, 0, 255, 0));
-	assert_int_equal(b->in[0], 0x2f);
-	assert_sense(b, RUN(b, 0x4d, 0, 0x41, 0, 0, 0, 0, 0, 255, 0),
-		     INVALID_CDB);
-	assert_sense(b, RUN(b, 0x4d, 0, 0x6f, 1, 0, 0, 0, 0, 255, 0),
-		     INVALID_CDB);
-	assert_sense(b, RUN(b, 0x4d, 0, 0x6f, 0, 0, 0, 1, 0, 255, 0),
-		     INVALID_CDB);
-}
+/* ---- thin provisioning -------------------------------------------- */
 
 #define GB (UINT64_C(1000) << 20)
 
@@ -676,26 +655,6 @@ static void space(void **state)
 	assert_false(scsi_lu_check_space(b->lu));
 }
 
-static void diagnostics(void **state)
-{
-	static const uint8_t supported[] = {0, 0, 0, 1, 0};
-	struct bench *b = *state;
-
-	assert_good(RUN(b, 0x1c, 1, 0, 0, 255, 0));
-	assert_int_equal(b->task.data_in_len, sizeof(supported));
-	assert_memory_equal(b->in, supported, sizeof(supported));
-	assert_sense(b, RUN(b, 0x1c, 1, 1, 0, 255, 0), INVALID_CDB);
-	assert_good(RUN(b, 0x1d, 0x04, 0, 0, 0, 0));
-	assert_sense(b, RUN(b, 0x1d, 0x04, 0, 0, 4, 0), INVALID_CDB);
-	assert_good(RUN_OUT(b, "\0\0\0\0", 4, 0x1d, 0x10, 0, 0, 4, 0));
-	assert_sense(b, RUN_OUT(b, "\1\0\0\0", 4, 0x1d, 0x10, 0, 0, 4, 0),
-		     INVALID_PARAMETER);
-	assert_sense(b, RUN_OUT(b, "\0\0\0\1", 4, 0x1d, 0x10, 0, 0, 4, 0),
-		     INVALID_PARAMETER);
-	assert_sense(b, RUN_OUT(b, "\0\0\0", 3, 0x1d, 0x10, 0, 0, 4, 0),
-		     PARAMETER_LENGTH);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -724,9 +683,7 @@ int main(void)
 		BENCH_TEST(short_cdb),
 		BENCH_TEST(supported_tmfs),
 		BENCH_TEST(target_port_groups),
-		BENCH_TEST(log_sense),
 		BENCH_TEST(space),
-		BENCH_TEST(diagnostics),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
