@@ -208,6 +208,23 @@ static bool load_ports(struct config *config, struct loadparm_context *lp)
 	return true;
 }
 
+static bool load_sector(struct config *config, struct loadparm_context *lp)
+{
+	unsigned long sector;
+
+	if (!get_number(lp, "vhdx sector size", 512, 4096, 512, &sector)) {
+		return false;
+	}
+	if (sector != 512 && sector != 4096) {
+		log_msg(LOG_ERROR,
+			"istm:vhdx sector size = %lu: neither 512 nor 4096",
+			sector);
+		return false;
+	}
+	config->vhdx_sector = (uint32_t)sector;
+	return true;
+}
+
 static bool load_limits(struct config *config, struct loadparm_context *lp)
 {
 	unsigned long cpus = sysconf(_SC_NPROCESSORS_ONLN);
@@ -310,7 +327,7 @@ struct config *config_load(TALLOC_CTX *mem_ctx, struct loadparm_context *lp_ctx)
 	    !get_list(config, lp_ctx, "redirect permanently",
 		      &config->redirect_permanently) ||
 	    !load_ports(config, lp_ctx) || !load_limits(config, lp_ctx) ||
-	    !load_cache(config, lp_ctx)) {
+	    !load_sector(config, lp_ctx) || !load_cache(config, lp_ctx)) {
 		talloc_free(config);
 		return NULL;
 	}

@@ -40,6 +40,7 @@ struct config {
 	unsigned max_connections, max_objects, max_references; /* 0: default */
 	unsigned max_luns;	/* disks of a target; 0: as Windows */
 	uint64_t max_disk_size; /* bytes; 0: as Windows */
+	uint32_t vhdx_sector;	/* bytes, logical, of new VHDX files */
 	bool self_check;	/* for tests: of all tables, after each call */
 };
 

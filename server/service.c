@@ -53,6 +53,7 @@ static bool fill_model_options(TALLOC_CTX *mem_ctx, struct model_options *o,
 	o->portals = config->portals;
 	o->max_luns = config->max_luns;
 	o->max_disk_size = config->max_disk_size;
+	o->vhdx_sector = config->vhdx_sector;
 	o->dns_name = config->dns_name;
 	o->redirect = config->redirect;
 	o->redirect_permanently = config->redirect_permanently;

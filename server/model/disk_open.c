@@ -239,12 +239,6 @@ static void disk_opened(struct tevent_req *subreq)
 			       NULL);
 		return;
 	}
-	if (info.logical_sector != VHD_SECTOR) {
-		disk_open_fail(req, ENOTSUP, "cannot be served",
-			       "sectors of 4096 bytes, initiators are given "
-			       "512");
-		return;
-	}
 	if (info.type != VHD_TYPE_DIFFERENCING) {
 		disk_open_finish(req);
 		return;

@@ -277,6 +277,9 @@ struct tevent_req *model_file_create_send(TALLOC_CTX *mem_ctx,
 	if (!ISTM_FAILED(hr)) {
 		/* A VHDX where its name says so. */
 		params.format = vhd_format_of_name(location->client);
+		if (params.format == VHD_FORMAT_VHDX) {
+			params.logical_sector = model->vhdx_sector;
+		}
 		hr = file_create_size(model, params.format, &size, text);
 	}
 	if (ISTM_FAILED(hr)) {

@@ -158,6 +158,7 @@ static struct model *model_create(TALLOC_CTX *mem_ctx,
 	model->direct_io = options->direct_io;
 	model->write_through = options->write_through;
 	model->max_disk_size = options->max_disk_size;
+	model->vhdx_sector = options->vhdx_sector;
 	model_set_snapshot_provider(model, options->providers.snapshots,
 				    options->providers.snapshots_data);
 	model_set_mount_provider(model, options->providers.mounts,

@@ -145,6 +145,9 @@ struct model_options {
 	 * VHDX_MAX_SIZE of VHDX files). */
 	uint32_t max_luns; /* disks per target, up to MODEL_MAX_LUN_LIMIT */
 	uint64_t max_disk_size;
+	/* Bytes of a logical sector of new VHDX files; 0: 512. A differencing
+	 * disk's are its parent's. */
+	uint32_t vhdx_sector;
 	const char
 		*dns_name; /* of this machine; NULL: what it is resolved to */
 	/* Disks are read and written around the page cache where that is

@@ -174,6 +174,7 @@ struct model {
 	char *dns_name;
 	uint32_t max_luns;
 	uint64_t max_disk_size;	       /* 0: the format's */
+	uint32_t vhdx_sector;	       /* of new files; 0: 512 */
 	bool direct_io, write_through; /* of all disks */
 	uint64_t generation;
 
