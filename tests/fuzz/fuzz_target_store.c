@@ -48,7 +48,11 @@ static void read_full_status(struct scsi_nexus *nexus)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct scsi_lu_config lu_config = {.serial = "1", .enabled = true};
+	struct scsi_lu_config lu_config = {
+		.serial = "1",
+		.enabled = true,
+		.disk = vhd_open_ram(NULL, VHD_MIN_SIZE),
+	};
 	struct scsi_nexus_config nexus_config = {
 		.initiator_name = "iqn.2026-01.example:one",
 		.target_name = "iqn.2026-01.example:target",
@@ -69,6 +73,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	read_full_status(nexus);
 	scsi_nexus_free(nexus);
 	scsi_lu_free(lu);
+	vhd_close(lu_config.disk);
 	free(map);
 	return 0;
 }
