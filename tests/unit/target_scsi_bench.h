@@ -24,8 +24,9 @@
 
 #define UNUSED __attribute__((unused))
 
-#define BENCH_BLOCKS 16384u /* 8 MiB */
-#define BENCH_SIZE   ((uint64_t)BENCH_BLOCKS * VHD_SECTOR)
+#define BENCH_BLOCKS	16384u /* 8 MiB, or 64 */
+#define BENCH_SIZE	((uint64_t)BENCH_BLOCKS * VHD_SECTOR)
+#define BENCH_MAX_BLOCK 4096u
 
 /* ---- the engine ---------------------------------------------------- */
 
@@ -33,10 +34,11 @@ struct vhd_disk {
 	struct vhd_space space; /* total 0: not known */
 	uint8_t *data;
 	uint64_t size;
-	int fail;	/* errno of the next requests, or 0 */
-	int fail_op;	/* only of this operation; -1: of any */
-	uint64_t bad;	/* only of those with this byte; 0: of any */
-	unsigned later; /* finish requests in bench_settle() */
+	uint32_t sector; /* 0: 512 */
+	int fail;	 /* errno of the next requests, or 0 */
+	int fail_op;	 /* only of this operation; -1: of any */
+	uint64_t bad;	 /* only of those with this byte; 0: of any */
+	unsigned later;	 /* finish requests in bench_settle() */
 	struct vhd_req *pending;
 	uint64_t hole;		       /* offset, or 0: none */
 	bool shared;		       /* by threads: nothing is counted */
@@ -47,12 +49,12 @@ struct vhd_disk {
 
 uint32_t vhd_disk_sector(const struct vhd_disk *disk)
 {
-	return VHD_SECTOR;
+	return disk->sector != 0 ? disk->sector : VHD_SECTOR;
 }
 
 uint32_t vhd_disk_physical_sector(const struct vhd_disk *disk)
 {
-	return VHD_SECTOR;
+	return vhd_disk_sector(disk);
 }
 
 uint64_t vhd_disk_size(const struct vhd_disk *disk)
@@ -145,8 +147,8 @@ static int bench_run(struct vhd_disk *disk, struct vhd_req *req)
 		return 0;
 	}
 	/* What the engine promises to refuse, the device server never asks. */
-	assert_int_equal(req->offset % VHD_SECTOR, 0);
-	assert_int_equal(req->length % VHD_SECTOR, 0);
+	assert_int_equal(req->offset % vhd_disk_sector(disk), 0);
+	assert_int_equal(req->length % vhd_disk_sector(disk), 0);
 	assert_true(req->offset <= disk->size);
 	assert_true(req->length <= disk->size - req->offset);
 	switch (req->op) {
@@ -214,6 +216,7 @@ static UNUSED void bench_settle(struct vhd_disk *disk)
 struct bench {
 	struct vhd_disk disk;
 	struct scsi_lu *lu;
+	uint32_t block;
 	struct scsi_lun_map *map;
 	struct scsi_nexus *nexus[BENCH_NEXUSES];
 	unsigned aborts;
@@ -226,7 +229,7 @@ struct bench {
 	struct scsi_task task;
 	bool prepared;
 	unsigned done;
-	uint8_t in[1 << 20];
+	uint8_t in[(1 << 20) + 1];
 };
 
 static const uint8_t bench_guid[16] = {
@@ -288,7 +291,8 @@ static UNUSED struct scsi_nexus *bench_login(struct bench *b,
 	return nexus;
 }
 
-static UNUSED void bench_open(struct bench *b)
+/* With blocks of 512 bytes, or more. */
+static UNUSED void bench_open_with(struct bench *b, uint32_t block)
 {
 	struct scsi_lu_config config = {
 		.serial = "DEADBEEF01234567",
@@ -301,8 +305,10 @@ static UNUSED void bench_open(struct bench *b)
 	};
 
 	memset(b, 0, sizeof(*b));
-	b->disk.size = BENCH_SIZE;
-	b->disk.data = calloc(1, BENCH_SIZE);
+	b->block = block;
+	b->disk.sector = block;
+	b->disk.size = (uint64_t)BENCH_BLOCKS * block;
+	b->disk.data = calloc(1, b->disk.size);
 	memcpy(config.guid, bench_guid, 16);
 	b->lu = scsi_lu_create(&config);
 	b->map = calloc(1, sizeof(*b->map) + sizeof(b->map->entry[0]));
@@ -312,6 +318,11 @@ static UNUSED void bench_open(struct bench *b)
 	b->nexus[0] = bench_login(b, "iqn.2026-01.example:one", 1);
 	b->nexus[1] = bench_login(b, "iqn.2026-01.example:two", 2);
 	b->nexus[2] = bench_login(b, "iqn.2026-01.example:three", 3);
+}
+
+static UNUSED void bench_open(struct bench *b)
+{
+	bench_open_with(b, VHD_SECTOR);
 }
 
 static UNUSED void bench_close(struct bench *b)
@@ -505,6 +516,16 @@ static UNUSED int bench_setup(void **state)
 	return 0;
 }
 
+static UNUSED int bench_setup_large(void **state)
+{
+	struct bench *b = malloc(sizeof(*b));
+
+	bench_open_with(b, BENCH_MAX_BLOCK);
+	bench_clear_ua(b);
+	*state = b;
+	return 0;
+}
+
 static UNUSED int bench_teardown(void **state)
 {
 	bench_close(*state);
@@ -514,5 +535,12 @@ static UNUSED int bench_teardown(void **state)
 
 #define BENCH_TEST(f)                                                          \
 	cmocka_unit_test_setup_teardown(f, bench_setup, bench_teardown)
+
+/* The same with blocks of either length. */
+#define BENCH_TEST_BLOCKS(f)                                                   \
+	BENCH_TEST(f),                                                         \
+	{                                                                      \
+#f " (4096)", f, bench_setup_large, bench_teardown, NULL       \
+	}
 
 #endif /* SCSI_BENCH_H */

@@ -1,0 +1,374 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Commands that compare, repeat and unmap blocks (SBC-3): VERIFY, WRITE AND
+ * VERIFY, WRITE SAME, UNMAP, GET LBA STATUS, COMPARE AND WRITE, ORWRITE.
+ */
+#include "target_scsi_blocks.h"
+
+/* ---- VERIFY and WRITE AND VERIFY ----------------------------------------- */
+
+static void verify(void **state)
+{
+	static const uint8_t opcodes[] = {0x2f, 0xaf, 0x8f};
+	struct bench *b = *state;
+	const size_t block = b->block;
+	size_t len = 600 * block; /* more than a chunk */
+	uint8_t *data = malloc(len);
+	unsigned i;
+
+	fill(data, len, 3);
+	memcpy(b->disk.data + block, data, len);
+	for (i = 0; i < 3; i++) {
+		b->disk.later = i & 1;
+		/* the medium only: no data goes out */
+		assert_good(block_op(b, opcodes[i], 0, 1, 600, NULL, 0));
+		assert_int_equal(b->task.dir, SCSI_DIR_NONE);
+		/* with data that is the same */
+		assert_good(block_op(b, opcodes[i], 0x02, 1, 600, data, len));
+		assert_int_equal(b->task.transfer_len, len);
+		/* and with one byte that is not, in the second chunk */
+		data[599 * block + 33] ^= 1;
+		assert_sense(b,
+			     block_op(b, opcodes[i], 0x02, 1, 600, data, len),
+			     0xe1d00);
+		assert_int_equal(get_be32(b->task.sense + 3), 599 * block + 33);
+		data[599 * block + 33] ^= 1;
+		/* too little of it */
+		assert_sense(b,
+			     block_op(b, opcodes[i], 0x02, 1, 2, data, block),
+			     INVALID_IU);
+		/* one block against all */
+		memset(b->disk.data + 3 * block, 'v', 5 * block);
+		assert_good(block_op(b, opcodes[i], 0x06, 3, 5,
+				     b->disk.data + 3 * block, block));
+		assert_sense(b,
+			     block_op(b, opcodes[i], 0x06, 3, 6,
+				      b->disk.data + 3 * block, block),
+			     0xe1d00);
+		assert_int_equal(get_be32(b->task.sense + 3), 5 * block);
+		assert_sense(b, block_op(b, opcodes[i], 0x04, 3, 1, NULL, 0),
+			     INVALID_CDB);
+		assert_good(block_op(b, opcodes[i], 0x02, 3, 0, NULL, 0));
+		memcpy(b->disk.data + block, data, len);
+	}
+	free(data);
+}
+
+static void write_and_verify(void **state)
+{
+	static const uint8_t opcodes[] = {0x2e, 0xae, 0x8e};
+	struct bench *b = *state;
+	const size_t block = b->block;
+	size_t len = 600 * block;
+	uint8_t *data = malloc(len);
+	unsigned i;
+
+	for (i = 0; i < 3; i++) {
+		b->disk.later = i & 1;
+		fill(data, len, 50 + i);
+		b->disk.count[VHD_READ] = 0;
+		assert_good(block_op(b, opcodes[i], 0x02, 9, 600, data, len));
+		assert_memory_equal(b->disk.data + 9 * block, data, len);
+		assert_true(b->disk.count[VHD_READ] > 0);
+		assert_good(block_op(b, opcodes[i], 0, 9, 600, data, len));
+		assert_sense(b,
+			     block_op(b, opcodes[i], 0x06, 9, 1, data, block),
+			     INVALID_CDB);
+		assert_sense(b, block_op(b, opcodes[i], 0x02, 9, 1, data, 99),
+			     INVALID_IU);
+		/* of two blocks, one is sent: that one is written */
+		memset(b->disk.data + 9 * block, 0, 2 * block);
+		assert_good(block_op(b, opcodes[i], 0x02, 9, 2, data, block));
+		assert_memory_equal(b->disk.data + 9 * block, data, block);
+		assert_int_equal(b->disk.data[10 * block + 1], 0);
+	}
+	free(data);
+}
+
+/* ---- WRITE SAME --------------------------------------------------------- */
+
+static void write_same(void **state)
+{
+	struct bench *b = *state;
+	const size_t block = b->block;
+	uint8_t pattern[BENCH_MAX_BLOCK], zero[BENCH_MAX_BLOCK] = {0};
+	unsigned later, i;
+
+	fill(pattern, sizeof(pattern), 77);
+	for (later = 0; later < 2; later++) {
+		b->disk.later = later;
+		memset(b->disk.data, 'z', 1000 * block);
+		assert_good(block_op(b, 0x41, 0, 1, 500, pattern, block));
+		assert_int_equal(b->disk.data[0], 'z');
+		for (i = 1; i < 501; i++) {
+			assert_memory_equal(b->disk.data + i * block, pattern,
+					    block);
+		}
+		assert_int_equal(b->disk.data[501 * block], 'z');
+
+		/* zeroes, unmapped or not, and without a data-out buffer */
+		b->disk.count[VHD_ZERO] = b->disk.count[VHD_DISCARD] = 0;
+		assert_good(block_op(b, 0x93, 0, 1, 10, zero, block));
+		assert_int_equal(b->disk.count[VHD_ZERO], 1);
+		assert_good(block_op(b, 0x93, 0x08, 20, 10, zero, block));
+		assert_int_equal(b->disk.count[VHD_DISCARD], 1);
+		assert_good(block_op(b, 0x93, 0x09, 40, 10, NULL, 0));
+		assert_int_equal(b->disk.count[VHD_DISCARD], 2);
+		assert_good(block_op(b, 0x93, 0x01, 60, 10, NULL, 0));
+		assert_int_equal(b->disk.count[VHD_ZERO], 2);
+		assert_int_equal(b->disk.data[65 * block], 0);
+		/* UNMAP with other data writes that data */
+		assert_good(block_op(b, 0x93, 0x08, 70, 2, pattern, block));
+		assert_memory_equal(b->disk.data + 71 * block, pattern, block);
+	}
+}
+
+static void write_same_refusals(void **state)
+{
+	struct bench *b = *state;
+	const size_t block = b->block;
+	uint8_t data[2 * BENCH_MAX_BLOCK] = {0};
+
+	assert_sense(b, block_op(b, 0x41, 0, 0, 1, data, block / 2),
+		     INVALID_CDB);
+	assert_sense(b, block_op(b, 0x41, 0, 0, 1, data, 2 * block),
+		     INVALID_CDB);
+	assert_sense(b, block_op(b, 0x93, 0x01, 0, 1, data, block),
+		     INVALID_CDB);
+	/* 0 blocks, to the end: WSNZ */
+	assert_sense(b, block_op(b, 0x41, 0, 0, 0, data, block), INVALID_CDB);
+	bench_field(b, true, 7, 7);
+	assert_sense(b, block_op(b, 0x93, 0, 0, 0, data, block), INVALID_CDB);
+	bench_field(b, true, 10, 7);
+	/* ANCHOR: VPD page B2h does not offer it */
+	assert_sense(b, block_op(b, 0x93, 0x18, 0, 1, data, block),
+		     INVALID_CDB);
+	bench_field(b, true, 1, 4);
+	assert_sense(b, block_op(b, 0x41, 0x18, 0, 1, data, block),
+		     INVALID_CDB);
+	/* NDOB is not WRITE SAME(10)'s */
+	assert_sense(b, block_op(b, 0x41, 0x01, 0, 1, NULL, 0), INVALID_CDB);
+}
+
+/* ---- UNMAP --------------------------------------------------------------- */
+
+static size_t unmap_list(uint8_t *p, unsigned count, const uint64_t (*range)[2])
+{
+	unsigned i;
+
+	memset(p, 0, 8 + 16 * count);
+	put_be16(p, (uint16_t)(6 + 16 * count));
+	put_be16(p + 2, (uint16_t)(16 * count));
+	for (i = 0; i < count; i++) {
+		put_be64(p + 8 + 16 * i, range[i][0]);
+		put_be32(p + 16 + 16 * i, (uint32_t)range[i][1]);
+	}
+	return 8 + 16 * count;
+}
+
+static uint8_t unmap(struct bench *b, const uint8_t *list, size_t len)
+{
+	uint8_t cdb[10] = {0x42};
+
+	put_be16(cdb + 7, (uint16_t)len);
+	return bench_io(
+		b, cdb, 10,
+		&(struct bench_io){.out = list, .out_len = len, .split = 7});
+}
+
+static void unmap_ranges(void **state)
+{
+	static const uint64_t ranges[][2] = {
+		{0, 1}, {10, 0}, {20, 5}, {BENCH_BLOCKS, 0}, {20, 5}};
+	struct bench *b = *state;
+	const size_t block = b->block;
+	uint8_t list[256];
+	unsigned later;
+
+	for (later = 0; later < 2; later++) {
+		b->disk.later = later;
+		b->disk.count[VHD_DISCARD] = 0;
+		memset(b->disk.data, 'u', 32 * block);
+		assert_good(unmap(b, list, unmap_list(list, 5, ranges)));
+		assert_int_equal(b->disk.count[VHD_DISCARD], 3);
+		assert_int_equal(b->disk.data[0], 0);
+		assert_int_equal(b->disk.data[block], 'u');
+		assert_int_equal(b->disk.data[24 * block], 0);
+		assert_int_equal(b->disk.data[25 * block], 'u');
+	}
+	assert_good(unmap(b, list, unmap_list(list, 0, NULL)));
+	assert_good(unmap(b, list, 0));
+}
+
+static void unmap_refusals(void **state)
+{
+	static const uint64_t past[][2] = {{0, 1}, {BENCH_BLOCKS, 1}};
+	static const uint64_t wrap[][2] = {{UINT64_MAX, 2}};
+	struct bench *b = *state;
+	const size_t block = b->block;
+	const uint64_t much[][2] = {{0, (512u << 20) / block}, {0, 1}};
+	uint8_t list[8 + 257 * 16] = {0};
+	size_t len;
+
+	memset(b->disk.data, 'u', block);
+	assert_sense(b, unmap(b, list, unmap_list(list, 2, past)),
+		     LBA_OUT_OF_RANGE);
+	assert_int_equal(b->disk.data[0], 'u'); /* none of it was done */
+	assert_sense(b, unmap(b, list, unmap_list(list, 1, wrap)),
+		     LBA_OUT_OF_RANGE);
+	b->disk.size = 1ull << 40;
+	assert_sense(b, unmap(b, list, unmap_list(list, 2, much)),
+		     INVALID_PARAMETER);
+	bench_field(b, false, 8 + 16 + 8, 7);
+	b->disk.size = BENCH_BLOCKS * (uint64_t)block;
+	/* truncated: the header, a descriptor */
+	assert_sense(b, unmap(b, list, 7), PARAMETER_LENGTH);
+	len = unmap_list(list, 2, past);
+	assert_sense(b, unmap(b, list, len - 1), PARAMETER_LENGTH);
+	put_be16(list + 2, 0xffff);
+	assert_sense(b, unmap(b, list, len), PARAMETER_LENGTH);
+	/* too many */
+	memset(list, 0, sizeof(list));
+	put_be16(list + 2, 257 * 16);
+	assert_sense(b, unmap(b, list, sizeof(list)), INVALID_PARAMETER);
+	/* ANCHOR */
+	assert_sense(b, RUN(b, 0x42, 1, 0, 0, 0, 0, 0, 0, 8, 0), INVALID_CDB);
+}
+
+/* ---- COMPARE AND WRITE, ORWRITE -------------------------------------------
+ */
+
+static uint8_t compare_and_write(struct bench *b, uint8_t flags, uint64_t lba,
+				 uint8_t blocks, const void *data, size_t len)
+{
+	uint8_t cdb[16] = {0x89, flags};
+
+	put_be64(cdb + 2, lba);
+	cdb[13] = blocks;
+	return bench_io(
+		b, cdb, 16,
+		&(struct bench_io){.out = data, .out_len = len, .split = 300});
+}
+
+static void compare_and_writes(void **state)
+{
+	struct bench *b = *state;
+	const size_t block = b->block;
+	/* as many as the engine compares at once, or a byte counts */
+	uint8_t most = block == 512 ? 255 : VHD_CAW_MAX / BENCH_MAX_BLOCK;
+	size_t half = most * block;
+	uint8_t *data = malloc(2 * half);
+	unsigned later;
+
+	for (later = 0; later < 2; later++) {
+		b->disk.later = later;
+		fill(data, half, 1 + later);
+		fill(data + half, half, 9 + later);
+		memcpy(b->disk.data + block, data, half);
+		assert_good(compare_and_write(b, 0, 1, most, data, 2 * half));
+		assert_memory_equal(b->disk.data + block, data + half, half);
+		/* now the comparison fails, and where it does is told */
+		memcpy(data, data + half, half);
+		data[1000] ^= 0x80;
+		assert_sense(b,
+			     compare_and_write(b, 0, 1, most, data, 2 * half),
+			     0xe1d00);
+		assert_int_equal(b->task.sense[0], 0xf0);
+		assert_int_equal(get_be32(b->task.sense + 3), 1000);
+		assert_memory_equal(b->disk.data + block, data + half, half);
+		data[1000] ^= 0x80;
+		assert_good(compare_and_write(b, 8, 1, most, data, 2 * half));
+		assert_int_equal(b->disk.flags, VHD_FUA);
+	}
+	assert_good(compare_and_write(b, 0, 1, 0, NULL, 0));
+	/* a buffer of another size */
+	assert_sense(b, compare_and_write(b, 0, 1, 1, data, 4 * block),
+		     INVALID_CDB);
+	assert_sense(b, compare_and_write(b, 0, 1, 3, data, 4 * block),
+		     INVALID_CDB);
+	assert_sense(b,
+		     compare_and_write(b, 0, BENCH_BLOCKS, 1, data, 2 * block),
+		     LBA_OUT_OF_RANGE);
+	if (most < 255) {
+		assert_sense(b,
+			     compare_and_write(b, 0, 1, most + 1, data,
+					       2 * half + 2 * block),
+			     INVALID_CDB);
+		bench_field(b, true, 13, 7);
+	}
+	free(data);
+}
+
+static void orwrite(void **state)
+{
+	struct bench *b = *state;
+	const size_t block = b->block;
+	size_t len = 600 * block, i;
+	uint8_t *data = malloc(len), *before = malloc(len);
+	unsigned later;
+
+	for (later = 0; later < 2; later++) {
+		b->disk.later = later;
+		fill(data, len, 5 + later);
+		fill(before, len, 21 + later);
+		memcpy(b->disk.data, before, len);
+		assert_good(block_op(b, 0x8b, 0, 0, 600, data, len));
+		for (i = 0; i < len; i++) {
+			if (b->disk.data[i] != (data[i] | before[i])) {
+				fail_msg("byte %zu", i);
+			}
+		}
+	}
+	assert_sense(b, block_op(b, 0x8b, 0, 0, 1, data, 100), INVALID_IU);
+	assert_good(block_op(b, 0x8b, 0, 0, 0, NULL, 0));
+	free(data);
+	free(before);
+}
+
+/* ---- GET LBA STATUS ------------------------------------------------------ */
+
+static void lba_status(void **state)
+{
+	struct bench *b = *state;
+	const size_t block = b->block;
+	uint8_t cdb[16] = {0x9e, 0x12};
+
+	put_be64(cdb + 2, 100);
+	put_be32(cdb + 10, 24);
+	assert_good(bench_cdb(b, cdb, 16));
+	assert_int_equal(b->task.data_in_len, 24);
+	assert_int_equal(get_be32(b->in), 20);
+	assert_int_equal(get_be64(b->in + 8), 100);
+	assert_int_equal(get_be32(b->in + 16), BENCH_BLOCKS - 100);
+	assert_int_equal(b->in[20], 0); /* mapped */
+	b->disk.hole = 200 * block;
+	assert_good(bench_cdb(b, cdb, 16));
+	assert_int_equal(get_be32(b->in + 16), 100);
+	assert_int_equal(b->in[20], 0);
+	put_be64(cdb + 2, 200);
+	assert_good(bench_cdb(b, cdb, 16));
+	assert_int_equal(get_be64(b->in + 8), 200);
+	assert_int_equal(get_be32(b->in + 16), BENCH_BLOCKS - 200);
+	assert_int_equal(b->in[20], 1); /* deallocated */
+	put_be64(cdb + 2, BENCH_BLOCKS);
+	assert_sense(b, bench_cdb(b, cdb, 16), LBA_OUT_OF_RANGE);
+	put_be64(cdb + 2, UINT64_MAX);
+	assert_sense(b, bench_cdb(b, cdb, 16), LBA_OUT_OF_RANGE);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		BENCH_TEST_BLOCKS(verify),
+		BENCH_TEST_BLOCKS(write_and_verify),
+		BENCH_TEST_BLOCKS(write_same),
+		BENCH_TEST_BLOCKS(write_same_refusals),
+		BENCH_TEST_BLOCKS(unmap_ranges),
+		BENCH_TEST_BLOCKS(unmap_refusals),
+		BENCH_TEST_BLOCKS(compare_and_writes),
+		BENCH_TEST_BLOCKS(orwrite),
+		BENCH_TEST_BLOCKS(lba_status),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
