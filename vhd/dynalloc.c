@@ -36,12 +36,15 @@ void dyn_choose_align(struct vhd_dyn *dyn, uint64_t size)
 	}
 }
 
+uint64_t dyn_align_place(const struct vhd_dyn *dyn, uint64_t from)
+{
+	return round_up(from + dyn->bitmap_size, dyn->align) - dyn->bitmap_size;
+}
+
 uint64_t dyn_place_after(const struct vhd_dyn *dyn, uint64_t end)
 {
 	/* Behind the footer, which stays where it is, in the gap. */
-	uint64_t data = end + VHD_FOOTER_SIZE + dyn->bitmap_size;
-
-	return round_up(data, dyn->align) - dyn->bitmap_size;
+	return dyn_align_place(dyn, end + VHD_FOOTER_SIZE);
 }
 
 uint64_t dyn_span(const struct vhd_dyn *dyn)
@@ -140,7 +143,9 @@ enum dyn_take dyn_take_block(struct vhd_req *req, uint32_t block)
 	} else {
 		dyn->extending = true;
 		dyn->allocating++;
-		take = DYN_EXTEND;
+		dyn->reclaim_count =
+			dyn_gap_take(dyn, dyn->reclaim, DYN_RECLAIM_MAX);
+		take = dyn->reclaim_count > 0 ? DYN_RECLAIM : DYN_EXTEND;
 	}
 	pthread_mutex_unlock(&dyn->lock);
 	return take;
@@ -202,25 +207,40 @@ bool dyn_release_begin(struct vhd_req *req)
 	return may;
 }
 
-void dyn_release_end(struct vhd_dyn *dyn, const uint32_t *place, uint32_t count)
+/* The lock is held. */
+static void add_spares(struct vhd_dyn *dyn, const uint32_t *place,
+		       uint32_t count)
 {
-	pthread_mutex_lock(&dyn->lock);
 	if (count > dyn->spare_room - dyn->spare_count) {
 		size_t room = ((size_t)dyn->spare_count + count) * 2;
 		uint32_t *spare = realloc(dyn->spare, room * sizeof(*spare));
 
-		if (spare != NULL) {
-			dyn->spare = spare;
-			dyn->spare_room = (uint32_t)room;
-		} else {
-			count = 0; /* lost room, until the file is checked */
+		if (spare == NULL) {
+			return; /* lost room, until the file is opened again */
 		}
+		dyn->spare = spare;
+		dyn->spare_room = (uint32_t)room;
 	}
 	if (count > 0) {
 		memcpy(dyn->spare + dyn->spare_count, place,
 		       count * sizeof(*place));
 		dyn->spare_count += count;
 	}
+}
+
+void dyn_release_end(struct vhd_dyn *dyn, const uint32_t *place, uint32_t count)
+{
+	pthread_mutex_lock(&dyn->lock);
+	add_spares(dyn, place, count);
+	allocating_ends(dyn);
+	pthread_mutex_unlock(&dyn->lock);
+}
+
+void dyn_reclaimed(struct vhd_dyn *dyn, uint32_t count)
+{
+	pthread_mutex_lock(&dyn->lock);
+	add_spares(dyn, dyn->reclaim, count);
+	dyn->extending = false;
 	allocating_ends(dyn);
 	pthread_mutex_unlock(&dyn->lock);
 }

@@ -52,6 +52,25 @@ struct vhd_bitmap {
  * the same place again, since the table in the file may lead there. */
 #define DYN_FAILED_MAX 16
 
+/* Free places between blocks: the first one's sector, how many. */
+struct dyn_gap {
+	uint32_t first, count;
+};
+
+/* Free places that are made usable at once. */
+#define DYN_RECLAIM_MAX 16
+
+/* What blocks must not overlap: footer's copy, header, table, locators. */
+#define DYN_REGIONS_MAX (3 + VHD_LOCATORS)
+
+struct dyn_regions {
+	unsigned count;
+	struct {
+		uint64_t start, end;
+		const char *name;
+	} region[DYN_REGIONS_MAX];
+};
+
 /*
  * What a request does next. Each phase is entered with the result of the step
  * before it.
@@ -65,8 +84,10 @@ enum dyn_phase {
 	DYN_SET_BITS,	 /* now their bits */
 	DYN_BITS_WRITTEN,
 	/* dynblock.c: */
-	DYN_FOOTER,   /* extension: the new footer is written */
-	DYN_APPENDED, /* extension: and flushed */
+	DYN_RECLAIM_PUNCHED, /* free places: one is punched out */
+	DYN_RECLAIM_SYNCED,  /* and all are flushed */
+	DYN_FOOTER,	     /* extension: the new footer is written */
+	DYN_APPENDED,	     /* extension: and flushed */
 	DYN_SCRUBBED, /* new block: what a failed attempt left is punched out */
 	DYN_SCRUB_SYNCED,
 	DYN_CLEARED, /* new block: its place's old bitmap is */
@@ -116,8 +137,18 @@ struct vhd_dyn {
 	/* The table in the file may lead to places that it does not in
 	 * memory: their release could not be flushed. */
 	_Atomic bool unsure;
-	/* Places of released blocks, to be used again. */
+	/* Places of released blocks, to be used again: their data read as
+	 * zeroes durably. */
 	uint32_t *spare, spare_count, spare_room;
+	/*
+	 * Places that were free when the file was opened and may hold
+	 * anything; and those that are being punched out. Of whoever has set
+	 * extending.
+	 */
+	struct dyn_gap *gap;
+	uint32_t gap_count, gap_room;
+	uint64_t gap_span; /* from one place to the next */
+	uint32_t reclaim[DYN_RECLAIM_MAX], reclaim_count;
 	uint8_t footer[VHD_FOOTER_SIZE]; /* as on disk */
 	uint8_t *ones;			 /* the bitmap of a new block */
 	char parent[1024];		 /* path, or "" */
@@ -143,7 +174,9 @@ static inline uint64_t dyn_align_max(const struct vhd_dyn *dyn)
 void dyn_choose_align(struct vhd_dyn *dyn, uint64_t size);
 /* From one block's bitmap to the next block's: gap, bitmap, data. */
 uint64_t dyn_span(const struct vhd_dyn *dyn);
-/* Where the bitmap goes of a block behind a footer at @end. */
+/* The first place for a block from @from on. */
+uint64_t dyn_align_place(const struct vhd_dyn *dyn, uint64_t from);
+/* The same behind a footer at @end. */
 uint64_t dyn_place_after(const struct vhd_dyn *dyn, uint64_t end);
 
 /* ---- the allocator (dynalloc.c); lane ---------------------------- */
@@ -153,9 +186,11 @@ enum dyn_take {
 	 * st->dyn.used_before, a block has been there; with scrub, a part of
 	 * its data may be left. */
 	DYN_TAKEN,
-	DYN_LOOK,   /* somebody has allocated it meanwhile */
-	DYN_WAIT,   /* the request will be posted; look again then */
-	DYN_EXTEND, /* append space first, then dyn_extended() */
+	DYN_LOOK,    /* somebody has allocated it meanwhile */
+	DYN_WAIT,    /* the request will be posted; look again then */
+	DYN_RECLAIM, /* dyn->reclaim[] is to be punched out and flushed, then
+		      * dyn_reclaimed() */
+	DYN_EXTEND,  /* append space first, then dyn_extended() */
 };
 
 enum dyn_take dyn_take_block(struct vhd_req *req, uint32_t block);
@@ -167,6 +202,8 @@ bool dyn_release_begin(struct vhd_req *req);
 /* Done; their places may be used again, unless @count is 0. */
 void dyn_release_end(struct vhd_dyn *dyn, const uint32_t *place,
 		     uint32_t count);
+/* The first @count of dyn->reclaim[] may be used. */
+void dyn_reclaimed(struct vhd_dyn *dyn, uint32_t count);
 /* The footer's new place while the request extends. */
 uint64_t dyn_extension_end(const struct vhd_dyn *dyn);
 enum dyn_extension {
@@ -214,6 +251,8 @@ void dyn_segment_done(struct vhd_state *st);
 /* Allocation (dynblock.c): the disk has no such block. For a dynamic disk the
  * segment is written with it; for a differencing one the block is empty. */
 int dyn_write_absent_block(struct vhd_req *req, uint32_t block);
+int dyn_reclaim_punched(struct vhd_req *req, int result);
+int dyn_reclaim_synced(struct vhd_req *req, int result);
 int dyn_footer_written(struct vhd_req *req, int result);
 int dyn_extension_flushed(struct vhd_req *req, int result);
 int dyn_block_scrubbed(struct vhd_req *req, int result);
@@ -247,6 +286,18 @@ uint32_t dyn_bitmap_run(const struct vhd_bitmap *bitmap, uint32_t first,
 void dyn_bitmap_clear(const struct vhd_dyn *dyn, struct vhd_bitmap *bitmap);
 void dyn_bitmap_set(const struct vhd_dyn *dyn, struct vhd_bitmap *bitmap,
 		    uint32_t first, uint32_t count);
+
+/* ---- free places (dyngap.c) -------------------------------------- */
+
+/*
+ * Learn what is free between and behind the blocks, whose @count places
+ * @sorted has in order. Worker thread, at open. @return 0 or ENOMEM
+ */
+int dyn_find_gaps(struct vhd_dyn *dyn, const struct vhd_footer *footer,
+		  const struct dyn_regions *regions, const uint32_t *sorted,
+		  uint32_t count);
+/* Take up to @most places from the list. @return how many */
+uint32_t dyn_gap_take(struct vhd_dyn *dyn, uint32_t *place, uint32_t most);
 
 /* ---- files (dynfile.c); worker threads --------------------------- */
 

@@ -9,6 +9,53 @@
 #include "vhd/bytes.h"
 #include "vhd/dynamic.h"
 
+/* ---- places that were free at open ------------------------------- */
+
+/* Punch out the next, whose number is st->dyn.first; or all are. */
+static int reclaim_next(struct vhd_req *req)
+{
+	struct vhd_state *st = vhd_state(req);
+	struct vhd_dyn *dyn = vhd_dyn(st->disk);
+
+	if (st->dyn.first == dyn->reclaim_count) {
+		st->phase = DYN_RECLAIM_SYNCED;
+		return vhd_transfer_sync(req, st->disk->file);
+	}
+	st->phase = DYN_RECLAIM_PUNCHED;
+	return vhd_transfer_fallocate(
+		req, st->disk->file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+		(uint64_t)dyn->reclaim[st->dyn.first] * VHD_SECTOR,
+		(uint64_t)dyn->bitmap_size + dyn->header.block_size);
+}
+
+int dyn_reclaim_punched(struct vhd_req *req, int result)
+{
+	struct vhd_state *st = vhd_state(req);
+	struct vhd_dyn *dyn = vhd_dyn(st->disk);
+
+	if (result == 0) {
+		st->dyn.first++;
+		return reclaim_next(req);
+	}
+	if (result == EOPNOTSUPP) {
+		dyn->gap_count = 0; /* none of them can be had */
+		result = 0;
+	}
+	dyn_reclaimed(dyn, 0);
+	st->phase = DYN_NEXT;
+	return result;
+}
+
+int dyn_reclaim_synced(struct vhd_req *req, int result)
+{
+	struct vhd_state *st = vhd_state(req);
+	struct vhd_dyn *dyn = vhd_dyn(st->disk);
+
+	dyn_reclaimed(dyn, result == 0 ? dyn->reclaim_count : 0);
+	st->phase = DYN_NEXT;
+	return result;
+}
+
 /* ---- appending space --------------------------------------------- */
 
 static int extend(struct vhd_req *req)
@@ -221,6 +268,9 @@ int dyn_write_absent_block(struct vhd_req *req, uint32_t block)
 	switch (dyn_take_block(req, block)) {
 	case DYN_TAKEN:
 		return new_block(req);
+	case DYN_RECLAIM:
+		st->dyn.first = 0;
+		return reclaim_next(req);
 	case DYN_EXTEND:
 		return extend(req);
 	case DYN_WAIT:

@@ -49,6 +49,7 @@ void dyn_free(struct vhd_dyn *dyn)
 	pthread_mutex_destroy(&dyn->lock);
 	pthread_cond_destroy(&dyn->idle);
 	free(dyn->spare);
+	free(dyn->gap);
 	free(dyn->ones);
 	free(dyn);
 }
@@ -80,18 +81,7 @@ static struct vhd_dyn *dyn_new(const struct vhd_dynheader *header)
 
 /* ---- ranges of the file ------------------------------------------ */
 
-/* What blocks must not overlap: footer's copy, header, table, locators. */
-#define REGIONS_MAX (3 + VHD_LOCATORS)
-
-struct regions {
-	unsigned count;
-	struct {
-		uint64_t start, end;
-		const char *name;
-	} region[REGIONS_MAX];
-};
-
-static int region_add(struct regions *regions, uint64_t start, uint64_t len,
+static int region_add(struct dyn_regions *regions, uint64_t start, uint64_t len,
 		      uint64_t file_end, const char *name, char *why,
 		      size_t why_len)
 {
@@ -121,7 +111,7 @@ static int region_add(struct regions *regions, uint64_t start, uint64_t len,
 	return 0;
 }
 
-static int regions_fill(struct regions *regions,
+static int regions_fill(struct dyn_regions *regions,
 			const struct vhd_dynheader *header, uint64_t header_at,
 			uint64_t file_end, char *why, size_t why_len)
 {
@@ -155,9 +145,10 @@ static int regions_fill(struct regions *regions,
 
 /* ---- the table --------------------------------------------------- */
 
-static int entry_check(const struct vhd_dyn *dyn, const struct regions *regions,
-		       uint32_t block, uint32_t entry, uint64_t file_end,
-		       char *why, size_t why_len)
+static int entry_check(const struct vhd_dyn *dyn,
+		       const struct dyn_regions *regions, uint32_t block,
+		       uint32_t entry, uint64_t file_end, char *why,
+		       size_t why_len)
 {
 	uint64_t start = (uint64_t)entry * VHD_SECTOR;
 	uint64_t end = start + dyn->bitmap_size + dyn->header.block_size;
@@ -199,23 +190,16 @@ static int compare_entries(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-/* No two blocks in the same place. */
-static int overlap_check(const struct vhd_dyn *dyn, uint32_t blocks,
-			 uint32_t used, char *why, size_t why_len)
+/* The places in their order. @return NULL: out of memory */
+static uint32_t *sort_places(const struct vhd_dyn *dyn, uint32_t blocks,
+			     uint32_t used)
 {
-	uint32_t span =
-		(dyn->bitmap_size + dyn->header.block_size) / VHD_SECTOR;
-	uint32_t *sorted, i, n = 0;
+	uint32_t *sorted = malloc(((size_t)used + 1) * sizeof(*sorted));
 	bool ascending = true;
-	int ret = 0;
+	uint32_t i, n = 0;
 
-	if (used < 2) {
-		return 0;
-	}
-	sorted = malloc((size_t)used * sizeof(*sorted));
 	if (sorted == NULL) {
-		snprintf(why, why_len, "out of memory");
-		return ENOMEM;
+		return NULL;
 	}
 	for (i = 0; i < blocks; i++) {
 		if (dyn->bat[i] != BAT_NONE) {
@@ -227,23 +211,54 @@ static int overlap_check(const struct vhd_dyn *dyn, uint32_t blocks,
 	if (!ascending) {
 		qsort(sorted, n, sizeof(*sorted), compare_entries);
 	}
-	for (i = 1; i < n; i++) {
+	return sorted;
+}
+
+/* No two blocks in the same place. */
+static int overlap_check(const struct vhd_dyn *dyn, const uint32_t *sorted,
+			 uint32_t used, char *why, size_t why_len)
+{
+	uint32_t span =
+		(dyn->bitmap_size + dyn->header.block_size) / VHD_SECTOR;
+	uint32_t i;
+
+	for (i = 1; i < used; i++) {
 		if (sorted[i] - sorted[i - 1] < span) {
 			snprintf(why, why_len,
 				 "two blocks overlap, at %" PRIu64
 				 " and %" PRIu64,
 				 (uint64_t)sorted[i - 1] * VHD_SECTOR,
 				 (uint64_t)sorted[i] * VHD_SECTOR);
-			ret = EINVAL;
-			break;
+			return EINVAL;
 		}
+	}
+	return 0;
+}
+
+/* Blocks behind each other, and what is free between them. */
+static int places_check(struct vhd_file *file, struct vhd_dyn *dyn,
+			const struct vhd_footer *footer,
+			const struct dyn_regions *regions, char *why,
+			size_t why_len)
+{
+	uint32_t used = atomic_load(&dyn->allocated);
+	uint32_t *sorted = sort_places(dyn, dyn->loaded_blocks, used);
+	int ret;
+
+	if (sorted == NULL) {
+		snprintf(why, why_len, "out of memory");
+		return ENOMEM;
+	}
+	ret = overlap_check(dyn, sorted, used, why, why_len);
+	if (ret == 0 && !file->readonly) {
+		ret = dyn_find_gaps(dyn, footer, regions, sorted, used);
 	}
 	free(sorted);
 	return ret;
 }
 
 static int table_load(struct vhd_file *file, struct vhd_dyn *dyn,
-		      const struct regions *regions, uint32_t blocks,
+		      const struct dyn_regions *regions, uint32_t blocks,
 		      uint64_t file_end, char *why, size_t why_len)
 {
 	uint8_t *chunk = malloc(TABLE_CHUNK);
@@ -281,7 +296,7 @@ static int table_load(struct vhd_file *file, struct vhd_dyn *dyn,
 	}
 	free(chunk);
 	atomic_init(&dyn->allocated, used);
-	return ret != 0 ? ret : overlap_check(dyn, blocks, used, why, why_len);
+	return ret;
 }
 
 /* ---- parents ----------------------------------------------------- */
@@ -378,7 +393,7 @@ int dyn_load(struct vhd_file *file, const struct vhd_footer *footer,
 	     size_t why_len)
 {
 	struct vhd_dynheader header;
-	struct regions regions;
+	struct dyn_regions regions;
 	struct vhd_dyn *dyn;
 	uint32_t blocks;
 	int ret;
@@ -399,14 +414,17 @@ int dyn_load(struct vhd_file *file, const struct vhd_footer *footer,
 	blocks = (uint32_t)((footer->current_size + header.block_size - 1) >>
 			    dyn->block_shift);
 	dyn->loaded_blocks = blocks;
+	dyn->next = footer_at;
+	dyn->end = footer_at;
 	ret = table_load(file, dyn, &regions, blocks, footer_at, why, why_len);
+	if (ret == 0) {
+		dyn_choose_align(dyn, footer->current_size);
+		ret = places_check(file, dyn, footer, &regions, why, why_len);
+	}
 	if (ret != 0) {
 		dyn_free(dyn);
 		return ret;
 	}
-	dyn->next = footer_at;
-	dyn->end = footer_at;
-	dyn_choose_align(dyn, footer->current_size);
 	vhd_footer_push(footer, dyn->footer);
 	if (footer->type == VHD_TYPE_DIFFERENCING) {
 		dyn_parent_path(file, &header, dyn->parent,
@@ -478,7 +496,7 @@ void dyn_trim(struct vhd_file *file, struct vhd_dyn *dyn,
 {
 	int ret;
 
-	if (dyn->spare_count > 0 && !dyn->unsure) {
+	if (dyn->spare_count > 0 && dyn->failed_count == 0 && !dyn->unsure) {
 		forget_spare_end(dyn, footer);
 	}
 	if (dyn->next >= dyn->end || dyn->frozen) {

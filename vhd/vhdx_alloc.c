@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "vhd/vhdx_disk.h"
 
@@ -86,21 +87,13 @@ static bool take_failed(struct vhdx *vx, uint64_t index, uint64_t *place)
 }
 
 /* One that was punched out, and reads as zeroes whatever happens. */
-static bool take_freed(struct vhdx *vx, uint32_t length, uint64_t *place)
+static bool take_clean(struct vhdx *vx, uint32_t length, uint64_t *place)
 {
-	unsigned i;
-
-	if (length != vx->metadata.block_size) {
+	if (length != vx->metadata.block_size || vx->freed.clean_count == 0) {
 		return false;
 	}
-	for (i = 0; i < vx->freed_count; i++) {
-		if (vx->freed[i].event <= vx->flushed) {
-			*place = vx->freed[i].place;
-			vx->freed[i] = vx->freed[--vx->freed_count];
-			return true;
-		}
-	}
-	return false;
+	*place = vx->freed.clean[--vx->freed.clean_count];
+	return true;
 }
 
 static bool take_next(struct vhdx *vx, uint32_t length, uint64_t *place)
@@ -111,6 +104,20 @@ static bool take_next(struct vhdx *vx, uint32_t length, uint64_t *place)
 	*place = vx->next;
 	vx->next += length;
 	return true;
+}
+
+/* What was free when the file was opened. @return is there any for a block */
+static bool choose_gaps(struct vhdx *vx, uint32_t length)
+{
+	unsigned n = 0;
+
+	while (length == vx->metadata.block_size && n < VHDX_RECLAIM_MAX &&
+	       vhdx_gap_take(&vx->gaps, &vx->gap_next, length, UINT64_MAX,
+			     &vx->reclaim[n])) {
+		n++;
+	}
+	vx->reclaim_count = n;
+	return n > 0;
 }
 
 enum vhdx_take vhdx_take_place(struct vhd_req *req, uint64_t index,
@@ -130,7 +137,7 @@ enum vhdx_take vhdx_take_place(struct vhd_req *req, uint64_t index,
 	} else if (now != entry) {
 		take = VHDX_LOOK;
 	} else if ((scrub = take_failed(vx, index, &st->vx.place)) ||
-		   take_freed(vx, length, &st->vx.place) ||
+		   take_clean(vx, length, &st->vx.place) ||
 		   take_next(vx, length, &st->vx.place)) {
 		atomic_store(&vx->bat[index], entry | VHDX_BUSY);
 		st->vx.index = index;
@@ -139,6 +146,9 @@ enum vhdx_take vhdx_take_place(struct vhd_req *req, uint64_t index,
 	} else if (vx->busy || vx->worker_waits) {
 		vhdx_wait(vx, req);
 		take = VHDX_WAIT;
+	} else if (choose_gaps(vx, length)) {
+		vx->busy = true;
+		take = VHDX_RECLAIM;
 	} else {
 		uint64_t by = (uint64_t)vx->extend_by * length;
 
@@ -188,12 +198,60 @@ void vhdx_give_back(struct vhd_req *req, bool keep)
 	pthread_mutex_unlock(&vx->lock);
 }
 
+/* Room for one more of @size bytes, or it is forgotten until the file is
+ * opened again. */
+static void *grow_list(void *list, size_t size, size_t count, size_t *room)
+{
+	size_t more = *room != 0 ? 2 * *room : 64;
+
+	if (count < *room) {
+		return list;
+	}
+	if (more > VHDX_FREED_MAX) {
+		return NULL;
+	}
+	list = realloc(list, more * size);
+	if (list != NULL) {
+		*room = more;
+	}
+	return list;
+}
+
+/* The lock is held. */
+static void add_clean(struct vhdx_freed *f, uint64_t place)
+{
+	uint64_t *clean = grow_list(f->clean, sizeof(*clean), f->clean_count,
+				    &f->clean_room);
+
+	if (clean != NULL) {
+		f->clean = clean;
+		f->clean[f->clean_count++] = place;
+	}
+}
+
 void vhdx_place_freed(struct vhdx *vx, uint64_t place)
 {
+	struct vhdx_freed *f = &vx->freed;
+	void *list;
+
 	pthread_mutex_lock(&vx->lock);
-	if (vx->freed_count < VHDX_FREED_MAX) {
-		vx->freed[vx->freed_count].place = place;
-		vx->freed[vx->freed_count++].event = ++vx->events;
+	list = grow_list(f->freed, sizeof(*f->freed), f->freed_count,
+			 &f->freed_room);
+	if (list != NULL) {
+		f->freed = list;
+		f->freed[f->freed_count].place = place;
+		f->freed[f->freed_count++].event = ++vx->events;
+	}
+	pthread_mutex_unlock(&vx->lock);
+}
+
+void vhdx_reclaimed(struct vhdx *vx)
+{
+	unsigned i;
+
+	pthread_mutex_lock(&vx->lock);
+	for (i = 0; i < vx->reclaim_count; i++) {
+		add_clean(&vx->freed, vx->reclaim[i]);
 	}
 	pthread_mutex_unlock(&vx->lock);
 }
@@ -210,6 +268,21 @@ uint64_t vhdx_flush_mark(struct vhdx *vx)
 	return mark;
 }
 
+/* What was punched out before the flush may be used. The lock is held. */
+static void clean_freed(struct vhdx_freed *f, uint64_t mark)
+{
+	size_t n = 0;
+
+	while (n < f->freed_count && f->freed[n].event <= mark) {
+		add_clean(f, f->freed[n++].place);
+	}
+	f->freed_count -= n;
+	if (n > 0 && f->freed_count > 0) {
+		memmove(f->freed, f->freed + n,
+			f->freed_count * sizeof(*f->freed));
+	}
+}
+
 void vhdx_flushed(struct vhdx *vx, uint64_t mark)
 {
 	unsigned i, kept = 0;
@@ -223,6 +296,7 @@ void vhdx_flushed(struct vhdx *vx, uint64_t mark)
 			}
 		}
 		vx->unsettled_count = kept;
+		clean_freed(&vx->freed, mark);
 	}
 	pthread_mutex_unlock(&vx->lock);
 }

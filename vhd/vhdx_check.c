@@ -238,20 +238,21 @@ static int trim_end(struct vhdx_work *w)
 static int check_space(struct vhdx_work *w)
 {
 	struct vhdx_extents x = {.e = NULL};
+	struct vhdx_gaps gaps = {.gap = NULL};
 	int ret = vhdx_extents(w->vx, &x);
 	size_t i;
 
-	if (ret != 0) {
-		free(x.e);
-		return failed(w, "the list of blocks", ret);
-	}
-	for (i = 1; ret == 0 && i < x.count; i++) {
-		if (x.e[i].start > x.e[i - 1].end) {
-			ret = leak(w, x.e[i - 1].end * VHDX_MB,
-				   x.e[i].start * VHDX_MB);
-		}
+	if (ret == 0) {
+		ret = vhdx_find_gaps(&x, &gaps);
 	}
 	free(x.e);
+	if (ret != 0) {
+		return failed(w, "the list of blocks", ret);
+	}
+	for (i = 0; ret == 0 && i < gaps.count; i++) {
+		ret = leak(w, gaps.gap[i].start, gaps.gap[i].end);
+	}
+	free(gaps.gap);
 	return ret != 0 ? ret : trim_end(w);
 }
 

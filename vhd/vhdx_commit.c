@@ -196,6 +196,60 @@ static int extended(struct vhd_req *req, int result)
 	return role_done(req, result);
 }
 
+/* ---- places that were free at open ------------------------------- */
+
+static int reclaim_next(struct vhd_req *req)
+{
+	struct vhd_state *st = vhd_state(req);
+	struct vhdx *vx = vhdx_of(st->disk);
+
+	if (st->vx.first == vx->reclaim_count) {
+		st->phase = VHDX_RECLAIM_FLUSHED;
+		st->vx.mark = vhdx_flush_mark(vx);
+		return vhd_transfer_sync(req, st->disk->file);
+	}
+	st->phase = VHDX_RECLAIM_PUNCHED;
+	return vhd_transfer_fallocate(
+		req, st->disk->file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+		vx->reclaim[st->vx.first], vx->metadata.block_size);
+}
+
+int vhdx_reclaim(struct vhd_req *req)
+{
+	vhd_state(req)->vx.first = 0;
+	return reclaim_next(req);
+}
+
+static int reclaim_punched(struct vhd_req *req, int result)
+{
+	struct vhd_state *st = vhd_state(req);
+	struct vhdx *vx = vhdx_of(st->disk);
+
+	if (result == 0) {
+		st->vx.first++;
+		return reclaim_next(req);
+	}
+	if (result != EOPNOTSUPP) {
+		return role_done(req, result);
+	}
+	pthread_mutex_lock(&vx->lock);
+	vx->gap_next = vx->gaps.count; /* none of them can be had */
+	pthread_mutex_unlock(&vx->lock);
+	return role_done(req, 0);
+}
+
+static int reclaim_flushed(struct vhd_req *req, int result)
+{
+	struct vhd_state *st = vhd_state(req);
+	struct vhdx *vx = vhdx_of(st->disk);
+
+	if (result == 0) {
+		vhdx_flushed(vx, st->vx.mark);
+		vhdx_reclaimed(vx);
+	}
+	return role_done(req, result);
+}
+
 /* ---- the batch --------------------------------------------------- */
 
 static void bat_image(const struct vhdx *vx, uint64_t first, uint8_t *image)
@@ -626,6 +680,10 @@ int vhdx_commit_step(struct vhd_req *req, int result)
 		return header_step(req, result);
 	case VHDX_EXTENDED:
 		return extended(req, result);
+	case VHDX_RECLAIM_PUNCHED:
+		return reclaim_punched(req, result);
+	case VHDX_RECLAIM_FLUSHED:
+		return reclaim_flushed(req, result);
 	case VHDX_COMMIT:
 		return commit_wait(req);
 	case VHDX_LOG_FLUSHED:

@@ -26,10 +26,7 @@ struct vhdx_compaction {
 	struct vhdx *vx;
 	uint8_t *bits; /* of one block */
 	struct vhdx_extents extents;
-	struct gap {
-		uint64_t start, end;
-	} * gap; /* between the extents, in their order */
-	size_t gaps;
+	struct vhdx_gaps gaps;
 };
 
 /* ---- the table --------------------------------------------------- */
@@ -175,6 +172,20 @@ static bool chunk_needs_bitmap(const struct vhdx *vx, uint64_t first,
 	return false;
 }
 
+/* Places that blocks without data have kept. */
+static int release_anchors(struct vhdx_compaction *c)
+{
+	struct vhdx *vx = c->vx;
+	int ret = 0;
+
+	while (ret == 0 && vx->anchor_count > 0) {
+		uint64_t index = vx->anchor[--vx->anchor_count].entry;
+
+		ret = set_entry(c, index, vhdx_entry(vx, index));
+	}
+	return ret;
+}
+
 /* Bitmaps count for partially present blocks only (2.4). */
 static int release_bitmaps(struct vhdx_compaction *c)
 {
@@ -198,50 +209,6 @@ static int release_bitmaps(struct vhdx_compaction *c)
 }
 
 /* ---- moving ------------------------------------------------------ */
-
-static int find_gaps(struct vhdx_compaction *c)
-{
-	struct vhdx_extents *x = &c->extents;
-	size_t i;
-	int ret = vhdx_extents(c->vx, x);
-
-	if (ret != 0) {
-		return ret;
-	}
-	c->gap = malloc(x->count * sizeof(*c->gap));
-	if (c->gap == NULL) {
-		return ENOMEM;
-	}
-	for (i = 1; i < x->count; i++) {
-		if (x->e[i].start > x->e[i - 1].end) {
-			c->gap[c->gaps].start = x->e[i - 1].end * VHDX_MB;
-			c->gap[c->gaps++].end = x->e[i].start * VHDX_MB;
-		}
-	}
-	return 0;
-}
-
-/*
- * The first place of @length before @limit. Gaps only become smaller, so
- * that those from *@next on remain for this length.
- */
-static bool take_gap(struct vhdx_compaction *c, size_t *next, uint64_t length,
-		     uint64_t limit, uint64_t *place)
-{
-	struct gap *gap;
-
-	while (*next < c->gaps &&
-	       c->gap[*next].end - c->gap[*next].start < length) {
-		(*next)++;
-	}
-	gap = &c->gap[*next];
-	if (*next == c->gaps || gap->start >= limit) {
-		return false;
-	}
-	*place = gap->start;
-	gap->start += length;
-	return true;
-}
 
 struct move {
 	uint64_t entry, from, to, length;
@@ -298,8 +265,9 @@ static int move_blocks(struct vhdx_compaction *c)
 		}
 		small = e != NULL && m->length == VHDX_BITMAP_BLOCK;
 		more = e != NULL &&
-		       take_gap(c, small ? &next_small : &next_large, m->length,
-				m->from, &m->to);
+		       vhdx_gap_take(&c->gaps,
+				     small ? &next_small : &next_large,
+				     m->length, m->from, &m->to);
 		if (more) {
 			ret = compact_copy(c->work, m->from, m->to, m->length);
 			n++;
@@ -349,9 +317,15 @@ static int compact_blocks(struct vhdx_compaction *c)
 	if (ret != 0 || m->leave_allocated) {
 		return ret;
 	}
-	ret = release_bitmaps(c);
+	ret = release_anchors(c);
 	if (ret == 0) {
-		ret = find_gaps(c);
+		ret = release_bitmaps(c);
+	}
+	if (ret == 0) {
+		ret = vhdx_extents(c->vx, &c->extents);
+	}
+	if (ret == 0) {
+		ret = vhdx_find_gaps(&c->extents, &c->gaps);
 	}
 	if (ret == 0) {
 		ret = move_blocks(c);
@@ -378,7 +352,7 @@ int vhdx_compact(struct compact_work *work)
 	}
 	vhdx_free(c.vx);
 	free(c.extents.e);
-	free(c.gap);
+	free(c.gaps.gap);
 	free(c.bits);
 	return ret;
 }

@@ -46,7 +46,30 @@ struct vhdx_page {
 #define VHDX_ENTRY_MAX ((1 + VHDX_BATCH) * VHDX_SECTOR)
 
 #define VHDX_FAILED_MAX 16
-#define VHDX_FREED_MAX	256
+/* Places that are remembered for new blocks, at most. */
+#define VHDX_FREED_MAX (1u << 20)
+/* Free places that are made usable at once. */
+#define VHDX_RECLAIM_MAX 16
+
+/* Free space between structures, in bytes; in its order. */
+struct vhdx_gaps {
+	struct vhdx_gap {
+		uint64_t start, end;
+	} * gap; /* malloc */
+	size_t count;
+};
+
+/*
+ * Places that were given up in this session, in the order of the events; and
+ * those that may be used: they read as zeroes durably.
+ */
+struct vhdx_freed {
+	struct {
+		uint64_t place, event;
+	} * freed;
+	uint64_t *clean;
+	size_t freed_count, freed_room, clean_count, clean_room;
+};
 
 /* What is written to the metadata through the log at once. */
 struct vhdx_batch {
@@ -80,7 +103,16 @@ struct vhdx {
 	unsigned good_regions; /* which copy of the region table was taken */
 	uint64_t used_end;     /* at open */
 	uint64_t file_size;    /* at open */
-	char parent[1024];     /* path, or "" */
+	/*
+	 * Entries without data that told a place all the same, when the file
+	 * was opened: their creator may count on it (2.5.1.1). No other block
+	 * goes there.
+	 */
+	struct {
+		uint64_t entry, place;
+	} * anchor;
+	size_t anchor_count, anchor_room;
+	char parent[1024]; /* path, or "" */
 
 	/* The headers have new GUIDs: writing may begin. */
 	_Atomic bool session;
@@ -96,13 +128,17 @@ struct vhdx {
 	uint64_t next; /* the next place */
 	uint64_t end;  /* of the file; stable, whole MB */
 	uint32_t extend_by;
-	unsigned failed_count, freed_count;
+	unsigned failed_count;
 	struct {
 		uint64_t index, place;
 	} failed[VHDX_FAILED_MAX];
-	struct {
-		uint64_t place, event;
-	} freed[VHDX_FREED_MAX];
+	struct vhdx_freed freed;
+	/* What was free at open and may hold anything; those from gap_next on
+	 * have room for a block. Places that the role is punching out. */
+	struct vhdx_gaps gaps;
+	size_t gap_next;
+	uint64_t reclaim[VHDX_RECLAIM_MAX];
+	unsigned reclaim_count;
 	/*
 	 * Applied log entries and punched places, counted; up to which a
 	 * flush has made them stable in place.
@@ -193,6 +229,7 @@ struct vhdx_extent {
 	uint64_t start, end; /* MB */
 	uint64_t entry;	     /* of the table; UINT64_MAX: none */
 	const char *name;
+	bool anchor; /* vhdx->anchor: may lie anywhere */
 };
 struct vhdx_extents {
 	struct vhdx_extent *e; /* malloc */
@@ -200,6 +237,14 @@ struct vhdx_extents {
 };
 /* All that is in the file, in its order. @return 0 or ENOMEM */
 int vhdx_extents(const struct vhdx *vx, struct vhdx_extents *x);
+/* What lies between them. @return 0 or ENOMEM */
+int vhdx_find_gaps(const struct vhdx_extents *x, struct vhdx_gaps *gaps);
+/*
+ * The first place of @length in a gap that starts before @limit. Gaps only
+ * become smaller, so that those before *@next are none for this length.
+ */
+bool vhdx_gap_take(struct vhdx_gaps *gaps, size_t *next, uint64_t length,
+		   uint64_t limit, uint64_t *place);
 
 /* The two headers. @return 0, or EINVAL: neither is good */
 int vhdx_load_headers(struct vhd_file *file, struct vhdx_header *header,
@@ -247,10 +292,11 @@ void vhdx_release_role(struct vhdx *vx);
 void vhdx_worker_takes_role(struct vhdx *vx);
 
 enum vhdx_take {
-	VHDX_TAKEN,  /* st->vx.place; a commit or vhdx_give_back() follows */
-	VHDX_LOOK,   /* the entry has changed meanwhile */
-	VHDX_WAIT,   /* the request will be posted; look again then */
-	VHDX_EXTEND, /* append space first, with the role */
+	VHDX_TAKEN,   /* st->vx.place; a commit or vhdx_give_back() follows */
+	VHDX_LOOK,    /* the entry has changed meanwhile */
+	VHDX_WAIT,    /* the request will be posted; look again then */
+	VHDX_RECLAIM, /* make vx->reclaim[] usable first, with the role */
+	VHDX_EXTEND,  /* append space first, with the role */
 };
 /* A place for the block or bitmap block of @index, whose entry is @entry. */
 enum vhdx_take vhdx_take_place(struct vhd_req *req, uint64_t index,
@@ -264,6 +310,8 @@ enum vhdx_take vhdx_hold_entry(struct vhd_req *req, uint64_t index,
 			       uint64_t entry);
 /* A place that no entry leads to any more, and that was punched out. */
 void vhdx_place_freed(struct vhdx *vx, uint64_t place);
+/* vx->reclaim[] is punched out, and that is flushed. */
+void vhdx_reclaimed(struct vhdx *vx);
 
 struct vhdx_page *vhdx_page_new(void);
 /* @return how many bits from @first on, up to @count, are alike */
@@ -301,6 +349,8 @@ int vhdx_session_start(struct vhd_req *req);
 int vhdx_commit(struct vhd_req *req);
 /* Append space for st->vx.need bytes; with the role. */
 int vhdx_extend(struct vhd_req *req);
+/* Make places usable that were free at open; with the role. */
+int vhdx_reclaim(struct vhd_req *req);
 
 /* Transfer metadata in place of the request's data. */
 int vhdx_meta_transfer(struct vhd_req *req, const struct vhd_disk *disk,
@@ -328,6 +378,8 @@ enum {
 	VHDX_HEADER_FIRST,
 	VHDX_HEADER_SECOND,
 	VHDX_EXTENDED,
+	VHDX_RECLAIM_PUNCHED,
+	VHDX_RECLAIM_FLUSHED,
 	VHDX_COMMIT,
 	VHDX_LOG_FLUSHED,
 	VHDX_LOG_WRITTEN,

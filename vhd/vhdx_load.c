@@ -48,6 +48,10 @@ void vhdx_free(struct vhdx *vx)
 	pthread_cond_destroy(&vx->idle);
 	free(vx->overlay.write);
 	free(vx->unsettled);
+	free(vx->anchor);
+	free(vx->gaps.gap);
+	free(vx->freed.freed);
+	free(vx->freed.clean);
 	free(vx->batch);
 	free(vx);
 }
@@ -127,14 +131,22 @@ static void extent_name(const struct vhdx_extent *e, char *buf, size_t len)
 static int extents_check(struct vhdx_extents *x, uint64_t file_size,
 			 uint64_t *used_end, char *why, size_t why_len)
 {
-	uint64_t end = 0;
+	uint64_t file_end = (file_size + VHDX_MB - 1) / VHDX_MB;
+	uint64_t anchors_end = 0;
+	const struct vhdx_extent *before = NULL;
 	char name[2][80];
 	size_t i;
 
 	for (i = 0; i < x->count; i++) {
 		const struct vhdx_extent *e = &x->e[i];
 
-		if (e->end > file_size / VHDX_MB + (file_size % VHDX_MB != 0)) {
+		if (e->anchor) {
+			if (e->end <= file_end && anchors_end < e->end) {
+				anchors_end = e->end;
+			}
+			continue;
+		}
+		if (e->end > file_end) {
 			extent_name(e, name[0], sizeof(name[0]));
 			snprintf(why, why_len,
 				 "%s at %" PRIu64
@@ -143,20 +155,64 @@ static int extents_check(struct vhdx_extents *x, uint64_t file_size,
 				 name[0], e->start * VHDX_MB, file_size);
 			return EINVAL;
 		}
-		if (i > 0 && e->start < end) {
-			extent_name(&x->e[i - 1], name[0], sizeof(name[0]));
+		if (before != NULL && e->start < before->end) {
+			extent_name(before, name[0], sizeof(name[0]));
 			extent_name(e, name[1], sizeof(name[1]));
 			snprintf(why, why_len,
 				 "%s at %" PRIu64 " and %s at %" PRIu64
 				 " overlap",
-				 name[0], x->e[i - 1].start * VHDX_MB, name[1],
+				 name[0], before->start * VHDX_MB, name[1],
 				 e->start * VHDX_MB);
 			return EINVAL;
 		}
-		end = e->end;
+		before = e;
 	}
-	*used_end = end * VHDX_MB;
+	*used_end = (before != NULL ? before->end : 0) * VHDX_MB;
+	if (*used_end < anchors_end * VHDX_MB) {
+		*used_end = anchors_end * VHDX_MB;
+	}
 	return 0;
+}
+
+int vhdx_find_gaps(const struct vhdx_extents *x, struct vhdx_gaps *gaps)
+{
+	uint64_t end = x->count > 0 ? x->e[0].end : 0;
+	size_t i, n = 0;
+
+	/* Most files have none. */
+	for (i = 1; i < x->count; i++) {
+		n += x->e[i].start > x->e[i - 1].end;
+	}
+	gaps->count = 0;
+	gaps->gap = n > 0 ? malloc(n * sizeof(*gaps->gap)) : NULL;
+	if (n > 0 && gaps->gap == NULL) {
+		return ENOMEM;
+	}
+	for (i = 1; i < x->count; i++) {
+		if (x->e[i].start > end) {
+			gaps->gap[gaps->count].start = end * VHDX_MB;
+			gaps->gap[gaps->count++].end = x->e[i].start * VHDX_MB;
+		}
+		if (end < x->e[i].end) {
+			end = x->e[i].end;
+		}
+	}
+	return 0;
+}
+
+bool vhdx_gap_take(struct vhdx_gaps *gaps, size_t *next, uint64_t length,
+		   uint64_t limit, uint64_t *place)
+{
+	while (*next < gaps->count &&
+	       gaps->gap[*next].end - gaps->gap[*next].start < length) {
+		(*next)++;
+	}
+	if (*next == gaps->count || gaps->gap[*next].start >= limit) {
+		return false;
+	}
+	*place = gaps->gap[*next].start;
+	gaps->gap[*next].start += length;
+	return true;
 }
 
 static int extents_of_regions(struct vhdx_extents *x, const struct vhdx *vx)
@@ -210,6 +266,14 @@ int vhdx_extents(const struct vhdx *vx, struct vhdx_extents *x)
 						: "a block");
 		}
 	}
+	for (i = 0; ret == 0 && i < vx->anchor_count; i++) {
+		ret = extent_add(x, vx->anchor[i].place,
+				 vx->metadata.block_size, UINT64_MAX,
+				 "an unmapped block");
+		if (ret == 0) {
+			x->e[x->count - 1].anchor = true;
+		}
+	}
 	/* Tables are in order more often than not. */
 	for (i = 1; i < x->count; i++) {
 		if (x->e[i].start < x->e[i - 1].start) {
@@ -232,10 +296,25 @@ static int entry_refuse(uint64_t index, uint64_t entry, const char *what,
 	return EINVAL;
 }
 
-/*
- * An entry as it is kept in memory: what has no place has no offset (the
- * field is reserved then, 2.5.1.1).
- */
+/* 2.5.1.1: undefined and unmapped blocks may keep their place. */
+static int add_anchor(struct vhdx *vx, uint64_t entry, uint64_t place)
+{
+	if (vx->anchor_count == vx->anchor_room) {
+		size_t room = vx->anchor_room != 0 ? 2 * vx->anchor_room : 64;
+		void *anchor = realloc(vx->anchor, room * sizeof(*vx->anchor));
+
+		if (anchor == NULL) {
+			return ENOMEM;
+		}
+		vx->anchor = anchor;
+		vx->anchor_room = room;
+	}
+	vx->anchor[vx->anchor_count].entry = entry;
+	vx->anchor[vx->anchor_count++].place = place;
+	return 0;
+}
+
+/* An entry as it is kept in memory: what has no data has no offset. */
 static int entry_load(struct vhdx *vx, uint64_t index, uint64_t entry,
 		      char *why, size_t why_len)
 {
@@ -256,7 +335,12 @@ static int entry_load(struct vhdx *vx, uint64_t index, uint64_t entry,
 	}
 	if (!placed) {
 		atomic_init(&vx->bat[index], VHDX_BAT(state, 0));
-		return 0;
+		return (state == VHDX_UNDEFINED || state == VHDX_UNMAPPED) &&
+				       VHDX_BAT_OFFSET(entry) != 0 &&
+				       VHDX_BAT_OFFSET(entry) <=
+					       INT64_MAX - VHDX_BLOCK_MAX
+			       ? add_anchor(vx, index, VHDX_BAT_OFFSET(entry))
+			       : 0;
 	}
 	if (VHDX_BAT_OFFSET(entry) > INT64_MAX - VHDX_BLOCK_MAX) {
 		return entry_refuse(index, entry, "leads nowhere", why,
@@ -490,6 +574,9 @@ static int load_table(struct vhd_file *file, struct vhdx *vx, char *why,
 		snprintf(why, why_len, "out of memory");
 	} else {
 		ret = extents_check(&x, size, &vx->used_end, why, why_len);
+	}
+	if (ret == 0 && !file->readonly && !vx->metadata.leave_allocated) {
+		ret = vhdx_find_gaps(&x, &vx->gaps);
 	}
 	free(x.e);
 	return ret;

@@ -267,6 +267,8 @@ static int take(struct vhd_req *req, uint64_t index, uint64_t entry,
 	case VHDX_TAKEN:
 		*taken = true;
 		return 0;
+	case VHDX_RECLAIM:
+		return vhdx_reclaim(req);
 	case VHDX_EXTEND:
 		return vhdx_extend(req);
 	case VHDX_WAIT:

@@ -170,6 +170,19 @@ void recorder_start(const char *name)
 	vhd_set_tap(&tap);
 }
 
+void recorder_start_file(const char *name, int fd)
+{
+	struct event *e;
+	off_t size = lseek(fd, 0, SEEK_END);
+
+	recorder_start(name);
+	e = append(WRITE, 0, (uint64_t)size);
+	e->data = malloc((size_t)size);
+	e->durable_at = 0;
+	assert_int_equal(pread(fd, e->data, (size_t)size, 0), size);
+	close(fd);
+}
+
 size_t recorder_position(void)
 {
 	return tap_sync_begin(NULL);
@@ -246,7 +259,7 @@ static void apply(int fd, const struct event *e)
  * its turn among those that overlap it: a page holds what was written last or
  * what it held before.
  */
-int recorder_crash(size_t position, uint32_t seed)
+static int crash(size_t position, size_t settled, uint32_t seed)
 {
 	int fd = memfd_create("crash", MFD_CLOEXEC);
 	uint32_t random = seed * 2654435761u;
@@ -257,7 +270,7 @@ int recorder_crash(size_t position, uint32_t seed)
 		const struct event *e = &rec.event[i];
 		uint32_t choice;
 
-		if (seed == 0 || e->durable_at <= position) {
+		if (seed == 0 || e->durable_at <= settled) {
 			apply(fd, e);
 			continue;
 		}
@@ -269,4 +282,14 @@ int recorder_crash(size_t position, uint32_t seed)
 		}
 	}
 	return fd;
+}
+
+int recorder_crash(size_t position, uint32_t seed)
+{
+	return crash(position, position, seed);
+}
+
+int recorder_crash_during(size_t position, uint32_t seed)
+{
+	return crash(position, position - 1, seed);
 }

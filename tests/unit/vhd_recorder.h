@@ -13,6 +13,8 @@
 
 /* Record the files of this name that are opened from now on. */
 void recorder_start(const char *name);
+/* The same of a file that is there already, and stable; takes @fd. */
+void recorder_start_file(const char *name, int fd);
 void recorder_stop(void);
 /* How many changes so far. */
 size_t recorder_position(void);
@@ -23,6 +25,9 @@ size_t recorder_position(void);
  *              flush has made durable
  */
 int recorder_crash(size_t position, uint32_t seed);
+/* The same in the middle of the last change, if it was a durable one, or of
+ * the flushes after it: what they were to make durable may be there or not. */
+int recorder_crash_during(size_t position, uint32_t seed);
 
 /* Fail the @nth step (from 0) from now on with @error; forget: 0. */
 void recorder_fail(unsigned nth, int error);
