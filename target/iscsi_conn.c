@@ -375,7 +375,7 @@ static const struct iscsi_task *overdue(const struct iscsi_conn *conn,
 			list_entry(pos, struct iscsi_task, link);
 
 		if (task->conn == conn && task != conn->rx_task &&
-		    task->state < TASK_WAIT &&
+		    task->state < TASK_WAIT && !task->aborted &&
 		    (task->r2ts || !task->unsol_done) &&
 		    now > task->heard + conn->server->data_timeout)
 			return task;
@@ -402,6 +402,12 @@ static bool tick_progress(struct iscsi_conn *conn, uint64_t now)
 				timeout);
 		return false;
 	}
+	if (conn->fence_waits && now > conn->fence_since + timeout) {
+		iscsi_conn_fail(conn, "no acknowledgement for %u seconds",
+				timeout);
+		return false;
+	}
+	iscsi_task_end_lingering(conn, now);
 	task = overdue(conn, now);
 	if (task) {
 		iscsi_conn_fail(conn, "no data for task 0x%08x for %u seconds",

@@ -102,6 +102,11 @@ struct iscsi_conn {
 	bool writable;
 	uint64_t stuck; /* lane->ticked when the socket was last found full */
 	uint32_t statsn;
+	uint8_t exp_statsn[4]; /* of the last PDU, as it came */
+	/* A fence waits for what was sent before this to be acknowledged. */
+	bool fence_waits;
+	uint32_t fence_statsn;
+	uint64_t fence_since;
 	bool header_digest, data_digest; /* from full feature phase on */
 
 	struct iscsi_login *login; /* until full feature phase */
@@ -244,8 +249,11 @@ void iscsi_nop_in_ping(struct iscsi_conn *conn);
 void iscsi_logout(struct iscsi_conn *conn, const uint8_t *bhs);
 /* Ask the initiator to log out, and close after the grace period. */
 void iscsi_async_logout(struct iscsi_conn *conn);
+/* The unit's tasks end (event 5). */
+void iscsi_async_terminated(struct iscsi_conn *conn, const uint8_t lun[8]);
 /* Tell of a connection that has ended, on another one of its session. */
 void iscsi_async_dropped(struct iscsi_session *session, uint16_t cid);
 void iscsi_tmf(struct iscsi_conn *conn, const uint8_t *bhs);
+void iscsi_tmf_respond(struct iscsi_conn *conn, uint32_t itt, uint8_t response);
 
 #endif /* ISTM_TARGET_ISCSI_CONN_H */

@@ -90,6 +90,7 @@ static void data_accept(struct iscsi_conn *conn, struct iscsi_task *task,
 	const uint8_t *bhs = conn->hdr;
 	uint32_t off = get_be32(bhs + 40), len = conn->data_len;
 
+	task->heard = conn->lane->ticked;
 	if (task->failed)
 		return;
 	/* DataPDUInOrder and DataSequenceInOrder are always Yes. A PDU that
@@ -117,7 +118,6 @@ static void data_accept(struct iscsi_conn *conn, struct iscsi_task *task,
 	conn->rx_iov = task->buf.iov;
 	conn->rx_iovcnt = task->buf.num;
 	conn->rx_off = off;
-	task->heard = conn->lane->ticked;
 }
 
 static void data_unsolicited(struct iscsi_conn *conn, struct iscsi_task *task)
@@ -168,8 +168,7 @@ void iscsi_data_out_header(struct iscsi_conn *conn)
 	}
 }
 
-/* The first burst is over. */
-static void burst_done(struct iscsi_task *task)
+void iscsi_task_burst_done(struct iscsi_task *task)
 {
 	task->r2ts--;
 	task->conn->bursts -= task->burst[0].len >= ISCSI_LARGE_BURST;
@@ -188,7 +187,7 @@ static void data_solicited_done(struct iscsi_conn *conn,
 			    final ? "sequence ended at" : "no F bit at",
 			    task->received, end);
 	if (final)
-		burst_done(task);
+		iscsi_task_burst_done(task);
 }
 
 void iscsi_data_out_complete(struct iscsi_conn *conn, bool digest_ok)

@@ -117,6 +117,9 @@ void iscsi_pdu_header(struct iscsi_conn *conn)
 			keep_payload(conn);
 		return;
 	}
+	memcpy(conn->exp_statsn, conn->hdr + 28, sizeof(conn->exp_statsn));
+	if (conn->session->fencing)
+		iscsi_fence_heard(conn);
 	reason = check(conn, find_kind(opcode));
 	if (reason) {
 		iscsi_reject(conn, reason, conn->hdr);

@@ -3,6 +3,7 @@
  * Waiting until no lane works on something any more.
  */
 #include <stdlib.h>
+#include <string.h>
 
 #include "target/iscsi_background.h"
 #include "target/iscsi_conn.h"
@@ -62,7 +63,8 @@ static bool lane_busy(struct lane *lane, const struct drain_node *node)
 			const struct iscsi_task *task =
 				list_entry(t, struct iscsi_task, link);
 
-			if (task->state != TASK_RUN ||
+			if ((task->state != TASK_RUN &&
+			     !iscsi_task_lingers(task)) ||
 			    task->order > node->before)
 				continue;
 			/* Two that preempt each other do not wait for each
@@ -114,7 +116,7 @@ static void unit_gone(struct iscsi_task *task)
 	}
 	task->scsi.lu = NULL;
 	if (task->state == TASK_WAIT) {
-		list_del(&task->wait_link);
+		list_del(&task->turn.link);
 		task->state = TASK_DATA;
 		iscsi_task_advance(task);
 	}
@@ -128,27 +130,104 @@ static bool is_told(const struct iscsi_drain *drain,
 	       !task->aborted;
 }
 
+static bool is_affected(const struct iscsi_drain *drain,
+			const struct iscsi_task *task)
+{
+	return task->state != TASK_SEND && matches(drain, task) &&
+	       !(drain->abort && iscsi_task_lingers(task));
+}
+
+/* Of the tasks that share a connection and a LUN, the first has it told. */
+static bool is_first(const struct iscsi_drain *drain,
+		     const struct iscsi_task *task)
+{
+	const struct list_head *pos;
+
+	list_for_each (pos, &task->session->tasks) {
+		const struct iscsi_task *other =
+			list_entry(pos, struct iscsi_task, link);
+
+		if (other == task)
+			break;
+		if (is_affected(drain, other) && other->conn == task->conn &&
+		    memcmp(other->scsi.lun, task->scsi.lun, 8) == 0)
+			return false;
+	}
+	return true;
+}
+
+static void told_by(const struct iscsi_drain *drain,
+		    const struct iscsi_task *first, uint32_t statsn)
+{
+	struct list_head *pos;
+
+	list_for_each (pos, &first->session->tasks) {
+		struct iscsi_task *task =
+			list_entry(pos, struct iscsi_task, link);
+
+		if (is_affected(drain, task) && task->conn == first->conn &&
+		    memcmp(task->scsi.lun, first->scsi.lun, 8) == 0)
+			task->told_statsn = statsn;
+	}
+}
+
+/* RFC 7143 4.2.3.4 d, 4.2.3.5 a: one message for each unit on each connection
+ * that has tasks of it, other than the one that asked for this. */
+static void tell_terminated(struct iscsi_session *session,
+			    const struct iscsi_drain *drain)
+{
+	struct list_head *pos;
+
+	list_for_each (pos, &session->tasks) {
+		struct iscsi_task *task =
+			list_entry(pos, struct iscsi_task, link);
+		struct iscsi_conn *conn = task->conn;
+
+		if (!conn || !is_affected(drain, task) ||
+		    conn->state != CONN_FULL ||
+		    (conn->lane == drain->lane && conn->id == drain->conn_id) ||
+		    !is_first(drain, task))
+			continue;
+		told_by(drain, task, conn->statsn);
+		iscsi_async_terminated(conn, task->scsi.lun);
+		if (conn->state == CONN_DEAD)
+			return;
+	}
+}
+
 /* End the tasks that have not reached the unit; those at work are waited
- * for. */
+ * for, and with the standard semantics of multi-task aborts the data that the
+ * session which asked for this has been asked for (4.2.3.3 a). */
 static void end_tasks(struct iscsi_session *session,
 		      const struct iscsi_drain *drain)
 {
+	bool fast = session->params.task_reporting == TASK_REPORTING_FASTABORT;
+	bool issuing = drain->multi && session->id == drain->by;
 	struct list_head *pos, *n;
+
+	session->num_tasks++; /* this may end it */
+	if (drain->multi && fast)
+		tell_terminated(session, drain);
 	list_for_each_safe(pos, n, &session->tasks)
 	{
 		struct iscsi_task *task =
 			list_entry(pos, struct iscsi_task, link);
 
-		if (task->state == TASK_SEND || !matches(drain, task))
+		if (!is_affected(drain, task))
 			continue;
-		if (drain->abort && is_told(drain, task)) {
+		if (drain->abort && is_told(drain, task))
 			iscsi_task_abort_told(task);
-		} else if (drain->abort) {
+		else if (issuing && !fast)
+			iscsi_task_abort_later(task);
+		else if (drain->abort)
 			iscsi_task_abort(task);
-		} else if (task->state != TASK_RUN) {
+		else if (task->state == TASK_FENCED)
+			task->scsi.lu = NULL; /* the unit is done with it */
+		else if (task->state != TASK_RUN)
 			unit_gone(task);
-		}
 	}
+	session->num_tasks--;
+	iscsi_session_reap(session);
 }
 
 static void lane_got_drain(struct msg *msg, void *receiver)

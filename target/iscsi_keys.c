@@ -9,8 +9,12 @@
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 
 static const char *const digests[] = {"None", "CRC32C", NULL};
-/* RFC 7143 13.23. FastAbort and ResponseFence are not offered. */
-static const char *const task_reporting[] = {"RFC3720", NULL};
+static const char *const task_reporting[] = {
+	[TASK_REPORTING_RFC3720] = "RFC3720",
+	[TASK_REPORTING_RESPONSEFENCE] = "ResponseFence",
+	[TASK_REPORTING_FASTABORT] = "FastAbort",
+	NULL,
+};
 
 #define I	  KEY_FROM_INITIATOR
 #define T	  KEY_FROM_TARGET

@@ -23,9 +23,14 @@ struct iscsi_params {
 	uint32_t max_r2t;
 	uint32_t pdu_in_order, seq_in_order;
 	uint32_t erl;
-	uint32_t task_reporting;
+	uint32_t task_reporting; /* TASK_REPORTING_* */
 	uint32_t protocol_level;
 };
+
+/* RFC 7143 13.23 */
+#define TASK_REPORTING_RFC3720	     0
+#define TASK_REPORTING_RESPONSEFENCE 1
+#define TASK_REPORTING_FASTABORT     2
 
 enum iscsi_key_type {
 	KEY_BOOL_AND,

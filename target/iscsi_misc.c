@@ -15,8 +15,10 @@ void iscsi_nop_out(struct iscsi_conn *conn, const uint8_t *bhs,
 	struct iscsi_out *out;
 
 	/* The answer to our ping, or a carrier of ExpStatSN. */
-	if (itt == ISCSI_TAG_NONE)
+	if (itt == ISCSI_TAG_NONE) {
+		iscsi_task_told(conn, bhs + 8, get_be32(bhs + 28));
 		return;
+	}
 	out = iscsi_out_new(conn, ISCSI_OP_NOP_IN);
 	if (!out)
 		return;
@@ -156,13 +158,15 @@ void iscsi_logout(struct iscsi_conn *conn, const uint8_t *bhs)
 }
 
 static void async_event(struct iscsi_conn *conn, uint8_t event,
-			uint16_t parameter1, uint16_t parameter2,
-			uint16_t parameter3)
+			const uint8_t lun[8], uint16_t parameter1,
+			uint16_t parameter2, uint16_t parameter3)
 {
 	struct iscsi_out *out = iscsi_out_new(conn, ISCSI_OP_ASYNC);
 
 	if (!out)
 		return;
+	if (lun)
+		memcpy(out->bhs + 8, lun, 8);
 	put_be32(out->bhs + 16, ISCSI_TAG_NONE);
 	out->bhs[36] = event;
 	put_be16(out->bhs + 38, parameter1);
@@ -182,7 +186,7 @@ void iscsi_async_dropped(struct iscsi_session *session, uint16_t cid)
 
 		if (conn->state != CONN_FULL)
 			continue;
-		async_event(conn, ISCSI_ASYNC_DROP_CONN, cid,
+		async_event(conn, ISCSI_ASYNC_DROP_CONN, NULL, cid,
 			    (uint16_t)params->time2wait, 0);
 		return;
 	}
@@ -194,5 +198,10 @@ void iscsi_async_logout(struct iscsi_conn *conn)
 		return;
 	conn->deadline = lane_now() + ISCSI_LOGOUT_GRACE;
 	conn->expected_end = true;
-	async_event(conn, ISCSI_ASYNC_LOGOUT, 0, 0, ISCSI_LOGOUT_GRACE);
+	async_event(conn, ISCSI_ASYNC_LOGOUT, NULL, 0, 0, ISCSI_LOGOUT_GRACE);
+}
+
+void iscsi_async_terminated(struct iscsi_conn *conn, const uint8_t lun[8])
+{
+	async_event(conn, ISCSI_ASYNC_TERMINATED, lun, 0, 0, 0);
 }

@@ -37,7 +37,12 @@ struct iscsi_session;
 #define ISCSI_PING_INTERVAL 15 /* of silence; and for the answer */
 /* Seconds without a byte of what an R2T has asked for, or into a full socket.
  */
-#define ISCSI_DATA_TIMEOUT    60
+#define ISCSI_DATA_TIMEOUT 60
+/* How long a multi-task abort waits for data that R2Ts have asked for, in
+ * seconds of silence. Linux's initiator does not send it any more once it has
+ * sent a reset (node.session.iscsi.FastAbort, its default), against RFC 7143
+ * 4.2.3.3; 11.5.1 would let us drop its connection. */
+#define ISCSI_ABORT_TIMEOUT   3
 #define ISCSI_MAX_CONNECTIONS 32 /* of a session, unless configured */
 
 /* ---- targets ----------------------------------------------------------- */
@@ -283,6 +288,7 @@ struct iscsi_drain {
 	/* End them; else those that still wait for data get told that their
 	 * unit has gone. */
 	bool abort;
+	bool multi;    /* a multi-task abort of RFC 7143 4.2.3 */
 	bool preempts; /* for PREEMPT AND ABORT */
 	uint64_t by;   /* the session that wants it; 0: none does */
 	bool told;     /* others than that hear TASK ABORTED */

@@ -30,6 +30,7 @@ struct iscsi_session *iscsi_session_new(struct lane *lane)
 	list_init(&session->conns);
 	list_init(&session->tasks);
 	list_init(&session->held);
+	list_init(&session->line);
 	for (int i = 0; i < ISCSI_TASK_HASH; i++)
 		list_init(&session->hash[i]);
 	iscsi_params_default(&session->params);
@@ -264,7 +265,7 @@ static void end_tasks(struct iscsi_session *session,
 						  UA_CLEARED_BY_ISCSI_EVENT);
 		task->conn = NULL;
 		task->cid = conn->cid;
-		list_del(&task->wait_link);
+		list_del(&task->turn.link);
 		task->aborted = task->scsi.aborted = true;
 		/* A running command cannot be called back from the disk. */
 		if (task->state != TASK_RUN)
@@ -293,6 +294,7 @@ void iscsi_session_leave(struct iscsi_conn *conn)
 				      conn->record);
 	if (conn->record && !conn->expected_end)
 		iscsi_async_dropped(session, conn->cid);
+	iscsi_fence_left(session);
 	session->num_tasks--;
 	iscsi_session_reap(session);
 }
@@ -352,6 +354,7 @@ void iscsi_session_reap(struct iscsi_session *session)
 	if (session->num_conns || session->num_tasks)
 		return;
 	list_del(&session->lane_link);
+	iscsi_fence_drop(session);
 	/* The nexus goes before a new session may take its place. */
 	if (session->nexus) {
 		scsi_nexus_lost(session->nexus);

@@ -38,6 +38,12 @@ struct iscsi_waiter {
 	uint64_t conn_id;
 };
 
+enum iscsi_fence_state {
+	FENCE_NONE,
+	FENCE_BEFORE, /* what was sent before it is not yet acknowledged */
+	FENCE_AFTER,  /* its response is not */
+};
+
 struct iscsi_session {
 	/* Any thread under server->lock; immutable once registered. */
 	struct list_head reg_link, hash_link;
@@ -70,8 +76,19 @@ struct iscsi_session {
 	struct list_head tasks; /* iscsi_task.link, by arrival */
 	struct list_head hash[ISCSI_TASK_HASH];
 	struct list_head held; /* iscsi_held.link, by CmdSN */
-	size_t held_bytes;     /* of data kept there */
+	struct list_head line; /* iscsi_turn.link (iscsi_fence.c) */
+	enum iscsi_fence_state fence;
+	bool fencing; /* that is not NONE, or somebody is in line */
+	const struct iscsi_turn *fenced; /* whose fence it is */
+	uint64_t fence_conn;		 /* that carried its response */
+	size_t held_bytes;		 /* of data kept there */
 	uint32_t next_ttt;
+};
+
+/* A response that waits for a fence (iscsi_fence.c). */
+struct iscsi_turn {
+	struct list_head link;
+	bool tmf; /* a struct of iscsi_fence.c, else a task's */
 };
 
 /* A request ahead of its turn: CmdSNs before it are missing. */
@@ -92,6 +109,7 @@ enum iscsi_task_state {
 	TASK_DATA,    /* for data from the initiator */
 	TASK_WAIT,    /* for memory */
 	TASK_RUN,     /* in the device server */
+	TASK_FENCED,  /* in line with its response */
 	TASK_SEND,    /* for its response to leave */
 };
 
@@ -104,7 +122,8 @@ struct iscsi_burst {
 
 struct iscsi_task {
 	struct scsi_task scsi;
-	struct list_head link, hash_link, wait_link;
+	struct list_head link, hash_link;
+	struct iscsi_turn turn; /* conn->waiters or session->line */
 	struct iscsi_session *session;
 	struct iscsi_conn *conn; /* its allegiance; NULL once it has gone */
 	uint16_t cid;		 /* of the one that has gone */
@@ -112,10 +131,11 @@ struct iscsi_task {
 	uint32_t itt, cmdsn, edtl;
 	uint64_t order; /* lane->delivered, from delivery on */
 	bool immediate, read, write;
-	bool unsol_done; /* no more unsolicited data to come */
-	bool failed;	 /* has its status before execution */
-	bool aborted;	 /* no response */
-	bool told;	 /* aborted, and TASK ABORTED is the response */
+	bool unsol_done;      /* no more unsolicited data to come */
+	bool failed;	      /* has its status before execution */
+	bool aborted;	      /* no response */
+	bool told;	      /* aborted, and TASK ABORTED is the response */
+	uint32_t told_statsn; /* of the message that its end was told by */
 
 	/* Data from the initiator, in order. */
 	uint32_t wanted;    /* bytes the command takes */
@@ -211,6 +231,17 @@ void iscsi_task_advance(struct iscsi_task *task);
 void iscsi_task_fail(struct iscsi_task *task, uint16_t asc_ascq);
 /* End without a response. */
 void iscsi_task_abort(struct iscsi_task *task);
+/* The same, but what R2Ts have asked for comes first (RFC 7143 4.2.3.3). */
+void iscsi_task_abort_later(struct iscsi_task *task);
+/* Is it aborted, and data still to come? */
+bool iscsi_task_lingers(const struct iscsi_task *task);
+/* Data that R2Ts have asked for will not come: the initiator says that it has
+ * heard of the end of the unit's tasks, in a message of an earlier StatSN than
+ * this. */
+void iscsi_task_told(struct iscsi_conn *conn, const uint8_t lun[8],
+		     uint32_t exp_statsn);
+/* What has been waited for for too long goes. */
+void iscsi_task_end_lingering(struct iscsi_conn *conn, uint64_t now);
 /* End with TASK ABORTED (SAM-5 5.6, TAS 1), when its data is in. */
 void iscsi_task_abort_told(struct iscsi_task *task);
 /* Make room for @size bytes. @return 0 or ENOMEM */
@@ -219,8 +250,12 @@ int iscsi_task_room(struct iscsi_task *task, uint32_t size);
  * have. EAGAIN: the task waits in line and is advanced again. */
 int iscsi_task_reserve(struct iscsi_task *task, uint32_t size);
 void iscsi_task_respond(struct iscsi_task *task);
+/* The same, past the session's fence. */
+void iscsi_task_respond_now(struct iscsi_task *task);
 /* Memory was given back: let tasks that wait for it go on. */
 void iscsi_task_retry(struct iscsi_conn *conn);
+/* The burst of the first R2T is over. */
+void iscsi_task_burst_done(struct iscsi_task *task);
 /* More R2Ts, as many as may be. */
 void iscsi_task_solicit(struct iscsi_task *task);
 
@@ -231,6 +266,24 @@ void iscsi_task_solicit(struct iscsi_task *task);
 bool iscsi_order_blocks(const struct iscsi_task *task);
 /* A task of the session has ended: let those run that waited for it. */
 void iscsi_order_release(struct iscsi_session *session);
+
+/* ---- response fences (iscsi_fence.c) ---------------------------------------
+ */
+
+/* @return true: the response has to wait its turn, and comes by itself */
+bool iscsi_fence_task(struct iscsi_task *task);
+/* The response of a multi-task abort: now, or in its turn.
+ * @param close the session goes with it */
+void iscsi_fence_tmf(struct iscsi_conn *conn, uint32_t itt, uint8_t response,
+		     bool close);
+/* An acknowledgement may have come, while a fence stands. */
+void iscsi_fence_heard(struct iscsi_conn *conn);
+/* A connection has gone. */
+void iscsi_fence_left(struct iscsi_session *session);
+/* Is it time for who is in line? At the end of a pass. */
+void iscsi_fence_check(struct iscsi_session *session);
+/* The session's end: nobody is in line any more. */
+void iscsi_fence_drop(struct iscsi_session *session);
 
 /* ---- drains (iscsi_drain.c) ---------------------------------------------- */
 

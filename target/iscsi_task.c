@@ -52,7 +52,7 @@ static struct iscsi_task *task_new(struct iscsi_conn *conn)
 	task->counted = 0;
 	task->heard = conn->lane->ticked;
 	buf_init(&task->buf);
-	list_init(&task->wait_link);
+	list_init(&task->turn.link);
 
 	task->scsi.cdb_len = 16;
 	memcpy(task->scsi.cdb, bhs + 32, 16);
@@ -110,7 +110,7 @@ void iscsi_task_free(struct iscsi_task *task)
 	task_inactive(task);
 	list_del(&task->link);
 	list_del(&task->hash_link);
-	list_del(&task->wait_link);
+	list_del(&task->turn.link);
 	if (conn) {
 		conn->reserved -= task->counted;
 		for (unsigned i = 0; i < task->r2ts; i++)
@@ -160,9 +160,9 @@ int iscsi_task_reserve(struct iscsi_task *task, uint32_t size)
 		     conn->reserved + size > ISCSI_CONN_BUFFERS) ||
 		    (size && !first && !list_empty(&conn->waiters))) {
 			if (first)
-				list_add(&task->wait_link, &conn->waiters);
+				list_add(&task->turn.link, &conn->waiters);
 			else
-				list_add_tail(&task->wait_link, &conn->waiters);
+				list_add_tail(&task->turn.link, &conn->waiters);
 			conn->retrying = NULL;
 			task->state = TASK_WAIT;
 			return EAGAIN;
@@ -179,7 +179,7 @@ void iscsi_task_retry(struct iscsi_conn *conn)
 	while (!list_empty(&conn->waiters)) {
 		struct list_head *first = conn->waiters.next;
 		struct iscsi_task *task =
-			list_entry(first, struct iscsi_task, wait_link);
+			list_entry(first, struct iscsi_task, turn.link);
 
 		if (conn->reserved >= ISCSI_CONN_BUFFERS)
 			break;
@@ -444,7 +444,9 @@ void iscsi_task_advance(struct iscsi_task *task)
 		return;
 	/* "the target MUST wait until it receives a data PDU with the F bit
 	 * set … before sending the Response" (RFC 7143 11.4.2): it has. */
-	if (task->failed)
+	if (task->failed && task->aborted)
+		iscsi_task_free(task);
+	else if (task->failed)
 		iscsi_task_respond(task);
 	else if (task->scsi.dir == SCSI_DIR_OUT &&
 		 task->received < task->wanted)
@@ -459,8 +461,76 @@ void iscsi_task_abort(struct iscsi_task *task)
 	task->scsi.aborted = true;
 	/* Held: a gap in the CmdSNs is before it; it ends at its turn. */
 	if (task->state == TASK_DATA || task->state == TASK_WAIT ||
-	    task->state == TASK_BLOCKED)
+	    task->state == TASK_BLOCKED || task->state == TASK_FENCED)
 		iscsi_task_free(task);
+}
+
+bool iscsi_task_lingers(const struct iscsi_task *task)
+{
+	return task->aborted && task->state == TASK_DATA;
+}
+
+void iscsi_task_abort_later(struct iscsi_task *task)
+{
+	if (iscsi_task_lingers(task))
+		return;
+	if (task->state != TASK_DATA || task->r2ts == 0) {
+		iscsi_task_abort(task);
+		return;
+	}
+	task->aborted = task->scsi.aborted = true;
+	task->failed = true; /* its data goes nowhere */
+	task->heard = task->conn->lane->ticked;
+}
+
+void iscsi_task_told(struct iscsi_conn *conn, const uint8_t lun[8],
+		     uint32_t exp_statsn)
+{
+	struct iscsi_session *session = conn->session;
+	struct list_head *pos, *n;
+
+	if (session->params.task_reporting != TASK_REPORTING_FASTABORT)
+		return;
+	list_for_each_safe(pos, n, &session->tasks)
+	{
+		struct iscsi_task *task =
+			list_entry(pos, struct iscsi_task, link);
+
+		if (task->conn != conn || task->state != TASK_DATA ||
+		    !task->told || !sn_lt(task->told_statsn, exp_statsn) ||
+		    memcmp(task->scsi.lun, lun, 8) != 0)
+			continue;
+		while (task->r2ts)
+			iscsi_task_burst_done(task);
+		task->unsol_done = true;
+		iscsi_task_advance(task);
+		if (conn->state == CONN_DEAD)
+			return;
+	}
+}
+
+void iscsi_task_end_lingering(struct iscsi_conn *conn, uint64_t now)
+{
+	struct iscsi_session *session = conn->session;
+	unsigned timeout = conn->server->data_timeout;
+	struct list_head *pos, *n;
+
+	if (timeout > ISCSI_ABORT_TIMEOUT)
+		timeout = ISCSI_ABORT_TIMEOUT;
+	list_for_each_safe(pos, n, &session->tasks)
+	{
+		struct iscsi_task *task =
+			list_entry(pos, struct iscsi_task, link);
+
+		if (task->conn != conn || !iscsi_task_lingers(task) ||
+		    now <= task->heard + timeout)
+			continue;
+		iscsi_conn_warn(conn,
+				"aborted task 0x%08x gets no data for its "
+				"R2Ts",
+				task->itt);
+		iscsi_task_free(task);
+	}
 }
 
 void iscsi_task_abort_told(struct iscsi_task *task)
@@ -470,8 +540,7 @@ void iscsi_task_abort_told(struct iscsi_task *task)
 		return;
 	task->failed = true;
 	status_aborted(&task->scsi);
-	if (task->state == TASK_WAIT)
-		list_del(&task->wait_link);
+	list_del(&task->turn.link);
 	task->state = TASK_DATA;
 	iscsi_task_advance(task);
 }
@@ -545,6 +614,16 @@ static bool task_data_in(struct iscsi_task *task, uint32_t len, uint32_t *count)
 }
 
 void iscsi_task_respond(struct iscsi_task *task)
+{
+	struct iscsi_session *session = task->session;
+
+	if ((session->num_conns > 1 || session->fencing) &&
+	    iscsi_fence_task(task))
+		return;
+	iscsi_task_respond_now(task);
+}
+
+void iscsi_task_respond_now(struct iscsi_task *task)
 {
 	struct iscsi_conn *conn = task->conn;
 	struct scsi_task *scsi = &task->scsi;

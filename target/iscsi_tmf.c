@@ -8,7 +8,7 @@
 #include "target/iscsi_conn.h"
 #include "target/iscsi_session.h"
 
-static void tmf_respond(struct iscsi_conn *conn, uint32_t itt, uint8_t response)
+void iscsi_tmf_respond(struct iscsi_conn *conn, uint32_t itt, uint8_t response)
 {
 	struct iscsi_out *out = iscsi_out_new(conn, ISCSI_OP_TMF_RSP);
 
@@ -23,7 +23,7 @@ struct tmf_msg {
 	struct msg msg;
 	uint64_t conn_id;
 	uint32_t itt;
-	bool close;
+	bool multi, close;
 };
 
 static void lane_got_tmf_done(struct msg *msg, void *receiver)
@@ -32,11 +32,11 @@ static void lane_got_tmf_done(struct msg *msg, void *receiver)
 	struct iscsi_conn *conn = iscsi_conn_find(receiver, m->conn_id);
 
 	if (conn && conn->state == CONN_FULL) {
-		tmf_respond(conn, m->itt, ISCSI_TMF_COMPLETE);
-		if (m->close) {
-			iscsi_session_close(conn->session, conn);
-			iscsi_conn_finish(conn);
-		}
+		if (m->multi)
+			iscsi_fence_tmf(conn, m->itt, ISCSI_TMF_COMPLETE,
+					m->close);
+		else
+			iscsi_tmf_respond(conn, m->itt, ISCSI_TMF_COMPLETE);
 	}
 	free(m);
 }
@@ -50,6 +50,7 @@ static void tmf_drained(struct iscsi_drain *drain)
 	m->msg.handle = lane_got_tmf_done;
 	m->conn_id = drain->conn_id;
 	m->itt = drain->tag;
+	m->multi = drain->multi;
 	m->close = drain->close;
 	msgq_post(&drain->lane->inbox, &m->msg);
 }
@@ -130,7 +131,7 @@ static void abort_task(struct iscsi_conn *conn, const uint8_t *bhs)
 	if (task && task->state != TASK_SEND) {
 		if (task->state == TASK_HELD) {
 			iscsi_task_abort(task);
-			tmf_respond(conn, itt, ISCSI_TMF_COMPLETE);
+			iscsi_tmf_respond(conn, itt, ISCSI_TMF_COMPLETE);
 			return;
 		}
 		drain = tmf_drain(conn, itt);
@@ -150,11 +151,11 @@ static void abort_task(struct iscsi_conn *conn, const uint8_t *bhs)
 			iscsi_conn_fail(conn, "out of memory");
 			return;
 		}
-		tmf_respond(conn, itt, ISCSI_TMF_COMPLETE);
+		iscsi_tmf_respond(conn, itt, ISCSI_TMF_COMPLETE);
 		iscsi_release_held(session);
 		return;
 	}
-	tmf_respond(conn, itt, ISCSI_TMF_NO_TASK);
+	iscsi_tmf_respond(conn, itt, ISCSI_TMF_NO_TASK);
 }
 
 static void lu_function(struct iscsi_conn *conn, const uint8_t *bhs,
@@ -166,13 +167,14 @@ static void lu_function(struct iscsi_conn *conn, const uint8_t *bhs,
 	struct iscsi_drain *drain;
 
 	if (!lu) {
-		tmf_respond(conn, itt, ISCSI_TMF_NO_LUN);
+		iscsi_tmf_respond(conn, itt, ISCSI_TMF_NO_LUN);
 		return;
 	}
 	drain = tmf_drain(conn, itt);
 	if (!drain)
 		return;
 	drain->lu = lu;
+	drain->multi = true;
 	/* Each nexus has its own task set (TST 001b): to clear it or to abort
 	 * what is in it is the same. */
 	if (function != ISCSI_TMF_LU_RESET) {
@@ -202,6 +204,7 @@ static void target_reset(struct iscsi_conn *conn, const uint8_t *bhs, bool cold)
 	if (!drain)
 		return;
 	drain->tgt = iscsi_tgt_ref(session->tgt);
+	drain->multi = true;
 	drain->close = cold;
 	drain->origin = session->id;
 	if (session->conf) {
@@ -237,13 +240,13 @@ void iscsi_tmf(struct iscsi_conn *conn, const uint8_t *bhs)
 		break;
 	case ISCSI_TMF_REASSIGN:
 		/* 11.6.1: needs error recovery level 2 */
-		tmf_respond(conn, itt, ISCSI_TMF_NO_REASSIGN);
+		iscsi_tmf_respond(conn, itt, ISCSI_TMF_NO_REASSIGN);
 		break;
 	case ISCSI_TMF_CLEAR_ACA:
-		tmf_respond(conn, itt, ISCSI_TMF_UNSUPPORTED);
+		iscsi_tmf_respond(conn, itt, ISCSI_TMF_UNSUPPORTED);
 		break;
 	default:
-		tmf_respond(conn, itt, ISCSI_TMF_REJECTED);
+		iscsi_tmf_respond(conn, itt, ISCSI_TMF_REJECTED);
 		break;
 	}
 }

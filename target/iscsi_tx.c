@@ -322,6 +322,8 @@ void iscsi_tx(struct iscsi_conn *conn)
 		iscsi_task_retry(conn);
 		if (conn->session && conn->session->orders)
 			iscsi_order_release(conn->session);
+		if (conn->session && conn->session->fencing)
+			iscsi_fence_check(conn->session);
 		if (conn->state == CONN_DEAD)
 			return;
 	} while (conn->writable && !list_empty(&conn->out));

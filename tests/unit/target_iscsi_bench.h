@@ -247,6 +247,8 @@ static UNUSED void bench_wait_sessions(struct bench *b, size_t want)
 struct peer {
 	int fd;
 	uint32_t cmdsn, statsn, itt;
+	uint32_t expstatsn; /* what it acknowledges */
+	bool answers;	    /* pings, while another one is read */
 	bool header_digest, data_digest;
 	uint8_t isid[6];
 	uint16_t tsih, cid;
@@ -255,6 +257,17 @@ struct peer {
 	uint32_t len;
 	uint8_t data[300000];
 };
+
+/* Those that answer pings at any time, if nothing else is to be read before. */
+static struct peer *bench_peers[64];
+static unsigned bench_num_peers;
+
+static UNUSED void peer_answers(struct peer *p)
+{
+	assert_in_range(bench_num_peers, 0, 63);
+	p->answers = true;
+	bench_peers[bench_num_peers++] = p;
+}
 
 static UNUSED struct peer *peer_connect(struct bench *b)
 {
@@ -277,6 +290,11 @@ static UNUSED struct peer *peer_connect(struct bench *b)
 
 static UNUSED void peer_close(struct peer *p)
 {
+	for (unsigned i = 0; i < bench_num_peers; i++) {
+		if (bench_peers[i] == p) {
+			bench_peers[i] = bench_peers[--bench_num_peers];
+		}
+	}
 	close(p->fd);
 	free(p);
 }
@@ -294,6 +312,8 @@ static UNUSED void peer_write(struct peer *p, const void *data, size_t len)
 	}
 }
 
+static void answer_pings(void);
+
 /* @return false at the end of the stream */
 static bool peer_read(struct peer *p, void *data, size_t len)
 {
@@ -301,9 +321,14 @@ static bool peer_read(struct peer *p, void *data, size_t len)
 
 	while (len) {
 		struct pollfd pfd = {.fd = p->fd, .events = POLLIN};
+		unsigned waited = 0;
 		ssize_t n;
 
-		assert_int_equal(poll(&pfd, 1, PATIENCE_MS), 1);
+		while (poll(&pfd, 1, 10) == 0) {
+			waited += 10;
+			assert_in_range(waited, 0, PATIENCE_MS);
+			answer_pings();
+		}
 		n = recv(p->fd, c, len, 0);
 		if (n <= 0) {
 			return false;
@@ -330,6 +355,9 @@ static UNUSED void peer_send(struct peer *p, uint8_t *bhs, const void *data,
 	uint32_t crc;
 
 	put_be24(bhs + 5, len);
+	if ((bhs[0] & ISCSI_OP_MASK) != ISCSI_OP_LOGIN) {
+		put_be32(bhs + 28, p->expstatsn);
+	}
 	peer_write(p, bhs, 48);
 	if (p->header_digest) {
 		crc = iscsi_crc32c_update(ISCSI_CRC32C_INIT, bhs, 48);
@@ -349,8 +377,69 @@ static UNUSED void peer_send(struct peer *p, uint8_t *bhs, const void *data,
 	}
 }
 
+/* The answer to a ping, and with it an acknowledgement. */
+static void peer_pong(struct peer *p)
+{
+	uint8_t bhs[48] = {ISCSI_OP_NOP_OUT | ISCSI_OP_IMMEDIATE, 0x80};
+
+	memcpy(bhs + 8, p->bhs + 8, 8);
+	put_be32(bhs + 16, ISCSI_TAG_NONE);
+	memcpy(bhs + 20, p->bhs + 20, 4);
+	put_be32(bhs + 24, p->cmdsn);
+	peer_send(p, bhs, NULL, 0);
+}
+
+static bool is_ping(const uint8_t *bhs)
+{
+	return (bhs[0] & ISCSI_OP_MASK) == ISCSI_OP_NOP_IN &&
+	       get_be32(bhs + 16) == ISCSI_TAG_NONE &&
+	       get_be32(bhs + 20) != ISCSI_TAG_NONE;
+}
+
+static int peer_recv_any(struct peer *p);
+
+static void answer_pings(void)
+{
+	for (unsigned i = 0; i < bench_num_peers; i++) {
+		struct peer *p = bench_peers[i];
+		uint8_t bhs[48];
+
+		if (p->answers &&
+		    recv(p->fd, bhs, 48, MSG_PEEK | MSG_DONTWAIT) == 48 &&
+		    is_ping(bhs)) {
+			peer_recv_any(p);
+			peer_pong(p);
+		}
+	}
+}
+
+/* Does it use up a StatSN? */
+static bool is_numbered(const uint8_t *bhs)
+{
+	switch (bhs[0] & ISCSI_OP_MASK) {
+	case ISCSI_OP_DATA_IN:
+		return bhs[1] & ISCSI_DATA_STATUS;
+	case ISCSI_OP_R2T:
+		return false;
+	case ISCSI_OP_NOP_IN:
+		return get_be32(bhs + 16) != ISCSI_TAG_NONE;
+	default:
+		return true;
+	}
+}
+
 /* @return the opcode, or -1 at the end of the stream */
 static UNUSED int peer_recv(struct peer *p)
+{
+	int op;
+
+	while ((op = peer_recv_any(p)) >= 0 && p->answers && is_ping(p->bhs)) {
+		peer_pong(p);
+	}
+	return op;
+}
+
+static int peer_recv_any(struct peer *p)
 {
 	uint8_t digest[4], want[4], pad[3];
 	uint32_t crc;
@@ -363,6 +452,9 @@ static UNUSED int peer_recv(struct peer *p)
 		crc = iscsi_crc32c_update(ISCSI_CRC32C_INIT, p->bhs, 48);
 		iscsi_crc32c_finish(crc, want);
 		assert_memory_equal(digest, want, 4);
+	}
+	if (is_numbered(p->bhs)) {
+		p->expstatsn = get_be32(p->bhs + 24) + 1;
 	}
 	p->len = get_be24(p->bhs + 5);
 	assert_in_range(p->len, 0, sizeof(p->data));
@@ -478,6 +570,9 @@ static UNUSED void command(struct peer *p, uint8_t *bhs, uint8_t flags,
 	put_be16(bhs + 39, blocks);
 }
 
+#define WRITE10 0x2a
+#define READ10	0x28
+
 #define FR (ISCSI_FLAG_FINAL | ISCSI_CMD_READ)
 #define FW (ISCSI_FLAG_FINAL | ISCSI_CMD_WRITE)
 
@@ -514,6 +609,28 @@ static UNUSED void peer_works(struct peer *p)
 	peer_expect(p, ISCSI_OP_SCSI_RSP);
 	assert_int_equal(get_be32(p->bhs + 16), p->itt);
 	assert_int_equal(p->bhs[3], 0);
+}
+
+/* Another initiator port, on the other lane as a rule. */
+static UNUSED struct peer *peer_second(struct bench *b, const char *more)
+{
+	struct peer *p = peer_connect(b);
+
+	p->isid[5] = 2;
+	peer_login(p, more);
+	peer_ready(p);
+	return p;
+}
+
+/* A write that waits for its data. @return its task tag */
+static UNUSED uint32_t peer_pending(struct peer *p)
+{
+	uint8_t bhs[48];
+
+	command(p, bhs, FW, 512, WRITE10, 0, 1);
+	peer_send(p, bhs, NULL, 0);
+	peer_expect(p, ISCSI_OP_R2T);
+	return p->itt;
 }
 
 /* CHECK CONDITION with this sense key and code. */

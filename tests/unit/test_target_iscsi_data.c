@@ -3,9 +3,6 @@
  * residuals, and what initiators do wrong with them (RFC 7143 11.7, 11.8). */
 #include "target_iscsi_bench.h"
 
-#define WRITE10 0x2a
-#define READ10	0x28
-
 static struct bench *b;
 static uint8_t pattern[300000];
 

@@ -3,7 +3,7 @@
  * becomes of a connection's commands when it ends (RFC 7143 4.2.2, 4.2.5.1,
  * 6.3.4, 7.6, 11.14). The bench has two lanes and connections are spread over
  * them, so that every other join is from a foreign lane. */
-#include "target_iscsi_bench.h"
+#include "target_iscsi_multi.h"
 
 #include <sched.h>
 #include <stdatomic.h>
@@ -11,13 +11,6 @@
 #include "target/iscsi_server.h"
 #include "target/iscsi_session.h"
 
-#define WRITE10 0x2a
-#define READ10	0x28
-#define PR_OUT	0x5f
-
-#define CLEARED_BY_ISCSI_EVENT 0x477f
-
-static struct bench *b;
 static uint8_t pattern[65536];
 
 static int setup(void **state)
@@ -31,215 +24,6 @@ static int teardown(void **state)
 {
 	bench_stop(b);
 	return 0;
-}
-
-/* ---- sessions of several connections --------------------------------------
- */
-
-#define MAX_CONNS 40
-
-/* Command numbers and task tags are the session's. */
-struct multi {
-	uint32_t cmdsn, itt;
-	unsigned num;
-	struct peer *c[MAX_CONNS];
-};
-
-static struct peer *joiner(struct multi *m, uint16_t cid)
-{
-	struct peer *p = peer_connect(b);
-
-	p->tsih = m->c[0]->tsih;
-	p->cid = cid;
-	p->cmdsn = m->cmdsn;
-	p->statsn = cid * 1000u;
-	return p;
-}
-
-static struct peer *join(struct multi *m, uint16_t cid, const char *more)
-{
-	struct peer *p = joiner(m, cid);
-	uint16_t tsih = p->tsih;
-
-	peer_login(p, more);
-	assert_int_equal(p->tsih, tsih);
-	/* the session's numbers, the connection's StatSN */
-	assert_int_equal(get_be32(p->bhs + 28), m->cmdsn);
-	assert_int_equal(get_be32(p->bhs + 24), cid * 1000u);
-	return p;
-}
-
-/* @num connections, with CIDs from 100 */
-static struct multi open_multi(unsigned num, const char *more)
-{
-	struct multi m = {.num = num};
-	char keys[256];
-
-	snprintf(keys, sizeof(keys), "MaxConnections=%u%s%s", num,
-		 *more ? ";" : "", more);
-	m.c[0] = peer_connect(b);
-	m.c[0]->cid = 100;
-	peer_login(m.c[0], keys);
-	peer_ready(m.c[0]);
-	m.cmdsn = m.c[0]->cmdsn;
-	m.itt = 1000;
-	for (unsigned i = 1; i < num; i++) {
-		m.c[i] = join(&m, (uint16_t)(100 + i), "");
-	}
-	return m;
-}
-
-static void close_multi(struct multi *m)
-{
-	for (unsigned i = 0; i < m->num; i++) {
-		if (m->c[i]) {
-			peer_close(m->c[i]);
-		}
-	}
-	bench_wait_sessions(b, 0);
-}
-
-/* The next command of the session, for whatever connection. */
-static uint32_t next(struct multi *m, uint8_t *bhs, uint8_t flags,
-		     uint32_t edtl, uint8_t opcode, uint32_t lba,
-		     uint16_t blocks)
-{
-	struct peer numbers = {.cmdsn = m->cmdsn, .itt = m->itt};
-
-	command(&numbers, bhs, flags, edtl, opcode, lba, blocks);
-	m->cmdsn = numbers.cmdsn;
-	m->itt = numbers.itt;
-	return m->itt;
-}
-
-static void expect_status(struct peer *p, uint32_t itt, uint8_t status)
-{
-	peer_expect(p, ISCSI_OP_SCSI_RSP);
-	assert_int_equal(get_be32(p->bhs + 16), itt);
-	assert_int_equal(p->bhs[3], status);
-}
-
-static void works(struct multi *m, struct peer *p)
-{
-	uint8_t bhs[48];
-	uint32_t itt = next(m, bhs, ISCSI_FLAG_FINAL, 0, 0, 0, 0);
-
-	peer_send(p, bhs, NULL, 0);
-	expect_status(p, itt, 0);
-}
-
-/* Past unit attentions. */
-static void settle(struct multi *m, struct peer *p)
-{
-	uint8_t bhs[48];
-
-	do {
-		next(m, bhs, ISCSI_FLAG_FINAL, 0, 0, 0, 0);
-		peer_send(p, bhs, NULL, 0);
-		peer_expect(p, ISCSI_OP_SCSI_RSP);
-	} while (p->bhs[3] != 0);
-}
-
-static void expect_attention(struct multi *m, struct peer *p, uint16_t code)
-{
-	uint8_t bhs[48];
-
-	next(m, bhs, ISCSI_FLAG_FINAL, 0, 0, 0, 0);
-	peer_send(p, bhs, NULL, 0);
-	expect_sense(p, 6, code);
-}
-
-/* A write that waits for its data. */
-static uint32_t pending(struct multi *m, struct peer *p)
-{
-	uint8_t bhs[48];
-	uint32_t itt = next(m, bhs, FW, 512, WRITE10, 0, 1);
-
-	peer_send(p, bhs, NULL, 0);
-	peer_expect(p, ISCSI_OP_R2T);
-	return itt;
-}
-
-static void immediate(struct multi *m, struct peer *p, uint8_t *bhs,
-		      uint8_t opcode, uint8_t flags)
-{
-	memset(bhs, 0, 48);
-	bhs[0] = opcode | ISCSI_OP_IMMEDIATE;
-	bhs[1] = ISCSI_FLAG_FINAL | flags;
-	put_be32(bhs + 16, ++m->itt);
-	put_be32(bhs + 24, m->cmdsn);
-}
-
-static void ping(struct multi *m, struct peer *p)
-{
-	uint8_t bhs[48];
-
-	immediate(m, p, bhs, ISCSI_OP_NOP_OUT, 0);
-	put_be32(bhs + 20, ISCSI_TAG_NONE);
-	peer_send(p, bhs, NULL, 0);
-	peer_expect(p, ISCSI_OP_NOP_IN);
-	assert_int_equal(get_be32(p->bhs + 16), m->itt);
-}
-
-static void send_logout(struct multi *m, struct peer *p, uint8_t reason,
-			uint16_t cid)
-{
-	uint8_t bhs[48];
-
-	immediate(m, p, bhs, ISCSI_OP_LOGOUT, reason);
-	put_be16(bhs + 20, cid);
-	peer_send(p, bhs, NULL, 0);
-}
-
-static void expect_logout(struct peer *p, uint8_t response)
-{
-	peer_expect(p, ISCSI_OP_LOGOUT_RSP);
-	assert_int_equal(p->bhs[2], response);
-}
-
-static void send_tmf(struct multi *m, struct peer *p, uint8_t function,
-		     uint32_t rtt)
-{
-	uint8_t bhs[48];
-
-	immediate(m, p, bhs, ISCSI_OP_TMF, function);
-	put_be32(bhs + 20, rtt);
-	put_be32(bhs + 32, m->cmdsn - 1);
-	peer_send(p, bhs, NULL, 0);
-}
-
-static void expect_tmf(struct peer *p, uint8_t response)
-{
-	peer_expect(p, ISCSI_OP_TMF_RSP);
-	assert_int_equal(p->bhs[2], response);
-}
-
-static void expect_dropped(struct peer *p, uint16_t cid)
-{
-	peer_expect(p, ISCSI_OP_ASYNC);
-	assert_int_equal(p->bhs[36], ISCSI_ASYNC_DROP_CONN);
-	assert_int_equal(get_be16(p->bhs + 38), cid);
-	assert_int_equal(get_be16(p->bhs + 40), 2); /* Time2Wait */
-	assert_int_equal(get_be16(p->bhs + 42), 0); /* Time2Retain */
-}
-
-/* Main thread: a session of so many connections, the only one. */
-static void wait_conns(size_t want)
-{
-	struct iscsi_session_info *infos;
-	size_t num, conns = SIZE_MAX;
-
-	for (;;) {
-		assert_int_equal(iscsi_sessions(b->server, b->tgt, b->ev,
-						&infos, &num),
-				 0);
-		conns = num == 1 ? infos[0].num_connections : 0;
-		talloc_free(infos);
-		if (conns == want) {
-			return;
-		}
-		assert_int_equal(tevent_loop_once(b->ev), 0);
-	}
 }
 
 /* ---- joining ----------------------------------------------------------------
@@ -897,80 +681,6 @@ static void test_reinstatement_of_many(void **state)
 	close_multi(&m);
 }
 
-/* ---- task management --------------------------------------------------------
- */
-
-static void test_tmf_across(void **state)
-{
-	struct multi m = open_multi(3, "ImmediateData=No");
-	uint32_t itt = pending(&m, m.c[1]);
-
-	send_tmf(&m, m.c[0], ISCSI_TMF_ABORT_TASK, itt);
-	expect_tmf(m.c[0], ISCSI_TMF_COMPLETE);
-	send_tmf(&m, m.c[0], ISCSI_TMF_ABORT_TASK, itt);
-	expect_tmf(m.c[0], ISCSI_TMF_NO_TASK);
-	pending(&m, m.c[1]);
-	pending(&m, m.c[2]);
-	send_tmf(&m, m.c[0], ISCSI_TMF_ABORT_TASK_SET, ISCSI_TAG_NONE);
-	expect_tmf(m.c[0], ISCSI_TMF_COMPLETE);
-	works(&m, m.c[1]);
-	works(&m, m.c[2]);
-	assert_int_equal(get_be32(m.c[2]->bhs + 32), m.cmdsn + 127);
-	close_multi(&m);
-}
-
-/* 4.2.3.3: an immediate function overtakes commands on other connections that
- * were sent before it. It is for them too, and waits until they are here. */
-static void test_tmf_overtakes(void **state)
-{
-	static const uint8_t functions[] = {ISCSI_TMF_ABORT_TASK_SET,
-					    ISCSI_TMF_CLEAR_TASK_SET,
-					    ISCSI_TMF_LU_RESET};
-	struct multi m = open_multi(3, "ImmediateData=No");
-
-	for (size_t i = 0; i < sizeof(functions); i++) {
-		uint8_t late[48], later[48];
-
-		next(&m, late, FW, 512, WRITE10, 0, 1);
-		next(&m, later, FW, 512, WRITE10, 0, 1);
-		send_tmf(&m, m.c[0], functions[i], ISCSI_TAG_NONE);
-		ping(&m, m.c[0]);
-		peer_send(m.c[2], later, NULL, 0);
-		ping(&m, m.c[2]);
-		peer_send(m.c[1], late, NULL, 0);
-		expect_tmf(m.c[0], ISCSI_TMF_COMPLETE);
-		/* each is asked for its data before it ends */
-		peer_expect(m.c[1], ISCSI_OP_R2T);
-		peer_expect(m.c[2], ISCSI_OP_R2T);
-		settle(&m, m.c[1]);
-		works(&m, m.c[2]);
-	}
-	close_multi(&m);
-}
-
-/* Resets of the target do not wait: what was to come is taken for aborted. */
-static void test_target_reset_plugs(void **state)
-{
-	struct multi m = open_multi(2, "ImmediateData=No");
-	uint8_t late[48], later[48];
-
-	next(&m, late, FW, 512, WRITE10, 0, 1);
-	next(&m, later, FW, 512, WRITE10, 0, 1);
-	peer_send(m.c[1], later, NULL, 0);
-	ping(&m, m.c[1]);
-	send_tmf(&m, m.c[0], ISCSI_TMF_WARM_RESET, ISCSI_TAG_NONE);
-	expect_tmf(m.c[0], ISCSI_TMF_COMPLETE);
-	assert_int_equal(get_be32(m.c[0]->bhs + 28), m.cmdsn);
-	peer_send(m.c[1], late, NULL, 0);
-	settle(&m, m.c[1]);
-	/* cold: all connections */
-	send_tmf(&m, m.c[1], ISCSI_TMF_COLD_RESET, ISCSI_TAG_NONE);
-	expect_tmf(m.c[1], ISCSI_TMF_COMPLETE);
-	peer_expect_close(m.c[0]);
-	peer_expect_close(m.c[1]);
-	close_multi(&m);
-}
-
 /* ---- the server goes --------------------------------------------------------
  */
 
@@ -1027,9 +737,6 @@ int main(void)
 		cmocka_unit_test(test_replacement),
 		cmocka_unit_test(test_replacement_of_the_only_one),
 		cmocka_unit_test(test_reinstatement_of_many),
-		cmocka_unit_test(test_tmf_across),
-		cmocka_unit_test(test_tmf_overtakes),
-		cmocka_unit_test(test_target_reset_plugs),
 		cmocka_unit_test(test_stop),
 	};
 

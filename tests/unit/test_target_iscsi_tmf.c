@@ -1,0 +1,510 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Task management and task attributes in a session of one connection, and what
+ * other sessions see of it (RFC 7143 11.5, 11.6; SAM-5 5.6, 7, 8.7; PREEMPT AND
+ * ABORT of SPC-4 5.13.11.2.6). */
+#include "target_iscsi_bench.h"
+
+#include <sched.h>
+#include <stdatomic.h>
+
+#include "target/iscsi_server.h"
+
+static struct bench *b;
+static uint8_t pattern[512];
+
+static int setup(void **state)
+{
+	b = bench_start(2);
+	fill(pattern, sizeof(pattern), 3);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	bench_stop(b);
+	return 0;
+}
+
+static void send_tmf(struct peer *p, uint8_t function, uint32_t rtt,
+		     uint32_t refcmdsn, uint8_t lun)
+{
+	uint8_t bhs[48] = {ISCSI_OP_TMF | ISCSI_OP_IMMEDIATE, 0x80};
+
+	bhs[1] |= function;
+	bhs[9] = lun;
+	put_be32(bhs + 16, ++p->itt);
+	put_be32(bhs + 20, rtt);
+	put_be32(bhs + 24, p->cmdsn);
+	put_be32(bhs + 32, refcmdsn);
+	peer_send(p, bhs, NULL, 0);
+}
+
+static void expect_tmf(struct peer *p, uint8_t response)
+{
+	peer_expect(p, ISCSI_OP_TMF_RSP);
+	assert_int_equal(get_be32(p->bhs + 16), p->itt);
+	assert_int_equal(p->bhs[2], response);
+}
+
+/* The function has reached the tasks, if two pings have come back. */
+static void send_tmf_and_wait(struct peer *p, uint8_t function)
+{
+	uint8_t nop[48] = {ISCSI_OP_NOP_OUT | ISCSI_OP_IMMEDIATE, 0x80};
+
+	send_tmf(p, function, ISCSI_TAG_NONE, 0, 0);
+	put_be32(nop + 16, 0x7777);
+	put_be32(nop + 20, ISCSI_TAG_NONE);
+	put_be32(nop + 24, p->cmdsn);
+	for (unsigned i = 0; i < 2; i++) {
+		peer_send(p, nop, NULL, 0);
+		peer_expect(p, ISCSI_OP_NOP_IN);
+	}
+}
+
+static void tmf(struct peer *p, uint8_t function, uint32_t rtt,
+		uint32_t refcmdsn, uint8_t lun, uint8_t response)
+{
+	send_tmf(p, function, rtt, refcmdsn, lun);
+	expect_tmf(p, response);
+}
+
+static void test_abort_task(void **state)
+{
+	struct peer *p = peer_new(b, "ImmediateData=No");
+	uint32_t itt = peer_pending(p), ttt = get_be32(p->bhs + 20);
+
+	tmf(p, ISCSI_TMF_ABORT_TASK, itt, p->cmdsn - 1, 0, ISCSI_TMF_COMPLETE);
+	/* its data goes nowhere, and there is no response to it */
+	data_out(p, itt, ttt, 0, 0, pattern, 512, true);
+	peer_works(p);
+	tmf(p, ISCSI_TMF_ABORT_TASK, itt, p->cmdsn - 1, 0, ISCSI_TMF_NO_TASK);
+	tmf(p, ISCSI_TMF_ABORT_TASK, 0x4444, p->cmdsn + 50, 0,
+	    ISCSI_TMF_NO_TASK);
+	peer_close(p);
+}
+
+/* 11.5.1: a command that was sent before and has not arrived. */
+static void test_abort_missing(void **state)
+{
+	struct peer *p = peer_new(b, "");
+	uint8_t bhs[48];
+	uint32_t lost = p->cmdsn++;
+
+	command(p, bhs, ISCSI_FLAG_FINAL, 0, 0, 0, 0);
+	peer_send(p, bhs, NULL, 0);
+	tmf(p, ISCSI_TMF_ABORT_TASK, 0x5555, lost, 0, ISCSI_TMF_COMPLETE);
+	/* the gap is closed: the command behind it runs */
+	peer_expect(p, ISCSI_OP_SCSI_RSP);
+	assert_int_equal(get_be32(p->bhs + 16), get_be32(bhs + 16));
+	peer_works(p);
+	peer_close(p);
+}
+
+static void test_task_sets(void **state)
+{
+	static const uint8_t functions[] = {ISCSI_TMF_ABORT_TASK_SET,
+					    ISCSI_TMF_CLEAR_TASK_SET,
+					    ISCSI_TMF_LU_RESET};
+	struct peer *p = peer_new(b, "ImmediateData=No");
+
+	for (size_t i = 0; i < sizeof(functions); i++) {
+		uint32_t first = peer_pending(p), ttt = get_be32(p->bhs + 20);
+
+		peer_pending(p);
+		peer_pending(p);
+		tmf(p, functions[i], ISCSI_TAG_NONE, 0, 1, ISCSI_TMF_NO_LUN);
+		send_tmf_and_wait(p, functions[i]);
+		for (uint32_t n = 0; n < 3; n++)
+			data_out(p, first + n, ttt + n, 0, 0, pattern, 512,
+				 true);
+		expect_tmf(p, ISCSI_TMF_COMPLETE);
+		peer_ready(p);
+		/* the window is open again */
+		assert_int_equal(get_be32(p->bhs + 32), p->cmdsn + 127);
+	}
+	tmf(p, ISCSI_TMF_WARM_RESET, ISCSI_TAG_NONE, 0, 0, ISCSI_TMF_COMPLETE);
+	peer_ready(p);
+	tmf(p, ISCSI_TMF_CLEAR_ACA, ISCSI_TAG_NONE, 0, 0,
+	    ISCSI_TMF_UNSUPPORTED);
+	tmf(p, ISCSI_TMF_REASSIGN, 1, 0, 0, ISCSI_TMF_NO_REASSIGN);
+	tmf(p, 0x7f, 1, 0, 0, ISCSI_TMF_REJECTED);
+	peer_close(p);
+}
+
+/* Each nexus has a task set of its own: others' tasks go on. */
+static void test_clear_task_set_of_others(void **state)
+{
+	struct peer *p = peer_new(b, ""), *q = peer_connect(b);
+	uint32_t itt, ttt;
+
+	q->isid[5] = 2;
+	peer_login(q, "ImmediateData=No");
+	peer_ready(q);
+	itt = peer_pending(q);
+	ttt = get_be32(q->bhs + 20);
+	tmf(p, ISCSI_TMF_CLEAR_TASK_SET, ISCSI_TAG_NONE, 0, 0,
+	    ISCSI_TMF_COMPLETE);
+	data_out(q, itt, ttt, 0, 0, pattern, 512, true);
+	peer_expect(q, ISCSI_OP_SCSI_RSP);
+	assert_int_equal(get_be32(q->bhs + 16), itt);
+	assert_int_equal(q->bhs[3], 0);
+	peer_works(q);
+	peer_works(p);
+	peer_close(p);
+	peer_close(q);
+}
+
+static void set_tas(struct peer *p, bool tas)
+{
+	/* its last byte: a self-test takes a second */
+	uint8_t bhs[48], list[16] = {[4] = 0x0a,	   0x0a,    0x20, 0x10,
+				     [9] = tas ? 0x40 : 0, [15] = 1};
+
+	command(p, bhs, FW, sizeof(list), 0x15, 0, 0);
+	memset(bhs + 33, 0, 15);
+	bhs[33] = 0x10;
+	bhs[36] = sizeof(list);
+	peer_send(p, bhs, list, sizeof(list));
+	peer_expect(p, ISCSI_OP_SCSI_RSP);
+	assert_int_equal(p->bhs[3], 0);
+}
+
+/* TAS: those whose tasks others end hear TASK ABORTED. */
+static void test_task_aborted_status(void **state)
+{
+	struct peer *p = peer_new(b, ""), *q = peer_connect(b);
+	uint32_t itt, ttt;
+
+	q->isid[5] = 2;
+	peer_login(q, "ImmediateData=No");
+	peer_ready(q);
+	set_tas(p, true);
+	send_test_unit_ready(q);
+	expect_sense(q, 6, 0x2a01);
+	itt = peer_pending(q);
+	ttt = get_be32(q->bhs + 20);
+	tmf(p, ISCSI_TMF_LU_RESET, ISCSI_TAG_NONE, 0, 0, ISCSI_TMF_COMPLETE);
+	/* when the data that was asked for is in */
+	data_out(q, itt, ttt, 0, 0, pattern, 512, true);
+	peer_expect(q, ISCSI_OP_SCSI_RSP);
+	assert_int_equal(get_be32(q->bhs + 16), itt);
+	assert_int_equal(q->bhs[3], 0x40);
+	send_test_unit_ready(q);
+	expect_sense(q, 6, 0x2903);
+	send_test_unit_ready(p);
+	expect_sense(p, 6, 0x2903);
+	set_tas(p, true); /* the reset took it back */
+	send_test_unit_ready(q);
+	expect_sense(q, 6, 0x2a01);
+	/* its own doing it need not hear of */
+	itt = peer_pending(q);
+	ttt = get_be32(q->bhs + 20);
+	send_tmf_and_wait(q, ISCSI_TMF_ABORT_TASK_SET);
+	data_out(q, itt, ttt, 0, 0, pattern, 512, true);
+	expect_tmf(q, ISCSI_TMF_COMPLETE);
+	peer_works(q);
+	set_tas(p, false);
+	send_test_unit_ready(q);
+	expect_sense(q, 6, 0x2a01);
+	peer_close(p);
+	peer_close(q);
+}
+
+/* A command with a task attribute; no data comes along. */
+static uint32_t attributed(struct peer *p, uint8_t attr, uint8_t opcode,
+			   uint32_t lba)
+{
+	uint8_t bhs[48];
+	bool writes = opcode == WRITE10;
+
+	command(p, bhs, writes ? FW : 0x80, writes ? 512 : 0, opcode, lba,
+		writes);
+	bhs[1] = (bhs[1] & ~0x07) | attr;
+	if (!writes)
+		memset(bhs + 33, 0, 15);
+	peer_send(p, bhs, NULL, 0);
+	return p->itt;
+}
+
+static void expect_good(struct peer *p, uint32_t itt)
+{
+	peer_expect(p, ISCSI_OP_SCSI_RSP);
+	assert_int_equal(get_be32(p->bhs + 16), itt);
+	assert_int_equal(p->bhs[3], 0);
+}
+
+/* A response and that of a task management function, in either order. */
+static void expect_good_and_done(struct peer *p, uint32_t itt)
+{
+	unsigned seen = 0, i;
+
+	for (i = 0; i < 2; i++) {
+		if (peer_recv(p) == ISCSI_OP_SCSI_RSP) {
+			assert_int_equal(get_be32(p->bhs + 16), itt);
+			assert_int_equal(p->bhs[3], 0);
+			seen |= 1;
+		} else {
+			assert_int_equal(p->bhs[0] & 0x3f, ISCSI_OP_TMF_RSP);
+			assert_int_equal(p->bhs[2], ISCSI_TMF_COMPLETE);
+			seen |= 2;
+		}
+	}
+	assert_int_equal(seen, 3);
+}
+
+/* SAM-5 8.7: what may overtake what. */
+static void test_task_attributes(void **state)
+{
+	struct peer *p = peer_new(b, "ImmediateData=No"),
+		    *q = peer_second(b, "");
+	uint32_t write1, ttt1, write2, ttt2, simple, ordered, head;
+
+	/* two writes wait for data: ORDERED waits for both, SIMPLE for it */
+	write1 = attributed(p, ISCSI_ATTR_SIMPLE, WRITE10, 0);
+	peer_expect(p, ISCSI_OP_R2T);
+	ttt1 = get_be32(p->bhs + 20);
+	write2 = attributed(p, ISCSI_ATTR_SIMPLE, WRITE10, 1);
+	peer_expect(p, ISCSI_OP_R2T);
+	ttt2 = get_be32(p->bhs + 20);
+	ordered = attributed(p, ISCSI_ATTR_ORDERED, 0, 0);
+	simple = attributed(p, ISCSI_ATTR_SIMPLE, 0, 0);
+	/* HEAD OF QUEUE for none; other nexuses have their own task sets */
+	head = attributed(p, ISCSI_ATTR_HEAD, 0, 0);
+	expect_good(p, head);
+	peer_works(q);
+	data_out(p, write2, ttt2, 0, 0, pattern, 512, true);
+	expect_good(p, write2);
+	data_out(p, write1, ttt1, 0, 0, pattern, 512, true);
+	expect_good(p, write1);
+	expect_good(p, ordered);
+	expect_good(p, simple);
+
+	/* an ORDERED write holds up what comes later, but not what is at the
+	 * head; while that runs, nothing else begins */
+	ordered = attributed(p, ISCSI_ATTR_ORDERED, WRITE10, 0);
+	peer_expect(p, ISCSI_OP_R2T);
+	ttt1 = get_be32(p->bhs + 20);
+	simple = attributed(p, ISCSI_ATTR_SIMPLE, 0, 0);
+	head = attributed(p, ISCSI_ATTR_HEAD, WRITE10, 1);
+	peer_expect(p, ISCSI_OP_R2T);
+	ttt2 = get_be32(p->bhs + 20);
+	data_out(p, ordered, ttt1, 0, 0, pattern, 512, true);
+	expect_good(p, ordered);
+	data_out(p, head, ttt2, 0, 0, pattern, 512, true);
+	expect_good(p, head);
+	expect_good(p, simple);
+
+	/* what waits can be aborted, and what it held up goes on */
+	write1 = attributed(p, ISCSI_ATTR_SIMPLE, WRITE10, 0);
+	peer_expect(p, ISCSI_OP_R2T);
+	ttt1 = get_be32(p->bhs + 20);
+	ordered = attributed(p, ISCSI_ATTR_ORDERED, 0, 0);
+	simple = attributed(p, ISCSI_ATTR_SIMPLE, 0, 0);
+	send_tmf(p, ISCSI_TMF_ABORT_TASK, ordered, p->cmdsn - 2, 0);
+	expect_good_and_done(p, simple);
+	ordered = attributed(p, ISCSI_ATTR_ORDERED, 0, 0);
+	send_tmf(p, ISCSI_TMF_ABORT_TASK, write1, p->cmdsn - 3, 0);
+	expect_good_and_done(p, ordered);
+	data_out(p, write1, ttt1, 0, 0, pattern, 512, true);
+	peer_works(p);
+	/* and a connection may end while some wait */
+	attributed(p, ISCSI_ATTR_SIMPLE, WRITE10, 0);
+	attributed(p, ISCSI_ATTR_ORDERED, 0, 0);
+	peer_close(p);
+	peer_works(q);
+	peer_close(q);
+}
+
+static void test_cold_reset(void **state)
+{
+	struct peer *p = peer_new(b, "ImmediateData=No"),
+		    *q = peer_second(b, "");
+	uint32_t itt = peer_pending(p), ttt = get_be32(p->bhs + 20);
+
+	send_tmf_and_wait(p, ISCSI_TMF_COLD_RESET);
+	data_out(p, itt, ttt, 0, 0, pattern, 512, true);
+	expect_tmf(p, ISCSI_TMF_COMPLETE);
+	peer_expect_close(p);
+	peer_expect_close(q);
+	peer_close(p);
+	peer_close(q);
+	peer_close(peer_new(b, ""));
+}
+
+/* Sessions that are the first of their lanes are not one and the same. */
+static void test_cold_reset_of_lanes(void **state)
+{
+	struct bench *all = b;
+	struct peer *p, *q;
+
+	b = bench_start(2);
+	p = peer_new(b, "");
+	q = peer_second(b, "");
+	tmf(p, ISCSI_TMF_COLD_RESET, ISCSI_TAG_NONE, 0, 0, ISCSI_TMF_COMPLETE);
+	peer_expect_close(q);
+	peer_expect_close(p);
+	peer_close(p);
+	peer_close(q);
+	bench_stop(b);
+	b = all;
+}
+
+/* ---- commands that take their time ---------------------------------------
+ */
+
+#define PR_OUT 0x5f
+
+/* Stores reservations when told to: keeps a command waiting. */
+static struct {
+	atomic_bool hold, release;
+	struct scsi_task *task;
+} keeper;
+
+static int keep(struct scsi_lu *lu, struct scsi_task *task, const void *state,
+		size_t len, void *private_data)
+{
+	struct scsi_task *old = keeper.task;
+	bool hold = keeper.hold;
+
+	keeper.hold = false;
+	if (keeper.release) {
+		keeper.release = false;
+		keeper.task = NULL;
+		scsi_stored(old, 0);
+	}
+	if (hold)
+		keeper.task = task;
+	return hold ? EINPROGRESS : 0;
+}
+
+static void send_pr_out(struct peer *p, uint8_t action, uint64_t key,
+			uint64_t action_key)
+{
+	uint8_t bhs[48], list[24] = {0};
+
+	command(p, bhs, FW, 24, PR_OUT, 0, 0);
+	memset(bhs + 33, 0, 15);
+	bhs[33] = action;
+	bhs[34] = action == 5 ? 1 : 0; /* write exclusive */
+	put_be32(bhs + 37, 24);
+	put_be64(list, key);
+	put_be64(list + 8, action_key);
+	list[20] = 1; /* APTPL */
+	peer_send(p, bhs, list, 24);
+}
+
+static void pr_out(struct peer *p, uint8_t action, uint64_t key,
+		   uint64_t action_key)
+{
+	send_pr_out(p, action, key, action_key);
+	peer_expect(p, ISCSI_OP_SCSI_RSP);
+	assert_int_equal(p->bhs[3], 0);
+}
+
+/* A registration by @p that is not finished until let_go(). */
+static void register_slowly(struct peer *p)
+{
+	keeper.hold = true;
+	send_pr_out(p, 6, 0, 0x22);
+	while (keeper.hold)
+		sched_yield();
+}
+
+static struct peer *keeper_start(struct peer **q)
+{
+	struct peer *p = peer_new(b, "");
+
+	*q = peer_connect(b);
+	(*q)->isid[5] = 2;
+	peer_login(*q, "");
+	peer_ready(*q);
+	scsi_lu_set_store(b->lu->scsi, keep, NULL);
+	return p;
+}
+
+static void keeper_stop(struct peer *p, struct peer *q)
+{
+	peer_close(p);
+	peer_close(q);
+	bench_wait_sessions(b, 0);
+	scsi_lu_set_store(b->lu->scsi, NULL, NULL);
+}
+
+/* Task management waits for what was there before it, for nothing else. */
+static void test_reset_under_load(void **state)
+{
+	struct peer *q, *p = keeper_start(&q);
+	uint8_t bhs[48],
+		nop[48] = {ISCSI_OP_NOP_OUT | ISCSI_OP_IMMEDIATE, 0x80};
+
+	register_slowly(q);
+	/* without its data: it will be lost */
+	command(q, bhs, FW, 512, WRITE10, 0, 1);
+	peer_send(q, bhs, NULL, 0);
+	peer_expect(q, ISCSI_OP_R2T);
+	send_tmf(p, ISCSI_TMF_LU_RESET, ISCSI_TAG_NONE, 0, 0);
+	put_be32(nop + 16, 0x7777);
+	put_be32(nop + 20, ISCSI_TAG_NONE);
+	put_be32(nop + 24, p->cmdsn);
+	peer_send(p, nop, NULL, 0);
+	peer_expect(p, ISCSI_OP_NOP_IN);
+	/* It is on its way to q's lane, which sees to it before it sends. */
+	send_test_unit_ready(q);
+	expect_sense(q, 6, 0x2903);
+	/* the order has reached q's lane; now the first command ends and
+	 * another one is under way */
+	keeper.release = true;
+	register_slowly(q);
+	peer_expect(p, ISCSI_OP_TMF_RSP);
+	assert_int_equal(p->bhs[2], ISCSI_TMF_COMPLETE);
+	keeper.release = true;
+	pr_out(q, 6, 0, 0);
+	send_test_unit_ready(p);
+	expect_sense(p, 6, 0x2903);
+	keeper_stop(p, q);
+}
+
+/* SPC-4 5.13.11.2.6: its status means that they have ended. */
+static void test_preempt_and_abort(void **state)
+{
+	struct peer *q, *p = keeper_start(&q);
+	uint8_t nop[48] = {ISCSI_OP_NOP_OUT | ISCSI_OP_IMMEDIATE, 0x80};
+
+	pr_out(p, 6, 0, 0x11);
+	register_slowly(q);
+	send_pr_out(p, 5, 0x11, 0x22);
+	put_be32(nop + 16, 0x7777);
+	put_be32(nop + 20, ISCSI_TAG_NONE);
+	put_be32(nop + 24, p->cmdsn);
+	peer_send(p, nop, NULL, 0);
+	peer_expect(p, ISCSI_OP_NOP_IN);
+	do {
+		send_test_unit_ready(q);
+		peer_expect(q, ISCSI_OP_SCSI_RSP);
+	} while (q->bhs[3] != 0);
+	keeper.release = true;
+	pr_out(q, 6, 0, 0x22);
+	peer_expect(p, ISCSI_OP_SCSI_RSP);
+	assert_int_equal(p->bhs[3], 0);
+	pr_out(q, 6, 0, 0);
+	pr_out(p, 6, 0, 0);
+	keeper_stop(p, q);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_abort_task),
+		cmocka_unit_test(test_abort_missing),
+		cmocka_unit_test(test_task_sets),
+		cmocka_unit_test(test_clear_task_set_of_others),
+		cmocka_unit_test(test_task_aborted_status),
+		cmocka_unit_test(test_task_attributes),
+		cmocka_unit_test(test_cold_reset),
+		cmocka_unit_test(test_cold_reset_of_lanes),
+		cmocka_unit_test(test_reset_under_load),
+		cmocka_unit_test(test_preempt_and_abort),
+	};
+
+	return cmocka_run_group_tests(tests, setup, teardown);
+}
