@@ -241,7 +241,9 @@ static struct meaning meaning_of(int error, bool reading)
 bool scsi_fail_io(struct scsi_task *task)
 {
 	const struct vhd_req *req = &task->req;
-	struct meaning m = meaning_of(req->error, req->op == VHD_READ);
+	bool reading = req->op == VHD_READ ||
+		       (req->op == VHD_COMPARE_AND_WRITE && req->read_failed);
+	struct meaning m = meaning_of(req->error, reading);
 	struct scsi_sense sense = {.key = m.key, .asc = m.asc};
 
 	/* Trouble with the disk is for the administrator; that two blocks
@@ -265,6 +267,16 @@ bool scsi_fail_io(struct scsi_task *task)
 		/* SBC-3 5.2: the offset of the first byte that differs */
 		sense.info_valid = true;
 		sense.info = req->miscompare;
+	} else if (m.key == SENSE_MEDIUM_ERROR && req->op != VHD_FLUSH) {
+		/* SPC-4 4.5.2.2, SBC-3 4.18: the LBA that the key is about, the
+		 * first that could not be read. How much of a write is there
+		 * is not known: its first. */
+		sense.info_valid = true;
+		sense.info = req->offset;
+		if (reading && req->read_failed) {
+			sense.info += req->read;
+		}
+		sense.info >>= task->lu->shift;
 	}
 	scsi_set_sense(task, &sense);
 	return true;

@@ -439,17 +439,20 @@ int vhd_file_pwrite_durable(struct vhd_file *file, const void *buf, size_t len,
 
 int vhd_file_sync(struct vhd_file *file)
 {
-	int ret = file_fails(file, VHD_TAP_STEP_SYNC, 0, 0);
 	uint64_t begin = 0;
+	int ret;
 
-	if (ret != 0) {
-		return ret;
-	}
 	if (file->tap != NULL && file->tap->sync_begin != NULL) {
 		begin = file->tap->sync_begin(file->name);
 	}
-	if (fsync(file->fd) != 0) {
-		return errno;
+	do {
+		ret = file_fails(file, VHD_TAP_STEP_SYNC, 0, 0);
+		if (ret == 0 && fsync(file->fd) != 0) {
+			ret = errno;
+		}
+	} while (ret == EINTR);
+	if (ret != 0) {
+		return ret;
 	}
 	if (file->tap != NULL && file->tap->sync_end != NULL) {
 		file->tap->sync_end(file->name, begin);
@@ -459,13 +462,16 @@ int vhd_file_sync(struct vhd_file *file)
 
 int vhd_file_truncate(struct vhd_file *file, uint64_t size)
 {
-	int ret = file_fails(file, VHD_TAP_STEP_TRUNCATE, size, 0);
+	int ret;
 
+	do {
+		ret = file_fails(file, VHD_TAP_STEP_TRUNCATE, size, 0);
+		if (ret == 0 && ftruncate(file->fd, (off_t)size) != 0) {
+			ret = errno;
+		}
+	} while (ret == EINTR);
 	if (ret != 0) {
 		return ret;
-	}
-	if (ftruncate(file->fd, (off_t)size) != 0) {
-		return errno;
 	}
 	if (file->tap != NULL && file->tap->change != NULL) {
 		file->tap->change(file->name, VHD_TAP_TRUNCATE, size, 0);
@@ -496,13 +502,17 @@ void vhd_file_tap_fallocate(struct vhd_file *file, int mode, uint64_t offset,
 int vhd_file_fallocate(struct vhd_file *file, int mode, uint64_t offset,
 		       uint64_t length)
 {
-	int ret = file_fails(file, VHD_TAP_STEP_FALLOCATE, offset, length);
+	int ret;
 
+	do {
+		ret = file_fails(file, VHD_TAP_STEP_FALLOCATE, offset, length);
+		if (ret == 0 && fallocate(file->fd, mode, (off_t)offset,
+					  (off_t)length) != 0) {
+			ret = errno;
+		}
+	} while (ret == EINTR);
 	if (ret != 0) {
 		return ret;
-	}
-	if (fallocate(file->fd, mode, (off_t)offset, (off_t)length) != 0) {
-		return errno;
 	}
 	vhd_file_tap_fallocate(file, mode, offset, length);
 	return 0;

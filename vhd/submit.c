@@ -174,11 +174,34 @@ static int yield_run(struct vhd_req *req, int result)
 
 /* ---- in and out -------------------------------------------------- */
 
+/* How far has reading come before it failed? Metadata are not the cursor's by
+ * now, so it stands behind the last byte of data that was moved. */
+static void note_failed_read(struct vhd_req *req)
+{
+	struct vhd_state *st = vhd_state(req);
+	const struct iovec *iov = req->op == VHD_COMPARE_AND_WRITE
+					  ? &st->io->bounce_iov
+					  : req->iov;
+
+	req->read_failed = st->op == VHD_READ;
+	req->read = 0;
+	if (!req->read_failed) {
+		return;
+	}
+	for (; iov < st->cursor.iov; iov++) {
+		req->read += iov->iov_len;
+	}
+	req->read += st->cursor.skip;
+}
+
 /* Bookkeeping at the end of a request, before the caller hears of it. */
 static void request_end(struct vhd_req *req, int error)
 {
 	struct vhd_state *st = vhd_state(req);
 
+	if (error != 0) {
+		note_failed_read(req);
+	}
 	switch (req->op) {
 	case VHD_READ:
 	case VHD_FLUSH:

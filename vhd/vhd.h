@@ -156,6 +156,10 @@ struct vhd_req {
 	int error;
 	/* EILSEQ: offset of the first differing byte within the request. */
 	uint64_t miscompare;
+	/* EIO and others: was it reading that failed, also in a
+	 * COMPARE_AND_WRITE? How many bytes from offset on had been read? */
+	bool read_failed;
+	uint64_t read;
 
 	/* The engine's own while the request is under way. */
 	uint64_t engine[52];
