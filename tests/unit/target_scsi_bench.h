@@ -214,7 +214,7 @@ static UNUSED void bench_settle(struct vhd_disk *disk)
 #define BENCH_NEXUSES 3
 
 struct bench {
-	struct vhd_disk disk;
+	struct vhd_disk disk, *second; /* another unit's, or NULL */
 	struct scsi_lu *lu;
 	uint32_t block;
 	struct scsi_lun_map *map;
@@ -409,7 +409,12 @@ static UNUSED uint8_t bench_io(struct bench *b, const void *cdb, size_t cdb_len,
 	task->data_len = (uint32_t)room;
 	finished = scsi_task_execute(task);
 	if (!finished) {
-		bench_settle(&b->disk);
+		do {
+			bench_settle(&b->disk);
+			if (b->second != NULL) {
+				bench_settle(b->second);
+			}
+		} while (b->disk.pending != NULL);
 		assert_int_equal(b->done, 1);
 	} else {
 		assert_int_equal(b->done, 0);

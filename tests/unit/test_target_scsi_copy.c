@@ -1,68 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* EXTENDED COPY and its results (SPC-4 6.5, 6.22, 6.25). */
-#include "target_scsi_bench.h"
+#include "target_scsi_copies.h"
 
 #define COPY_ABORTED 0xa0000
-
-struct list {
-	uint8_t bytes[4096];
-	size_t len;
-	unsigned targets, segments;
-};
-
-static void list_start(struct list *l, uint8_t id, uint8_t usage)
-{
-	memset(l, 0, sizeof(*l));
-	l->bytes[0] = id;
-	l->bytes[1] = (uint8_t)(usage << 3);
-	l->len = 16;
-}
-
-static void list_target(struct list *l, const struct scsi_lu *lu)
-{
-	uint8_t *p = l->bytes + l->len;
-
-	assert_int_equal(l->segments, 0);
-	p[0] = 0xe4;
-	p[4] = 1; /* binary */
-	p[5] = 3; /* NAA */
-	p[7] = 16;
-	scsi_lu_naa(lu, p + 8);
-	put_be24(p + 29, 512);
-	l->len += 32;
-	put_be16(l->bytes + 2, (uint16_t)(32 * ++l->targets));
-}
-
-static void list_segment(struct list *l, unsigned from, unsigned to,
-			 uint16_t blocks, uint64_t from_lba, uint64_t to_lba)
-{
-	uint8_t *p = l->bytes + l->len;
-
-	p[0] = 0x02;
-	put_be16(p + 2, 24);
-	put_be16(p + 4, (uint16_t)from);
-	put_be16(p + 6, (uint16_t)to);
-	put_be16(p + 10, blocks);
-	put_be64(p + 12, from_lba);
-	put_be64(p + 20, to_lba);
-	l->len += 28;
-	put_be32(l->bytes + 8, 28 * ++l->segments);
-}
-
-static uint8_t copy_bytes(struct bench *b, const void *bytes, size_t len)
-{
-	uint8_t cdb[16] = {0x83};
-
-	put_be32(cdb + 10, (uint32_t)len);
-	return bench_io(
-		b, cdb, 16,
-		&(struct bench_io){.out = bytes, .out_len = len, .split = 33});
-}
-
-static uint8_t copy(struct bench *b, const struct list *l)
-{
-	return copy_bytes(b, l->bytes, l->len);
-}
 
 static uint8_t status(struct bench *b, uint8_t id)
 {

@@ -3,7 +3,7 @@
  * Tokens (SBC-3 5.7, 5.46; SPC-4 5.17.6, 6.26) and EXTENDED COPY(LID4) with
  * what can be asked about it (SPC-4 6.3, 6.4, 6.24).
  */
-#include "target_scsi_bench.h"
+#include "target_scsi_copies.h"
 
 #define TOKEN_UNKNOWN 0x52304
 #define TOKEN_CORRUPT 0x52305
@@ -12,13 +12,6 @@
 
 #define IN_FOREGROUND 0x11
 #define IN_BACKGROUND 0x12
-
-struct range {
-	uint64_t lba;
-	uint32_t blocks;
-};
-
-static uint8_t token[512];
 
 static void pattern(uint8_t *p, size_t len, unsigned seed)
 {
@@ -29,87 +22,6 @@ static void pattern(uint8_t *p, size_t len, unsigned seed)
 	}
 }
 
-static uint8_t send_as(struct bench *b, unsigned who, uint8_t action,
-		       uint32_t id, const void *list, size_t len)
-{
-	uint8_t cdb[16] = {0x83, action};
-
-	put_be32(cdb + 6, id);
-	put_be32(cdb + 10, (uint32_t)len);
-	return bench_io(b, cdb, 16,
-			&(struct bench_io){.nexus = who,
-					   .out = list,
-					   .out_len = len,
-					   .split = 100});
-}
-
-static size_t put_ranges(uint8_t *p, size_t at, const struct range *ranges,
-			 unsigned count)
-{
-	unsigned i;
-
-	put_be16(p + at - 2, (uint16_t)(16 * count));
-	for (i = 0; i < count; i++) {
-		put_be64(p + at + 16 * i, ranges[i].lba);
-		put_be32(p + at + 16 * i + 8, ranges[i].blocks);
-	}
-	put_be16(p, (uint16_t)(at + 16 * count - 2));
-	return at + 16 * count;
-}
-
-static uint8_t populate(struct bench *b, uint32_t id,
-			const struct range *ranges, unsigned count)
-{
-	uint8_t list[2048] = {0};
-
-	return send_as(b, 0, 0x10, id, list,
-		       put_ranges(list, 16, ranges, count));
-}
-
-static uint8_t write_using(struct bench *b, unsigned who, uint32_t id,
-			   uint8_t flags, uint64_t offset,
-			   const struct range *ranges, unsigned count)
-{
-	uint8_t list[4096] = {0};
-
-	list[2] = flags;
-	put_be64(list + 8, offset);
-	memcpy(list + 16, token, sizeof(token));
-	return send_as(b, who, 0x11, id, list,
-		       put_ranges(list, 536, ranges, count));
-}
-
-/* RECEIVE ROD TOKEN INFORMATION; true: there is a token. */
-static bool information(struct bench *b, uint32_t id)
-{
-	uint8_t cdb[16] = {0x84, 0x07};
-	const uint8_t *p;
-
-	put_be32(cdb + 2, id);
-	put_be32(cdb + 10, 1024);
-	assert_good(bench_cdb(b, cdb, 16));
-	assert_int_equal(get_be32(b->in) + 4, b->task.data_in_len);
-	p = b->in + 32 + b->in[13];
-	if (get_be32(p) == 0) {
-		assert_int_equal(b->task.data_in_len, p + 4 - b->in);
-		return false;
-	}
-	assert_int_equal(get_be32(p), 514);
-	assert_int_equal(b->task.data_in_len, p + 4 + 514 - b->in);
-	memcpy(token, p + 6, 512);
-	return true;
-}
-
-#define POPULATE(b, id, ...)                                                   \
-	populate(b, id, (const struct range[]){__VA_ARGS__},                   \
-		 sizeof((const struct range[]){__VA_ARGS__}) /                 \
-			 sizeof(struct range))
-#define WRITE(b, id, flags, offset, ...)                                       \
-	write_using(b, 0, id, flags, offset,                                   \
-		    (const struct range[]){__VA_ARGS__},                       \
-		    sizeof((const struct range[]){__VA_ARGS__}) /              \
-			    sizeof(struct range))
-
 static void make_token(struct bench *b, uint64_t lba, uint32_t blocks)
 {
 	assert_good(POPULATE(b, 1, {lba, blocks}));
@@ -118,7 +30,7 @@ static void make_token(struct bench *b, uint64_t lba, uint32_t blocks)
 
 static const uint8_t *block(const struct bench *b, uint64_t lba)
 {
-	return b->disk.data + lba * 512;
+	return b->disk.data + lba * b->block;
 }
 
 /* ---- tokens ---------------------------------------------------------------
@@ -132,8 +44,8 @@ static void offloaded_copies(void **state)
 	for (i = 0; i < 4; i++) {
 		b->disk.later = i & 1;
 		b->disk.copies = i & 2;
-		memset(b->disk.data, 0, BENCH_SIZE);
-		pattern(b->disk.data, 4000 * 512, i);
+		memset(b->disk.data, 0, b->disk.size);
+		pattern(b->disk.data, 4000 * b->block, i);
 		assert_good(POPULATE(b, 7, {0, 1000}, {2000, 500}, {1500, 3}));
 		assert_true(information(b, 7));
 		assert_int_equal(b->in[4], 0x10);
@@ -142,15 +54,18 @@ static void offloaded_copies(void **state)
 		assert_int_equal(get_be64(b->in + 16), 1503);
 		assert_int_equal(get_be32(token), 0x00800001);
 		assert_int_equal(get_be16(token + 6), 0x1f8);
-		assert_int_equal(get_be64(token + 56), 1503 * 512);
+		assert_int_equal(get_be64(token + 56), 1503 * b->block);
 		/* by another initiator, in other pieces */
 		assert_good(write_using(
 			b, 1, 9, 0, 0,
 			(const struct range[]){{8000, 10}, {9000, 1493}}, 2));
-		assert_memory_equal(block(b, 8000), block(b, 0), 10 * 512);
-		assert_memory_equal(block(b, 9000), block(b, 10), 990 * 512);
-		assert_memory_equal(block(b, 9990), block(b, 2000), 500 * 512);
-		assert_memory_equal(block(b, 10490), block(b, 1500), 3 * 512);
+		assert_memory_equal(block(b, 8000), block(b, 0), 10 * b->block);
+		assert_memory_equal(block(b, 9000), block(b, 10),
+				    990 * b->block);
+		assert_memory_equal(block(b, 9990), block(b, 2000),
+				    500 * b->block);
+		assert_memory_equal(block(b, 10490), block(b, 1500),
+				    3 * b->block);
 		assert_int_equal(block(b, 10493)[0], 0);
 		assert_null(b->task.copy_lu[0]);
 		/* its own list identifiers */
@@ -160,7 +75,8 @@ static void offloaded_copies(void **state)
 			     INVALID_CDB);
 		/* from within; more than there is */
 		assert_good(WRITE(b, 8, 0, 1501, {12000, 5}));
-		assert_memory_equal(block(b, 12000), block(b, 1501), 2 * 512);
+		assert_memory_equal(block(b, 12000), block(b, 1501),
+				    2 * b->block);
 		assert_int_equal(block(b, 12002)[5], 0);
 		assert_false(information(b, 8));
 		assert_int_equal(b->in[4], 0x11);
@@ -179,14 +95,14 @@ static void zero_token(void **state)
 {
 	struct bench *b = *state;
 
-	memset(b->disk.data, 0xee, BENCH_SIZE);
+	memset(b->disk.data, 0xee, b->disk.size);
 	memset(token, 0, sizeof(token));
 	put_be32(token, 0xffff0001);
 	put_be16(token + 6, 0x1f8);
 	assert_good(WRITE(b, 3, 0, 12345678, {10, 20}, {100, 1}));
-	assert_int_equal(block(b, 9)[511], 0xee);
+	assert_int_equal(block(b, 9)[b->block - 1], 0xee);
 	assert_int_equal(block(b, 10)[0], 0);
-	assert_int_equal(block(b, 29)[511], 0);
+	assert_int_equal(block(b, 29)[b->block - 1], 0);
 	assert_int_equal(block(b, 30)[0], 0xee);
 	assert_int_equal(block(b, 100)[0], 0);
 	assert_int_equal(b->disk.count[VHD_WRITE], 0);
@@ -197,38 +113,40 @@ static void zero_token(void **state)
 /* Whatever changes a block of it revokes a token; nothing else does. */
 static void revoked_by_writes(void **state)
 {
-	static const uint8_t data[512] = {1}, two[1024] = {0};
+	static const uint8_t data[BENCH_MAX_BLOCK] = {1},
+			     two[2 * BENCH_MAX_BLOCK] = {0};
 	static const uint8_t unmap[24] = {0, 22, 0, 16, 0, 0,	0, 0, 0, 0,
 					  0, 0,	 0, 0,	0, 105, 0, 0, 0, 1};
 	struct bench *b = *state;
 	unsigned i;
 
 	for (i = 0; i < 6; i++) {
-		memset(b->disk.data, 0, BENCH_SIZE);
+		memset(b->disk.data, 0, b->disk.size);
 		make_token(b, 100, 10);
-		assert_good(RUN_OUT(b, data, 512, 0x2a, 0, 0, 0, 0, 99, 0, 0, 1,
-				    0));
-		assert_good(RUN_OUT(b, data, 512, 0x2a, 0, 0, 0, 0, 110, 0, 0,
-				    1, 0));
+		assert_good(RUN_OUT(b, data, b->block, 0x2a, 0, 0, 0, 0, 99, 0,
+				    0, 1, 0));
+		assert_good(RUN_OUT(b, data, b->block, 0x2a, 0, 0, 0, 0, 110, 0,
+				    0, 1, 0));
 		assert_good(RUN(b, 0x28, 0, 0, 0, 0, 100, 0, 0, 1, 0));
 		assert_good(RUN(b, 0x35, 0, 0, 0, 0, 0, 0, 0, 0, 0));
 		assert_good(WRITE(b, 2, 0, 0, {500, 10}));
 		switch (i) {
 		case 0:
-			assert_good(RUN_OUT(b, data, 512, 0x2a, 0, 0, 0, 0, 109,
-					    0, 0, 1, 0));
+			assert_good(RUN_OUT(b, data, b->block, 0x2a, 0, 0, 0, 0,
+					    109, 0, 0, 1, 0));
 			break;
 		case 1:
 			assert_good(RUN_OUT(b, unmap, 24, 0x42, 0, 0, 0, 0, 0,
 					    0, 0, 24, 0));
 			break;
 		case 2:
-			assert_good(RUN_OUT(b, data, 512, 0x41, 0, 0, 0, 0, 90,
-					    0, 0, 11, 0));
+			assert_good(RUN_OUT(b, data, b->block, 0x41, 0, 0, 0, 0,
+					    90, 0, 0, 11, 0));
 			break;
 		case 3:
-			assert_good(RUN_OUT(b, two, 1024, 0x89, 0, 0, 0, 0, 0,
-					    0, 0, 0, 104, 0, 0, 0, 1, 0, 0));
+			assert_good(RUN_OUT(b, two, 2 * b->block, 0x89, 0, 0, 0,
+					    0, 0, 0, 0, 0, 104, 0, 0, 0, 1, 0,
+					    0));
 			break;
 		case 4: /* itself */
 			assert_sense(b, WRITE(b, 2, 0, 0, {95, 10}), 0xa2306);
@@ -280,8 +198,8 @@ static void revoked_by_writes(void **state)
 
 			b->disk.pending = NULL;
 			b->disk.later = 0;
-			assert_good(RUN_OUT(b, data, 512, 0x2a, 0, 0, 0, 0, 101,
-					    0, 0, 1, 0));
+			assert_good(RUN_OUT(b, data, b->block, 0x2a, 0, 0, 0, 0,
+					    101, 0, 0, 1, 0));
 			b->done = 0;
 			first->error = 0;
 			first->done(first);
@@ -530,7 +448,8 @@ static void third_party_page(void **state)
 			assert_int_equal(at, 4); /* Windows looks here */
 			assert_int_equal(get_be16(b->in + at + 2), 32);
 			assert_int_equal(get_be16(b->in + at + 10), 64);
-			assert_int_equal(get_be64(b->in + at + 20), 524288);
+			assert_int_equal(get_be64(b->in + at + 20),
+					 (256u << 20) / b->block);
 		}
 	}
 	assert_int_equal(at, b->task.data_in_len);
@@ -540,14 +459,14 @@ static void third_party_page(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		BENCH_TEST(offloaded_copies),
-		BENCH_TEST(zero_token),
-		BENCH_TEST(revoked_by_writes),
+		BENCH_TEST_BLOCKS(offloaded_copies),
+		BENCH_TEST_BLOCKS(zero_token),
+		BENCH_TEST_BLOCKS(revoked_by_writes),
 		BENCH_TEST(token_refusals),
 		BENCH_TEST(many_tokens),
 		BENCH_TEST(long_list_identifiers),
 		BENCH_TEST(copying_in_the_background),
-		BENCH_TEST(third_party_page),
+		BENCH_TEST_BLOCKS(third_party_page),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
