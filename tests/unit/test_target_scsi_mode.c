@@ -32,7 +32,7 @@ static void all_pages(void **state)
 	assert_int_equal(b->in[2], 0x10); /* DPOFUA, not WP */
 	assert_int_equal(b->in[3], 8);
 	assert_int_equal(get_be32(b->in + 4), BENCH_BLOCKS);
-	assert_int_equal(get_be24(b->in + 9), 512);
+	assert_int_equal(get_be24(b->in + 9), b->block);
 	assert_int_equal(b->in[12], 0x01);
 	assert_int_equal(b->in[24], 0x08);
 	assert_int_equal(b->in[44], 0x0a);
@@ -44,6 +44,7 @@ static void all_pages(void **state)
 	assert_int_equal(b->in[4], 1);
 	assert_int_equal(get_be16(b->in + 6), 16);
 	assert_int_equal(get_be64(b->in + 8), BENCH_BLOCKS);
+	assert_int_equal(get_be32(b->in + 20), b->block);
 	assert_int_equal(b->task.data_in_len,
 			 8 + 16 + 12 + 20 + 12 + 32 + 12 + 24);
 	/* one with its subpages, a subpage by itself */
@@ -149,14 +150,14 @@ static void select_with_descriptor(void **state)
 	/* (6): short descriptor */
 	list[3] = 8;
 	put_be32(list + 4, BENCH_BLOCKS);
-	put_be24(list + 9, 512);
+	put_be24(list + 9, b->block);
 	memcpy(list + 12, caching, 20);
 	assert_good(RUN_OUT(b, list, 32, 0x15, 0x10, 0, 0, 32, 0));
-	put_be24(list + 9, 4096);
+	put_be24(list + 9, 4096 + 512 - b->block);
 	assert_sense(b, RUN_OUT(b, list, 32, 0x15, 0x10, 0, 0, 32, 0),
 		     INVALID_PARAMETER);
 	bench_field(b, false, 9, 7);
-	put_be24(list + 9, 512);
+	put_be24(list + 9, b->block);
 	put_be32(list + 4, 1);
 	assert_sense(b, RUN_OUT(b, list, 32, 0x15, 0x10, 0, 0, 32, 0),
 		     INVALID_PARAMETER);
@@ -170,7 +171,7 @@ static void select_with_descriptor(void **state)
 	list[4] = 1;
 	put_be16(list + 6, 16);
 	put_be64(list + 8, BENCH_BLOCKS);
-	put_be32(list + 20, 512);
+	put_be32(list + 20, b->block);
 	memcpy(list + 24, caching, 20);
 	assert_good(RUN_OUT(b, list, 44, 0x55, 0x10, 0, 0, 0, 0, 0, 0, 44, 0));
 }
@@ -345,11 +346,11 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		BENCH_TEST(saved_pages),
-		BENCH_TEST(all_pages),
+		BENCH_TEST_BLOCKS(all_pages),
 		BENCH_TEST(page_control),
 		BENCH_TEST(write_protection),
 		BENCH_TEST(descriptor_sense),
-		BENCH_TEST(select_with_descriptor),
+		BENCH_TEST_BLOCKS(select_with_descriptor),
 		BENCH_TEST(select_refusals),
 		BENCH_TEST(select_subpage),
 		BENCH_TEST(select_is_all_or_nothing),

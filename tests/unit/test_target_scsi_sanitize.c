@@ -36,7 +36,7 @@ static uint8_t erase(struct bench *b, uint8_t flags)
 static uint8_t overwrite(struct bench *b, uint8_t flags, uint8_t count,
 			 const void *pattern, uint16_t len)
 {
-	uint8_t list[4 + 600] = {count};
+	uint8_t list[4 + BENCH_MAX_BLOCK + 1] = {count};
 
 	put_be16(list + 2, len);
 	memcpy(list + 4, pattern, len);
@@ -48,8 +48,8 @@ static bool filled(const struct bench *b, const uint8_t *pattern, size_t len)
 {
 	size_t i;
 
-	for (i = 0; i < BENCH_SIZE; i++) {
-		if (b->disk.data[i] != pattern[i % 512 % len]) {
+	for (i = 0; i < b->disk.size; i++) {
+		if (b->disk.data[i] != pattern[i % b->block % len]) {
 			return false;
 		}
 	}
@@ -60,7 +60,8 @@ static void erasing(void **state)
 {
 	struct bench *b = *state;
 
-	memset(b->disk.data, 7, BENCH_SIZE);
+	b->disk.size = BENCH_SIZE; /* it takes its time */
+	memset(b->disk.data, 7, b->disk.size);
 	assert_good(erase(b, 0));
 	assert_true(filled(b, (const uint8_t[]){0}, 1));
 	assert_int_equal(b->disk.count[VHD_DISCARD], 1);
@@ -76,13 +77,15 @@ static void erasing(void **state)
 
 static void overwriting(void **state)
 {
-	static const uint8_t pattern[600] = {1, 2, 3, 4, 5, 6, 7};
+	static const uint8_t pattern[BENCH_MAX_BLOCK + 1] = {1, 2, 3, 4,
+							     5, 6, 7};
 	struct bench *b = *state;
 	uint8_t inverted[3] = {0xfe, 0xfd, 0xfc};
 	unsigned i;
 
-	assert_good(overwrite(b, 0, 1, pattern, 512));
-	assert_true(filled(b, pattern, 512));
+	b->disk.size = BENCH_SIZE; /* it takes its time */
+	assert_good(overwrite(b, 0, 1, pattern, (uint16_t)b->block));
+	assert_true(filled(b, pattern, (uint16_t)b->block));
 	assert_good(overwrite(b, 0, 3, pattern, 7));
 	assert_true(filled(b, pattern, 7));
 	/* INVERT: every other pass; the first is as given */
@@ -93,7 +96,8 @@ static void overwriting(void **state)
 	b->disk.count[VHD_WRITE] = 0;
 	assert_sense(b, overwrite(b, 0, 0, pattern, 4), INVALID_PARAMETER);
 	assert_sense(b, overwrite(b, 0, 0x21, pattern, 4), INVALID_PARAMETER);
-	assert_sense(b, overwrite(b, 0, 1, pattern, 513), INVALID_CDB);
+	assert_sense(b, overwrite(b, 0, 1, pattern, (uint16_t)b->block + 1),
+		     INVALID_CDB);
 	for (i = 0; i < 5; i++) {
 		assert_sense(b,
 			     RUN_OUT(b, pattern, i, 0x48, 1, 0, 0, 0, 0, 0, 0,
@@ -314,8 +318,8 @@ static void flush_in_the_background(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		BENCH_TEST(erasing),
-		BENCH_TEST(overwriting),
+		BENCH_TEST_BLOCKS(erasing),
+		BENCH_TEST_BLOCKS(overwriting),
 		BENCH_TEST(in_progress),
 		BENCH_TEST(failure_mode),
 		BENCH_TEST(waiting_command),

@@ -181,11 +181,13 @@ static void vpd_limits(void **state)
 	assert_good(RUN(b, 0x12, 1, 0xb0, 0, 255, 0));
 	assert_int_equal(get_be16(b->in + 2), 0x3c);
 	assert_int_equal(b->in[4], 1); /* WSNZ */
-	assert_int_equal(b->in[5], 255);
-	assert_int_equal(get_be32(b->in + 8), 16384);
-	assert_int_equal(get_be32(b->in + 20), 1048576);
+	assert_int_equal(b->in[5], b->block == 512 ? 255 : 32);
+	assert_int_equal(get_be16(b->in + 6), 4096 / b->block);
+	assert_int_equal(get_be32(b->in + 8), (8u << 20) / b->block);
+	assert_int_equal(get_be32(b->in + 20), (512u << 20) / b->block);
 	assert_int_equal(get_be32(b->in + 24), 256);
-	assert_int_equal(get_be64(b->in + 36), 65528);
+	assert_int_equal(get_be32(b->in + 28), 4096 / b->block);
+	assert_int_equal(get_be64(b->in + 36), 65528 * 512 / b->block);
 
 	assert_good(RUN(b, 0x12, 1, 0xb2, 0, 255, 0));
 	assert_int_equal(b->in[5], 0xe4);
@@ -623,7 +625,7 @@ static void space(void **state)
 	assert_int_equal(get_be16(b->in + 16), 2);
 	assert_int_equal(get_be32(b->in + 20), 5);
 	assert_good(RUN(b, 0x12, 1, 0xb2, 0, 255, 0));
-	assert_int_equal(b->in[4], 11);
+	assert_int_equal(b->block << b->in[4], 1 << 20);
 
 	assert_good(RUN(b, 0x1a, 0x08, 0x1c, 0x02, 255, 0));
 	assert_int_equal(b->task.data_in_len, 4 + 24);
@@ -650,7 +652,7 @@ static void space(void **state)
 	assert_false(scsi_lu_check_space(b->lu));
 	assert_good(RUN(b, 0x00, 0, 0, 0, 0, 0));
 	/* A disk that has all its space. */
-	b->disk.space.used = BENCH_BLOCKS * 512;
+	b->disk.space.used = b->disk.size;
 	b->disk.space.available = 0;
 	assert_false(scsi_lu_check_space(b->lu));
 }
@@ -665,7 +667,7 @@ int main(void)
 		BENCH_TEST(vpd_serial),
 		BENCH_TEST(vpd_identification),
 		BENCH_TEST(vpd_ports),
-		BENCH_TEST(vpd_limits),
+		BENCH_TEST_BLOCKS(vpd_limits),
 		BENCH_TEST(lun_addressing),
 		BENCH_TEST(well_known_unit),
 		BENCH_TEST(report_luns),
@@ -683,7 +685,7 @@ int main(void)
 		BENCH_TEST(short_cdb),
 		BENCH_TEST(supported_tmfs),
 		BENCH_TEST(target_port_groups),
-		BENCH_TEST(space),
+		BENCH_TEST_BLOCKS(space),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
