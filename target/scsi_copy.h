@@ -131,7 +131,7 @@ struct scsi_copy {
 	uint64_t token; /* whose data it is, 0: none's */
 	bool delete_token;
 	uint8_t good;	 /* status where all went well */
-	bool by_hand;	 /* the engine below cannot copy */
+	uint64_t by_hand; /* bytes that the engine below could not copy */
 	uint8_t *data;	 /* a chunk, where by hand */
 	uint64_t copied; /* bytes */
 };

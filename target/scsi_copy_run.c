@@ -58,7 +58,8 @@ static uint32_t chunk_max(const struct scsi_copy *copy,
 	if (s->from == COPY_ZEROES) {
 		return ZERO_CHUNK;
 	}
-	return copy->by_hand || overlaps(copy, s) ? SCSI_CHUNK : ENGINE_CHUNK;
+	return copy->by_hand != 0 || overlaps(copy, s) ? SCSI_CHUNK
+						       : ENGINE_CHUNK;
 }
 
 /* The next chunk of a segment that has @left bytes to go: whole blocks of the
@@ -191,6 +192,22 @@ static bool write_chunk(struct scsi_task *task, const struct chunk *c)
 	return submit(task, c->to, VHD_WRITE, c->to_at, block, c->to->block);
 }
 
+/* Cut a chunk that is copied by hand to what is data, or to a hole. */
+static bool cut_to_hole(struct scsi_work *work, struct chunk *c)
+{
+	uint64_t length = c->length;
+	bool data = vhd_disk_mapped(c->from->config.disk, c->from_at + c->skew,
+				    &length);
+
+	/* The file system's blocks are not the disk's. */
+	length &= ~((uint64_t)c->to->block - 1);
+	if (length == 0) {
+		return false;
+	}
+	c->length = work->chunk = (uint32_t)length;
+	return !data;
+}
+
 /* Begin the next chunk. @return as scsi_submit_lu(); false in *@more: all is
  * done */
 static bool start_chunk(struct scsi_task *task, bool *more)
@@ -207,10 +224,17 @@ static bool start_chunk(struct scsi_task *task, bool *more)
 	if (c.from == NULL && c.whole) {
 		return submit(task, c.to, VHD_ZERO, c.to_at, NULL, c.length);
 	}
-	if (c.whole && !copy->by_hand && !overlaps(copy, c.segment)) {
-		task->req.source = c.from->config.disk;
-		task->req.source_offset = c.from_at + c.skew;
-		return submit(task, c.to, VHD_COPY, c.to_at, NULL, c.length);
+	if (c.whole && !overlaps(copy, c.segment)) {
+		if (copy->by_hand == 0) {
+			task->req.source = c.from->config.disk;
+			task->req.source_offset = c.from_at + c.skew;
+			return submit(task, c.to, VHD_COPY, c.to_at, NULL,
+				      c.length);
+		}
+		if (cut_to_hole(scsi_work(task), &c)) {
+			return submit(task, c.to, VHD_ZERO, c.to_at, NULL,
+				      c.length);
+		}
 	}
 	if (copy->data == NULL) {
 		copy->data = malloc(BUFFER_SIZE);
@@ -289,10 +313,9 @@ static bool copy_step(struct scsi_task *task)
 	for (;;) {
 		bool now, more = true;
 
-		if (task->req.error == EOPNOTSUPP && !copy->by_hand) {
-			/* Not between these two: the same chunk again, in
-			 * smaller ones. */
-			copy->by_hand = true;
+		if (task->req.error == EOPNOTSUPP && copy->by_hand == 0) {
+			/* Not this one: the same again, in smaller ones. */
+			copy->by_hand = work->chunk;
 			task->req.error = 0;
 			work->phase = PHASE_NEXT;
 		}
@@ -316,6 +339,9 @@ static bool copy_step(struct scsi_task *task)
 			if (work->phase == PHASE_WRITTEN) {
 				work->pos += work->chunk;
 				copy->copied += work->chunk;
+				copy->by_hand -= work->chunk < copy->by_hand
+							 ? work->chunk
+							 : copy->by_hand;
 				copy->op->bytes = copy->copied;
 			}
 			if (task->aborted || task->ending || copy->op->abort) {

@@ -1,21 +1,30 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * VHD_COPY: from one fixed disk to another without the data passing through
- * us. copy_file_range shares extents where the file system can and copies in
- * the kernel elsewhere; what is a hole becomes one. It blocks, so a worker
- * thread does it and posts the request back to its lane.
+ * VHD_COPY: from one disk to another without the data passing through us.
+ * copy_file_range shares extents where the file system can and copies in the
+ * kernel elsewhere; what is a hole becomes one.
+ *
+ * To the destination's format it is a VHD_WRITE without data. Where that has
+ * found, or made, a place in its file, vhd_transfer() comes here instead of
+ * writing: a worker thread, since it blocks, finds the source's places and
+ * copies. While it does, the source's gate is held, so that no block of the
+ * source is given up.
  */
 #include <errno.h>
 #include <linux/falloc.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "vhd/job.h"
 #include "vhd/private.h"
 
-/* Extents are shared by whole blocks of the file system; most have these. */
-#define FS_BLOCK 4096u
+/* One step: to one place of the destination. */
+struct copy_step {
+	struct vhd_req *req;
+	struct vhd_file *to;
+	uint64_t to_offset, from_offset, length;
+	bool durable;
+};
 
 bool vhd_copy_possible(const struct vhd_disk *disk, const struct vhd_req *req)
 {
@@ -26,19 +35,21 @@ bool vhd_copy_possible(const struct vhd_disk *disk, const struct vhd_req *req)
 
 	/* The file system may copy through the page cache, where direct I/O has
 	 * nothing (direct.c). */
-	return disk->ops == &vhd_fixed_ops && from->ops == &vhd_fixed_ops &&
+	return disk->ops->locate != NULL && from->ops->locate != NULL &&
 	       (disk->file->tap == NULL || disk->file->tap->write == NULL) &&
 	       disk->file->direct_fd < 0 &&
 	       (disk != from || apart >= req->length);
 }
 
-static int copy_data(struct vhd_file *from, uint64_t from_offset,
+/* ---- worker -------------------------------------------------------------- */
+
+static int copy_data(const struct vhd_source *from, uint64_t skip,
 		     struct vhd_file *to, uint64_t to_offset, uint64_t length)
 {
-	off_t in = (off_t)from_offset, out = (off_t)to_offset;
+	off_t in = (off_t)(from->offset + skip), out = (off_t)to_offset;
 
 	while (length > 0) {
-		ssize_t n = vhd_file_copy(from, &in, to, &out, length);
+		ssize_t n = vhd_file_copy(from->file, &in, to, &out, length);
 
 		if (n == -EINTR) {
 			continue;
@@ -55,25 +66,24 @@ static int copy_data(struct vhd_file *from, uint64_t from_offset,
 }
 
 /* The part of whole blocks by itself, so that it can be shared. */
-static int copy_aligned(struct vhd_file *from, uint64_t from_offset,
-			struct vhd_file *to, uint64_t to_offset,
-			uint64_t length)
+static int copy_aligned(const struct vhd_source *from, struct vhd_file *to,
+			uint64_t to_offset, uint64_t length)
 {
-	uint64_t head = -from_offset % FS_BLOCK, whole;
+	uint64_t block = to->fs_block;
+	uint64_t head = -from->offset & (block - 1), whole;
 	int ret;
 
-	if (from_offset % FS_BLOCK != to_offset % FS_BLOCK ||
-	    head + FS_BLOCK > length) {
-		return copy_data(from, from_offset, to, to_offset, length);
+	if (((from->offset ^ to_offset) & (block - 1)) != 0 ||
+	    head + block > length) {
+		return copy_data(from, 0, to, to_offset, length);
 	}
-	whole = (length - head) / FS_BLOCK * FS_BLOCK;
-	ret = copy_data(from, from_offset, to, to_offset, head);
+	whole = (length - head) & ~(block - 1);
+	ret = copy_data(from, 0, to, to_offset, head);
 	if (ret == 0) {
-		ret = copy_data(from, from_offset + head, to, to_offset + head,
-				whole);
+		ret = copy_data(from, head, to, to_offset + head, whole);
 	}
 	if (ret == 0) {
-		ret = copy_data(from, from_offset + head + whole, to,
+		ret = copy_data(from, head + whole, to,
 				to_offset + head + whole,
 				length - head - whole);
 	}
@@ -96,22 +106,25 @@ static int copy_hole(struct vhd_file *to, uint64_t offset, uint64_t length)
 	return ret;
 }
 
-static int copy_range(const struct vhd_req *req, struct vhd_file *from,
-		      struct vhd_file *to)
+static int copy_range(const struct copy_step *step)
 {
+	const struct vhd_disk *source = step->req->source;
 	uint64_t at = 0;
 	int ret = 0;
 
-	while (at < req->length && ret == 0) {
-		uint64_t n = req->length - at;
-		bool data =
-			vhd_file_has_data(from, req->source_offset + at, &n);
+	while (at < step->length && ret == 0) {
+		uint64_t n = step->length - at;
+		uint64_t to_offset = step->to_offset + at;
+		struct vhd_source from;
 
-		if (data) {
-			ret = copy_aligned(from, req->source_offset + at, to,
-					   req->offset + at, n);
-		} else {
-			ret = copy_hole(to, req->offset + at, n);
+		ret = source->ops->locate(source, step->from_offset + at, true,
+					  &n, &from);
+		if (ret == ENOENT ||
+		    (ret == 0 &&
+		     !vhd_file_has_data(from.file, from.offset, &n))) {
+			ret = copy_hole(step->to, to_offset, n);
+		} else if (ret == 0) {
+			ret = copy_aligned(&from, step->to, to_offset, n);
 		}
 		at += n;
 	}
@@ -120,15 +133,14 @@ static int copy_range(const struct vhd_req *req, struct vhd_file *from,
 
 static void copy_work(struct vhd_job *job, void *data)
 {
-	struct vhd_req *req = *(struct vhd_req **)data;
-	struct vhd_state *st = vhd_state(req);
-	struct vhd_file *from = req->source->file, *to = st->disk->file;
-	int ret = copy_range(req, from, to);
+	struct copy_step *step = data;
+	struct vhd_req *req = step->req;
+	int ret = copy_range(step);
 
 	/* Write access may have ended what could be known of these. */
-	vhd_file_recheck_holes(to, req->offset, req->length);
-	if (ret == 0 && st->fua) {
-		ret = vhd_file_sync(to);
+	vhd_file_recheck_holes(step->to, step->to_offset, step->length);
+	if (ret == 0 && step->durable) {
+		ret = vhd_file_sync(step->to);
 	}
 	switch (ret) {
 	case EXDEV:
@@ -143,11 +155,11 @@ static void copy_work(struct vhd_job *job, void *data)
 	case EOPNOTSUPP:
 		break;
 	default:
-		vhd_log(0, "vhd: copy from %s to %s: %s", from->name, to->name,
-			strerror(ret));
+		vhd_log(0, "vhd: copy from %s to %s: %s",
+			req->source->file->name, step->to->name, strerror(ret));
 		break;
 	}
-	st->left = (uint64_t)ret;
+	vhd_state(req)->copy_error = ret;
 	vhd_io_post(req);
 }
 
@@ -157,20 +169,100 @@ static const struct vhd_job_ops copy_ops = {
 	.slow = true,
 };
 
-int vhd_copy_start(struct vhd_req *req)
-{
-	struct vhd_req **data = malloc(sizeof(*data));
-	int ret;
+/* ---- lane ---------------------------------------------------------------- */
 
-	if (data == NULL) {
+int vhd_copy_run(struct vhd_req *req, int result)
+{
+	struct vhd_state *st = vhd_state(req);
+
+	st->run = st->disk->ops->run;
+	st->cursor = (struct vhd_cursor){.iov = NULL};
+	/* Who waits for one gate while he is within another may wait for ever:
+	 * let it be read and written then. */
+	if (!vhd_gate_hold(&req->source->gate, st->io->shard)) {
 		return EOPNOTSUPP;
 	}
-	*data = req;
-	ret = vhd_job_post(&copy_ops, data);
-	return ret == 0 ? VHD_PENDING : EOPNOTSUPP;
+	st->holds_source = true;
+	return st->run(req, result);
 }
 
-int vhd_copy_result(struct vhd_req *req)
+static int copy_resumed(struct vhd_req *req, int result)
 {
-	return (int)vhd_state(req)->left;
+	struct vhd_state *st = vhd_state(req);
+
+	st->run = st->disk->ops->run;
+	return st->run(req, st->copy_error);
+}
+
+/* The source's bytes that are next; they count as taken. */
+static uint64_t take_source(struct vhd_req *req, uint64_t length)
+{
+	struct vhd_cursor *cursor = &vhd_state(req)->cursor;
+	uint64_t offset = req->source_offset + cursor->skip;
+
+	cursor->skip += length;
+	return offset;
+}
+
+int vhd_copy_transfer(struct vhd_req *req, struct vhd_file *file,
+		      uint64_t file_offset, uint64_t length)
+{
+	struct vhd_state *st = vhd_state(req);
+	struct copy_step *step = malloc(sizeof(*step));
+
+	if (step == NULL) {
+		return EOPNOTSUPP;
+	}
+	*step = (struct copy_step){
+		.req = req,
+		.to = file,
+		.to_offset = file_offset,
+		.from_offset = take_source(req, length),
+		.length = length,
+		.durable = st->fua,
+	};
+	st->run = copy_resumed;
+	if (vhd_job_post(&copy_ops, step) != 0) {
+		st->run = st->disk->ops->run;
+		return EOPNOTSUPP;
+	}
+	return VHD_PENDING;
+}
+
+/* Without waiting: does the source read as zeroes there, for certain? */
+static bool source_is_hole(const struct vhd_req *req, uint64_t offset,
+			   uint64_t length)
+{
+	uint64_t end = offset + length, n;
+
+	for (; offset < end; offset += n) {
+		struct vhd_source from;
+		int ret;
+
+		n = end - offset;
+		ret = req->source->ops->locate(req->source, offset, false, &n,
+					       &from);
+		if (ret == ENOENT) {
+			continue;
+		}
+		/* Of parents' files there is no map. */
+		if (ret != 0 ||
+		    (!from.file->readonly &&
+		     !vhd_file_may_have_hole(from.file, from.offset, n)) ||
+		    vhd_file_has_data(from.file, from.offset, &n)) {
+			return false;
+		}
+	}
+	return true;
+}
+
+bool vhd_copy_skips_hole(struct vhd_req *req, uint64_t length)
+{
+	uint64_t from = req->source_offset + vhd_state(req)->cursor.skip;
+
+	if (req->op != VHD_COPY || !source_is_hole(req, from, length)) {
+		return false;
+	}
+	take_source(req, length);
+	return true;
 }

@@ -173,12 +173,31 @@ int dyn_load_bitmap(struct vhd_req *req, const struct dyn_place *place)
 				 dyn->bitmap_size, offset);
 }
 
+/* A bitmap as read from the file; takes it. */
+static void publish_loaded(struct vhd_dyn *dyn, uint32_t block,
+			   struct vhd_bitmap *bitmap)
+{
+	struct vhd_bitmap *none = NULL;
+
+	dyn_bitmap_set(dyn, bitmap, 0, 0); /* notices a full one */
+	if (atomic_load(&bitmap->full)) {
+		free(bitmap);
+		bitmap = &vhd_bitmap_full;
+	}
+	/* Another request may have been faster, and have set bits since. */
+	if (!atomic_compare_exchange_strong(&dyn->bitmaps[block], &none,
+					    bitmap) &&
+	    bitmap != &vhd_bitmap_full) {
+		free(bitmap);
+	}
+}
+
 static int bitmap_loaded(struct vhd_req *req, int result)
 {
 	struct vhd_state *st = vhd_state(req);
 	struct vhd_dyn *dyn = vhd_dyn(st->dyn.disk);
 	uint8_t *bits = st->dyn.iov.iov_base;
-	struct vhd_bitmap *bitmap, *none = NULL;
+	struct vhd_bitmap *bitmap;
 
 	bitmap =
 		(struct vhd_bitmap *)(void *)(bits - offsetof(struct vhd_bitmap,
@@ -188,18 +207,29 @@ static int bitmap_loaded(struct vhd_req *req, int result)
 		free(bitmap);
 		return result;
 	}
-	dyn_bitmap_set(dyn, bitmap, 0, 0); /* notices a full one */
-	if (atomic_load(&bitmap->full)) {
-		free(bitmap);
-		bitmap = &vhd_bitmap_full;
-	}
-	/* Another request may have been faster, and have set bits since. */
-	if (!atomic_compare_exchange_strong(&dyn->bitmaps[st->dyn.block], &none,
-					    bitmap) &&
-	    bitmap != &vhd_bitmap_full) {
-		free(bitmap);
-	}
+	publish_loaded(dyn, st->dyn.block, bitmap);
 	st->phase = DYN_NEXT;
+	return 0;
+}
+
+/* The same at once, on a worker thread. */
+static int load_now(const struct dyn_place *place)
+{
+	struct vhd_dyn *dyn = vhd_dyn(place->disk);
+	uint64_t entry = atomic_load(&dyn->bat[place->block]);
+	struct vhd_bitmap *bitmap = dyn_bitmap_new(dyn);
+	int ret;
+
+	if (bitmap == NULL) {
+		return ENOMEM;
+	}
+	ret = vhd_file_pread(place->disk->file, bitmap->bits, dyn->bitmap_size,
+			     entry * VHD_SECTOR);
+	if (ret != 0) {
+		free(bitmap);
+		return ret;
+	}
+	publish_loaded(dyn, place->block, bitmap);
 	return 0;
 }
 
@@ -253,6 +283,11 @@ static int write_segment(struct vhd_req *req, uint64_t left)
 	st->dyn.seg = left < bs - within ? left : bs - within;
 	entry = atomic_load_explicit(&dyn->bat[block], memory_order_acquire);
 	if (entry <= BAT_BUSY) {
+		if (st->disk->parent == NULL &&
+		    vhd_copy_skips_hole(req, st->dyn.seg)) {
+			dyn_segment_done(st);
+			return 0;
+		}
 		return dyn_write_absent_block(req, block);
 	}
 	bitmap = atomic_load_explicit(&dyn->bitmaps[block],
@@ -560,6 +595,31 @@ static bool dyn_mapped(const struct vhd_disk *disk, uint64_t offset,
 	}
 }
 
+static int dyn_locate(const struct vhd_disk *disk, uint64_t offset, bool wait,
+		      uint64_t *length, struct vhd_source *place)
+{
+	struct dyn_place where;
+	int ret;
+
+	for (;;) {
+		dyn_find_place(disk, offset, *length, &where);
+		if (where.kind != PLACE_LOAD) {
+			break;
+		}
+		ret = wait ? load_now(&where) : EOPNOTSUPP;
+		if (ret != 0) {
+			return ret;
+		}
+	}
+	*length = where.length;
+	if (where.kind == PLACE_NOWHERE) {
+		return ENOENT;
+	}
+	place->file = where.disk->file;
+	place->offset = where.offset;
+	return 0;
+}
+
 static void dyn_close(struct vhd_disk *disk)
 {
 	if (!disk->readonly) {
@@ -576,6 +636,7 @@ const struct vhd_format_ops vhd_dynamic_ops = {
 	.wants_alone = dyn_wants_alone,
 	.info = dyn_info,
 	.mapped = dyn_mapped,
+	.locate = dyn_locate,
 	.grow = dyn_grow,
 	.close = dyn_close,
 };

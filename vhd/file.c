@@ -23,6 +23,10 @@
 /* A file in more pieces than this is taken as full of holes. */
 #define HOLES_SCAN_MAX 100000
 
+/* Most file systems have blocks of this size, none larger ones than that. */
+#define FS_BLOCK     4096
+#define FS_BLOCK_MAX 65536
+
 static _Atomic(const struct vhd_tap *) current_tap;
 
 void vhd_set_tap(const struct vhd_tap *tap)
@@ -58,8 +62,14 @@ static void file_choose_policy(struct vhd_file *file)
 
 	atomic_init(&file->inline_read, VHD_INLINE_NOWAIT);
 	atomic_init(&file->inline_write, VHD_INLINE_NOWAIT);
+	file->fs_block = FS_BLOCK;
 	if (fstatfs(file->fd, &fs) != 0) {
 		return;
+	}
+	/* Network file systems tell what they like to transfer. */
+	if (fs.f_bsize > FS_BLOCK && fs.f_bsize <= FS_BLOCK_MAX &&
+	    (fs.f_bsize & (fs.f_bsize - 1)) == 0) {
+		file->fs_block = (uint32_t)fs.f_bsize;
 	}
 	if (fs.f_type == TMPFS_MAGIC || fs.f_type == RAMFS_MAGIC) {
 		/* Memory. tmpfs refuses RWF_NOWAIT, yet never waits for it. */

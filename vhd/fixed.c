@@ -19,7 +19,6 @@ enum {
 	FIXED_PUNCH,
 	FIXED_ZERO_RANGE,
 	FIXED_SYNC, /* FUA of what fallocate did */
-	FIXED_COPY,
 };
 
 static int fixed_write_zeroes(struct vhd_req *req)
@@ -59,9 +58,6 @@ static int fixed_start(struct vhd_req *req)
 				       FALLOC_FL_ZERO_RANGE);
 	case VHD_DISCARD:
 		return fixed_fallocate(req, FIXED_PUNCH, FALLOC_FL_PUNCH_HOLE);
-	case VHD_COPY:
-		st->phase = FIXED_COPY;
-		return vhd_copy_start(req);
 	default: /* VHD_FLUSH */
 		st->phase = FIXED_TRANSFER;
 		return vhd_transfer_sync(req, st->disk->file);
@@ -75,8 +71,6 @@ static int fixed_run(struct vhd_req *req, int result)
 	switch (st->phase) {
 	case FIXED_START:
 		return fixed_start(req);
-	case FIXED_COPY:
-		return vhd_copy_result(req);
 	case FIXED_PUNCH:
 		if (result == EOPNOTSUPP) {
 			return fixed_fallocate(req, FIXED_ZERO_RANGE,
@@ -123,6 +117,14 @@ static bool fixed_source(struct vhd_disk *disk, uint64_t offset,
 	source->file = disk->file;
 	source->offset = offset;
 	return true;
+}
+
+static int fixed_locate(const struct vhd_disk *disk, uint64_t offset, bool wait,
+			uint64_t *length, struct vhd_source *place)
+{
+	place->file = disk->file;
+	place->offset = offset;
+	return 0;
 }
 
 static void fixed_close(struct vhd_disk *disk)
@@ -301,6 +303,7 @@ const struct vhd_format_ops vhd_fixed_ops = {
 	.info = fixed_info,
 	.mapped = fixed_mapped,
 	.source = fixed_source,
+	.locate = fixed_locate,
 	.grow = fixed_grow,
 	.close = fixed_close,
 };

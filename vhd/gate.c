@@ -166,6 +166,21 @@ static void gate_count_out(struct vhd_gate *gate, unsigned shard)
 	}
 }
 
+bool vhd_gate_hold(struct vhd_gate *gate, unsigned shard)
+{
+	atomic_fetch_add(&gate->shard[shard].inflight, 1);
+	if (atomic_load(&gate->exclusive) == 0) {
+		return true;
+	}
+	gate_count_out(gate, shard);
+	return false;
+}
+
+void vhd_gate_release(struct vhd_gate *gate, unsigned shard)
+{
+	gate_count_out(gate, shard);
+}
+
 int vhd_gate_enter(struct vhd_req *req, bool exclusive)
 {
 	struct vhd_state *st = vhd_state(req);

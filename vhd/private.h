@@ -60,6 +60,7 @@ struct vhd_file {
 	uint64_t hole_chunks;	   /* that the map has */
 	_Atomic int last_error;	   /* log an error once, not per request */
 	_Atomic bool no_source;	   /* read, do not send: see source.c */
+	uint32_t fs_block;	   /* extents are shared by whole ones of these */
 	const struct vhd_tap *tap; /* tests only, else NULL */
 };
 
@@ -150,6 +151,12 @@ void vhd_gate_destroy(struct vhd_gate *gate);
  * then resumes on its own lane (vhd_io_post) */
 int vhd_gate_enter(struct vhd_req *req, bool exclusive);
 void vhd_gate_leave(struct vhd_req *req);
+/*
+ * Keep exclusive requests out without being a request; until vhd_gate_release()
+ * with the same lane's shard. @return false: there are some
+ */
+bool vhd_gate_hold(struct vhd_gate *gate, unsigned shard);
+void vhd_gate_release(struct vhd_gate *gate, unsigned shard);
 
 /* ---- disks and formats ------------------------------------------- */
 
@@ -185,6 +192,15 @@ struct vhd_format_ops {
 	 */
 	bool (*source)(struct vhd_disk *disk, uint64_t offset, uint64_t length,
 		       struct vhd_source *source);
+	/*
+	 * Any thread, within the gate: for copies; NULL: there is no file.
+	 * @param wait  metadata may be read
+	 * @param length  in and out: how far the answer holds
+	 * @return 0: at *@place; ENOENT: nowhere, reads as zeroes; else errno,
+	 *         EOPNOTSUPP where it would have had to wait
+	 */
+	int (*locate)(const struct vhd_disk *disk, uint64_t offset, bool wait,
+		      uint64_t *length, struct vhd_source *place);
 	/*
 	 * Worker thread. Make room for @new_size; lanes go on using what is
 	 * below the old size. The main thread then publishes the new size
@@ -253,7 +269,7 @@ int vhd_read_footer(struct vhd_file *file, struct vhd_footer *footer,
 struct vhd_cursor {
 	const struct iovec *iov; /* NULL: zeroes */
 	int cnt;
-	size_t skip; /* bytes of iov[0] already used */
+	size_t skip; /* bytes of iov[0] already used; copied of a VHD_COPY */
 };
 
 #define VHD_SLICE 4
@@ -275,6 +291,8 @@ struct vhd_state {
 	uint8_t fua;
 	uint8_t exact; /* the iovec's sum is the length */
 	uint8_t alone; /* no other request touches its range meanwhile */
+	uint8_t holds_source; /* VHD_COPY: its gate */
+	int copy_error;
 
 	/* The step handed to the ring. */
 	uint8_t sqe_op; /* IORING_OP_* */
@@ -422,9 +440,15 @@ bool vhd_io_dirty_ok(struct vhd_io *io, uint64_t length);
 
 /* Can the request be tried at all? */
 bool vhd_copy_possible(const struct vhd_disk *disk, const struct vhd_req *req);
-/* For a format's run(): VHD_PENDING, then vhd_copy_result(); or an errno. */
-int vhd_copy_start(struct vhd_req *req);
-int vhd_copy_result(struct vhd_req *req);
+/* How the request begins, within its disk's gate. */
+int vhd_copy_run(struct vhd_req *req, int result);
+/* Copy what is next to that place, durably with state->fua; then run() goes on
+ * with the result. @return VHD_PENDING or EOPNOTSUPP */
+int vhd_copy_transfer(struct vhd_req *req, struct vhd_file *file,
+		      uint64_t file_offset, uint64_t length);
+/* For a format's run(), where absent blocks are zeroes: pass over the next
+ * bytes if it is a copy, and of a hole. */
+bool vhd_copy_skips_hole(struct vhd_req *req, uint64_t length);
 
 /* ---- compare and write (caw.c) ----------------------------------- */
 

@@ -99,7 +99,8 @@ static void state_init(struct vhd_io *io, struct vhd_disk *disk,
 		.iov = req->iov,
 		.cnt = req->iovcnt,
 	};
-	st->op = req->op;
+	/* A copy is a write whose data come from elsewhere (copy.c). */
+	st->op = req->op == VHD_COPY ? VHD_WRITE : req->op;
 	st->phase = 0;
 	st->outer_phase = 0;
 	st->gate = 0;
@@ -107,6 +108,7 @@ static void state_init(struct vhd_io *io, struct vhd_disk *disk,
 	st->fua = req->flags & VHD_FUA;
 	st->exact = exact;
 	st->alone = false;
+	st->holds_source = false;
 }
 
 /*
@@ -218,6 +220,9 @@ static void request_end(struct vhd_req *req, int error)
 		vhd_caw_done(req);
 	}
 	vhd_gate_leave(req);
+	if (st->holds_source) {
+		vhd_gate_release(&req->source->gate, st->io->shard);
+	}
 	if (req->op == VHD_COPY && error == EOPNOTSUPP) {
 		req->error = error;
 	} else {
@@ -253,6 +258,13 @@ bool vhd_submit(struct vhd_io *io, struct vhd_disk *disk, struct vhd_req *req)
 		vhd_state(req)->run = yield_run;
 		vhd_io_post(req);
 		return false;
+	case VHD_COPY:
+		vhd_state(req)->run = vhd_copy_run;
+		ret = vhd_gate_enter(req, false);
+		if (ret == 0) {
+			ret = vhd_copy_run(req, 0);
+		}
+		break;
 	case VHD_COMPARE_AND_WRITE:
 		vhd_state(req)->run = vhd_caw_run;
 		ret = vhd_caw_run(req, 0);

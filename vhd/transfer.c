@@ -323,6 +323,9 @@ int vhd_transfer(struct vhd_req *req, struct vhd_file *file, bool write,
 	struct vhd_state *st = vhd_state(req);
 	int ret;
 
+	if (write && st->cursor.iov == NULL && req->op == VHD_COPY) {
+		return vhd_copy_transfer(req, file, file_offset, length);
+	}
 	st->file = file;
 	st->file_offset = file_offset;
 	st->left = length;

@@ -117,10 +117,10 @@ enum vhd_op {
 	VHD_COMPARE_AND_WRITE,
 	/*
 	 * Copy from req->source; ranges of one disk do not overlap. The file
-	 * system does it, by sharing extents where it can: both are fixed
-	 * disks on files that it can copy between, else EOPNOTSUPP (then some
-	 * of it may have been copied). Takes its time: 16 MiB are a good
-	 * amount. Never finishes at once.
+	 * system does it, by sharing extents where it can: both are on files
+	 * that it can copy between, else EOPNOTSUPP (then some of it may have
+	 * been copied), also for reasons that pass. Holes stay holes. Takes
+	 * its time: 16 MiB are a good amount.
 	 */
 	VHD_COPY,
 	/* Nothing; finishes in a later pass of the lane's loop. For callers

@@ -465,6 +465,14 @@ static int write_segment(struct vhd_req *req, uint64_t left)
 	}
 	st->vx.seg = left < bs - within ? left : bs - within;
 	if (state < VHDX_FULLY_PRESENT) {
+		bool zeroes =
+			!vx->metadata.has_parent || state != VHDX_NOT_PRESENT;
+
+		if (zeroes && !(entry & (VHDX_BUSY | VHDX_UNSURE)) &&
+		    vhd_copy_skips_hole(req, st->vx.seg)) {
+			segment_done(st);
+			return 0;
+		}
 		return new_block(req, index, entry);
 	}
 	if (entry & VHDX_UNSURE) {
@@ -836,6 +844,25 @@ static bool vhdx_mapped(const struct vhd_disk *disk, uint64_t offset,
 	}
 }
 
+static int vhdx_locate(const struct vhd_disk *disk, uint64_t offset, bool wait,
+		       uint64_t *length, struct vhd_source *place)
+{
+	struct place where;
+
+	find_place(disk, offset, *length, &where);
+	*length = where.length;
+	switch (where.kind) {
+	case PLACE_LOAD:
+		return EOPNOTSUPP; /* a read loads its bitmap */
+	case PLACE_NOWHERE:
+		return ENOENT;
+	default:
+		place->file = where.disk->file;
+		place->offset = where.offset;
+		return 0;
+	}
+}
+
 static void vhdx_close(struct vhd_disk *disk)
 {
 	if (!disk->readonly) {
@@ -852,6 +879,7 @@ const struct vhd_format_ops vhd_vhdx_ops = {
 	.run = vhdx_run,
 	.info = vhdx_info,
 	.mapped = vhdx_mapped,
+	.locate = vhdx_locate,
 	.wants_alone = vhdx_wants_alone,
 	.grow = vhdx_grow,
 	.close = vhdx_close,

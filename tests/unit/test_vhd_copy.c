@@ -1,10 +1,21 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* VHD_COPY: between fixed disks, any alignment, holes; what it refuses. */
+/*
+ * VHD_COPY: between disks of all kinds, any alignment, holes; extents that are
+ * shared, where the file system can; what it refuses.
+ *
+ * TMPDIR decides on the file system; with ISTM_SHARES=1 it is one that has to
+ * share (interop/vhd_shared_extents).
+ */
 
 #include <errno.h>
+#include <fcntl.h>
+#include <linux/fiemap.h>
+#include <linux/fs.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/vfs.h>
+#include <unistd.h>
 
 #include "vhd_helpers.h"
 
@@ -103,12 +114,10 @@ static void test_refusals(void **state)
 {
 	struct vt *vt = *state;
 	struct vhd_disk *fixed = vt_disk(vt, "f.vhd", SIZE, true);
-	struct vhd_disk *dynamic = vt_dynamic(vt, "d.vhd", SIZE, 0);
 	struct vhd_disk *ram = vhd_open_ram(vt->mem, SIZE);
 
-	assert_int_equal(copy(vt, dynamic, 0, fixed, 0, MiB), EOPNOTSUPP);
-	assert_int_equal(copy(vt, fixed, 0, dynamic, 0, MiB), EOPNOTSUPP);
 	assert_int_equal(copy(vt, ram, 0, fixed, 0, MiB), EOPNOTSUPP);
+	assert_int_equal(copy(vt, fixed, 0, ram, 0, MiB), EOPNOTSUPP);
 	/* overlapping */
 	assert_int_equal(copy(vt, fixed, 0, fixed, MiB - 512, MiB), EOPNOTSUPP);
 	assert_int_equal(copy(vt, fixed, MiB - 512, fixed, 0, MiB), EOPNOTSUPP);
@@ -120,8 +129,182 @@ static void test_refusals(void **state)
 	assert_int_equal(copy(vt, fixed, UINT64_MAX - 511, fixed, 0, 512),
 			 EINVAL);
 	vhd_close(fixed);
-	vhd_close(dynamic);
 	vhd_close(ram);
+}
+
+/* ---- all kinds ----------------------------------------------------------- */
+
+enum { FIXED, DYNAMIC, CHILD, VHDX_FIXED, VHDX_DYNAMIC, KINDS };
+
+static const char *const kind_name[KINDS] = {
+	"fixed.vhd", "dynamic.vhd", "child.vhd", "fixed.vhdx", "dynamic.vhdx",
+};
+
+/* Files of one pair of kinds make room for those of the next. */
+static struct vhd_disk *new_disk(struct vt *vt, unsigned kind, const char *role)
+{
+	struct vhd_create_params params = {
+		.format = vhd_format_of_name(kind_name[kind]),
+		.type = kind == DYNAMIC || kind == VHDX_DYNAMIC
+				? VHD_TYPE_DYNAMIC
+				: VHD_TYPE_FIXED,
+		.size = SIZE,
+		.sparse = true,
+	};
+	char *name = talloc_asprintf(vt->mem, "%s-%s", role, kind_name[kind]);
+	struct vhd_disk *disk;
+
+	unlink(vt_path(vt, name));
+	if (kind == CHILD) {
+		char *parent = talloc_asprintf(vt->mem, "%s-parent.vhd", role);
+
+		unlink(vt_path(vt, parent));
+		assert_int_equal(vt_create(vt, parent, SIZE, true), 0);
+		return vt_child(vt, name, parent);
+	}
+	assert_int_equal(vt_create_params(vt, name, &params), 0);
+	assert_int_equal(vt_open(vt, name, 0, &disk), 0);
+	return disk;
+}
+
+/* Bytes of the file's data that others have too. */
+static uint64_t shared_bytes(struct vt *vt, const char *role, unsigned kind)
+{
+	struct {
+		struct fiemap map;
+		struct fiemap_extent extents[512];
+	} buf = {.map = {.fm_length = FIEMAP_MAX_OFFSET,
+			 .fm_flags = FIEMAP_FLAG_SYNC,
+			 .fm_extent_count = 512}};
+	char *name = talloc_asprintf(vt->mem, "%s-%s", role, kind_name[kind]);
+	int fd = vt_open_fd(vt, name, O_RDONLY);
+	uint64_t sum = 0;
+	unsigned i;
+
+	if (ioctl(fd, FS_IOC_FIEMAP, &buf.map) == 0) {
+		for (i = 0; i < buf.map.fm_mapped_extents; i++) {
+			if (buf.extents[i].fe_flags & FIEMAP_EXTENT_SHARED) {
+				sum += buf.extents[i].fe_length;
+			}
+		}
+	}
+	close(fd);
+	return sum;
+}
+
+static bool must_share(void)
+{
+	const char *shares = getenv("ISTM_SHARES");
+
+	return shares != NULL && strcmp(shares, "1") == 0;
+}
+
+static void check_range(struct vt *vt, struct vhd_disk *disk, uint64_t at,
+			const uint8_t *want, size_t length)
+{
+	assert_int_equal(vt_rw(vt, disk, VHD_READ, 0, at, back, length), 0);
+	assert_memory_equal(back, want, length);
+}
+
+/*
+ * 4 MiB of data at 2 MiB, with a hole of 1 MiB in them at 3 MiB, copied to
+ * 10 MiB and, with ends that are not aligned, to 20 MiB and 512.
+ */
+static void copy_kind(struct vt *vt, unsigned from_kind, unsigned to_kind)
+{
+	static uint8_t zero[MiB], part[MiB];
+	struct vhd_disk *from = new_disk(vt, from_kind, "from");
+	struct vhd_disk *to = new_disk(vt, to_kind, "to");
+	uint64_t allocated, hole = MiB;
+	struct vhd_info info;
+
+	vt_pattern(data, sizeof(data), 7 + from_kind);
+	memset(data + MiB, 0, MiB);
+	assert_int_equal(vt_rw(vt, from, VHD_WRITE, 0, 2 * MiB, data, MiB), 0);
+	assert_int_equal(vt_rw(vt, from, VHD_WRITE, 0, 4 * MiB, data + 2 * MiB,
+			       2 * MiB),
+			 0);
+	assert_int_equal(copy(vt, from, 2 * MiB, to, 10 * MiB, 4 * MiB), 0);
+	check_range(vt, to, 10 * MiB, data, 4 * MiB);
+	if (must_share()) {
+		/* All but the hole; a dynamic VHD's bitmaps are its own. */
+		assert_true(shared_bytes(vt, "to", to_kind) >= 3 * MiB);
+		assert_false(vhd_disk_mapped(to, 11 * MiB, &hole));
+		assert_int_equal(hole, MiB);
+	}
+	/* unaligned to each other, and with ends that are not aligned */
+	assert_int_equal(
+		copy(vt, from, 2 * MiB + 512, to, 20 * MiB, MiB - 1024), 0);
+	check_range(vt, to, 20 * MiB, data + 512, MiB - 1024);
+	assert_int_equal(copy(vt, from, 4 * MiB + 1536, to, 24 * MiB + 1536,
+			      MiB - 2048),
+			 0);
+	check_range(vt, to, 24 * MiB + 1536, data + 2 * MiB + 1536, MiB - 2048);
+	check_range(vt, to, 24 * MiB, zero, 1536);
+	/* The source goes its own ways, and so does the copy. */
+	memset(part, 0x5a, sizeof(part));
+	assert_int_equal(vt_rw(vt, from, VHD_WRITE, 0, 2 * MiB, part, MiB), 0);
+	assert_int_equal(
+		vt_rw(vt, from, VHD_DISCARD, 0, 4 * MiB, NULL, 2 * MiB), 0);
+	check_range(vt, to, 10 * MiB, data, 4 * MiB);
+	assert_int_equal(vt_rw(vt, to, VHD_WRITE, 0, 10 * MiB, zero, MiB), 0);
+	check_range(vt, from, 2 * MiB, part, MiB);
+	/* What nobody has written needs no block. */
+	vhd_disk_info(to, &info);
+	allocated = info.allocated;
+	assert_int_equal(copy(vt, from, 12 * MiB, to, 28 * MiB, 2 * MiB), 0);
+	check_range(vt, to, 28 * MiB, zero, MiB);
+	vhd_disk_info(to, &info);
+	if (to_kind == DYNAMIC || to_kind == VHDX_DYNAMIC) {
+		assert_int_equal(info.allocated, allocated);
+	}
+	vhd_close(from);
+	vhd_close(to);
+}
+
+static void test_kinds(void **state)
+{
+	struct vt *vt = *state;
+	unsigned i, j;
+
+	for (i = 0; i < KINDS; i++) {
+		for (j = 0; j < KINDS; j++) {
+			copy_kind(vt, i, j);
+		}
+	}
+}
+
+/* Bitmaps that no read has loaded, and the parent's blocks. */
+static void test_of_opened_disks(void **state)
+{
+	struct vt *vt = *state;
+	struct vhd_disk *parent = vt_disk(vt, "p.vhd", SIZE, true);
+	struct vhd_disk *child, *to, *dynamic;
+
+	vt_pattern(data, sizeof(data), 3);
+	assert_int_equal(
+		vt_rw(vt, parent, VHD_WRITE, 0, MiB, data, sizeof(data)), 0);
+	vhd_close(parent);
+	child = vt_child(vt, "c.vhd", "p.vhd");
+	memset(data + MiB, 0x77, 4096);
+	assert_int_equal(
+		vt_rw(vt, child, VHD_WRITE, 0, 2 * MiB, data + MiB, 4096), 0);
+	vhd_close(child);
+	child = vt_open_chain(vt, "c.vhd", 0);
+	dynamic = vt_dynamic(vt, "t.vhd", SIZE, 0);
+	assert_int_equal(copy(vt, child, MiB, dynamic, 0, 4 * MiB), 0);
+	check_range(vt, dynamic, 0, data, 4 * MiB);
+	vhd_close(child);
+	vhd_close(dynamic);
+	assert_int_equal(vt_open(vt, "t.vhd", 0, &dynamic), 0);
+	to = vt_disk(vt, "to.vhd", SIZE, true);
+	assert_int_equal(copy(vt, dynamic, 512, to, 0, 3 * MiB), 0);
+	check_range(vt, to, 0, data + 512, 3 * MiB);
+	/* within one disk */
+	assert_int_equal(copy(vt, dynamic, 0, dynamic, 8 * MiB, 4 * MiB), 0);
+	check_range(vt, dynamic, 8 * MiB, data, 4 * MiB);
+	vhd_close(dynamic);
+	vhd_close(to);
 }
 
 static void test_yield(void **state)
@@ -142,6 +325,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_holes, vt_setup,
 						vt_teardown),
 		cmocka_unit_test_setup_teardown(test_refusals, vt_setup,
+						vt_teardown),
+		cmocka_unit_test_setup_teardown(test_kinds, vt_setup,
+						vt_teardown),
+		cmocka_unit_test_setup_teardown(test_of_opened_disks, vt_setup,
 						vt_teardown),
 		cmocka_unit_test_setup_teardown(test_yield, vt_setup,
 						vt_teardown),
