@@ -130,10 +130,10 @@ struct scsi_copy {
 	struct scsi_copy_op *op;
 	uint64_t token; /* whose data it is, 0: none's */
 	bool delete_token;
-	uint8_t good;	 /* status where all went well */
+	uint8_t good;	  /* status where all went well */
 	uint64_t by_hand; /* bytes that the engine below could not copy */
-	uint8_t *data;	 /* a chunk, where by hand */
-	uint64_t copied; /* bytes */
+	uint8_t *data;	  /* a chunk, where by hand */
+	uint64_t copied;  /* bytes */
 };
 
 /* Room for one in the task's work; false: BUSY. */

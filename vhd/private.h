@@ -57,10 +57,10 @@ struct vhd_file {
 	 * mapping that covers the largest disk; untouched costs nothing.
 	 */
 	_Atomic uint64_t *holes;
-	uint64_t hole_chunks;	   /* that the map has */
-	_Atomic int last_error;	   /* log an error once, not per request */
-	_Atomic bool no_source;	   /* read, do not send: see source.c */
-	uint32_t fs_block;	   /* extents are shared by whole ones of these */
+	uint64_t hole_chunks;	/* that the map has */
+	_Atomic int last_error; /* log an error once, not per request */
+	_Atomic bool no_source; /* read, do not send: see source.c */
+	uint32_t fs_block;	/* extents are shared by whole ones of these */
 	const struct vhd_tap *tap; /* tests only, else NULL */
 };
 
@@ -289,8 +289,8 @@ struct vhd_state {
 	uint8_t phase, outer_phase;
 	uint8_t gate; /* enum vhd_gate_way */
 	uint8_t fua;
-	uint8_t exact; /* the iovec's sum is the length */
-	uint8_t alone; /* no other request touches its range meanwhile */
+	uint8_t exact;	      /* the iovec's sum is the length */
+	uint8_t alone;	      /* no other request touches its range meanwhile */
 	uint8_t holds_source; /* VHD_COPY: its gate */
 	int copy_error;
 

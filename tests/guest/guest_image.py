@@ -15,14 +15,16 @@ import subprocess
 
 # What a guest may run: from the packages installed on this machine,
 HOST_TOOLS = ["mke2fs", "mkfs.ext4", "e2fsck", "sfdisk", "blockdev",
-              "blkdiscard", "fstrim", "fio", "lsblk", "sg_*"]
+              "blkdiscard", "fstrim", "filefrag", "fio", "lsblk", "sg_*"]
 # and from packages that are only unpacked.
 PACKAGES = ["open-iscsi", "libopeniscsiusr", "libisns0", "multipath-tools",
             "liburcu8", "libjson-c5", "libedit2", "libaio1", "udev",
-            "dmsetup", "libdevmapper1.02.1"]
+            "dmsetup", "libdevmapper1.02.1", "xfsprogs", "libinih1",
+            "btrfs-progs", "liblzo2-2", "sdparm"]
 PACKAGED = ["sbin/iscsistart", "sbin/iscsid", "sbin/iscsiadm",
             "sbin/multipathd", "sbin/multipath", "sbin/dmsetup",
-            "bin/udevadm", "lib/udev/scsi_id"]
+            "bin/udevadm", "lib/udev/scsi_id", "sbin/mkfs.xfs",
+            "sbin/mkfs.btrfs", "bin/sdparm"]
 # Found by name at run time: the plugins of multipathd; the rules without
 # which devices have no names and device-mapper waits for ever.
 PLUGINS = ["lib/multipath/libchecktur.so", "lib/multipath/libprioalua.so",
@@ -34,6 +36,8 @@ MODULES = ["virtio_net", "virtio_pci", "virtio_blk", "virtio_scsi", "sd_mod",
            "sg", "ext4", "iscsi_tcp", "crc32c_generic", "crc32c_intel",
            "dm_multipath", "scsi_dh_alua", "dm_round_robin",
            "dm_service_time", "loop"]
+# Loaded by who wants them (load in tests/guest/lib): they take seconds.
+MODULES_LATER = ["xfs", "btrfs"]
 
 INIT = r"""#!/bin/busybox sh
 /bin/busybox mkdir -p /proc /sys /dev /tmp /run/lock /mnt /var/lib /etc
@@ -131,22 +135,24 @@ def install_modules(tree, root):
         needs[path] = deps.split()
         name = os.path.basename(path).split(".ko")[0].replace("-", "_")
         path_of[name] = path
-    order = []
 
-    def add(path):
+    def add(path, order):
         if path in order:
             return
         for dep in needs[path]:
-            add(dep)
+            add(dep, order)
         order.append(path)
 
-    for name in MODULES:
-        if name in path_of:
-            add(path_of[name])
-    with open(f"{root}/modules.order", "w") as f:
-        for path in order:
-            install(f"{base}/{path}", root, f"/modules/{path}")
-            f.write(f"/modules/{path}\n")
+    for file, names in [("modules.order", MODULES)] + [
+            (f"modules.{name}", [name]) for name in MODULES_LATER]:
+        order = []
+        for name in names:
+            if name in path_of:
+                add(path_of[name], order)
+        with open(f"{root}/{file}", "w") as f:
+            for path in order:
+                install(f"{base}/{path}", root, f"/modules/{path}")
+                f.write(f"/modules/{path}\n")
     return version
 
 

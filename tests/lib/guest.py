@@ -44,10 +44,11 @@ class _Host:
 
 
 def run(script, variables=None, commands=None, memory=512, timeout=800,
-        qemu="", passed=0):
+        qemu="", passed=0, programs=()):
     """Print TAP; return whether the script has succeeded.
 
-    'qemu' are more of its options; 'passed' tests were told before.
+    'qemu' are more of its options; 'passed' tests were told before; 'programs'
+    of the host are in the guest's /programs.
     """
     host = _Host(commands or {})
     arguments = ["%s=%s" % item for item in (variables or {}).items()]
@@ -55,6 +56,7 @@ def run(script, variables=None, commands=None, memory=512, timeout=800,
     process = subprocess.Popen(
         [os.path.join(GUEST, "boot"), "--memory", str(memory),
          "--timeout", str(timeout), "--qemu=" + qemu,
+         *["--program=" + program for program in programs],
          os.path.join(GUEST, "scripts", script), *arguments],
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         errors="replace")
