@@ -33,6 +33,14 @@ bool scsi_send_diagnostic_prepare(struct scsi_task *task);
 bool scsi_send_diagnostic(struct scsi_task *task);
 size_t scsi_selftest_log_page(struct scsi_task *task, uint8_t *buf);
 
+/* scsi_ident.c */
+bool scsi_report_ident_prepare(struct scsi_task *task);
+bool scsi_report_ident(struct scsi_task *task);
+bool scsi_set_ident_prepare(struct scsi_task *task);
+bool scsi_set_ident(struct scsi_task *task);
+bool scsi_report_timestamp_prepare(struct scsi_task *task);
+bool scsi_report_timestamp(struct scsi_task *task);
+
 /* scsi_log.c */
 bool scsi_log_select_prepare(struct scsi_task *task);
 bool scsi_log_select(struct scsi_task *task);

@@ -108,6 +108,7 @@ enum scsi_ua {
 	SCSI_UA_ACCESS_STATE,
 	SCSI_UA_PRIORITY,
 	SCSI_UA_INQUIRY_CHANGED,
+	SCSI_UA_IDENT_CHANGED,
 	SCSI_UA_COMMANDS_CLEARED,
 	SCSI_UA_ISCSI_EVENT,
 	SCSI_UA_THRESHOLD,
@@ -192,6 +193,14 @@ struct scsi_selftest_result {
 	uint64_t lba;
 };
 
+/* Identifying information (SPC-4 table 60), kept through a power loss. */
+#define SCSI_IDENT_MAX	    64
+#define SCSI_IDENT_TEXT_MAX 256
+struct scsi_ident {
+	uint16_t len;
+	uint8_t data[SCSI_IDENT_TEXT_MAX];
+};
+
 #define SCSI_SELFTESTS 20 /* that log page 10h tells of */
 
 struct scsi_lu {
@@ -216,6 +225,7 @@ struct scsi_lu {
 	struct scsi_totals errors_base, statistics_base;       /* LOG SELECT */
 	struct scsi_selftest_result selftests[SCSI_SELFTESTS]; /* newest first
 								*/
+	struct scsi_ident ident, ident_text;
 	unsigned defaults; /* modes; constant */
 	unsigned saved;	   /* mode parameters, SCSI_LU_MODES */
 	/* A SANITIZE that began and has not ended well. */

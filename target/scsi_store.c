@@ -4,8 +4,9 @@
  * pages (SPC-4 6.11, SP) and, with APTPL, persistent reservations (SPC-4
  * 5.13.5.1). Where they are kept is the caller's business.
  *
- * Big-endian: magic, format, flags, saved mode parameters; then what
- * scsi_pr_pack() makes of the reservations, to the end.
+ * Big-endian: magic, format, flags, saved mode parameters; then identifying
+ * information, if there is any: both lengths, two bytes each, and both; then
+ * what scsi_pr_pack() makes of the reservations, to the end.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -20,6 +21,7 @@
 /* A SANITIZE has begun; a failure can be left without another. */
 #define FLAG_SANITIZE 0x04
 #define FLAG_MAY_EXIT 0x08
+#define FLAG_IDENT    0x10
 
 /* By number, so that the bits of scsi_lu.state may move. */
 static const unsigned kept_modes[] = {
@@ -53,6 +55,45 @@ static unsigned modes_from_kept(uint32_t kept)
 	return modes;
 }
 
+static size_t ident_len(const struct scsi_lu *lu)
+{
+	size_t len = (size_t)lu->ident.len + lu->ident_text.len;
+
+	return len != 0 ? 4 + len : 0;
+}
+
+static void pack_ident(const struct scsi_lu *lu, uint8_t *p)
+{
+	put_be16(p, lu->ident.len);
+	put_be16(p + 2, lu->ident_text.len);
+	memcpy(p + 4, lu->ident.data, lu->ident.len);
+	memcpy(p + 4 + lu->ident.len, lu->ident_text.data, lu->ident_text.len);
+}
+
+/* Moves on @state and @len. */
+static bool unpack_ident(struct scsi_lu *lu, const uint8_t **state, size_t *len)
+{
+	const uint8_t *p = *state;
+	uint16_t ident, text;
+
+	if (*len < 4) {
+		return false;
+	}
+	ident = get_be16(p);
+	text = get_be16(p + 2);
+	if (ident > SCSI_IDENT_MAX || text > SCSI_IDENT_TEXT_MAX ||
+	    *len < 4 + (size_t)ident + text) {
+		return false;
+	}
+	lu->ident.len = ident;
+	lu->ident_text.len = text;
+	memcpy(lu->ident.data, p + 4, ident);
+	memcpy(lu->ident_text.data, p + 4 + ident, text);
+	*state += ident_len(lu);
+	*len -= ident_len(lu);
+	return true;
+}
+
 /* NULL without memory; *@len 0: there is nothing to keep. */
 static uint8_t *pack(const struct scsi_lu *lu, size_t *len)
 {
@@ -69,7 +110,11 @@ static uint8_t *pack(const struct scsi_lu *lu, size_t *len)
 		flags |= FLAG_SANITIZE;
 		flags |= lu->sanitize == SANITIZE_MAY_EXIT ? FLAG_MAY_EXIT : 0;
 	}
-	*len = HEADER + (lu->pr.aptpl ? scsi_pr_pack(lu, NULL) : 0);
+	if (ident_len(lu) != 0) {
+		flags |= FLAG_IDENT;
+	}
+	*len = HEADER + ident_len(lu) +
+	       (lu->pr.aptpl ? scsi_pr_pack(lu, NULL) : 0);
 	buf = calloc(1, *len);
 	if (buf == NULL) {
 		return NULL;
@@ -78,8 +123,11 @@ static uint8_t *pack(const struct scsi_lu *lu, size_t *len)
 	put_be32(buf + 4, FORMAT);
 	put_be32(buf + 8, flags);
 	put_be32(buf + 12, modes_to_kept(lu->saved));
+	if (flags & FLAG_IDENT) {
+		pack_ident(lu, buf + HEADER);
+	}
 	if (lu->pr.aptpl) {
-		scsi_pr_pack(lu, buf + HEADER);
+		scsi_pr_pack(lu, buf + HEADER + ident_len(lu));
 	}
 	if (flags == 0) {
 		*len = 0;
@@ -103,10 +151,15 @@ static bool unpack(struct scsi_lu *lu, const uint8_t *state, size_t len)
 		lu->sanitize = (flags & FLAG_MAY_EXIT) ? SANITIZE_MAY_EXIT
 						       : SANITIZE_MUST_REPEAT;
 	}
-	if (flags & FLAG_PR) {
-		return scsi_pr_unpack(lu, state + HEADER, len - HEADER);
+	state += HEADER;
+	len -= HEADER;
+	if ((flags & FLAG_IDENT) && !unpack_ident(lu, &state, &len)) {
+		return false;
 	}
-	return len == HEADER;
+	if (flags & FLAG_PR) {
+		return scsi_pr_unpack(lu, state, len);
+	}
+	return len == 0;
 }
 
 void scsi_lu_set_store(struct scsi_lu *lu, scsi_store_fn store,
@@ -128,6 +181,7 @@ int scsi_lu_restore(struct scsi_lu *lu, const void *state, size_t len)
 		memset(&lu->pr, 0, sizeof(lu->pr));
 		lu->saved = lu->defaults;
 		lu->sanitize = SANITIZE_NONE;
+		lu->ident.len = lu->ident_text.len = 0;
 		ret = EINVAL;
 	}
 	if (lu->sanitize != SANITIZE_NONE) {
