@@ -135,6 +135,9 @@ bool scsi_read_defect12(struct scsi_task *task);
 /* scsi_reserve.c */
 bool scsi_reserve(struct scsi_task *task);
 bool scsi_release(struct scsi_task *task);
+/* PERSISTENT RESERVE IN and OUT conflict with RESERVE whosever that was (SPC-2
+ * 5.5.1). @return true: it is refused */
+bool scsi_refuse_beside_reserve(struct scsi_task *task);
 
 /* scsi_pr_in.c */
 bool scsi_pr_in_prepare(struct scsi_task *task);

@@ -13,7 +13,8 @@
 
 bool scsi_pr_in_prepare(struct scsi_task *task)
 {
-	return scsi_prepare_in(task, get_be16(task->cdb + 7));
+	return !scsi_refuse_beside_reserve(task) &&
+	       scsi_prepare_in(task, get_be16(task->cdb + 7));
 }
 
 /* Lock, with room for @each bytes of every registration after the header. */

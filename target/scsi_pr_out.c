@@ -253,9 +253,10 @@ static void abort_tasks_of(struct pr_command *c,
 	}
 }
 
-/* Remove the others' registrations with @key, or all of them for key 0;
- * returns how many matched, the own one included. */
-static unsigned preempt_registrations(struct pr_command *c, uint64_t key)
+/* Remove the registrations with @key, or all of them for key 0; the own one
+ * with @own only. Returns how many matched, the own one included. */
+static unsigned preempt_registrations(struct pr_command *c, uint64_t key,
+				      bool own)
 {
 	struct scsi_registration *reg, *next;
 	unsigned matched = 0;
@@ -266,12 +267,15 @@ static unsigned preempt_registrations(struct pr_command *c, uint64_t key)
 			continue;
 		}
 		matched++;
-		if (reg == c->own) {
+		if (reg == c->own && !own) {
 			continue;
 		}
 		scsi_pr_tell(c->lu, reg, c->itl, SCSI_UA_REG_PREEMPTED);
 		if (c->task->op->action == PR_PREEMPT_AND_ABORT) {
 			abort_tasks_of(c, reg);
+		}
+		if (reg == c->own) {
+			c->own = NULL;
 		}
 		scsi_pr_remove(c->lu, reg);
 	}
@@ -284,7 +288,7 @@ static void preempt_reservation(struct pr_command *c, uint64_t key)
 	struct scsi_pr *pr = &c->lu->pr;
 	uint8_t before = pr->type;
 
-	preempt_registrations(c, key);
+	preempt_registrations(c, key, false);
 	pr->type = c->type;
 	pr->holder = scsi_pr_all_registrants(c->type) ? NULL : c->own;
 	if (before != c->type) {
@@ -305,7 +309,9 @@ static bool pr_preempt(struct pr_command *c)
 	} else if (pr->type != 0 && !all && pr->holder->key == c->action_key) {
 		preempt_reservation(c, c->action_key);
 	} else {
-		if (preempt_registrations(c, c->action_key) == 0) {
+		/* 5.13.11.2.5: with its own key the nexus's registration goes
+		 * too, unless that holds the reservation, as all do. */
+		if (preempt_registrations(c, c->action_key, !all) == 0) {
 			return pr_conflict(c);
 		}
 	}
@@ -398,6 +404,9 @@ bool scsi_pr_out_prepare(struct scsi_task *task)
 	uint8_t scope_type = task->cdb[2];
 	uint32_t length = get_be32(task->cdb + 5);
 
+	if (scsi_refuse_beside_reserve(task)) {
+		return false;
+	}
 	if (has_type(task->op->action)) {
 		uint8_t type = scope_type & 0x0f;
 

@@ -15,6 +15,20 @@ static bool conflict(struct scsi_task *task)
 	return true;
 }
 
+bool scsi_refuse_beside_reserve(struct scsi_task *task)
+{
+	struct scsi_lu *lu = task->lu;
+	bool reserved;
+
+	pthread_mutex_lock(&lu->lock);
+	reserved = lu->reserved_by != NULL;
+	pthread_mutex_unlock(&lu->lock);
+	if (reserved) {
+		conflict(task);
+	}
+	return reserved;
+}
+
 bool scsi_reserve(struct scsi_task *task)
 {
 	struct scsi_itl *itl = scsi_task_itl(task);

@@ -33,6 +33,8 @@ bool scsi_request_sense(struct scsi_task *task)
 	struct scsi_itl *itl = NULL;
 	enum scsi_ua ua;
 	uint8_t len;
+	/* A unit attention stays where its code would be cut off. */
+	const uint32_t told = (task->cdb[1] & 0x01) ? 4 : 14;
 
 	if (task->lu != NULL) {
 		itl = scsi_task_itl(task);
@@ -43,7 +45,8 @@ bool scsi_request_sense(struct scsi_task *task)
 	if (itl == NULL && scsi_work(task)->kind != SCSI_LUN_REPORT_LUNS) {
 		sense.key = SENSE_ILLEGAL_REQUEST;
 		sense.asc = ASC_LU_NOT_SUPPORTED;
-	} else if (itl != NULL && scsi_ua_take(itl, &ua)) {
+	} else if (itl != NULL && task->length >= told &&
+		   scsi_ua_take(itl, &ua)) {
 		sense.key = SENSE_UNIT_ATTENTION;
 		sense.asc = scsi_ua_asc(ua);
 	} else if (itl != NULL && scsi_lu_not_ready(itl->lu) != 0) {

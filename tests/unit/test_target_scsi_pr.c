@@ -724,6 +724,37 @@ static void store_answers_later(void **state)
 /* ---- RESERVE and RELEASE ----------------------------------------------------
  */
 
+/* One's own key, where it does not hold the reservation (SPC-4 5.13.11.2.5):
+ * the registration goes, and the nexus is not told. */
+static void preempting_the_own_key(void **state)
+{
+	struct bench *b = *state;
+	uint64_t key;
+
+	assert_good(out(b, 0, REGISTER, 0, 0, 1));
+	assert_good(out(b, 1, REGISTER, 0, 0, 1));
+	assert_good(out(b, 2, REGISTER, 0, 0, 3));
+	assert_good(out(b, 0, PREEMPT, 1, 1, 1));
+	assert_int_equal(keys(b), 1);
+	assert_good(tur(b, 0));
+	assert_sense(b, tur(b, 1), PREEMPTED_REG);
+	assert_conflict(out(b, 0, RESERVE, 1, 1, 0));
+	/* beside another's reservation, which stays */
+	assert_good(out(b, 2, RESERVE, 5, 3, 0));
+	assert_good(out(b, 0, REGISTER, 0, 0, 1));
+	assert_good(out(b, 0, PREEMPT, 1, 1, 1));
+	assert_int_equal(keys(b), 1);
+	assert_int_equal(reservation(b, &key), 5);
+	assert_int_equal(key, 3);
+	assert_conflict(wr(b, 0));
+	/* of all registrants each holds it: the own registration stays */
+	assert_good(out(b, 2, RELEASE, 5, 3, 0));
+	assert_good(out(b, 2, RESERVE, 8, 3, 0));
+	assert_good(out(b, 2, PREEMPT, 8, 3, 3));
+	assert_int_equal(keys(b), 1);
+	assert_int_equal(reservation(b, &key), 8);
+}
+
 static void legacy(void **state)
 {
 	struct bench *b = *state;
@@ -737,6 +768,9 @@ static void legacy(void **state)
 	assert_conflict(tur(b, 1));
 	assert_conflict(RUN_AS(b, 1, 0x1a, 0, 0x3f, 0, 255, 0));
 	assert_conflict(in(b, 1, 0));
+	/* these not even from who holds it (SPC-2 5.5.1) */
+	assert_conflict(in(b, 0, 0));
+	assert_conflict(out(b, 0, REGISTER, 0, 0, 1));
 	assert_good(RUN_AS(b, 1, 0x12, 0, 0, 0, 36, 0));
 	assert_good(rd(b, 0));
 	assert_good(RUN(b, 0x57, 0, 0, 0, 0, 0, 0, 0, 0, 0));
@@ -769,6 +803,7 @@ int main(void)
 		BENCH_TEST(reserving),
 		BENCH_TEST(unregistering_the_holder),
 		BENCH_TEST(clearing),
+		BENCH_TEST(preempting_the_own_key),
 		BENCH_TEST(preempting_the_holder),
 		BENCH_TEST(preempting_registrations),
 		BENCH_TEST(preempting_all_registrants),

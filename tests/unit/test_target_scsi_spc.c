@@ -384,6 +384,16 @@ static void attention_by_request_sense(void **state)
 	assert_int_equal(b->in[2], 6);
 	assert_int_equal(get_be16(b->in + 12), 0x2a09);
 	assert_good(RUN(b, 0, 0, 0, 0, 0, 0));
+	/* it stays if there is no room for it */
+	scsi_lu_capacity_changed(b->lu);
+	bench_clear_ua(b);
+	scsi_lu_capacity_changed(b->lu);
+	assert_good(RUN(b, 3, 0, 0, 0, 0, 0));
+	assert_good(RUN(b, 3, 0, 0, 0, 13, 0));
+	assert_int_equal(b->in[2], 0);
+	assert_good(RUN(b, 3, 1, 0, 0, 3, 0));
+	assert_good(RUN(b, 3, 1, 0, 0, 4, 0));
+	assert_int_equal(get_be16(b->in + 2), 0x2a09);
 	/* descriptor format on request */
 	assert_good(RUN_AS(b, 1, 3, 1, 0, 0, 96, 0));
 	assert_int_equal(b->in[0], 0x72);
