@@ -20,11 +20,12 @@ HOST_TOOLS = ["mke2fs", "mkfs.ext4", "e2fsck", "sfdisk", "blockdev",
 PACKAGES = ["open-iscsi", "libopeniscsiusr", "libisns0", "multipath-tools",
             "liburcu8", "libjson-c5", "libedit2", "libaio1", "udev",
             "dmsetup", "libdevmapper1.02.1", "xfsprogs", "libinih1",
-            "btrfs-progs", "liblzo2-2", "sdparm"]
+            "btrfs-progs", "liblzo2-2", "sdparm", "smartmontools",
+            "libcap-ng0"]
 PACKAGED = ["sbin/iscsistart", "sbin/iscsid", "sbin/iscsiadm",
             "sbin/multipathd", "sbin/multipath", "sbin/dmsetup",
             "bin/udevadm", "lib/udev/scsi_id", "sbin/mkfs.xfs",
-            "sbin/mkfs.btrfs", "bin/sdparm"]
+            "sbin/mkfs.btrfs", "bin/sdparm", "sbin/smartctl"]
 # Found by name at run time: the plugins of multipathd; the rules without
 # which devices have no names and device-mapper waits for ever.
 PLUGINS = ["lib/multipath/libchecktur.so", "lib/multipath/libprioalua.so",
