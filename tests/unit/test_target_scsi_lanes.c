@@ -20,7 +20,7 @@ struct lane {
 	struct scsi_task task;
 	uint8_t in[512];
 	unsigned seen[256]; /* by status */
-	bool bad;
+	bool bad, selected;
 };
 
 static uint8_t lane_run(struct lane *lane, const uint8_t *cdb, size_t len,
@@ -80,9 +80,23 @@ static struct scsi_nexus *lane_login(struct lane *lane)
 	return scsi_nexus_create(&config, lane->b->map);
 }
 
+/* What is counted is read and reset while it is counted, and tests of the
+ * medium begin, are refused and end. */
+static void lane_log(struct lane *lane, unsigned round)
+{
+	LANE_RUN(lane, NULL, 0, 0x4d, 0, 0x59, 0, 0, 0, 0, 2, 0, 0);
+	LANE_RUN(lane, NULL, 0, 0x4d, 0, 0x50, 0, 0, 0, 0, 2, 0, 0);
+	LANE_RUN(lane, NULL, 0, 0x4c, 2, 0, 0, 0, 0, 0, 0, 0, 0);
+	if (round % 128 < 16) {
+		LANE_RUN(lane, NULL, 0, 0x1d, 0xa0, 0, 0, 0, 0);
+	} else {
+		LANE_RUN(lane, NULL, 0, 0x1d, 0x80, 0, 0, 0, 0);
+	}
+}
+
 static void *lane_main(void *arg)
 {
-	static const uint8_t control[16] = {0, 0, 0, 0, 0x0a, 0x0a, 0, 0x10};
+	uint8_t control[16] = {[4] = 0x0a, 0x0a, 0x20, 0x10, [15] = 1};
 	struct lane *lane = arg;
 	uint64_t key = lane->n + 1;
 	unsigned i;
@@ -113,7 +127,10 @@ static void *lane_main(void *arg)
 			LANE_RUN(lane, NULL, 0, 0x17, 0, 0, 0, 0, 0);
 			break;
 		case 10:
-			LANE_RUN(lane, control, 16, 0x15, 0x10, 0, 0, 16, 0);
+			control[6] ^= 0x04; /* D_SENSE */
+			lane->selected |=
+				LANE_RUN(lane, control, 16, 0x15, 0x10, 0, 0,
+					 16, 0) == SCSI_GOOD;
 			break;
 		case 11:
 			LANE_RUN(lane, NULL, 0, 0x5e, 3, 0, 0, 0, 0, 0, 2, 0,
@@ -129,6 +146,9 @@ static void *lane_main(void *arg)
 			scsi_nexus_lost(lane->nexus);
 			scsi_nexus_free(lane->nexus);
 			lane->nexus = lane_login(lane);
+			break;
+		case 15:
+			lane_log(lane, i);
 			break;
 		default:
 			LANE_RUN(lane, NULL, 0, 0x03, 0, 0, 0, 96, 0);
@@ -171,6 +191,7 @@ static void lanes_share_a_unit(void **state)
 		assert_true(lanes[i].seen[SCSI_GOOD] > 0);
 		assert_true(lanes[i].seen[SCSI_CHECK_CONDITION] > 0);
 		assert_true(lanes[i].seen[SCSI_RESERVATION_CONFLICT] > 0);
+		assert_true(lanes[i].selected);
 	}
 	/* What is left is consistent: one who registers can clear it all, and
 	 * then everyone may do everything. */
