@@ -81,9 +81,7 @@ static bool parse_ranges(struct scsi_task *task, const uint8_t *p, size_t len,
 		range[i].blocks = get_be32(d + 8);
 		if (range[i].lba > capacity ||
 		    range[i].blocks > capacity - range[i].lba) {
-			return scsi_refuse_lba(task, range[i].lba < capacity
-							     ? capacity
-							     : range[i].lba);
+			return scsi_refuse_lba(task, range[i].lba);
 		}
 		if (ranges_meet(range, i)) {
 			return bad_field(task, at + (size_t)i * RANGE);

@@ -80,7 +80,7 @@ bool scsi_pr_report_capabilities(struct scsi_task *task)
 	if (task->lu->store != NULL) {
 		buf[2] |= 0x01; /* PTPL_C */
 	}
-	buf[3] = 0x80 | 0x10; /* TMV; ALLOW COMMANDS 001b: see table 214 */
+	buf[3] = 0x80 | 0x40; /* TMV; ALLOW COMMANDS 100b: all of table 208 */
 	if (task->lu->pr.aptpl) {
 		buf[3] |= 0x01; /* PTPL_A */
 	}

@@ -400,7 +400,8 @@ void scsi_set_sense(struct scsi_task *task, const struct scsi_sense *sense);
 /* For prepare functions: CHECK CONDITION, return false. */
 bool scsi_refuse(struct scsi_task *task, uint8_t key, uint16_t asc);
 bool scsi_refuse_with(struct scsi_task *task, const struct scsi_sense *sense);
-/* LOGICAL BLOCK ADDRESS OUT OF RANGE, with that address. */
+/* LOGICAL BLOCK ADDRESS OUT OF RANGE for a range that begins at @lba, with the
+ * first address of it that is out of range. */
 bool scsi_refuse_lba(struct scsi_task *task, uint64_t lba);
 /* INVALID FIELD IN CDB, pointing at it. */
 bool scsi_refuse_cdb(struct scsi_task *task, uint16_t byte, int bit);

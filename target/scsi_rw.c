@@ -61,7 +61,7 @@ static inline bool check_range(struct scsi_task *task, uint64_t lba,
 	/* SBC-3 4.5: an LBA past the end, even with nothing to move; the end
 	 * itself is allowed then. */
 	if (lba > capacity || blocks > capacity - lba) {
-		return scsi_refuse_lba(task, lba < capacity ? capacity : lba);
+		return scsi_refuse_lba(task, lba);
 	}
 	total = blocks << shift;
 	if (total > max) {

@@ -151,11 +151,12 @@ bool scsi_refuse(struct scsi_task *task, uint8_t key, uint16_t asc)
 
 bool scsi_refuse_lba(struct scsi_task *task, uint64_t lba)
 {
+	uint64_t capacity = scsi_lu_blocks(task->lu);
 	struct scsi_sense sense = {
 		.key = SENSE_ILLEGAL_REQUEST,
 		.asc = ASC_LBA_OUT_OF_RANGE,
 		.info_valid = true,
-		.info = lba,
+		.info = lba < capacity ? capacity : lba,
 	};
 
 	return scsi_refuse_with(task, &sense);

@@ -575,7 +575,7 @@ static void all_target_ports(void **state)
 
 static void capabilities(void **state)
 {
-	static const uint8_t expected[8] = {0, 8, 0x0c, 0x90, 0xea, 0x01};
+	static const uint8_t expected[8] = {0, 8, 0x0c, 0xc0, 0xea, 0x01};
 	struct bench *b = *state;
 
 	assert_good(in(b, 0, 2));

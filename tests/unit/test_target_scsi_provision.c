@@ -204,6 +204,7 @@ static void unmap_refusals(void **state)
 {
 	static const uint64_t past[][2] = {{0, 1}, {BENCH_BLOCKS, 1}};
 	static const uint64_t wrap[][2] = {{UINT64_MAX, 2}};
+	static const uint64_t across[][2] = {{BENCH_BLOCKS - 1, 3}};
 	struct bench *b = *state;
 	const size_t block = b->block;
 	const uint64_t much[][2] = {{0, (512u << 20) / block}, {0, 1}};
@@ -216,6 +217,11 @@ static void unmap_refusals(void **state)
 	assert_int_equal(b->disk.data[0], 'u'); /* none of it was done */
 	assert_sense(b, unmap(b, list, unmap_list(list, 1, wrap)),
 		     LBA_OUT_OF_RANGE);
+	/* It tells the first that is not there. */
+	assert_sense(b, unmap(b, list, unmap_list(list, 1, across)),
+		     LBA_OUT_OF_RANGE);
+	assert_int_equal(b->task.sense[0], 0xf0);
+	assert_int_equal(get_be32(b->task.sense + 3), BENCH_BLOCKS);
 	b->disk.size = 1ull << 40;
 	assert_sense(b, unmap(b, list, unmap_list(list, 2, much)),
 		     INVALID_PARAMETER);
