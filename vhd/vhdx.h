@@ -216,4 +216,8 @@ unsigned vhdx_log_find(const uint8_t *log, uint32_t log_len,
 		       const uint8_t log_guid[VHDX_GUID], uint32_t *first,
 		       struct vhdx_log_entry *head);
 
+/* Is there any entry, valid or not, that says to be of this log? */
+bool vhdx_log_is_begun(const uint8_t *log, uint32_t log_len,
+		       const uint8_t log_guid[VHDX_GUID]);
+
 #endif /* ISTM_VHD_VHDX_H */

@@ -87,11 +87,12 @@ static int check_load(struct check_work *work, struct vhdx **vx)
 {
 	struct vhdx_header header;
 	char why[VHD_WHY_MAX];
-	unsigned current, flags = work->repair ? VHDX_LOAD_REPLAY : 0;
+	unsigned current, flags;
 	bool dirty;
 	int ret = vhdx_load_headers(work->w.file, &header, &current, why,
 				    sizeof(why));
 
+	flags = work->repair ? VHDX_LOAD_REPLAY | VHDX_LOAD_FORGET : 0;
 	dirty = ret == 0 && !vhdx_guid_is_zero(header.log_guid);
 	if (ret == 0) {
 		ret = vhdx_load(work->w.file, flags, vx, why, sizeof(why));

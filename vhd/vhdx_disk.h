@@ -211,6 +211,7 @@ enum vhdx_load_flags {
 	VHDX_LOAD_NO_BAT = 2, /* only what a probe needs */
 	VHDX_LOAD_IN_USE = 4, /* somebody may be writing it: the log counts
 			       * where it can be read */
+	VHDX_LOAD_FORGET = 8, /* with REPLAY: a log without any entry is none */
 };
 
 /*
@@ -251,8 +252,8 @@ int vhdx_load_headers(struct vhd_file *file, struct vhdx_header *header,
 		      unsigned *current, char *why, size_t why_len);
 
 /* Find what the log says, and apply it to the file or keep it as overlay. */
-int vhdx_replay(struct vhd_file *file, struct vhdx *vx, bool to_file, char *why,
-		size_t why_len);
+int vhdx_replay(struct vhd_file *file, struct vhdx *vx, unsigned flags,
+		char *why, size_t why_len);
 /* Read metadata as the overlay has them. */
 int vhdx_read(struct vhd_file *file, const struct vhdx *vx, void *buf,
 	      size_t len, uint64_t offset);

@@ -547,12 +547,52 @@ static int log_load(struct vhd_file *file, struct vhdx *vx, unsigned flags,
 	if (vhdx_guid_is_zero(vx->header.log_guid)) {
 		return 0;
 	}
-	ret = vhdx_replay(file, vx, flags & VHDX_LOAD_REPLAY, why, why_len);
+	ret = vhdx_replay(file, vx, flags, why, why_len);
 	if (ret != 0 && (flags & VHDX_LOAD_IN_USE)) {
 		vx->overlay.count = 0;
 		ret = 0;
 	}
 	return ret;
+}
+
+/*
+ * A log in memory is put over metadata when they are read, not over data, for
+ * which it is not meant (2.3).
+ */
+static int overlay_check(const struct vhdx *vx, const struct vhdx_extents *x,
+			 char *why, size_t why_len)
+{
+	unsigned i;
+
+	for (i = 0; i < vx->overlay.count; i++) {
+		const struct vhdx_log_write *w = &vx->overlay.write[i];
+		size_t low = 0, high = x->count;
+
+		/* The first that ends behind the write's start. */
+		while (low < high) {
+			size_t middle = low + (high - low) / 2;
+
+			if (x->e[middle].end * VHDX_MB > w->offset) {
+				high = middle;
+			} else {
+				low = middle + 1;
+			}
+		}
+		for (; low < x->count &&
+		       x->e[low].start * VHDX_MB < w->offset + w->length;
+		     low++) {
+			if (x->e[low].entry != UINT64_MAX &&
+			    !is_bitmap_entry(vx, x->e[low].entry)) {
+				snprintf(why, why_len,
+					 "its log changes data at %" PRIu64
+					 ": it has to be replayed (repair) "
+					 "before the file is read",
+					 w->offset);
+				return EINVAL;
+			}
+		}
+	}
+	return 0;
 }
 
 static int load_table(struct vhd_file *file, struct vhdx *vx, char *why,
@@ -574,6 +614,9 @@ static int load_table(struct vhd_file *file, struct vhdx *vx, char *why,
 		snprintf(why, why_len, "out of memory");
 	} else {
 		ret = extents_check(&x, size, &vx->used_end, why, why_len);
+	}
+	if (ret == 0) {
+		ret = overlay_check(vx, &x, why, why_len);
 	}
 	if (ret == 0 && !file->readonly && !vx->metadata.leave_allocated) {
 		ret = vhdx_find_gaps(&x, &vx->gaps);

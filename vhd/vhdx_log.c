@@ -294,3 +294,17 @@ unsigned vhdx_log_find(const uint8_t *log, uint32_t log_len,
 	}
 	return found;
 }
+
+bool vhdx_log_is_begun(const uint8_t *log, uint32_t log_len,
+		       const uint8_t log_guid[VHDX_GUID])
+{
+	uint32_t at;
+
+	for (at = 0; at < log_len; at += VHDX_SECTOR) {
+		if (memcmp(log + at, "loge", 4) == 0 &&
+		    memcmp(log + at + L_GUID, log_guid, VHDX_GUID) == 0) {
+			return true;
+		}
+	}
+	return false;
+}

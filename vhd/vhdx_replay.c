@@ -182,6 +182,7 @@ struct replay {
 	struct vhd_file *file;
 	struct vhdx *vx;
 	bool to_file;
+	bool forget; /* a log that was never begun */
 	bool check_only;
 	char *why;
 	size_t why_len;
@@ -314,16 +315,30 @@ static int replay_log(struct replay *r, const uint8_t *log)
 	struct vhdx_log_entry head;
 	uint32_t first = 0;
 	uint64_t size;
+	bool begun;
 	unsigned count = vhdx_log_find(log, vx->header.log_length,
 				       vx->header.log_guid, &first, &head);
 	int ret;
 
+	/*
+	 * qemu names a log before it writes the first entry, for a moment. No
+	 * change is in its place then. Since that is not to be told from a log
+	 * that was wiped, only a repair takes it for such.
+	 */
+	begun = count > 0 || vhdx_log_is_begun(log, vx->header.log_length,
+					       vx->header.log_guid);
+	if (!begun && r->forget) {
+		return replay_finish(r, 0);
+	}
 	if (count == 0) {
 		snprintf(r->why, r->why_len,
 			 "the header says that there is a log to replay, but "
 			 "its %" PRIu32 " bytes at %" PRIu64
-			 " hold no valid one",
-			 vx->header.log_length, vx->header.log_offset);
+			 " hold no valid one%s",
+			 vx->header.log_length, vx->header.log_offset,
+			 begun ? ""
+			       : ", nor any entry of it (repair "
+				 "forgets it)");
 		return EINVAL;
 	}
 	ret = vhd_file_size(r->file, &size, NULL);
@@ -367,13 +382,14 @@ static int replay_log(struct replay *r, const uint8_t *log)
 	return ret;
 }
 
-int vhdx_replay(struct vhd_file *file, struct vhdx *vx, bool to_file, char *why,
-		size_t why_len)
+int vhdx_replay(struct vhd_file *file, struct vhdx *vx, unsigned flags,
+		char *why, size_t why_len)
 {
 	struct replay r = {
 		.file = file,
 		.vx = vx,
-		.to_file = to_file,
+		.to_file = flags & VHDX_LOAD_REPLAY,
+		.forget = flags & VHDX_LOAD_FORGET,
 		.why = why,
 		.why_len = why_len,
 	};
