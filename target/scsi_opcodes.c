@@ -32,6 +32,9 @@
 #define WR_FLAGS 0x1a /* DPO, FUA, FUA_NV */
 #define VF_FLAGS 0x16 /* DPO, BYTCHK */
 
+/* PERSISTENT RESERVE OUT ignores scope and type where they mean nothing (SPC-4
+ * 5.13.7, 5.13.8, 5.13.11.2.7). */
+
 /* Ascending by opcode and service action; a service action of -1 is none. */
 /* clang-format off */
 static const struct scsi_opcode opcodes[] = {
@@ -125,24 +128,24 @@ static const struct scsi_opcode opcodes[] = {
 	{0x5e, 10, 0x03, L, 0, {0, 0, 0, 0, 0, 0, 0, FF2}, scsi_pr_in_prepare,
 	 scsi_pr_read_full_status, "PERSISTENT RESERVE IN, READ FULL STATUS",
 	 "SPC-4 6.15.5"},
-	{0x5f, 10, 0x00, L, 0, {0, 0, 0, 0, 0, FF4}, scsi_pr_out_prepare,
+	{0x5f, 10, 0x00, L, 0, {0, 0, 0xff, 0, 0, FF4}, scsi_pr_out_prepare,
 	 scsi_pr_out, "PERSISTENT RESERVE OUT, REGISTER", "SPC-4 6.16"},
 	{0x5f, 10, 0x01, L, 0, {0, 0, 0xff, 0, 0, FF4}, scsi_pr_out_prepare,
 	 scsi_pr_out, "PERSISTENT RESERVE OUT, RESERVE", "SPC-4 6.16"},
 	{0x5f, 10, 0x02, L, 0, {0, 0, 0xff, 0, 0, FF4}, scsi_pr_out_prepare,
 	 scsi_pr_out, "PERSISTENT RESERVE OUT, RELEASE", "SPC-4 6.16"},
-	{0x5f, 10, 0x03, L, 0, {0, 0, 0, 0, 0, FF4}, scsi_pr_out_prepare,
+	{0x5f, 10, 0x03, L, 0, {0, 0, 0xff, 0, 0, FF4}, scsi_pr_out_prepare,
 	 scsi_pr_out, "PERSISTENT RESERVE OUT, CLEAR", "SPC-4 6.16"},
 	{0x5f, 10, 0x04, L, 0, {0, 0, 0xff, 0, 0, FF4}, scsi_pr_out_prepare,
 	 scsi_pr_out, "PERSISTENT RESERVE OUT, PREEMPT", "SPC-4 6.16"},
 	{0x5f, 10, 0x05, L, 0, {0, 0, 0xff, 0, 0, FF4}, scsi_pr_out_prepare,
 	 scsi_pr_out, "PERSISTENT RESERVE OUT, PREEMPT AND ABORT",
 	 "SPC-4 6.16"},
-	{0x5f, 10, 0x06, L, 0, {0, 0, 0, 0, 0, FF4}, scsi_pr_out_prepare,
+	{0x5f, 10, 0x06, L, 0, {0, 0, 0xff, 0, 0, FF4}, scsi_pr_out_prepare,
 	 scsi_pr_out,
 	 "PERSISTENT RESERVE OUT, REGISTER AND IGNORE EXISTING KEY",
 	 "SPC-4 6.16"},
-	{0x5f, 10, 0x07, L, 0, {0, 0, 0, 0, 0, FF4}, scsi_pr_out_prepare,
+	{0x5f, 10, 0x07, L, 0, {0, 0, 0xff, 0, 0, FF4}, scsi_pr_out_prepare,
 	 scsi_pr_out, "PERSISTENT RESERVE OUT, REGISTER AND MOVE",
 	 "SPC-4 6.16.4"},
 	{0x83, 16, 0x00, W | L, MEDIUM, {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, FF4},

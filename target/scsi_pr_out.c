@@ -58,6 +58,20 @@ static bool pr_no_resources(struct pr_command *c)
 	return false;
 }
 
+/* SCOPE and TYPE of the CDB: the unit, and one that there is. */
+static bool check_type(struct scsi_task *task)
+{
+	uint8_t type = task->cdb[2] & 0x0f;
+
+	if (task->cdb[2] >> 4 != 0) {
+		return scsi_refuse_cdb(task, 2, 7);
+	}
+	if (type == 0 || type == 2 || type == 4 || type > 8) {
+		return scsi_refuse_cdb(task, 2, 3);
+	}
+	return true;
+}
+
 /* ---- registering (5.13.7) ---------------------------------------- */
 
 static struct scsi_pr_port own_port(const struct pr_command *c)
@@ -305,8 +319,14 @@ static bool pr_preempt(struct pr_command *c)
 		if (!all) {
 			return pr_invalid(c, 8, 7);
 		}
+		if (!check_type(c->task)) {
+			return false;
+		}
 		preempt_reservation(c, 0);
 	} else if (pr->type != 0 && !all && pr->holder->key == c->action_key) {
+		if (!check_type(c->task)) {
+			return false;
+		}
 		preempt_reservation(c, c->action_key);
 	} else {
 		/* 5.13.11.2.5: with its own key the nexus's registration goes
@@ -393,29 +413,18 @@ static bool pr_move(struct pr_command *c)
 
 /* ---- the command ------------------------------------------------- */
 
-static bool has_type(int8_t action)
-{
-	return action == PR_RESERVE || action == PR_RELEASE ||
-	       action == PR_PREEMPT || action == PR_PREEMPT_AND_ABORT;
-}
-
 bool scsi_pr_out_prepare(struct scsi_task *task)
 {
-	uint8_t scope_type = task->cdb[2];
 	uint32_t length = get_be32(task->cdb + 5);
+	int8_t action = task->op->action;
 
 	if (scsi_refuse_beside_reserve(task)) {
 		return false;
 	}
-	if (has_type(task->op->action)) {
-		uint8_t type = scope_type & 0x0f;
-
-		if (scope_type >> 4 != 0) { /* scope: the unit only */
-			return scsi_refuse_cdb(task, 2, 7);
-		}
-		if (type == 0 || type == 2 || type == 4 || type > 8) {
-			return scsi_refuse_cdb(task, 2, 3);
-		}
+	/* PREEMPT has a type only where there is a reservation to preempt. */
+	if ((action == PR_RESERVE || action == PR_RELEASE) &&
+	    !check_type(task)) {
+		return false;
 	}
 	if (length < PARAMETER_LIST || length > SCSI_MAX_PARAMETER) {
 		return scsi_refuse(task, SENSE_ILLEGAL_REQUEST,

@@ -724,6 +724,30 @@ static void store_answers_later(void **state)
 /* ---- RESERVE and RELEASE ----------------------------------------------------
  */
 
+/* SCOPE and TYPE where they mean nothing (SPC-4 5.13.7, 5.13.11.2.5, .7). */
+static void ignored_types(void **state)
+{
+	struct bench *b = *state;
+	uint64_t key;
+
+	assert_good(out(b, 0, REGISTER, 0x15, 0, 1));
+	assert_good(out(b, 1, IGNORE, 0xff, 0, 2));
+	assert_good(out(b, 2, REGISTER, 5, 0, 3));
+	assert_good(out(b, 0, RESERVE, 1, 1, 0));
+	/* a registration goes, no reservation */
+	assert_good(out(b, 0, PREEMPT, 0, 1, 3));
+	assert_int_equal(keys(b), 2);
+	assert_int_equal(reservation(b, &key), 1);
+	/* one that makes a reservation needs a type */
+	assert_sense(b, out(b, 1, PREEMPT, 0, 2, 1), INVALID_CDB);
+	bench_field(b, true, 2, 3);
+	assert_sense(b, out(b, 1, PREEMPT, 0x11, 2, 1), INVALID_CDB);
+	bench_field(b, true, 2, 7);
+	assert_int_equal(keys(b), 2);
+	assert_good(out(b, 0, CLEAR, 0x7f, 1, 0));
+	assert_int_equal(keys(b), 0);
+}
+
 /* One's own key, where it does not hold the reservation (SPC-4 5.13.11.2.5):
  * the registration goes, and the nexus is not told. */
 static void preempting_the_own_key(void **state)
@@ -803,6 +827,7 @@ int main(void)
 		BENCH_TEST(reserving),
 		BENCH_TEST(unregistering_the_holder),
 		BENCH_TEST(clearing),
+		BENCH_TEST(ignored_types),
 		BENCH_TEST(preempting_the_own_key),
 		BENCH_TEST(preempting_the_holder),
 		BENCH_TEST(preempting_registrations),
