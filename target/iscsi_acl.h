@@ -19,7 +19,12 @@
  * EINVAL: an address that is none, which then matches nobody. */
 int iscsi_acl_parse(const struct iscsi_id *id, struct iscsi_acl_id *out);
 
-/* Any thread. @param initiator InitiatorName in lower case
+/* Main thread: for the functions below, once the list is complete, so that they
+ * do not search it (iscsi_conf.id_first). @return 0 or ENOMEM */
+int iscsi_acl_index(struct iscsi_conf *conf);
+
+/* Any thread; the first entry that fits. @param initiator InitiatorName in
+ * lower case
  * @param lookup what the session's look-up found, or NULL */
 struct iscsi_lookup;
 const struct iscsi_acl_id *iscsi_acl_find(const struct iscsi_conf *conf,

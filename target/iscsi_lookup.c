@@ -283,11 +283,10 @@ static size_t add_ids(struct iscsi_lookup *lookup,
 {
 	size_t n = 0;
 
-	for (size_t i = 0; i < conf->num_ids; i++) {
-		const struct iscsi_acl_id *id = &conf->ids[i];
+	for (size_t i = 0; i < conf->num_looked_up; i++) {
+		const struct iscsi_acl_id *id = &conf->ids[conf->looked_up[i]];
 
-		if (!iscsi_lookup_needed(id->method) ||
-		    strlen(id->value) >= ISCSI_LOOKUP_VALUE)
+		if (strlen(id->value) >= ISCSI_LOOKUP_VALUE)
 			continue;
 		if (lookup) {
 			struct iscsi_lookup_id *to =
@@ -354,16 +353,4 @@ int iscsi_lookup_start(struct iscsi_conn *conn, const struct iscsi_conf *conf)
 	}
 	conn->waiting = true;
 	return 0;
-}
-
-bool iscsi_lookup_matched(const struct iscsi_lookup *lookup,
-			  const struct iscsi_acl_id *id)
-{
-	for (size_t i = 0; lookup && i < lookup->num; i++) {
-		if (lookup->ids[i].matched &&
-		    lookup->ids[i].method == id->method &&
-		    strcasecmp(lookup->ids[i].value, id->value) == 0)
-			return true;
-	}
-	return false;
 }

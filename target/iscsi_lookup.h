@@ -52,10 +52,6 @@ static inline bool iscsi_lookup_needed(enum iscsi_id_method method)
  */
 int iscsi_lookup_start(struct iscsi_conn *conn, const struct iscsi_conf *conf);
 
-/* Was the identification found to be the peer's? @lookup may be NULL. */
-bool iscsi_lookup_matched(const struct iscsi_lookup *lookup,
-			  const struct iscsi_acl_id *id);
-
 /* Main thread. */
 struct iscsi_resolver *iscsi_resolver_create(void);
 /* Does not wait for a look-up under way; its answer goes nowhere. */

@@ -33,8 +33,10 @@ struct iscsi_session;
 #define ISCSI_MAX_CONNS		16384
 #define ISCSI_LOGIN_TIMEOUT	15 /* seconds from accept to full feature */
 /* What an initiator has left to log out after an asynchronous request. */
-#define ISCSI_LOGOUT_GRACE  3
-#define ISCSI_PING_INTERVAL 15 /* of silence; and for the answer */
+#define ISCSI_LOGOUT_GRACE 3
+/* And to ask what there is to negotiate. */
+#define ISCSI_NEGOTIATION_GRACE 15
+#define ISCSI_PING_INTERVAL	15 /* of silence; and for the answer */
 /* Seconds without a byte of what an R2T has asked for, or into a full socket.
  */
 #define ISCSI_DATA_TIMEOUT 60
@@ -69,6 +71,11 @@ struct iscsi_conf {
 	uint32_t target_mrdsl, first_burst, max_burst;
 	struct iscsi_acl_id *ids;
 	size_t num_ids;
+	/* The list by hash: first[hash & mask], next[i] (iscsi_acl.c); and
+	 * those of it that have to be looked up. */
+	uint32_t *id_first, *id_next, id_mask;
+	uint32_t *looked_up;
+	size_t num_looked_up;
 	bool some_portals;
 	struct sockaddr_storage *portals;
 	size_t num_portals;
@@ -162,6 +169,7 @@ struct iscsi_server {
 	unsigned spin; /* µs */
 	unsigned login_timeout, ping_interval, data_timeout;
 	unsigned max_connections; /* of a session */
+	uint64_t lane_buffers;	  /* each lane's part of what data may use */
 	bool discovery_chap;
 	struct iscsi_redirect *redirects; /* children of the server */
 	size_t num_redirects;
@@ -231,6 +239,9 @@ void iscsi_report_conn_end(struct iscsi_server *server,
 			   struct iscsi_conn_record *conn);
 void iscsi_report_login(struct iscsi_server *server,
 			const struct iscsi_login_event *event);
+
+/* An address as IPv6, mapped if it is IPv4; without a port. */
+struct in6_addr iscsi_addr_key(const struct sockaddr_storage *addr);
 
 /* Counts a peer's connection. @return false when it has too many */
 bool iscsi_peer_add(struct iscsi_server *server,

@@ -34,6 +34,8 @@ void iscsi_conf_unref(struct iscsi_conf *conf)
 	for (size_t i = 0; i < conf->num_ids; i++)
 		free(conf->ids[i].value);
 	free(conf->ids);
+	free(conf->id_first);
+	free(conf->looked_up);
 	free(conf->portals);
 	free(conf->alias);
 	free(conf->chap_user);
@@ -82,7 +84,7 @@ static int conf_ids(struct iscsi_conf *conf, struct iscsi_server *server,
 				  "and admits nobody",
 				  config->name, config->ids[i].value);
 	}
-	return 0;
+	return iscsi_acl_index(conf);
 }
 
 static int conf_portals(struct iscsi_conf *conf,
