@@ -21,6 +21,8 @@
 /* What the flat space of LUNs holds; the smallest disk that MS-ISTM knows, and
  * the largest that VHDX does. */
 #define MAX_LUNS      16384
+#define MIN_BUFFERS   (32ull << 20)
+#define MAX_BUFFERS   (1ull << 40)
 #define MIN_DISK_SIZE (8ull << 20)
 #define MAX_DISK_SIZE (64ull << 40)
 
@@ -241,6 +243,8 @@ static bool load_limits(struct config *config, struct loadparm_context *lp)
 	    !get_number(lp, "max connections", 2, 100000, 0, &connections) ||
 	    !get_number(lp, "max objects", 16, 10000000, 0, &objects) ||
 	    !get_number(lp, "max references", 1, 10000000, 0, &references) ||
+	    !get_size(lp, "buffers", MIN_BUFFERS, MAX_BUFFERS,
+		      &config->buffers) ||
 	    !get_number(lp, "max luns", 1, MAX_LUNS, 0, &luns) ||
 	    !get_size(lp, "max disk size", MIN_DISK_SIZE, MAX_DISK_SIZE,
 		      &config->max_disk_size)) {

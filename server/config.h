@@ -30,6 +30,7 @@ struct config {
 	const char **redirect, **redirect_permanently;
 	unsigned lane_spin; /* µs */
 	unsigned session_connections;
+	uint64_t buffers; /* bytes */
 	bool discovery_chap;
 	unsigned lanes;
 	bool direct_io, write_through;	     /* istm:disk cache */

@@ -59,6 +59,7 @@ static bool fill_model_options(TALLOC_CTX *mem_ctx, struct model_options *o,
 	o->redirect_permanently = config->redirect_permanently;
 	o->lane_spin = config->lane_spin;
 	o->session_connections = config->session_connections;
+	o->buffers = config->buffers;
 	o->discovery_chap = config->discovery_chap;
 	o->debug_level = log_level();
 	return true;

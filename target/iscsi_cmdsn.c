@@ -63,7 +63,8 @@ bool iscsi_hold(struct iscsi_session *session, struct iscsi_conn *conn,
 	struct iscsi_held *held;
 	struct list_head *pos;
 
-	if (len > ISCSI_HELD_BYTES - session->held_bytes)
+	if (len > ISCSI_HELD_BYTES - session->held_bytes ||
+	    (len && !iscsi_memory_may(conn, len)))
 		return false;
 	held = calloc(1, sizeof(*held) + len);
 	if (!held)
@@ -77,6 +78,7 @@ bool iscsi_hold(struct iscsi_session *session, struct iscsi_conn *conn,
 	}
 	held->len = len;
 	session->held_bytes += len;
+	session->lane->held += len;
 	if (len)
 		memcpy(held->data, data, len);
 	list_for_each (pos, &session->held) {
@@ -92,6 +94,7 @@ static void held_remove(struct iscsi_session *session, struct iscsi_held *held)
 {
 	list_del(&held->link);
 	session->held_bytes -= held->len;
+	session->lane->held -= held->len;
 	session->immediate -= held->immediate;
 }
 

@@ -141,9 +141,11 @@ static void conn_socket_options(int fd)
 static void conn_start(struct lane *lane, const struct accepted *a)
 {
 	struct iscsi_conn *conn = calloc(1, sizeof(*conn));
-	int error = conn ? 0 : ENOMEM;
+	int error = ENOMEM;
 
-	if (!error) {
+	if (conn)
+		conn->share = iscsi_share_get(lane, &a->peer);
+	if (conn && conn->share) {
 		conn->lfd.ready = conn_ready;
 		conn->lane = lane;
 		conn->server = lane->server;
@@ -165,6 +167,7 @@ static void conn_start(struct lane *lane, const struct accepted *a)
 		list_init(&conn->session_link);
 		list_init(&conn->out);
 		list_init(&conn->waiters);
+		list_init(&conn->hungry_link);
 		conn_socket_options(a->fd);
 		list_add_tail(&conn->lane_link, &lane->conns);
 		lane_need_tick(lane);
@@ -181,6 +184,8 @@ static void conn_start(struct lane *lane, const struct accepted *a)
 		iscsi_log(lane->server, ISCSI_LOG_ERROR,
 			  "iSCSI connection refused: %s", strerror(error));
 		close(a->fd);
+		if (conn && conn->share)
+			iscsi_share_put(conn->share);
 		free(conn);
 		iscsi_peer_del(lane->server, &a->peer);
 		atomic_fetch_sub(&lane->load, 1);
@@ -272,6 +277,7 @@ void iscsi_conn_close(struct iscsi_conn *conn)
 		return;
 	conn->state = CONN_DEAD;
 	conn->rx_task = NULL;
+	list_del(&conn->hungry_link);
 	list_del(&conn->run_link);
 	list_del(&conn->dirty_link);
 	list_del(&conn->lane_link);
@@ -291,7 +297,8 @@ static void conn_free(struct iscsi_conn *conn)
 {
 	list_del(&conn->dirty_link);
 	iscsi_login_free(conn->login);
-	free(conn->rx_owned);
+	iscsi_rx_forget(conn);
+	iscsi_share_put(conn->share);
 	free(conn->lookup);
 	free(conn->admitted.value);
 	iscsi_text_free(&conn->text_in);
@@ -423,7 +430,13 @@ static void conn_tick(struct iscsi_conn *conn, uint64_t now)
 	unsigned interval = server->ping_interval;
 
 	if (conn->deadline && now >= conn->deadline) {
-		iscsi_conn_close(conn);
+		if (conn->state == CONN_FULL) {
+			/* RFC 7143 11.9.1: it did not log out. */
+			iscsi_async_dropping(conn);
+			iscsi_conn_finish(conn);
+		} else {
+			iscsi_conn_close(conn);
+		}
 		return;
 	}
 	if (conn->state == CONN_LOGIN &&
@@ -464,9 +477,16 @@ bool iscsi_lane_tick(struct lane *lane)
 
 void iscsi_lane_close_all(struct lane *lane)
 {
+	struct list_head *pos, *n;
+
 	lane->stopping = true;
 	iscsi_listeners_close(lane);
 	iscsi_background_end(lane, NULL, false);
+	list_for_each_safe(pos, n, &lane->sessions)
+	{
+		iscsi_session_drop(
+			list_entry(pos, struct iscsi_session, lane_link));
+	}
 	while (!list_empty(&lane->conns))
 		iscsi_conn_close(list_entry(lane->conns.next, struct iscsi_conn,
 					    lane_link));

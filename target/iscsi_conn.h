@@ -89,7 +89,8 @@ struct iscsi_conn {
 	int rx_iovcnt;
 	uint32_t rx_off;
 	struct iovec rx_one;
-	uint8_t *rx_owned;	    /* payload of a PDU without a task */
+	uint8_t *rx_owned;	    /* payload of a PDU without a task, */
+	uint32_t rx_owned_len;	    /* counted as held */
 	struct iscsi_task *rx_task; /* SCSI command or Data-Out */
 	uint8_t hdr[ISCSI_HDR_MAX];
 	uint8_t tail[3 + ISCSI_DIGEST_LEN];
@@ -116,16 +117,19 @@ struct iscsi_conn {
 	 * a discovery session. */
 	struct iscsi_acl_id admitted;
 	struct iscsi_conn_record *record;
-	uint32_t initiator_mrdsl; /* the most that we may send in a PDU */
-	uint32_t target_mrdsl;	  /* the most that we take */
-	uint64_t reserved;	  /* bytes of running tasks' buffers */
-	unsigned bursts;	  /* large ones that R2Ts have asked for */
-	struct list_head waiters; /* tasks that wait for buffers */
+	uint32_t initiator_mrdsl;     /* the most that we may send in a PDU */
+	uint32_t target_mrdsl;	      /* the most that we take */
+	struct iscsi_share *share;    /* of memory for data */
+	uint64_t reserved;	      /* of running tasks' buffers */
+	struct list_head hungry_link; /* lane->hungry */
+	unsigned bursts;	      /* large ones that R2Ts have asked for */
+	struct list_head waiters;     /* tasks that wait for buffers */
 	const struct iscsi_task *retrying; /* the first of them, its turn */
 
 	/* Text negotiation in full feature phase. */
 	struct iscsi_text text_in, text_out;
 	uint32_t text_itt, text_ttt;
+	bool redeclare; /* what we take in a PDU has changed: say so */
 	size_t text_off;
 };
 
@@ -176,6 +180,9 @@ void iscsi_rx(struct iscsi_conn *conn);
 /* Parse bytes as if they had been received. */
 void iscsi_rx_feed(struct iscsi_conn *conn, const uint8_t *data, size_t len);
 
+/* Free the payload that was kept. */
+void iscsi_rx_forget(struct iscsi_conn *conn);
+
 /* ---- dispatch (iscsi_dispatch.c) ------------------------------------------
  */
 
@@ -197,6 +204,49 @@ void iscsi_cmd_complete(struct iscsi_conn *conn);
 void iscsi_data_out_header(struct iscsi_conn *conn);
 void iscsi_data_out_complete(struct iscsi_conn *conn, bool digest_ok);
 
+/* ---- memory (iscsi_memory.c) -----------------------------------------------
+ */
+
+/* What the connections of one address have, on one lane. */
+struct iscsi_share {
+	struct list_head link; /* lane->shares */
+	struct in6_addr addr;
+	unsigned conns;
+	uint64_t held; /* bytes */
+};
+
+/* That of a connection's peer. @return NULL when out of memory */
+struct iscsi_share *iscsi_share_get(struct lane *lane,
+				    const struct sockaddr_storage *peer);
+void iscsi_share_put(struct iscsi_share *share);
+
+/* May the connection have so much more? It leaves to others as much as its
+ * address has. */
+static inline bool iscsi_memory_may(const struct iscsi_conn *conn,
+				    uint32_t size)
+{
+	const struct lane *lane = conn->lane;
+
+	return conn->share->held + lane->held + 2 * (uint64_t)size <=
+	       lane->budget;
+}
+
+/* It has, and has no longer. */
+static inline void iscsi_memory_take(struct iscsi_conn *conn, uint32_t size)
+{
+	conn->share->held += size;
+	conn->lane->held += size;
+}
+
+static inline void iscsi_memory_give(struct iscsi_conn *conn, uint32_t size)
+{
+	conn->share->held -= size;
+	conn->lane->held -= size;
+}
+
+/* Some was given back: let a connection that waits for it try again. */
+void iscsi_memory_wake(struct lane *lane);
+
 /* ---- output (iscsi_tx.c) --------------------------------------------------
  */
 
@@ -217,6 +267,8 @@ bool iscsi_tx_may_source(const struct iscsi_conn *conn);
 void iscsi_tx_source(struct iscsi_conn *conn);
 /* Send what the socket takes. */
 void iscsi_tx(struct iscsi_conn *conn);
+/* The same, and nothing of what may come of it. */
+void iscsi_tx_flush(struct iscsi_conn *conn);
 void iscsi_tx_drop(struct iscsi_conn *conn);
 
 /* ---- login (iscsi_login.c) ------------------------------------------------
@@ -249,6 +301,13 @@ void iscsi_nop_in_ping(struct iscsi_conn *conn);
 void iscsi_logout(struct iscsi_conn *conn, const uint8_t *bhs);
 /* Ask the initiator to log out, and close after the grace period. */
 void iscsi_async_logout(struct iscsi_conn *conn);
+/* It did not: the connection will be dropped (event 2). */
+void iscsi_async_dropping(struct iscsi_conn *conn);
+/* All of the session's will be (event 3), at once: told as far as the socket
+ * takes it. */
+void iscsi_async_session_dropped(struct iscsi_session *session);
+/* The target has something to declare (event 4). */
+void iscsi_async_negotiate(struct iscsi_conn *conn);
 /* The unit's tasks end (event 5). */
 void iscsi_async_terminated(struct iscsi_conn *conn, const uint8_t lun[8]);
 /* Tell of a connection that has ended, on another one of its session. */

@@ -49,9 +49,7 @@ void iscsi_task_solicit(struct iscsi_task *task)
 	case EAGAIN:
 		return;
 	case ENOMEM:
-		task->failed = true;
-		task->scsi.status = SCSI_BUSY;
-		task->scsi.sense_len = 0;
+		iscsi_task_busy(task);
 		if (task->r2ts == 0)
 			iscsi_task_respond(task);
 		return;
@@ -109,6 +107,11 @@ static void data_accept(struct iscsi_conn *conn, struct iscsi_task *task,
 	if (off > limit || len > limit - off) {
 		data_failed(conn, task, ISCSI_ASC_INCORRECT_AMOUNT,
 			    "end beyond the burst, length", len, limit - off);
+		return;
+	}
+	if (off + len > task->buf.size &&
+	    !iscsi_memory_may(conn, off + len - task->buf.size)) {
+		iscsi_task_busy(task);
 		return;
 	}
 	if (iscsi_task_room(task, off + len)) {

@@ -54,17 +54,24 @@ void iscsi_reject(struct iscsi_conn *conn, uint8_t reason, const uint8_t *bhs)
 	iscsi_out_queue(conn, out, STATSN_NEXT);
 }
 
+#define KEPT_ALWAYS 8192
+
 /* Payload that no task has asked for: kept until the PDU is complete. */
 static void keep_payload(struct iscsi_conn *conn)
 {
 	if (conn->data_len == 0)
 		return;
-	conn->rx_owned = malloc(conn->data_len);
+	/* Short ones always: logins, pings. */
+	if (conn->data_len <= KEPT_ALWAYS ||
+	    iscsi_memory_may(conn, conn->data_len))
+		conn->rx_owned = malloc(conn->data_len);
 	if (!conn->rx_owned) {
-		iscsi_conn_fail(conn, "out of memory for a PDU of %u bytes",
+		iscsi_conn_fail(conn, "no memory for a PDU of %u bytes",
 				conn->data_len);
 		return;
 	}
+	conn->rx_owned_len = conn->data_len;
+	iscsi_memory_take(conn, conn->data_len);
 	conn->rx_one.iov_base = conn->rx_owned;
 	conn->rx_one.iov_len = conn->data_len;
 	conn->rx_iov = &conn->rx_one;

@@ -245,7 +245,7 @@ static void lane_got_drain(struct msg *msg, void *receiver)
 		if (node->drain->close && session->num_conns &&
 		    session->tgt == node->drain->tgt &&
 		    session->id != node->drain->origin)
-			iscsi_session_close(session, NULL);
+			iscsi_session_drop(session);
 		else
 			end_tasks(session, node->drain);
 	}

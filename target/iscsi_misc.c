@@ -19,12 +19,17 @@ void iscsi_nop_out(struct iscsi_conn *conn, const uint8_t *bhs,
 		iscsi_task_told(conn, bhs + 8, get_be32(bhs + 28));
 		return;
 	}
-	out = iscsi_out_new(conn, ISCSI_OP_NOP_IN);
-	if (!out)
-		return;
 	/* 11.18.3: as much of the ping data as the initiator takes */
 	if (len > conn->initiator_mrdsl)
 		len = conn->initiator_mrdsl;
+	if (len && !iscsi_memory_may(conn, len)) {
+		/* 11.17.1: out of resources; it may try again */
+		iscsi_reject(conn, ISCSI_REJECT_LONG_OP, bhs);
+		return;
+	}
+	out = iscsi_out_new(conn, ISCSI_OP_NOP_IN);
+	if (!out)
+		return;
 	if (len) {
 		out->owned = malloc(len);
 		if (!out->owned) {
@@ -199,6 +204,38 @@ void iscsi_async_logout(struct iscsi_conn *conn)
 	conn->deadline = lane_now() + ISCSI_LOGOUT_GRACE;
 	conn->expected_end = true;
 	async_event(conn, ISCSI_ASYNC_LOGOUT, NULL, 0, 0, ISCSI_LOGOUT_GRACE);
+}
+
+void iscsi_async_dropping(struct iscsi_conn *conn)
+{
+	async_event(conn, ISCSI_ASYNC_DROP_CONN, NULL, conn->cid,
+		    (uint16_t)conn->session->params.time2wait, 0);
+}
+
+void iscsi_async_session_dropped(struct iscsi_session *session)
+{
+	struct list_head *pos;
+
+	list_for_each (pos, &session->conns) {
+		struct iscsi_conn *conn =
+			list_entry(pos, struct iscsi_conn, session_link);
+
+		if (conn->state != CONN_FULL)
+			continue;
+		async_event(conn, ISCSI_ASYNC_DROP_SESSION, NULL, 0,
+			    (uint16_t)session->params.time2wait, 0);
+		iscsi_tx_flush(conn);
+		return;
+	}
+}
+
+void iscsi_async_negotiate(struct iscsi_conn *conn)
+{
+	if (conn->state != CONN_FULL || conn->deadline)
+		return;
+	conn->redeclare = true;
+	async_event(conn, ISCSI_ASYNC_NEGOTIATE, NULL, 0, 0,
+		    ISCSI_NEGOTIATION_GRACE);
 }
 
 void iscsi_async_terminated(struct iscsi_conn *conn, const uint8_t lun[8])

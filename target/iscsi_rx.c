@@ -19,10 +19,18 @@
 /* Entries of a task's buffer that one read fills. */
 #define RX_DIRECT 64
 
-static void rx_next_pdu(struct iscsi_conn *conn)
+void iscsi_rx_forget(struct iscsi_conn *conn)
 {
+	if (!conn->rx_owned)
+		return;
+	iscsi_memory_give(conn, conn->rx_owned_len);
 	free(conn->rx_owned);
 	conn->rx_owned = NULL;
+}
+
+static void rx_next_pdu(struct iscsi_conn *conn)
+{
+	iscsi_rx_forget(conn);
 	conn->rx_task = NULL;
 	conn->rx_iov = NULL;
 	conn->rx_state = RX_HEADER;

@@ -118,7 +118,7 @@ const char *iscsi_addr_str(const struct sockaddr_storage *addr, char *out)
 /* ---- connections per address
  * -------------------------------------------------- */
 
-static struct in6_addr peer_key(const struct sockaddr_storage *peer)
+struct in6_addr iscsi_addr_key(const struct sockaddr_storage *peer)
 {
 	struct in6_addr key;
 
@@ -153,7 +153,7 @@ static struct iscsi_peer *peer_find(struct list_head *head,
 bool iscsi_peer_add(struct iscsi_server *server,
 		    const struct sockaddr_storage *peer)
 {
-	struct in6_addr key = peer_key(peer);
+	struct in6_addr key = iscsi_addr_key(peer);
 	struct list_head *head =
 		&server->peers[iscsi_hash(&key, sizeof(key)) % ISCSI_HASH];
 	struct iscsi_peer *p;
@@ -184,7 +184,7 @@ bool iscsi_peer_add(struct iscsi_server *server,
 void iscsi_peer_del(struct iscsi_server *server,
 		    const struct sockaddr_storage *peer)
 {
-	struct in6_addr key = peer_key(peer);
+	struct in6_addr key = iscsi_addr_key(peer);
 	struct list_head *head =
 		&server->peers[iscsi_hash(&key, sizeof(key)) % ISCSI_HASH];
 	struct iscsi_peer *p;
@@ -283,6 +283,19 @@ const struct iscsi_redirect *iscsi_redirect_find(
 	return NULL;
 }
 
+/* So little that a lane could not do with less. */
+#define LANE_BUFFERS_MIN (8u << 20)
+
+static uint64_t lane_buffers(uint64_t all, unsigned lanes)
+{
+	long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGESIZE);
+
+	if (all == 0 && pages > 0 && size > 0)
+		all = (uint64_t)pages * (uint64_t)size / 8;
+	all /= lanes;
+	return all < LANE_BUFFERS_MIN ? LANE_BUFFERS_MIN : all;
+}
+
 static int start_lanes(struct iscsi_server *server, unsigned num)
 {
 	server->lanes = calloc(num, sizeof(*server->lanes));
@@ -326,6 +339,7 @@ struct iscsi_server *iscsi_server_create(TALLOC_CTX *mem_ctx,
 		cfg->data_timeout ? cfg->data_timeout : ISCSI_DATA_TIMEOUT;
 	server->max_connections = cfg->max_connections ? cfg->max_connections
 						       : ISCSI_MAX_CONNECTIONS;
+	server->lane_buffers = lane_buffers(cfg->buffers, lanes);
 	server->discovery_chap = cfg->discovery_chap;
 	server->spin = cfg->spin;
 	server->log = cfg->log;

@@ -263,6 +263,7 @@ static void end_tasks(struct iscsi_session *session,
 		if (session->num_conns && task->scsi.lu)
 			scsi_nexus_unit_attention(session->nexus, task->scsi.lu,
 						  UA_CLEARED_BY_ISCSI_EVENT);
+		conn->share->held -= task->buf.size;
 		task->conn = NULL;
 		task->cid = conn->cid;
 		list_del(&task->turn.link);
@@ -347,6 +348,14 @@ void iscsi_session_close(struct iscsi_session *session,
 	iscsi_session_reap(session);
 }
 
+void iscsi_session_drop(struct iscsi_session *session)
+{
+	session->num_tasks++; /* it may end with the first of them */
+	iscsi_async_session_dropped(session);
+	session->num_tasks--;
+	iscsi_session_close(session, NULL);
+}
+
 void iscsi_session_reap(struct iscsi_session *session)
 {
 	struct lane *lane = session->lane;
@@ -408,6 +417,26 @@ static void logout_conns(struct iscsi_session *session,
 	iscsi_session_reap(session);
 }
 
+/* Of what IHost sets, MaxRecvDataSegmentLength alone is not settled by the
+ * login for good (RFC 7143 13.12). What was declared before is still taken. */
+static void ask_to_negotiate(struct iscsi_session *session)
+{
+	struct list_head *pos, *n;
+
+	session->num_tasks++; /* it may end with the last of them */
+	list_for_each_safe(pos, n, &session->conns)
+	{
+		struct iscsi_conn *conn =
+			list_entry(pos, struct iscsi_conn, session_link);
+
+		if (conn->target_mrdsl < session->conf->target_mrdsl)
+			conn->target_mrdsl = session->conf->target_mrdsl;
+		iscsi_async_negotiate(conn);
+	}
+	session->num_tasks--;
+	iscsi_session_reap(session);
+}
+
 void iscsi_session_conf_changed(struct iscsi_session *session)
 {
 	struct iscsi_conf *conf = iscsi_tgt_conf(session->tgt);
@@ -430,6 +459,8 @@ void iscsi_session_conf_changed(struct iscsi_session *session)
 	session->conf = conf;
 	if (!same_map(conf->map, old->map))
 		scsi_nexus_set_map(session->nexus, conf->map);
+	if (conf->target_mrdsl != old->target_mrdsl)
+		ask_to_negotiate(session);
 	iscsi_conf_unref(old);
 	logout_conns(session, conf->enabled ? conf : NULL);
 }

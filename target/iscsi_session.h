@@ -167,6 +167,8 @@ struct iscsi_conn *iscsi_session_conn(struct iscsi_session *session,
 bool iscsi_session_busy(const struct iscsi_session *session, uint16_t cid);
 void iscsi_session_close(struct iscsi_session *session,
 			 const struct iscsi_conn *except);
+/* The same for all, and tell the initiator (RFC 7143 11.9.1, event 3). */
+void iscsi_session_drop(struct iscsi_session *session);
 /* Any thread: where is the session? @return NULL: there is none */
 struct lane *iscsi_session_lane(struct iscsi_server *server, uint16_t tsih);
 /* That of a login, which has the same names, on the session's own lane.
@@ -214,7 +216,8 @@ void iscsi_release_held(struct iscsi_session *session);
 void iscsi_drop_held(struct iscsi_session *session,
 		     const struct iscsi_conn *conn);
 
-/* ---- tasks (iscsi_task.c, iscsi_data.c) ---------------------------------- */
+/* ---- tasks (iscsi_task.c, iscsi_data.c, iscsi_memory.c) -------------------
+ */
 
 struct iscsi_task *iscsi_task_find(struct iscsi_session *session, uint32_t itt);
 /* Free; the task is in no queue and not running. */
@@ -227,6 +230,8 @@ void iscsi_task_deliver(struct iscsi_task *task);
 void iscsi_task_enable(struct iscsi_task *task);
 /* Something has arrived or been freed: take the next step. */
 void iscsi_task_advance(struct iscsi_task *task);
+/* End with BUSY (SAM-5 5.3.1: try again later), when its data is in. */
+void iscsi_task_busy(struct iscsi_task *task);
 /* End with CHECK CONDITION, ABORTED COMMAND, when its data is in. */
 void iscsi_task_fail(struct iscsi_task *task, uint16_t asc_ascq);
 /* End without a response. */
@@ -252,7 +257,7 @@ int iscsi_task_reserve(struct iscsi_task *task, uint32_t size);
 void iscsi_task_respond(struct iscsi_task *task);
 /* The same, past the session's fence. */
 void iscsi_task_respond_now(struct iscsi_task *task);
-/* Memory was given back: let tasks that wait for it go on. */
+/* Memory was given back: let the connection's tasks that wait go on. */
 void iscsi_task_retry(struct iscsi_conn *conn);
 /* The burst of the first R2T is over. */
 void iscsi_task_burst_done(struct iscsi_task *task);

@@ -111,8 +111,11 @@ void iscsi_task_free(struct iscsi_task *task)
 	list_del(&task->link);
 	list_del(&task->hash_link);
 	list_del(&task->turn.link);
+	lane->reserved -= task->counted;
+	lane->held -= task->buf.size;
 	if (conn) {
 		conn->reserved -= task->counted;
+		conn->share->held -= task->buf.size;
 		for (unsigned i = 0; i < task->r2ts; i++)
 			conn->bursts -= task->burst[i].len >= ISCSI_LARGE_BURST;
 		if (conn->rx_task == task) {
@@ -126,6 +129,8 @@ void iscsi_task_free(struct iscsi_task *task)
 			list_add_tail(&conn->dirty_link, &lane->dirty);
 	}
 	buf_release(&lane->bufs, &task->buf);
+	if (!list_empty(&lane->hungry))
+		iscsi_memory_wake(lane);
 	pool_put(&lane->tasks, task);
 	session->num_tasks--;
 	if (!list_empty(&lane->drains))
@@ -137,61 +142,6 @@ void iscsi_task_free(struct iscsi_task *task)
 void iscsi_task_sent(struct iscsi_task *task)
 {
 	iscsi_task_free(task);
-}
-
-int iscsi_task_room(struct iscsi_task *task, uint32_t size)
-{
-	return buf_grow(&task->session->lane->bufs, &task->buf, size);
-}
-
-/* What runs or has R2Ts out holds its whole buffer and can finish without
- * more; what waits holds its unsolicited data only, which does not count. So
- * the line always moves. */
-int iscsi_task_reserve(struct iscsi_task *task, uint32_t size)
-{
-	struct iscsi_conn *conn = task->conn;
-
-	if (task->counted == 0) {
-		bool first = conn->retrying == task;
-
-		/* First come, first served: small ones do not overtake a
-		 * large one for ever. */
-		if ((conn->reserved &&
-		     conn->reserved + size > ISCSI_CONN_BUFFERS) ||
-		    (size && !first && !list_empty(&conn->waiters))) {
-			if (first)
-				list_add(&task->turn.link, &conn->waiters);
-			else
-				list_add_tail(&task->turn.link, &conn->waiters);
-			conn->retrying = NULL;
-			task->state = TASK_WAIT;
-			return EAGAIN;
-		}
-		task->counted = size;
-		conn->reserved += size;
-	}
-	return iscsi_task_room(task, size);
-}
-
-void iscsi_task_retry(struct iscsi_conn *conn)
-{
-	/* The first that has to wait again stops it. */
-	while (!list_empty(&conn->waiters)) {
-		struct list_head *first = conn->waiters.next;
-		struct iscsi_task *task =
-			list_entry(first, struct iscsi_task, turn.link);
-
-		if (conn->reserved >= ISCSI_CONN_BUFFERS)
-			break;
-		list_del(first);
-		task->state = TASK_DATA;
-		conn->retrying = task;
-		iscsi_task_advance(task);
-		if (conn->state == CONN_DEAD || !conn->retrying)
-			break;
-		conn->retrying = NULL;
-	}
-	conn->retrying = NULL;
 }
 
 /* ---- arrival ------------------------------------------------------------- */
@@ -242,6 +192,10 @@ static void cmd_immediate_data(struct iscsi_conn *conn, struct iscsi_task *task)
 	}
 	if (task->failed)
 		return;
+	if (!iscsi_memory_may(conn, len)) {
+		iscsi_task_busy(task);
+		return;
+	}
 	if (iscsi_task_room(task, len)) {
 		iscsi_conn_fail(conn, "out of memory for immediate data");
 		return;
@@ -352,6 +306,15 @@ void iscsi_task_fail(struct iscsi_task *task, uint16_t asc_ascq)
 	scsi->transfer_len = 0;
 }
 
+void iscsi_task_busy(struct iscsi_task *task)
+{
+	task->failed = true;
+	task->scsi.status = SCSI_BUSY;
+	task->scsi.sense_len = 0;
+	task->scsi.data_in_len = 0;
+	task->scsi.transfer_len = 0;
+}
+
 void iscsi_task_deliver(struct iscsi_task *task)
 {
 	if (task->aborted) {
@@ -399,10 +362,7 @@ static void task_run(struct iscsi_task *task)
 	case EAGAIN:
 		return;
 	case ENOMEM:
-		/* SAM-5 5.3.1: try again later. */
-		task->failed = true;
-		scsi->status = SCSI_BUSY;
-		scsi->sense_len = 0;
+		iscsi_task_busy(task);
 		iscsi_task_respond(task);
 		return;
 	}

@@ -279,5 +279,10 @@ void iscsi_text_request(struct iscsi_conn *conn, const uint8_t *bhs,
 		return;
 	}
 	iscsi_text_free(&conn->text_in);
+	if (conn->redeclare && conn->session->conf)
+		iscsi_text_add_number(&conn->text_out,
+				      "MaxRecvDataSegmentLength",
+				      conn->session->conf->target_mrdsl);
+	conn->redeclare = false;
 	text_respond(conn, flags);
 }

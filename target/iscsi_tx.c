@@ -98,7 +98,10 @@ static void out_free(struct iscsi_conn *conn, struct iscsi_out *out)
 	struct iscsi_task *task = out->task;
 
 	list_del(&out->link);
-	free(out->owned);
+	if (out->owned) {
+		iscsi_memory_give(conn, out->len);
+		free(out->owned);
+	}
 	pool_put(&conn->lane->outs, out);
 	if (task)
 		iscsi_task_sent(task);
@@ -106,6 +109,8 @@ static void out_free(struct iscsi_conn *conn, struct iscsi_out *out)
 
 void iscsi_out_queue(struct iscsi_conn *conn, struct iscsi_out *out, int statsn)
 {
+	if (out->owned)
+		iscsi_memory_take(conn, out->len);
 	if (conn->state == CONN_DEAD) {
 		out_free(conn, out);
 		return;
@@ -302,22 +307,31 @@ bool iscsi_tx_may_source(const struct iscsi_conn *conn)
 	       conn->out_bytes < ISCSI_SOURCE_LINE;
 }
 
-void iscsi_tx_source(struct iscsi_conn *conn)
+static bool tx_flush(struct iscsi_conn *conn)
 {
 	while (conn->writable && !list_empty(&conn->out)) {
 		if (!tx_once(conn))
-			return;
+			return false;
 	}
-	tx_read_rest(conn);
+	return true;
+}
+
+void iscsi_tx_source(struct iscsi_conn *conn)
+{
+	if (tx_flush(conn))
+		tx_read_rest(conn);
+}
+
+void iscsi_tx_flush(struct iscsi_conn *conn)
+{
+	tx_flush(conn);
 }
 
 void iscsi_tx(struct iscsi_conn *conn)
 {
 	do {
-		while (conn->writable && !list_empty(&conn->out)) {
-			if (!tx_once(conn))
-				return;
-		}
+		if (!tx_flush(conn))
+			return;
 		/* What was sent gave buffers back. */
 		iscsi_task_retry(conn);
 		if (conn->session && conn->session->orders)

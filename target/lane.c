@@ -295,6 +295,10 @@ int lane_start(struct lane *lane, struct iscsi_server *server, unsigned index)
 	list_init(&lane->sessions);
 	list_init(&lane->drains);
 	list_init(&lane->background);
+	list_init(&lane->hungry);
+	for (unsigned i = 0; i < LANE_SHARES; i++)
+		list_init(&lane->shares[i]);
+	lane->budget = server->lane_buffers;
 	list_init(&lane->listeners);
 	list_init(&lane->closed);
 	iscsi_lane_init_pools(lane);

@@ -33,6 +33,7 @@ struct iscsi_server;
 #define LANE_RX_SIZE  (256u << 10)
 #define LANE_TX_IOV   512
 #define LANE_IO_DEPTH 256
+#define LANE_SHARES   64
 
 /* Something in a lane's epoll set. */
 struct lane_fd {
@@ -77,11 +78,17 @@ struct lane {
 	struct list_head sessions;   /* iscsi_session.lane_link */
 	struct list_head drains;     /* iscsi_drain_node.link */
 	struct list_head background; /* iscsi_background.c */
+	struct list_head hungry;     /* .hungry_link: wait for memory */
+	struct list_head shares[LANE_SHARES]; /* iscsi_share.link */
 	struct list_head listeners;
 	struct list_head closed; /* listeners, to be freed after the pass */
 
 	struct pool tasks, outs;
 	struct buf_pool bufs;
+	/* Bytes of memory for data that may be, and are, in use; of these
+	 * what commands that run have (iscsi_memory.c). */
+	uint64_t budget, held, reserved;
+	uint64_t short_logged; /* lane_now() */
 	uint8_t *rxbuf;
 	struct iovec txiov[LANE_TX_IOV];
 };

@@ -73,6 +73,9 @@ struct iscsi_server_config {
 	unsigned data_timeout;
 	/* Of one session (RFC 7143 13.2), 0: the default of 32. */
 	unsigned max_connections;
+	/* Bytes of memory for data on its way, of all connections together, in
+	 * equal parts for the lanes; 0: an eighth of the machine's. */
+	uint64_t buffers;
 	/* Discovery sessions have to authenticate by CHAP, with the name and
 	 * secret of a target that admits them. They see the targets that have
 	 * the same, and those without CHAP. */

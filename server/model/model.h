@@ -139,6 +139,7 @@ struct model_options {
 	const char **redirect, **redirect_permanently;
 	unsigned lane_spin;	      /* µs, iscsi_server_config.spin */
 	unsigned session_connections; /* at most; 0: the default */
+	uint64_t buffers;	      /* iscsi_server_config.buffers */
 	bool discovery_chap;
 	int debug_level;
 	/* Limits; 0: as Windows (MODEL_MAX_LUN_DEFAULT; VHD_MAX_SIZE, and

@@ -133,6 +133,7 @@ static struct iscsi_tgt_config bench_config(struct bench *b)
 
 /* Of the next server; 0: as ever. */
 static unsigned bench_timeout, bench_connections;
+static uint64_t bench_buffers;
 static bool bench_discovery_chap;
 static const struct iscsi_redirect *bench_redirects;
 static size_t bench_num_redirects;
@@ -172,6 +173,7 @@ static UNUSED struct bench *bench_start(unsigned lanes)
 		.ping_interval = bench_timeout,
 		.data_timeout = bench_timeout,
 		.max_connections = bench_connections,
+		.buffers = bench_buffers,
 		.discovery_chap = bench_discovery_chap,
 		.redirects = bench_redirects,
 		.num_redirects = bench_num_redirects,
@@ -269,13 +271,18 @@ static UNUSED void peer_answers(struct peer *p)
 	bench_peers[bench_num_peers++] = p;
 }
 
-static UNUSED struct peer *peer_connect(struct bench *b)
+/* @param address own one, in host byte order; 0: any */
+static UNUSED struct peer *peer_connect_from(struct bench *b, uint32_t address)
 {
+	struct sockaddr_in from = {.sin_family = AF_INET,
+				   .sin_addr.s_addr = htonl(address)};
 	struct peer *p = calloc(1, sizeof(*p));
 	int one = 1;
 
 	assert_non_null(p);
 	p->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(bind(p->fd, (struct sockaddr *)&from, sizeof(from)),
+			 0);
 	assert_int_equal(connect(p->fd, (struct sockaddr *)&b->addr,
 				 sizeof(b->addr)),
 			 0);
@@ -286,6 +293,11 @@ static UNUSED struct peer *peer_connect(struct bench *b)
 	p->isid[5] = 1;
 	p->cid = 7;
 	return p;
+}
+
+static UNUSED struct peer *peer_connect(struct bench *b)
+{
+	return peer_connect_from(b, 0);
 }
 
 static UNUSED void peer_close(struct peer *p)

@@ -6,7 +6,10 @@
  */
 #include "target_iscsi_bench.h"
 
+#include <semaphore.h>
 #include <sys/resource.h>
+
+#include "target/iscsi_server.h"
 
 static struct bench *b;
 static uint8_t pattern[65536];
@@ -298,6 +301,253 @@ static void test_line_for_buffers(void **state)
 	peer_close(p);
 }
 
+/* ---- memory of all together -------------------------------------------------
+ */
+
+/* A server with one lane, which has 8 MiB for data. */
+#define SMALL (8u << 20)
+
+static struct bench *poor(void)
+{
+	struct bench *old = b;
+
+	bench_buffers = SMALL;
+	b = bench_start(1);
+	bench_buffers = 0;
+	return old;
+}
+
+static void rich(struct bench *old)
+{
+	bench_stop(b);
+	b = old;
+}
+
+struct probe {
+	struct msg msg;
+	sem_t done;
+	uint64_t held, reserved;
+};
+
+static void lane_got_probe(struct msg *msg, void *receiver)
+{
+	struct probe *probe = (struct probe *)(void *)msg;
+	struct lane *lane = receiver;
+
+	probe->held = lane->held;
+	probe->reserved = lane->reserved;
+	sem_post(&probe->done);
+}
+
+/* What the lane says that is in use. */
+static uint64_t in_use(void)
+{
+	struct probe probe = {.msg.handle = lane_got_probe};
+
+	sem_init(&probe.done, 0, 0);
+	msgq_post(&b->server->lanes[0].inbox, &probe.msg);
+	while (sem_wait(&probe.done) != 0) {
+	}
+	sem_destroy(&probe.done);
+	assert_true(probe.reserved <= probe.held);
+	return probe.held;
+}
+
+/* All is given back, as connections end. */
+static void nothing_in_use(void)
+{
+	unsigned waited = 0;
+
+	while (in_use() != 0) {
+		assert_in_range(waited++, 0, PATIENCE_MS);
+		poll(NULL, 0, 1);
+	}
+}
+
+static struct peer *one_of_many(unsigned i, const char *more)
+{
+	struct peer *p = peer_connect(b);
+
+	p->isid[4] = 1;
+	p->isid[5] = (uint8_t)i;
+	peer_login(p, more);
+	peer_ready(p);
+	return p;
+}
+
+static struct peer *neighbour(void)
+{
+	struct peer *q = peer_connect_from(b, INADDR_LOOPBACK + 1);
+
+	q->isid[5] = 2;
+	peer_login(q, "");
+	peer_ready(q);
+	return q;
+}
+
+/* Reads and writes as if nobody else were there. */
+static void is_served(struct peer *q)
+{
+	uint8_t bhs[48];
+
+	for (unsigned i = 0; i < 20; i++) {
+		command(q, bhs, FW, 4096, WRITE10, i * 8, 8);
+		peer_send(q, bhs, pattern + i * 512, 4096);
+		expect_good(q, q->itt);
+		command(q, bhs, FR, 65536, READ10, 0, 128);
+		peer_send(q, bhs, NULL, 0);
+		do {
+			peer_expect(q, ISCSI_OP_DATA_IN);
+		} while (!(q->bhs[1] & ISCSI_DATA_STATUS));
+		assert_int_equal(q->bhs[3], 0);
+	}
+}
+
+/* Many that want memory and do nothing with it leave some to others. */
+static void test_hostile_writers(void **state)
+{
+	enum { MANY = 20 };
+	struct bench *old = poor();
+	struct peer *p[MANY], *q = neighbour();
+	uint8_t bhs[48];
+
+	for (unsigned i = 0; i < MANY; i++) {
+		p[i] = one_of_many(i, "ImmediateData=No");
+		for (unsigned n = 0; n < 40; n++) {
+			command(p[i], bhs, FW, 131072, WRITE10, 0, 256);
+			peer_send(p[i], bhs, NULL, 0);
+		}
+	}
+	/* the first has got a part of it */
+	peer_expect(p[0], ISCSI_OP_R2T);
+	is_served(q);
+	assert_in_range(in_use(), SMALL / 4, SMALL * 3 / 4);
+	/* what one gives back is for the others */
+	for (unsigned i = 0; i + 1 < MANY; i++) {
+		peer_close(p[i]);
+	}
+	is_served(q);
+	peer_expect(p[MANY - 1], ISCSI_OP_R2T);
+	peer_close(p[MANY - 1]);
+	is_served(q);
+	peer_close(q);
+	nothing_in_use();
+	rich(old);
+}
+
+/* Data that comes unasked is refused, and commands with it told BUSY. */
+static void test_hostile_data(void **state)
+{
+	struct bench *old = poor();
+	struct peer *p = peer_new(b, ""), *q = neighbour();
+	uint8_t first[48], bhs[48];
+	unsigned good = 0, busy = 0;
+
+	command(p, first, ISCSI_FLAG_FINAL, 0, 0, 0, 0);
+	for (unsigned n = 0; n < 100; n++) {
+		command(p, bhs, FW, 65536, WRITE10, 0, 128);
+		peer_send(p, bhs, pattern, 65536);
+	}
+	is_served(q);
+	assert_in_range(in_use(), SMALL / 4, SMALL);
+	peer_send(p, first, NULL, 0);
+	expect_good(p, get_be32(first + 16));
+	for (unsigned n = 0; n < 100; n++) {
+		peer_expect(p, ISCSI_OP_SCSI_RSP);
+		good += p->bhs[3] == 0;
+		busy += p->bhs[3] == 8;
+	}
+	assert_int_equal(good + busy, 100);
+	assert_in_range(good, 32, 72);
+	/* and the whole window works again */
+	peer_works(p);
+	command(p, bhs, FW, 65536, WRITE10, 0, 128);
+	peer_send(p, bhs, pattern, 65536);
+	expect_good(p, p->itt);
+	peer_close(p);
+	peer_close(q);
+	nothing_in_use();
+	rich(old);
+}
+
+/* Answers that nobody reads are not made without end. */
+static void test_hostile_pings(void **state)
+{
+	enum { MANY = 6 };
+	struct bench *old = poor();
+	struct peer *p[MANY], *q = neighbour();
+	static uint8_t ping[48 + 32768];
+
+	ping[0] = ISCSI_OP_NOP_OUT | ISCSI_OP_IMMEDIATE;
+	ping[1] = 0x80;
+	put_be24(ping + 5, 32768);
+	put_be32(ping + 16, 5);
+	put_be32(ping + 20, ISCSI_TAG_NONE);
+	for (unsigned i = 0; i < MANY; i++) {
+		p[i] = one_of_many(i, "MaxRecvDataSegmentLength=65536");
+		small_buffers(p[i]);
+		put_be32(ping + 24, p[i]->cmdsn);
+		stuff(p[i], ping, sizeof(ping));
+		is_served(q);
+		assert_in_range(in_use(), 0, SMALL + (1u << 20));
+	}
+	for (unsigned i = 0; i < MANY; i++) {
+		peer_close(p[i]);
+	}
+	peer_close(q);
+	nothing_in_use();
+	rich(old);
+}
+
+/* Whoever waits has its turn: more in all than there is room for, and each one
+ * more than its part. */
+static void test_everyone_has_a_turn(void **state)
+{
+	enum { MANY = 6, EACH = 6 };
+	struct bench *old = poor();
+	struct peer *p[MANY];
+	struct pollfd pfd[MANY];
+	unsigned left[MANY], all = MANY * EACH;
+	uint8_t bhs[48];
+
+	for (unsigned i = 0; i < MANY; i++) {
+		p[i] = one_of_many(i, "MaxRecvDataSegmentLength=262144");
+		pfd[i] = (struct pollfd){.fd = p[i]->fd, .events = POLLIN};
+		left[i] = EACH;
+		for (unsigned n = 0; n < EACH; n++) {
+			command(p[i], bhs, FR, 2u << 20, READ10, 0, 4096);
+			peer_send(p[i], bhs, NULL, 0);
+		}
+	}
+	while (all) {
+		assert_true(poll(pfd, MANY, PATIENCE_MS) > 0);
+		for (unsigned i = 0; i < MANY; i++) {
+			if (!(pfd[i].revents & POLLIN)) {
+				continue;
+			}
+			peer_expect(p[i], ISCSI_OP_DATA_IN);
+			if (p[i]->bhs[1] & ISCSI_DATA_STATUS) {
+				assert_int_equal(p[i]->bhs[3], 0);
+				left[i]--;
+				all--;
+			}
+		}
+	}
+	/* those that wait and go leave nothing behind */
+	for (unsigned i = 0; i < MANY; i++) {
+		assert_int_equal(left[i], 0);
+		for (unsigned n = 0; n < EACH; n++) {
+			command(p[i], bhs, FR, 2u << 20, READ10, 0, 4096);
+			peer_send(p[i], bhs, NULL, 0);
+		}
+	}
+	for (unsigned i = 0; i < MANY; i++) {
+		peer_close(p[i]);
+	}
+	nothing_in_use();
+	rich(old);
+}
+
 /* ---- floods -----------------------------------------------------------------
  */
 
@@ -338,9 +588,6 @@ static void test_thousand_logins(void **state)
 static void test_connections_of_an_address(void **state)
 {
 	struct rlimit limit, more;
-	struct sockaddr_in from = {.sin_family = AF_INET,
-				   .sin_addr.s_addr =
-					   htonl(INADDR_LOOPBACK + 1)};
 	struct peer *p, *q;
 	static int fds[1024];
 	unsigned num = 0;
@@ -371,15 +618,7 @@ static void test_connections_of_an_address(void **state)
 	assert_int_equal(bench_warnings(), 1); /* for both */
 	peer_works(q);
 	/* another address */
-	p = calloc(1, sizeof(*p));
-	assert_non_null(p);
-	p->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	assert_int_equal(bind(p->fd, (struct sockaddr *)&from, sizeof(from)),
-			 0);
-	assert_int_equal(connect(p->fd, (struct sockaddr *)&b->addr,
-				 sizeof(b->addr)),
-			 0);
-	p->cmdsn = 100;
+	p = peer_connect_from(b, INADDR_LOOPBACK + 1);
 	p->isid[5] = 0xcc;
 	peer_login(p, "");
 	peer_ready(p);
@@ -410,6 +649,10 @@ int main(void)
 		cmocka_unit_test(test_never_reads),
 		cmocka_unit_test(test_never_reads_and_is_gone),
 		cmocka_unit_test(test_line_for_buffers),
+		cmocka_unit_test(test_hostile_writers),
+		cmocka_unit_test(test_hostile_data),
+		cmocka_unit_test(test_hostile_pings),
+		cmocka_unit_test(test_everyone_has_a_turn),
 		cmocka_unit_test(test_thousand_logins),
 		cmocka_unit_test(test_connections_of_an_address),
 	};

@@ -324,6 +324,16 @@ static void expect_async_logout(struct peer *p)
 	assert_int_not_equal(get_be16(p->bhs + 42), 0);
 }
 
+/* It did not log out (11.9.1). */
+static void expect_dropping(struct peer *p, uint16_t cid)
+{
+	peer_expect(p, ISCSI_OP_ASYNC);
+	assert_int_equal(p->bhs[36], ISCSI_ASYNC_DROP_CONN);
+	assert_int_equal(get_be16(p->bhs + 38), cid);
+	assert_int_equal(get_be16(p->bhs + 42), 0); /* Time2Retain */
+	peer_expect_close(p);
+}
+
 static void test_target_removed(void **state)
 {
 	struct peer *p, *q;
@@ -354,7 +364,7 @@ static void test_target_removed(void **state)
 	send_logout(p, ISCSI_LOGOUT_SESSION, 0);
 	peer_expect(p, ISCSI_OP_LOGOUT_RSP);
 	peer_expect_close(p);
-	peer_expect_close(q);
+	expect_dropping(q, 7);
 	peer_close(p);
 	peer_close(q);
 	p = peer_connect(b);
@@ -386,17 +396,113 @@ static void test_no_longer_listed(void **state)
 	config.num_ids = 1;
 	assert_int_equal(iscsi_tgt_update(b->tgt, &config), 0);
 	expect_async_logout(p);
-	peer_expect_close(p);
+	expect_dropping(p, 7);
 	peer_works(q);
 	/* disabled: everyone */
 	config.enabled = false;
 	assert_int_equal(iscsi_tgt_update(b->tgt, &config), 0);
 	expect_async_logout(q);
-	peer_expect_close(q);
+	expect_dropping(q, 7);
 	peer_close(p);
 	peer_close(q);
 	config = bench_config(b);
 	assert_int_equal(iscsi_tgt_update(b->tgt, &config), 0);
+}
+
+/* A long list, with entries that occur twice: the first counts, and as long as
+ * that is there the session stays. */
+static void test_long_list(void **state)
+{
+	enum { MANY = 10000 };
+	struct iscsi_id *ids = calloc(MANY, sizeof(*ids));
+	char(*names)[64] = calloc(MANY, sizeof(*names));
+	struct iscsi_tgt_config config = bench_config(b);
+	struct peer *p;
+
+	assert_non_null(ids);
+	assert_non_null(names);
+	for (unsigned i = 0; i < MANY; i++) {
+		snprintf(names[i], sizeof(names[i]),
+			 i % 3 ? "iqn.2026-01.test.crowd:%u" : "10.0.%u.%u",
+			 i % 3 ? i : i >> 8 & 0xff, i & 0xff);
+		ids[i].method = i % 3 ? ISCSI_ID_IQN : ISCSI_ID_IPV4;
+		ids[i].value = names[i];
+	}
+	config.ids = ids;
+	config.num_ids = MANY;
+	assert_int_equal(iscsi_tgt_update(b->tgt, &config), 0);
+	p = peer_connect(b);
+	assert_int_equal(peer_login_step(p, OP_TO_FULL, NAMES),
+			 ISCSI_LOGIN_FORBIDDEN);
+	peer_close(p);
+	/* the last ones: the name, and the address before it */
+	ids[MANY - 1] = (struct iscsi_id){ISCSI_ID_IQN, INITIATOR};
+	ids[MANY - 2] = (struct iscsi_id){ISCSI_ID_IQN, INITIATOR};
+	ids[MANY - 3] = (struct iscsi_id){ISCSI_ID_IPV4, "127.0.0.1"};
+	assert_int_equal(iscsi_tgt_update(b->tgt, &config), 0);
+	p = peer_new(b, "");
+	/* without the name it is there by its address, as before */
+	config.num_ids = MANY - 2;
+	assert_int_equal(iscsi_tgt_update(b->tgt, &config), 0);
+	peer_works(p);
+	/* without the address it is not: that had admitted it */
+	ids[MANY - 3] = (struct iscsi_id){ISCSI_ID_IQN, INITIATOR};
+	assert_int_equal(iscsi_tgt_update(b->tgt, &config), 0);
+	expect_async_logout(p);
+	peer_close(p);
+	peer_close(peer_new(b, ""));
+	config = bench_config(b);
+	assert_int_equal(iscsi_tgt_update(b->tgt, &config), 0);
+	free(names);
+	free(ids);
+	bench_wait_sessions(b, 0);
+}
+
+/* What a login does not settle for good is declared anew (11.9.1, event 4). */
+static void test_negotiation_request(void **state)
+{
+	struct iscsi_tgt_config config = bench_config(b);
+	uint8_t bhs[48] = {ISCSI_OP_TEXT | ISCSI_OP_IMMEDIATE, 0x80};
+	static uint8_t block[131072];
+	struct peer *p = peer_new(b, "FirstBurstLength=131072");
+
+	config.max_recv_data_segment_length = 131072;
+	config.first_burst_length = 131072;
+	assert_int_equal(iscsi_tgt_update(b->tgt, &config), 0);
+	peer_expect(p, ISCSI_OP_ASYNC);
+	assert_int_equal(p->bhs[36], ISCSI_ASYNC_NEGOTIATE);
+	assert_int_not_equal(get_be16(p->bhs + 42), 0);
+	put_be32(bhs + 16, ++p->itt);
+	put_be32(bhs + 20, ISCSI_TAG_NONE);
+	put_be32(bhs + 24, p->cmdsn);
+	peer_send(p, bhs, NULL, 0);
+	peer_expect(p, ISCSI_OP_TEXT_RSP);
+	assert_string_equal(peer_value(p, "MaxRecvDataSegmentLength"),
+			    "131072");
+	/* once */
+	put_be32(bhs + 16, ++p->itt);
+	peer_send(p, bhs, NULL, 0);
+	peer_expect(p, ISCSI_OP_TEXT_RSP);
+	assert_int_equal(p->len, 0);
+	/* and it holds: a ping that long comes back, in what p takes */
+	bhs[0] = ISCSI_OP_NOP_OUT | ISCSI_OP_IMMEDIATE;
+	put_be32(bhs + 16, ++p->itt);
+	peer_send(p, bhs, block, sizeof(block));
+	peer_expect(p, ISCSI_OP_NOP_IN);
+	/* one who does not ask is left in peace, and may send what it might */
+	config = bench_config(b);
+	config.max_recv_data_segment_length = 512;
+	assert_int_equal(iscsi_tgt_update(b->tgt, &config), 0);
+	peer_expect(p, ISCSI_OP_ASYNC);
+	assert_int_equal(p->bhs[36], ISCSI_ASYNC_NEGOTIATE);
+	put_be32(bhs + 16, ++p->itt);
+	peer_send(p, bhs, block, sizeof(block));
+	peer_expect(p, ISCSI_OP_NOP_IN);
+	peer_works(p);
+	peer_close(p);
+	config = bench_config(b);
+	assert_int_equal(iscsi_tgt_update(b->tgt, &config), 0);
+	bench_wait_sessions(b, 0);
 }
 
 static void test_renamed(void **state)
@@ -498,6 +604,28 @@ static void test_session_list(void **state)
 	peer_close(p);
 	peer_close(q);
 	bench_wait_sessions(b, 0);
+}
+
+/* The server goes: each session is told (11.9.1, event 3). */
+static void test_stop_is_told(void **state)
+{
+	struct bench *other = bench_start(2);
+	struct peer *p = peer_new(other, "DefaultTime2Wait=5");
+	struct peer *q = peer_second(other, ""), *r = peer_connect(other);
+
+	peer_works(p);
+	bench_stop(other);
+	peer_expect(p, ISCSI_OP_ASYNC);
+	assert_int_equal(p->bhs[36], ISCSI_ASYNC_DROP_SESSION);
+	assert_int_equal(get_be16(p->bhs + 40), 5); /* Time2Wait */
+	assert_int_equal(get_be16(p->bhs + 42), 0); /* Time2Retain */
+	peer_expect_close(p);
+	peer_expect(q, ISCSI_OP_ASYNC);
+	peer_expect_close(q);
+	peer_expect_close(r);
+	peer_close(p);
+	peer_close(q);
+	peer_close(r);
 }
 
 /* The server goes while sessions are at work. */
@@ -605,11 +733,14 @@ int main(void)
 		cmocka_unit_test(test_reinstatement),
 		cmocka_unit_test(test_target_removed),
 		cmocka_unit_test(test_no_longer_listed),
+		cmocka_unit_test(test_long_list),
+		cmocka_unit_test(test_negotiation_request),
 		cmocka_unit_test(test_renamed),
 		cmocka_unit_test(test_unit_removed),
 		cmocka_unit_test(test_session_list),
 		cmocka_unit_test(test_silence),
 		cmocka_unit_test(test_out_of_descriptors),
+		cmocka_unit_test(test_stop_is_told),
 		cmocka_unit_test(test_stop_under_load),
 	};
 

@@ -325,6 +325,9 @@ static void test_cold_reset(void **state)
 	data_out(p, itt, ttt, 0, 0, pattern, 512, true);
 	expect_tmf(p, ISCSI_TMF_COMPLETE);
 	peer_expect_close(p);
+	/* others are told why */
+	peer_expect(q, ISCSI_OP_ASYNC);
+	assert_int_equal(q->bhs[36], ISCSI_ASYNC_DROP_SESSION);
 	peer_expect_close(q);
 	peer_close(p);
 	peer_close(q);
@@ -341,6 +344,7 @@ static void test_cold_reset_of_lanes(void **state)
 	p = peer_new(b, "");
 	q = peer_second(b, "");
 	tmf(p, ISCSI_TMF_COLD_RESET, ISCSI_TAG_NONE, 0, 0, ISCSI_TMF_COMPLETE);
+	peer_expect(q, ISCSI_OP_ASYNC);
 	peer_expect_close(q);
 	peer_expect_close(p);
 	peer_close(p);
