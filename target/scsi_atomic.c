@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * COMPARE AND WRITE (SBC-3 5.2) and ORWRITE (SBC-3 5.5). Both are one
- * uninterrupted action to everyone else; the block engine's compare-and-write
- * makes them so.
+ * COMPARE AND WRITE (SBC-3 5.2), ORWRITE (SBC-3 5.5) and WRITE ATOMIC (SBC-4
+ * 5.48). All are one uninterrupted action to everyone else; the block engine's
+ * compare-and-write and atomic write make them so.
  */
 #include <errno.h>
 
@@ -154,4 +154,58 @@ bool scsi_orwrite(struct scsi_task *task)
 	work->phase = PHASE_NEXT;
 	task->req.error = 0;
 	return scsi_run(task, orwrite_step);
+}
+
+/* ---- WRITE ATOMIC ------------------------------------------------ */
+
+/*
+ * Without an ATOMIC BOUNDARY it is one atomic write operation, with one it may
+ * be several (SBC-4 4.29.1); it is one here in any case.
+ */
+bool scsi_write_atomic_prepare(struct scsi_task *task)
+{
+	uint32_t max = VHD_ATOMIC_MAX / task->lu->block;
+	uint16_t boundary = get_be16(task->cdb + 10);
+	uint16_t blocks = get_be16(task->cdb + 12);
+
+	if (!scsi_check_range(task, get_be64(task->cdb + 2), blocks,
+			      SCSI_MAX_TRANSFER)) {
+		return false;
+	}
+	if (boundary > max) {
+		return scsi_refuse_cdb(task, 10, 7);
+	}
+	if (blocks > max) {
+		return scsi_refuse_cdb(task, 12, 7);
+	}
+	return scsi_prepare_out(task, (uint32_t)scsi_work(task)->total);
+}
+
+static bool written_atomically(struct scsi_task *task)
+{
+	if (task->req.error != 0) {
+		return scsi_fail_io(task);
+	}
+	return scsi_good(task);
+}
+
+bool scsi_write_atomic(struct scsi_task *task)
+{
+	struct scsi_work *work = scsi_work(task);
+
+	/* All of the data, or they are not what was to be written. */
+	if (task->edtl != task->length || task->data_len != task->length) {
+		return scsi_fail(task, SENSE_ILLEGAL_REQUEST,
+				 ASC_INVALID_FIELD_IN_CDB);
+	}
+	if (work->total == 0) {
+		return scsi_good(task);
+	}
+	work->step = written_atomically;
+	/* It is on stable storage at the end with FUA or without. */
+	if (!scsi_submit(task, VHD_WRITE_ATOMIC, 0, work->offset, work->total,
+			 task->iov, task->iovcnt)) {
+		return false;
+	}
+	return written_atomically(task);
 }

@@ -78,6 +78,8 @@ bool scsi_compare_and_write_prepare(struct scsi_task *task);
 bool scsi_compare_and_write(struct scsi_task *task);
 bool scsi_orwrite_prepare(struct scsi_task *task);
 bool scsi_orwrite(struct scsi_task *task);
+bool scsi_write_atomic_prepare(struct scsi_task *task);
+bool scsi_write_atomic(struct scsi_task *task);
 
 /* scsi_provision.c */
 bool scsi_write_same_prepare(struct scsi_task *task);

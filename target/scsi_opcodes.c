@@ -200,6 +200,10 @@ static const struct scsi_opcode opcodes[] = {
 	{0x93, 16, -1, W | L, WRITES, {0, 0x09, FF8, FF4, GROUP},
 	 scsi_write_same_prepare, scsi_write_same, "WRITE SAME(16)",
 	 "SBC-3 5.44"},
+	{0x9c, 16, -1, W | L, COUNT_WRITE,
+	 {0, 0x18, FF8, FF2, FF2, GROUP}, /* DPO, FUA */
+	 scsi_write_atomic_prepare, scsi_write_atomic, "WRITE ATOMIC(16)",
+	 "SBC-4 5.48"},
 	{0x9e, 16, 0x10, 0, MEDIUM, {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, FF4},
 	 scsi_read_capacity16_prepare, scsi_read_capacity16,
 	 "READ CAPACITY(16)", "SBC-3 5.16"},

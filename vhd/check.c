@@ -368,6 +368,26 @@ static int check_open(struct check_work *work)
 	return ret;
 }
 
+/* Its structure is sound: is there an atomic write to take back? */
+static int check_cut_off(struct check_work *work)
+{
+	struct vhd_cut_off cut_off;
+	int ret = vhd_recover_file(work->w.file, &cut_off, work->w.why,
+				   sizeof(work->w.why));
+
+	if (ret != 0 || cut_off.length == 0) {
+		return ret;
+	}
+	found(work,
+	      "an atomic write of %" PRIu32 " bytes at %" PRIu64
+	      " was cut off: %s",
+	      cut_off.length, cut_off.offset,
+	      work->repair ? "taken back" : "opening the disk takes it back");
+	work->check.mendable++;
+	work->check.mended += work->repair;
+	return 0;
+}
+
 static void check_work(struct vhd_job *job, void *data)
 {
 	struct check_work *work = data;
@@ -378,6 +398,10 @@ static void check_work(struct vhd_job *job, void *data)
 		return;
 	}
 	work->w.ret = check_open(work);
+	if (work->w.ret == 0 && work->check.errors == 0 &&
+	    work->check.mended == work->check.mendable) {
+		work->w.ret = check_cut_off(work);
+	}
 	vhd_file_unref(work->w.file);
 	work->w.file = NULL;
 }

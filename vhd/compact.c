@@ -186,17 +186,23 @@ static void compact_run(struct vhd_job *job, void *data)
 	struct compact_work *work = data;
 	struct vhd_work *w = &work->w;
 	struct vhd_compact *result = &work->result;
+	struct vhd_cut_off cut_off;
 	struct stat st;
 
 	work->job = job;
 	w->ret = vhd_work_open(w, false, true);
+	/* Before blocks that look empty are given up. */
+	if (w->ret == 0) {
+		w->ret = vhd_recover_file(w->file, &cut_off, w->why,
+					  sizeof(w->why));
+	}
 	if (w->ret != 0) {
-		return;
+		goto out;
 	}
 	w->ret = vhd_file_stat(w->file, &st);
 	if (w->ret != 0) {
 		snprintf(w->why, sizeof(w->why), "fstat: %s", strerror(w->ret));
-		return;
+		goto out;
 	}
 	result->size_before = (uint64_t)st.st_size;
 	result->allocated_before = (uint64_t)st.st_blocks * 512;
@@ -209,6 +215,7 @@ static void compact_run(struct vhd_job *job, void *data)
 	/* What children see has not changed: they look at the time. */
 	futimens(w->file->fd,
 		 (struct timespec[]){{.tv_nsec = UTIME_OMIT}, st.st_mtim});
+out:
 	/* Before the caller hears of it: the lock is gone then. */
 	vhd_file_unref(w->file);
 	w->file = NULL;

@@ -16,9 +16,24 @@ static int disk_destructor(struct vhd_disk *disk)
 		disk->close_when_grown = true;
 		return -1;
 	}
+	vhd_atomic_close(&disk->atomic);
 	disk->ops->close(disk);
 	vhd_gate_destroy(&disk->gate);
 	return 0;
+}
+
+void vhd_disk_init(struct vhd_disk *disk, const struct vhd_format_ops *ops,
+		   enum vhd_type type, uint64_t size)
+{
+	disk->ops = ops;
+	disk->type = type;
+	disk->sector = VHD_SECTOR;
+	disk->physical_sector = VHD_SECTOR;
+	atomic_init(&disk->size, size);
+	/* What an earlier opener wrote may not be on stable storage. */
+	atomic_init(&disk->dirty, true);
+	vhd_gate_init(&disk->gate);
+	vhd_atomic_init(&disk->atomic);
 }
 
 struct vhd_disk *vhd_disk_new(TALLOC_CTX *mem_ctx,
@@ -30,14 +45,7 @@ struct vhd_disk *vhd_disk_new(TALLOC_CTX *mem_ctx,
 	if (disk == NULL) {
 		return NULL;
 	}
-	disk->ops = ops;
-	disk->type = type;
-	disk->sector = VHD_SECTOR;
-	disk->physical_sector = VHD_SECTOR;
-	atomic_init(&disk->size, size);
-	/* What an earlier opener wrote may not be on stable storage. */
-	atomic_init(&disk->dirty, true);
-	vhd_gate_init(&disk->gate);
+	vhd_disk_init(disk, ops, type, size);
 	talloc_set_destructor(disk, disk_destructor);
 	return disk;
 }

@@ -258,7 +258,7 @@ static int read_segment(struct vhd_req *req, const struct dyn_place *place)
 
 	st->dyn.seg = place->length;
 	if (place->kind == PLACE_NOWHERE) {
-		vhd_cursor_zero(&st->cursor, place->length);
+		vhd_cursor_nowhere(st->disk, &st->cursor, place->length);
 		dyn_segment_done(st);
 		return 0;
 	}
@@ -404,7 +404,7 @@ static int begin(struct vhd_req *req, int result)
 
 	/* vhd_set_parent() was forgotten: absent is not zero. */
 	if (st->disk->type == VHD_TYPE_DIFFERENCING &&
-	    st->disk->parent == NULL) {
+	    st->disk->parent == NULL && !st->disk->rolling_back) {
 		return EIO;
 	}
 	st->dyn.at = st->offset;

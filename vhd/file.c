@@ -236,6 +236,17 @@ int vhd_file_lock(struct vhd_file *file, char *why, size_t why_len)
 	return ret;
 }
 
+bool vhd_file_is_locked(const struct vhd_file *file)
+{
+	struct flock lock = {
+		.l_type = F_RDLCK,
+		.l_whence = SEEK_SET,
+	};
+
+	return fcntl(file->fd, F_OFD_GETLK, &lock) != 0 ||
+	       lock.l_type != F_UNLCK;
+}
+
 /* ---- holes ------------------------------------------------------- */
 
 static void holes_set(struct vhd_file *file, uint64_t first, uint64_t last,

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "vhd/dynamic.h"
+#include "vhd/journal.h"
 #include "vhd/vhdx_disk.h"
 #include "vhd/work.h"
 
@@ -98,6 +99,7 @@ struct open_work {
 	struct vhd_dyn *dyn;
 	struct vhdx *vhdx;
 	uint64_t allocated;
+	struct vhd_cut_off cut_off;
 };
 
 static void open_work_free(void *data)
@@ -226,6 +228,149 @@ static int finish_growth(struct open_work *work)
 	return ret;
 }
 
+/* ---- the disk ---------------------------------------------------- */
+
+static void init_disk(struct vhd_disk *disk, const struct open_work *work)
+{
+	struct vhd_info info;
+
+	disk->readonly = work->readonly;
+	disk->footer = work->footer;
+	disk->footer_len = work->footer_len;
+	disk->file = work->w.file;
+	disk->format = work->dyn;
+	if (work->vhdx != NULL) {
+		disk->format = work->vhdx;
+		disk->sector = work->vhdx->metadata.logical_sector;
+		disk->physical_sector = work->vhdx->metadata.physical_sector;
+	}
+	vhd_disk_info(disk, &info);
+	memcpy(disk->atomic.disk_id, info.unique_id, 16);
+}
+
+static const struct vhd_format_ops *ops_of(const struct open_work *work)
+{
+	return work->vhdx != NULL  ? &vhd_vhdx_ops
+	       : work->dyn != NULL ? &vhd_dynamic_ops
+				   : &vhd_fixed_ops;
+}
+
+static enum vhd_type type_of(const struct open_work *work)
+{
+	return work->vhdx != NULL ? vhdx_type(work->vhdx)
+				  : (enum vhd_type)work->footer.type;
+}
+
+static uint64_t size_of(const struct open_work *work)
+{
+	return work->vhdx != NULL ? work->vhdx->metadata.size
+				  : work->footer.current_size;
+}
+
+/* ---- atomic writes that were cut off ----------------------------- */
+
+/* Do it with a disk that is nobody else's yet. */
+static int roll_back(struct open_work *work, struct vhd_found *found)
+{
+	struct vhd_disk *disk = calloc(1, sizeof(*disk));
+	int ret;
+
+	if (disk == NULL) {
+		return ENOMEM;
+	}
+	vhd_disk_init(disk, ops_of(work), type_of(work), size_of(work));
+	init_disk(disk, work);
+	disk->rolling_back = true;
+	ret = vhd_roll_back(disk, found, work->w.why, sizeof(work->w.why));
+	vhd_atomic_close(&disk->atomic);
+	vhd_gate_destroy(&disk->gate);
+	free(disk);
+	return ret;
+}
+
+static bool is_of_this_disk(const struct open_work *work,
+			    const struct vhd_found *found)
+{
+	const uint8_t *id = work->vhdx != NULL ? work->vhdx->metadata.disk_id
+					       : work->footer.unique_id;
+
+	return memcmp(id, found->record.disk_id, 16) == 0;
+}
+
+/* Take the atomic write back that @found is about; a probe only tells. */
+static int take_back(struct open_work *work, struct vhd_found *found)
+{
+	int ret = 0;
+
+	if (!work->w.file->readonly) {
+		ret = roll_back(work, found);
+	} else if (!is_of_this_disk(work, found)) {
+		ret = ENOENT;
+	} else if (!work->probe) {
+		snprintf(work->w.why, sizeof(work->w.why),
+			 "an atomic write of %" PRIu32 " bytes at %" PRIu64
+			 " was cut off: open it for writing, or repair it, to "
+			 "take that back",
+			 found->record.length, found->record.offset);
+		ret = EINVAL;
+	}
+	if (ret == 0) {
+		work->cut_off.offset = found->record.offset;
+		work->cut_off.length = found->record.length;
+	}
+	return ret == ENOENT ? 0 : ret;
+}
+
+/* Has one been cut off? The metadata are there. */
+static int recover(struct open_work *work)
+{
+	struct vhd_found *found;
+	int ret = vhd_journal_find(work->w.file, &found, work->w.why,
+				   sizeof(work->w.why));
+
+	if (ret != 0) {
+		return ret == ENOENT ? 0 : ret;
+	}
+	ret = take_back(work, found);
+	vhd_found_free(found);
+	return ret;
+}
+
+int vhd_recover_file(struct vhd_file *file, struct vhd_cut_off *cut_off,
+		     char *why, size_t why_len)
+{
+	struct open_work work = {
+		.w.file = file,
+		.readonly = file->readonly,
+		.probe = file->readonly,
+	};
+	struct vhd_found *found;
+	int ret;
+
+	*cut_off = work.cut_off;
+	ret = vhd_journal_find(file, &found, why, why_len);
+	if (ret != 0) {
+		return ret == ENOENT ? 0 : ret;
+	}
+	ret = open_metadata(&work);
+	if (ret == 0) {
+		ret = take_back(&work, found);
+		*cut_off = work.cut_off;
+	}
+	if (work.vhdx != NULL && !file->readonly) {
+		vhdx_settle(file, work.vhdx);
+	}
+	if (ret != 0) {
+		snprintf(why, why_len, "%s", work.w.why);
+	}
+	vhd_found_free(found);
+	dyn_free(work.dyn);
+	vhdx_free(work.vhdx);
+	return ret;
+}
+
+/* ---- the file ---------------------------------------------------- */
+
 static int open_file(struct open_work *work)
 {
 	uint64_t size;
@@ -242,6 +387,11 @@ static int open_file(struct open_work *work)
 		return ret;
 	}
 	if (work->probe) {
+		/* Who has it open may be writing its journal just now. What
+		 * cannot be told does no harm. */
+		if (!vhd_file_is_locked(work->w.file)) {
+			recover(work);
+		}
 		return vhd_file_size(work->w.file, &size, &work->allocated);
 	}
 	if (work->vhdx != NULL) {
@@ -264,6 +414,10 @@ static int open_file(struct open_work *work)
 		if (ret != 0) {
 			return ret;
 		}
+	}
+	ret = recover(work);
+	if (ret != 0) {
+		return ret;
 	}
 	vhd_file_scan_holes(work->w.file);
 	return 0;
@@ -320,28 +474,11 @@ static void open_done(struct tevent_req *subreq)
 	if (work == NULL) {
 		return;
 	}
-	if (work->vhdx != NULL) {
-		disk = vhd_disk_new(state, &vhd_vhdx_ops, vhdx_type(work->vhdx),
-				    work->vhdx->metadata.size);
-	} else {
-		disk = vhd_disk_new(
-			state,
-			work->dyn != NULL ? &vhd_dynamic_ops : &vhd_fixed_ops,
-			work->footer.type, work->footer.current_size);
-	}
+	disk = vhd_disk_new(state, ops_of(work), type_of(work), size_of(work));
 	if (tevent_req_nomem(disk, req)) {
 		return;
 	}
-	disk->readonly = work->readonly;
-	disk->footer = work->footer;
-	disk->footer_len = work->footer_len;
-	disk->file = work->w.file;
-	disk->format = work->dyn;
-	if (work->vhdx != NULL) {
-		disk->format = work->vhdx;
-		disk->sector = work->vhdx->metadata.logical_sector;
-		disk->physical_sector = work->vhdx->metadata.physical_sector;
-	}
+	init_disk(disk, work);
 	work->w.file = NULL;
 	work->dyn = NULL;
 	work->vhdx = NULL;
@@ -396,6 +533,7 @@ static void probe_done(struct tevent_req *subreq)
 		return;
 	}
 	state->info.allocated = work->allocated;
+	state->info.cut_off = work->cut_off;
 	if (work->vhdx != NULL) {
 		vhdx_fill_info(work->vhdx, &state->info);
 		state->info.size = work->vhdx->metadata.size;

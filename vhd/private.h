@@ -4,7 +4,7 @@
  *
  * A request passes four layers, each a file:
  *   submit.c  validates it whole, then lets it through the gate
- *   gate.c    makes COMPARE_AND_WRITE atomic against other requests
+ *   gate.c    makes COMPARE_AND_WRITE and others atomic against all others
  *   FORMAT.c  turns it into transfers of file ranges (vhd_format_ops.run)
  *   transfer.c  one transfer: inline where that cannot block, else the ring
  */
@@ -76,6 +76,9 @@ void vhd_file_unref(struct vhd_file *file);
 
 /* OFD lock on the whole file. @return 0, EWOULDBLOCK or another errno */
 int vhd_file_lock(struct vhd_file *file, char *why, size_t why_len);
+
+/* Has somebody else opened it for writing? */
+bool vhd_file_is_locked(const struct vhd_file *file);
 
 /* Keep the map for files of up to @size bytes; before lanes use it.
  * @return 0 or ENOMEM */
@@ -157,6 +160,34 @@ void vhd_gate_leave(struct vhd_req *req);
  */
 bool vhd_gate_hold(struct vhd_gate *gate, unsigned shard);
 void vhd_gate_release(struct vhd_gate *gate, unsigned shard);
+
+/* ---- atomic writes (atomic.c) ------------------------------------ */
+
+struct vhd_journal;
+
+/* One atomic write to a disk at a time; the others wait for their turn. */
+struct vhd_atomic {
+	uint8_t disk_id[16];  /* vhd_info.unique_id; constant */
+	pthread_mutex_t lock; /* of owner, first and last */
+	struct vhd_req *owner, *first, *last;
+	/* The owner's: */
+	struct vhd_journal *journal; /* NULL until it is needed */
+	uint32_t flags;		     /* the request's own */
+	int error;
+	/* A record could not be removed: what is written now would be taken
+	 * back after a restart. So nothing is. */
+	_Atomic bool stuck;
+};
+
+void vhd_atomic_init(struct vhd_atomic *atomic);
+/* The disk is closed: no request is under way. */
+void vhd_atomic_close(struct vhd_atomic *atomic);
+
+int vhd_atomic_run(struct vhd_req *req, int result);
+void vhd_atomic_done(struct vhd_req *req);
+
+/* What messages call a disk's journal: the disk's name and this. */
+#define VHD_JOURNAL_OF "'s journal"
 
 /* ---- disks and formats ------------------------------------------- */
 
@@ -240,6 +271,10 @@ struct vhd_disk {
 	_Atomic unsigned sync_errors, sync_reported;
 
 	struct vhd_gate gate;
+	struct vhd_atomic atomic;
+	/* On a worker that opens it (rollback.c): the parent is not there yet,
+	 * and reads leave the buffer alone where the disk has nothing. */
+	bool rolling_back;
 	/* Main thread: growth under way; the disk was closed meanwhile. */
 	bool growing, close_when_grown;
 };
@@ -247,6 +282,9 @@ struct vhd_disk {
 extern const struct vhd_format_ops vhd_fixed_ops;
 extern const struct vhd_format_ops vhd_ram_ops;
 
+/* Fill in what is the same for all; @disk is zeroed. */
+void vhd_disk_init(struct vhd_disk *disk, const struct vhd_format_ops *ops,
+		   enum vhd_type type, uint64_t size);
 /* Allocate a disk (talloc, with the destructor that closes it). */
 struct vhd_disk *vhd_disk_new(TALLOC_CTX *mem_ctx,
 			      const struct vhd_format_ops *ops,
@@ -257,6 +295,12 @@ struct vhd_disk *vhd_disk_new(TALLOC_CTX *mem_ctx,
  * of it. @return 0 or errno */
 int vhd_fixed_finish_growth(struct vhd_file *file, struct vhd_footer *footer,
 			    uint64_t footer_at);
+
+/* Worker thread that has opened and locked the file: has an atomic write been
+ * cut off? It is taken back, unless the file is opened read-only.
+ * @return 0 or errno with @why */
+int vhd_recover_file(struct vhd_file *file, struct vhd_cut_off *cut_off,
+		     char *why, size_t why_len);
 
 /* Worker thread: find and check the footer at the end of @file. */
 int vhd_read_footer(struct vhd_file *file, struct vhd_footer *footer,
@@ -371,6 +415,13 @@ void vhd_cursor_copy_to(struct vhd_cursor *cursor, const void *from,
 			uint64_t len);
 void vhd_cursor_copy_from(struct vhd_cursor *cursor, void *to, uint64_t len);
 void vhd_cursor_zero(struct vhd_cursor *cursor, uint64_t len);
+/* A read of what no disk of the chain has: zeroes. */
+void vhd_cursor_nowhere(const struct vhd_disk *disk, struct vhd_cursor *cursor,
+			uint64_t len);
+
+/* Around a format's flush. @return false: there is nothing to flush */
+bool vhd_flush_begin(struct vhd_disk *disk);
+void vhd_flush_end(struct vhd_disk *disk, int result);
 
 /* Complete a request that had returned VHD_PENDING. On its lane. */
 void vhd_finish(struct vhd_req *req, int error);

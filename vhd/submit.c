@@ -47,6 +47,7 @@ static int validate_request(const struct vhd_disk *disk,
 	case VHD_ZERO:
 	case VHD_DISCARD:
 	case VHD_COMPARE_AND_WRITE:
+	case VHD_WRITE_ATOMIC:
 	case VHD_COPY:
 		break;
 	default:
@@ -59,7 +60,9 @@ static int validate_request(const struct vhd_disk *disk,
 	if (req->offset > size || req->length > size - req->offset) {
 		return EINVAL;
 	}
-	if (disk->readonly && req->op != VHD_READ) {
+	if (req->op != VHD_READ &&
+	    (disk->readonly ||
+	     atomic_load_explicit(&disk->atomic.stuck, memory_order_relaxed))) {
 		return EROFS;
 	}
 	switch (req->op) {
@@ -71,6 +74,11 @@ static int validate_request(const struct vhd_disk *disk,
 			return EINVAL;
 		}
 		return iov_holds(req, 2 * req->length, exact) ? 0 : EINVAL;
+	case VHD_WRITE_ATOMIC:
+		if (req->length > VHD_ATOMIC_MAX) {
+			return EINVAL;
+		}
+		return iov_holds(req, req->length, exact) ? 0 : EINVAL;
 	case VHD_COPY:
 		size = vhd_disk_size(req->source);
 		if (req->source_offset % VHD_SECTOR != 0 ||
@@ -132,6 +140,24 @@ static void request_dirties(struct vhd_disk *disk)
 
 /* ---- flush ------------------------------------------------------- */
 
+bool vhd_flush_begin(struct vhd_disk *disk)
+{
+	if (!flush_needed(disk)) {
+		return false;
+	}
+	atomic_fetch_add(&disk->flushing, 1);
+	atomic_store(&disk->dirty, false);
+	return true;
+}
+
+void vhd_flush_end(struct vhd_disk *disk, int result)
+{
+	if (result != 0) {
+		atomic_store(&disk->dirty, true);
+	}
+	atomic_fetch_sub(&disk->flushing, 1);
+}
+
 static int flush_run(struct vhd_req *req, int result)
 {
 	struct vhd_state *st = vhd_state(req);
@@ -139,15 +165,12 @@ static int flush_run(struct vhd_req *req, int result)
 	unsigned errors;
 
 	if (st->outer_phase == 0) {
-		if (!flush_needed(disk)) {
+		if (!vhd_flush_begin(disk)) {
 			return 0;
 		}
 		st->outer_phase = 1;
-		atomic_fetch_add(&disk->flushing, 1);
-		atomic_store(&disk->dirty, false);
-		st->left = atomic_load(&disk->sync_reported);
 		/* The format may use left; keep it where it does not. */
-		st->offset = st->left;
+		st->offset = atomic_load(&disk->sync_reported);
 	}
 	result = disk->ops->run(req, result);
 	if (result == VHD_PENDING) {
@@ -163,9 +186,8 @@ static int flush_run(struct vhd_req *req, int result)
 	}
 	if (result != 0) {
 		atomic_store(&disk->sync_reported, errors);
-		atomic_store(&disk->dirty, true);
 	}
-	atomic_fetch_sub(&disk->flushing, 1);
+	vhd_flush_end(disk, result);
 	return result;
 }
 
@@ -209,6 +231,12 @@ static void request_end(struct vhd_req *req, int error)
 	case VHD_FLUSH:
 	case VHD_YIELD:
 		break;
+	case VHD_WRITE_ATOMIC:
+		/* On stable storage; or a failed step has been counted. */
+		if (error != 0) {
+			request_dirties(st->disk);
+		}
+		break;
 	default:
 		request_dirties(st->disk);
 		if ((req->flags & VHD_FUA) && vhd_map_error(error) == EIO) {
@@ -218,6 +246,9 @@ static void request_end(struct vhd_req *req, int error)
 	}
 	if (req->op == VHD_COMPARE_AND_WRITE) {
 		vhd_caw_done(req);
+	}
+	if (req->op == VHD_WRITE_ATOMIC) {
+		vhd_atomic_done(req);
 	}
 	vhd_gate_leave(req);
 	if (st->holds_source) {
@@ -268,6 +299,10 @@ bool vhd_submit(struct vhd_io *io, struct vhd_disk *disk, struct vhd_req *req)
 	case VHD_COMPARE_AND_WRITE:
 		vhd_state(req)->run = vhd_caw_run;
 		ret = vhd_caw_run(req, 0);
+		break;
+	case VHD_WRITE_ATOMIC:
+		vhd_state(req)->run = vhd_atomic_run;
+		ret = vhd_atomic_run(req, 0);
 		break;
 	default:
 		if ((req->op == VHD_DISCARD || req->op == VHD_ZERO) &&

@@ -127,6 +127,16 @@ void vhd_cursor_zero(struct vhd_cursor *cursor, uint64_t len)
 	}
 }
 
+void vhd_cursor_nowhere(const struct vhd_disk *disk, struct vhd_cursor *cursor,
+			uint64_t len)
+{
+	if (disk->rolling_back) {
+		vhd_cursor_advance(cursor, len);
+	} else {
+		vhd_cursor_zero(cursor, len);
+	}
+}
+
 /* ---- inline ------------------------------------------------------ */
 
 /* Iovecs for the next @len bytes: the caller's own when they fit exactly. */
@@ -560,8 +570,10 @@ int vhd_transfer_completed(struct vhd_req *req, int res)
 		return step_again(req);
 	}
 	if (res < 0) {
-		/* The kernel tells this once: the next flush fails, too. */
-		if ((st->sqe_op == IORING_OP_FSYNC ||
+		/* The kernel tells this once: the next flush fails, too. (Not
+		 * of an atomic write's journal.) */
+		if (st->file == st->disk->file &&
+		    (st->sqe_op == IORING_OP_FSYNC ||
 		     st->sqe_op == IORING_OP_SYNC_FILE_RANGE ||
 		     (st->sqe_op == IORING_OP_WRITEV && st->fua)) &&
 		    vhd_map_error(-res) == EIO) {

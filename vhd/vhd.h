@@ -56,6 +56,9 @@ enum vhd_type {
  * in one byte. */
 #define VHD_CAW_MAX (128u << 10)
 
+/* The longest WRITE_ATOMIC, bytes. */
+#define VHD_ATOMIC_MAX (1u << 20)
+
 /*
  * Where the engine's messages go: level 0 (error) to 10, as Samba's. Called
  * on any thread. NULL, the default: nowhere.
@@ -67,6 +70,12 @@ struct vhd_disk;
 
 /* One lane's I/O context: an io_uring and its completions. */
 struct vhd_io;
+
+/* A VHD_WRITE_ATOMIC that a crash has cut off: where in the disk, bytes. */
+struct vhd_cut_off {
+	uint64_t offset;
+	uint32_t length; /* 0: there is none */
+};
 
 /* What a disk is; filled by vhd_disk_info() and vhd_probe_recv(). */
 struct vhd_info {
@@ -83,6 +92,8 @@ struct vhd_info {
 	uint32_t block_size;   /* dynamic and differencing, else 0 */
 	char parent[1024];     /* differencing: parent's path, else "" */
 	uint8_t parent_id[16]; /* and its unique id */
+	/* vhd_probe_recv() only: it is taken back when the disk is opened. */
+	struct vhd_cut_off cut_off;
 };
 
 /* ---- lanes ------------------------------------------------------- */
@@ -115,6 +126,14 @@ enum vhd_op {
 	 * write; atomic with respect to all other requests that overlap.
 	 */
 	VHD_COMPARE_AND_WRITE,
+	/*
+	 * All or nothing: for all other requests, which see the range as
+	 * before or as after it; when it fails; and after a crash of the
+	 * process, the system or the power at any moment. It is on stable
+	 * storage when it completes. It needs a file beside the disk's own
+	 * (vhd_journal_name()). At most VHD_ATOMIC_MAX bytes.
+	 */
+	VHD_WRITE_ATOMIC,
 	/*
 	 * Copy from req->source; ranges of one disk do not overlap. The file
 	 * system does it, by sharing extents where it can: both are on files
@@ -195,8 +214,8 @@ struct vhd_source {
  * Lane. Can a read of the range be served that way, without waiting for the
  * medium? It then counts as done: what the lane does with @source before it
  * returns to its loop is part of it. Not on a disk that has seen a
- * VHD_COMPARE_AND_WRITE: pages that are on their way may still change, and
- * readers of such disks rely on never seeing half of one.
+ * VHD_COMPARE_AND_WRITE or VHD_WRITE_ATOMIC: pages that are on their way may
+ * still change, and readers of such disks rely on never seeing half of one.
  */
 bool vhd_disk_source(struct vhd_disk *disk, uint64_t offset, uint64_t length,
 		     struct vhd_source *source);
@@ -215,8 +234,10 @@ int vhd_source_read(const struct vhd_source *source, uint64_t skip,
 /*
  * Open the VHD or VHDX in @fd; its signature tells which. A VHDX that was left
  * with a log to replay (MS-VHDX 2.3.3) has it replayed in the file, or, opened
- * read-only, in memory. Takes ownership of @fd in every case (closes it on
- * failure). Takes an OFD lock: exclusive, shared with VHD_OPEN_READONLY.
+ * read-only, in memory. A VHD_WRITE_ATOMIC that was cut off is taken back;
+ * opened read-only, such a disk is refused. Takes ownership of @fd in every
+ * case (closes it on failure). Takes an OFD lock: exclusive, shared with
+ * VHD_OPEN_READONLY.
  * @param name  for messages only
  * errors: EWOULDBLOCK (locked by someone else), EINVAL (not a VHD, damaged or
  *         an unsupported kind; the reason is in vhd_open_recv's message),
@@ -227,6 +248,14 @@ struct tevent_req *vhd_open_send(TALLOC_CTX *mem_ctx, struct tevent_context *ev,
 /* @param message talloc'ed on mem_ctx, what was wrong; may be NULL */
 int vhd_open_recv(struct tevent_req *req, TALLOC_CTX *mem_ctx,
 		  struct vhd_disk **disk, char **message);
+
+/*
+ * The name of the file beside a disk's, named @disk, that VHD_WRITE_ATOMIC
+ * makes: ".NAME.atomic". It goes when the disk is closed. After a crash it
+ * belongs to the disk, and goes where that goes.
+ * @param name  for 256 bytes; @return false: too small
+ */
+bool vhd_journal_name(const char *disk, char *name, size_t size);
 
 /* A RAM disk of @size bytes, zero-filled; its content is gone when closed. */
 struct vhd_disk *vhd_open_ram(TALLOC_CTX *mem_ctx, uint64_t size);

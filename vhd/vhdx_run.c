@@ -236,7 +236,7 @@ static int read_segment(struct vhd_req *req, uint64_t left)
 	case PLACE_LOAD:
 		return load_page(req, place.disk, place.page);
 	case PLACE_NOWHERE:
-		vhd_cursor_zero(&st->cursor, place.length);
+		vhd_cursor_nowhere(st->disk, &st->cursor, place.length);
 		segment_done(st);
 		return 0;
 	default:
@@ -681,7 +681,7 @@ static int start(struct vhd_req *req)
 
 	/* vhd_set_parent() was forgotten: absent is not zero. */
 	if (st->disk->type == VHD_TYPE_DIFFERENCING &&
-	    st->disk->parent == NULL) {
+	    st->disk->parent == NULL && !st->disk->rolling_back) {
 		return EIO;
 	}
 	st->vx.at = st->offset;

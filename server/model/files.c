@@ -185,7 +185,14 @@ static void delete_job_run(void *data)
 {
 	struct delete_job *job = data;
 
+	char journal[sizeof(job->name)];
+
 	job->error = unlinkat(job->dir, job->name, 0) == 0 ? 0 : errno;
+	/* After a crash the disk may have left that, too. */
+	if (job->error == 0 &&
+	    vhd_journal_name(job->name, journal, sizeof(journal))) {
+		unlinkat(job->dir, journal, 0);
+	}
 	/* Gone for good, also when the power fails: 3.30.4.8 has the client
 	 * believe so. */
 	if (job->error == 0 && fsync(job->dir) != 0) {

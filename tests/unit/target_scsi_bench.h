@@ -156,6 +156,7 @@ static int bench_run(struct vhd_disk *disk, struct vhd_req *req)
 		bench_copy(req, 0, disk->data + req->offset, req->length, true);
 		return 0;
 	case VHD_WRITE:
+	case VHD_WRITE_ATOMIC:
 		bench_copy(req, 0, disk->data + req->offset, req->length,
 			   false);
 		return 0;

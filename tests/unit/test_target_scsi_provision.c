@@ -362,6 +362,85 @@ static void lba_status(void **state)
 	assert_sense(b, bench_cdb(b, cdb, 16), LBA_OUT_OF_RANGE);
 }
 
+/* ---- WRITE ATOMIC ---------------------------------------------------------
+ */
+
+static uint8_t write_atomic(struct bench *b, uint8_t flags, uint64_t lba,
+			    uint16_t boundary, uint16_t blocks,
+			    const void *data, size_t len)
+{
+	uint8_t cdb[16] = {0x9c, flags};
+
+	put_be64(cdb + 2, lba);
+	put_be16(cdb + 10, boundary);
+	put_be16(cdb + 12, blocks);
+	return bench_io(
+		b, cdb, 16,
+		&(struct bench_io){.out = data, .out_len = len, .split = 3000});
+}
+
+static void atomic_writes(void **state)
+{
+	struct bench *b = *state;
+	const size_t block = b->block;
+	const uint16_t most = (uint16_t)(VHD_ATOMIC_MAX / block);
+	uint8_t *data = malloc(VHD_ATOMIC_MAX);
+	unsigned later;
+
+	for (later = 0; later < 2; later++) {
+		b->disk.later = later;
+		b->disk.count[VHD_WRITE_ATOMIC] = 0;
+		fill(data, most * block, 3 + later);
+		assert_good(write_atomic(b, 0, 1, 0, most, data, most * block));
+		assert_memory_equal(b->disk.data + block, data, most * block);
+		/* one operation, with an atomic boundary or without */
+		assert_good(write_atomic(b, 0x18, 0, 2, 8, data, 8 * block));
+		assert_good(write_atomic(b, 0, 0, most, 1, data, block));
+		assert_int_equal(b->disk.count[VHD_WRITE_ATOMIC], 3);
+	}
+	b->disk.count[VHD_WRITE_ATOMIC] = 0;
+	assert_good(write_atomic(b, 0, 1, 0, 0, NULL, 0));
+	assert_sense(b, write_atomic(b, 0, 1, 0, most + 1, NULL, 0),
+		     INVALID_CDB);
+	bench_field(b, true, 12, 7);
+	assert_sense(b, write_atomic(b, 0, 1, 1, most + 1, NULL, 0),
+		     INVALID_CDB);
+	bench_field(b, true, 12, 7);
+	assert_sense(b, write_atomic(b, 0, 1, most + 1, 1, NULL, 0),
+		     INVALID_CDB);
+	bench_field(b, true, 10, 7);
+	assert_sense(b, write_atomic(b, 0, BENCH_BLOCKS, 0, 1, NULL, 0),
+		     LBA_OUT_OF_RANGE);
+	assert_sense(b, write_atomic(b, 0, UINT64_MAX, 0, 2, NULL, 0),
+		     LBA_OUT_OF_RANGE);
+	assert_sense(b, write_atomic(b, 0, BENCH_BLOCKS - 1, 0, 2, NULL, 0),
+		     LBA_OUT_OF_RANGE);
+	/* WRPROTECT; data for more or fewer blocks */
+	assert_sense(b, write_atomic(b, 0x20, 0, 0, 1, NULL, 0), INVALID_CDB);
+	assert_sense(b, write_atomic(b, 0, 0, 0, 2, data, block), INVALID_CDB);
+	assert_sense(b, write_atomic(b, 0, 0, 0, 1, data, 2 * block),
+		     INVALID_CDB);
+	assert_int_equal(b->disk.count[VHD_WRITE_ATOMIC], 0);
+	/* the disk's errors */
+	b->disk.fail = ENOSPC;
+	b->disk.fail_op = VHD_WRITE_ATOMIC;
+	assert_sense(b, write_atomic(b, 0, 0, 0, 1, data, block), 0x72707);
+	b->disk.fail = EIO;
+	assert_sense(b, write_atomic(b, 0, 0, 0, 1, data, block), 0x30c00);
+	b->disk.fail = EROFS;
+	assert_sense(b, write_atomic(b, 0, 0, 0, 1, data, block), 0x72700);
+	b->disk.fail = 0;
+	/* what page B0h says */
+	assert_good(RUN(b, 0x12, 1, 0xb0, 0, 255, 0));
+	assert_int_equal(get_be32(b->in + 44), most);
+	assert_int_equal(get_be32(b->in + 48), 0);
+	assert_int_equal(get_be32(b->in + 52), 0);
+	assert_int_equal(get_be32(b->in + 56), most);
+	assert_int_equal(get_be32(b->in + 60), most);
+	assert_true(most <= get_be32(b->in + 8));
+	free(data);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -373,6 +452,7 @@ int main(void)
 		BENCH_TEST_BLOCKS(unmap_refusals),
 		BENCH_TEST_BLOCKS(compare_and_writes),
 		BENCH_TEST_BLOCKS(orwrite),
+		BENCH_TEST_BLOCKS(atomic_writes),
 		BENCH_TEST_BLOCKS(lba_status),
 	};
 

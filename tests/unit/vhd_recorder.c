@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,8 +13,12 @@
 
 enum kind { WRITE, ZERO, TRUNCATE, RESERVE };
 
+/* Whose change it is. */
+enum file { DISK, JOURNAL, OTHER };
+
 struct event {
 	enum kind kind;
+	enum file file;
 	uint64_t offset, len;
 	uint8_t *data;	   /* WRITE */
 	size_t durable_at; /* from this position on; SIZE_MAX: never */
@@ -28,7 +33,8 @@ static struct {
 	int error, failed;
 } rec = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
-static struct event *append(enum kind kind, uint64_t offset, uint64_t len)
+static struct event *append(enum kind kind, enum file file, uint64_t offset,
+			    uint64_t len)
 {
 	struct event *e;
 
@@ -40,6 +46,7 @@ static struct event *append(enum kind kind, uint64_t offset, uint64_t len)
 	e = &rec.event[rec.count++];
 	*e = (struct event){
 		.kind = kind,
+		.file = file,
 		.offset = offset,
 		.len = len,
 		.durable_at = SIZE_MAX,
@@ -47,9 +54,21 @@ static struct event *append(enum kind kind, uint64_t offset, uint64_t len)
 	return e;
 }
 
+static enum file file_of(const char *name)
+{
+	size_t len = rec.name != NULL ? strlen(rec.name) : 0;
+
+	if (len == 0 || strncmp(name, rec.name, len) != 0) {
+		return OTHER;
+	}
+	return name[len] == '\0'		       ? DISK
+	       : strcmp(name + len, "'s journal") == 0 ? JOURNAL
+						       : OTHER;
+}
+
 static bool recorded(const char *name)
 {
-	return rec.name != NULL && strcmp(name, rec.name) == 0;
+	return file_of(name) != OTHER;
 }
 
 static void tap_write(const char *name, uint64_t offset,
@@ -64,7 +83,7 @@ static void tap_write(const char *name, uint64_t offset,
 		return;
 	}
 	pthread_mutex_lock(&rec.lock);
-	e = append(WRITE, offset, len);
+	e = append(WRITE, file_of(name), offset, len);
 	e->data = malloc(len);
 	for (i = 0; i < iovcnt && at < len; i++) {
 		uint64_t n =
@@ -91,7 +110,7 @@ static void tap_change(const char *name, enum vhd_tap_change change,
 
 	if (recorded(name)) {
 		pthread_mutex_lock(&rec.lock);
-		append(kinds[change], offset, len);
+		append(kinds[change], file_of(name), offset, len);
 		pthread_mutex_unlock(&rec.lock);
 	}
 }
@@ -115,7 +134,8 @@ static void tap_sync_end(const char *name, uint64_t begin)
 	}
 	pthread_mutex_lock(&rec.lock);
 	for (i = 0; i < begin; i++) {
-		if (rec.event[i].durable_at == SIZE_MAX) {
+		if (rec.event[i].durable_at == SIZE_MAX &&
+		    rec.event[i].file == file_of(name)) {
 			rec.event[i].durable_at = rec.count;
 		}
 	}
@@ -176,7 +196,7 @@ void recorder_start_file(const char *name, int fd)
 	off_t size = lseek(fd, 0, SEEK_END);
 
 	recorder_start(name);
-	e = append(WRITE, 0, (uint64_t)size);
+	e = append(WRITE, DISK, 0, (uint64_t)size);
 	e->data = malloc((size_t)size);
 	e->durable_at = 0;
 	assert_int_equal(pread(fd, e->data, (size_t)size, 0), size);
@@ -259,37 +279,66 @@ static void apply(int fd, const struct event *e)
  * its turn among those that overlap it: a page holds what was written last or
  * what it held before.
  */
-static int crash(size_t position, size_t settled, uint32_t seed)
+static void crash(size_t position, size_t settled, uint32_t seed,
+		  const int fd[2])
 {
-	int fd = memfd_create("crash", MFD_CLOEXEC);
 	uint32_t random = seed * 2654435761u;
 	size_t i;
 
-	assert_true(fd >= 0);
 	for (i = 0; i < position; i++) {
 		const struct event *e = &rec.event[i];
 		uint32_t choice;
 
 		if (seed == 0 || e->durable_at <= settled) {
-			apply(fd, e);
+			apply(fd[e->file], e);
 			continue;
 		}
 		choice = next_random(&random) % 3;
 		if (choice == 0) {
-			apply(fd, e);
+			apply(fd[e->file], e);
 		} else if (choice == 1 && e->kind == WRITE) {
-			apply_torn(fd, e, &random);
+			apply_torn(fd[e->file], e, &random);
 		}
 	}
+}
+
+static int crashed_file(void)
+{
+	int fd = memfd_create("crash", MFD_CLOEXEC);
+
+	assert_true(fd >= 0);
 	return fd;
+}
+
+static int crash_in_memory(size_t position, size_t settled, uint32_t seed)
+{
+	int fd[2] = {crashed_file(), crashed_file()};
+
+	crash(position, settled, seed, fd);
+	close(fd[JOURNAL]);
+	return fd[DISK];
 }
 
 int recorder_crash(size_t position, uint32_t seed)
 {
-	return crash(position, position, seed);
+	return crash_in_memory(position, position, seed);
 }
 
 int recorder_crash_during(size_t position, uint32_t seed)
 {
-	return crash(position, position - 1, seed);
+	return crash_in_memory(position, position - 1, seed);
+}
+
+void recorder_crash_at(size_t position, uint32_t seed, const char *disk,
+		       const char *journal)
+{
+	int fd[2] = {
+		open(disk, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600),
+		open(journal, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600),
+	};
+
+	assert_true(fd[DISK] >= 0 && fd[JOURNAL] >= 0);
+	crash(position, position, seed, fd);
+	close(fd[DISK]);
+	close(fd[JOURNAL]);
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Records every change that the engine makes to one file, and builds the file
- * as a crash at any point might leave it: what a flush had made durable is
- * there; of what came after it any part may be there, in any order, torn
- * between sectors.
+ * Records every change that the engine makes to one file and to its journal,
+ * and builds the file as a crash at any point might leave it: what a flush had
+ * made durable is there; of what came after it any part may be there, in any
+ * order, torn between sectors.
  */
 #ifndef VHD_RECORDER_H
 #define VHD_RECORDER_H
@@ -11,7 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Record the files of this name that are opened from now on. */
+/* Record the files of this name, and their journals, that are opened from now
+ * on. */
 void recorder_start(const char *name);
 /* The same of a file that is there already, and stable; takes @fd. */
 void recorder_start_file(const char *name, int fd);
@@ -28,6 +29,10 @@ int recorder_crash(size_t position, uint32_t seed);
 /* The same in the middle of the last change, if it was a durable one, or of
  * the flushes after it: what they were to make durable may be there or not. */
 int recorder_crash_during(size_t position, uint32_t seed);
+
+/* The same, and the journal beside it, under these names. */
+void recorder_crash_at(size_t position, uint32_t seed, const char *disk,
+		       const char *journal);
 
 /* Fail the @nth step (from 0) from now on with @error; forget: 0. */
 void recorder_fail(unsigned nth, int error);

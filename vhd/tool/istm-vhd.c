@@ -222,6 +222,11 @@ static int info_main(const char *name)
 	if (info.format == VHD_FORMAT_VHDX) {
 		print_id("data id:    ", &info, info.link_id);
 	}
+	if (info.cut_off.length != 0) {
+		printf("cut off:    an atomic write of %" PRIu32
+		       " bytes at %" PRIu64 "; opening takes it back\n",
+		       info.cut_off.length, info.cut_off.offset);
+	}
 	if (info.type == VHD_TYPE_DIFFERENCING) {
 		printf("parent:     %s\n", info.parent);
 		print_id("parent id:  ", &info, info.parent_id);

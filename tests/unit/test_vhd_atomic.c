@@ -1,0 +1,539 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Atomic writes and their journal: what others see of them, what a crash
+ * leaves and who takes it back. Crashes at every point: test_vhd_crash_atomic.
+ */
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "vhd/record.h"
+#include "vhd_helpers.h"
+#include "vhd_recorder.h"
+#include "vhd/tap.h"
+
+#define SIZE (8 * MiB)
+
+static int write_atomic(struct vt *vt, struct vhd_disk *disk, uint64_t offset,
+			void *buf, uint64_t length)
+{
+	return vt_rw(vt, disk, VHD_WRITE_ATOMIC, 0, offset, buf, length);
+}
+
+static bool exists(struct vt *vt, const char *name)
+{
+	return access(vt_path(vt, name), F_OK) == 0;
+}
+
+static unsigned count_journals(struct vt *vt)
+{
+	DIR *dir = opendir(vt->dir);
+	struct dirent *entry;
+	unsigned n = 0;
+
+	while ((entry = readdir(dir)) != NULL) {
+		n += strstr(entry->d_name, ".atomic") != NULL;
+	}
+	closedir(dir);
+	return n;
+}
+
+/* ---- every kind of disk ------------------------------------------ */
+
+static void test_kinds(void **state)
+{
+	struct vt *vt = *state;
+	uint8_t *data = malloc(SIZE), *back = malloc(SIZE);
+	struct vhd_disk *disk;
+	unsigned kind;
+
+	for (kind = 0; kind < 14; kind++) {
+		bool memory = kind == 2;
+		uint64_t sector;
+
+		disk = vt_kind(vt, kind, SIZE);
+		if (disk == NULL) {
+			continue; /* no direct I/O here */
+		}
+		sector = vhd_disk_sector(disk);
+		vt_pattern(data, SIZE, kind);
+		assert_int_equal(
+			vt_rw(vt, disk, VHD_WRITE, 0, 0, data, SIZE / 2), 0);
+		memset(data + SIZE / 2, 0, SIZE / 2);
+		/* small and odd, large, over the end of what is written */
+		vt_pattern(data + 7 * sector, 3 * sector, 77);
+		assert_int_equal(write_atomic(vt, disk, 7 * sector,
+					      data + 7 * sector, 3 * sector),
+				 0);
+		vt_pattern(data + MiB - sector, VHD_ATOMIC_MAX, 78);
+		assert_int_equal(write_atomic(vt, disk, MiB - sector,
+					      data + MiB - sector,
+					      VHD_ATOMIC_MAX),
+				 0);
+		vt_pattern(data + SIZE / 2 - 8192, 65536, 79);
+		assert_int_equal(write_atomic(vt, disk, SIZE / 2 - 8192,
+					      data + SIZE / 2 - 8192, 65536),
+				 0);
+		assert_int_equal(write_atomic(vt, disk, SIZE, NULL, 0), 0);
+		assert_int_equal(write_atomic(vt, disk, 0, data,
+					      VHD_ATOMIC_MAX + sector),
+				 EINVAL);
+		assert_int_equal(write_atomic(vt, disk, SIZE, data, sector),
+				 EINVAL);
+		assert_int_equal(vt_rw(vt, disk, VHD_READ, 0, 0, back, SIZE),
+				 0);
+		assert_memory_equal(data, back, SIZE);
+		assert_int_equal(count_journals(vt), memory ? 0 : 1);
+		vhd_close(disk);
+		assert_int_equal(count_journals(vt), 0);
+	}
+	free(data);
+	free(back);
+}
+
+/* ---- seen by others ---------------------------------------------- */
+
+#define ROUNDS 60
+
+struct racer {
+	struct vhd_req req;
+	struct iovec iov;
+	uint8_t buf[65536];
+	bool done;
+};
+
+static void racer_done(struct vhd_req *req)
+{
+	((struct racer *)req->private_data)->done = true;
+}
+
+static void start(struct vt *vt, struct vhd_disk *disk, struct racer *r,
+		  enum vhd_op op)
+{
+	r->iov = (struct iovec){r->buf, sizeof(r->buf)};
+	r->req = (struct vhd_req){
+		.op = op,
+		.offset = 4096,
+		.length = sizeof(r->buf),
+		.iov = &r->iov,
+		.iovcnt = 1,
+		.done = racer_done,
+		.private_data = r,
+	};
+	r->done = vhd_submit(vt->io, disk, &r->req);
+}
+
+/* Reads beside atomic writes see all of one. */
+static void test_reads_see_all_or_nothing(void **state)
+{
+	struct vt *vt = *state;
+	struct vhd_disk *disk = vt_disk(vt, "d.vhd", SIZE, true);
+	struct racer *racer = calloc(6, sizeof(*racer));
+	unsigned round, i, k;
+
+	for (round = 0; round < ROUNDS; round++) {
+		for (i = 0; i < 6; i++) {
+			memset(racer[i].buf, (int)(1 + round * 3 + i), 65536);
+			start(vt, disk, &racer[i],
+			      i % 2 ? VHD_READ : VHD_WRITE_ATOMIC);
+		}
+		vhd_io_kick(vt->io);
+		for (i = 0; i < 6; i++) {
+			while (!racer[i].done) {
+				tevent_loop_once(vt->ev);
+			}
+			assert_int_equal(racer[i].req.error, 0);
+			/* The caller's flags are the caller's. */
+			assert_int_equal(racer[i].req.flags, 0);
+		}
+		for (i = 1; i < 6; i += 2) {
+			for (k = 1; k < 65536; k++) {
+				assert_int_equal(racer[i].buf[k],
+						 racer[i].buf[0]);
+			}
+		}
+	}
+	free(racer);
+	vhd_close(disk);
+}
+
+/* ---- after a crash ----------------------------------------------- */
+
+/*
+ * Leave @name as a crash in the middle of an atomic write does: @half of the
+ * 16 sectors at 64 KiB are new, the record says what was there.
+ */
+static void cut_off(struct vt *vt, const char *name, unsigned half,
+		    uint8_t old[8192], uint8_t new[8192])
+{
+	struct vhd_disk *disk = NULL;
+	struct vhd_record record = {
+		.offset = 65536,
+		.length = 8192,
+		.head = VHD_RECORD_HEAD(8192u),
+	};
+	struct iovec iov[2] = {{new, 1000}, {new + 1000, 7192}};
+	uint8_t *buf = calloc(1, record.head + record.length);
+	struct vhd_info info;
+
+	vt_pattern(old, 8192, 1);
+	vt_pattern(new, 8192, 2);
+	assert_int_equal(vt_open(vt, name, 0, &disk), 0);
+	vhd_disk_info(disk, &info);
+	assert_int_equal(vt_rw(vt, disk, VHD_WRITE, 0, 65536, old, 8192), 0);
+	assert_int_equal(vt_rw(vt, disk, VHD_WRITE, 0, 65536, new, half * 512),
+			 0);
+	vhd_close(disk);
+	memcpy(record.disk_id, info.unique_id, 16);
+	memcpy(buf + record.head, old, 8192);
+	vhd_record_push(&record, iov, buf);
+	vt_file_write(vt, talloc_asprintf(vt->mem, ".%s.atomic", name), 0, buf,
+		      record.head + record.length);
+	free(buf);
+}
+
+static void assert_holds(struct vt *vt, const char *name,
+			 const uint8_t content[8192])
+{
+	struct vhd_disk *disk = NULL;
+	uint8_t back[8192];
+
+	assert_int_equal(vt_open(vt, name, 0, &disk), 0);
+	assert_int_equal(vt_rw(vt, disk, VHD_READ, 0, 65536, back, 8192), 0);
+	assert_memory_equal(back, content, 8192);
+	vhd_close(disk);
+}
+
+static const char *const names[] = {"a.vhd", "b.vhd", "a.vhdx", "b.vhdx"};
+
+static void make(struct vt *vt, const char *name)
+{
+	if (name[0] == 'a') {
+		assert_int_equal(vt_create(vt, name, SIZE, true), 0);
+	} else {
+		vhd_close(vt_dynamic(vt, name, SIZE, MiB));
+	}
+}
+
+static void test_taken_back(void **state)
+{
+	struct vt *vt = *state;
+	uint8_t old[8192], new[8192];
+	struct vhd_disk *disk = NULL;
+	struct vhd_info info;
+	unsigned i;
+
+	for (i = 0; i < 4; i++) {
+		char *journal =
+			talloc_asprintf(vt->mem, ".%s.atomic", names[i]);
+
+		make(vt, names[i]);
+		assert_int_equal(vt_probe(vt, names[i], &info), 0);
+		assert_int_equal(info.cut_off.length, 0);
+		cut_off(vt, names[i], 5, old, new);
+		/* A probe tells of it; who may not write, does not read. */
+		assert_int_equal(vt_probe(vt, names[i], &info), 0);
+		assert_int_equal(info.cut_off.offset, 65536);
+		assert_int_equal(info.cut_off.length, 8192);
+		assert_int_equal(vt_open(vt, names[i], VHD_OPEN_READONLY,
+					 &disk),
+				 EINVAL);
+		assert_non_null(strstr(vt->message, "8192 bytes at 65536"));
+		assert_true(exists(vt, journal));
+		assert_holds(vt, names[i], old);
+		assert_false(exists(vt, journal));
+		/* All of it there, not acknowledged: back, too. */
+		cut_off(vt, names[i], 16, old, new);
+		assert_holds(vt, names[i], old);
+		assert_false(exists(vt, journal));
+	}
+}
+
+/* What a record is not about, it is not applied to. */
+static void test_not_of_this_disk(void **state)
+{
+	struct vt *vt = *state;
+	uint8_t old[8192], new[8192], later[8192];
+	struct vhd_disk *disk = NULL;
+	char *journal = vt_path(vt, ".a.vhd.atomic");
+	char *kept = vt_path(vt, "kept");
+	uint8_t byte;
+
+	make(vt, "a.vhd");
+	make(vt, "b.vhd");
+	/* another disk's */
+	cut_off(vt, "b.vhd", 5, old, new);
+	assert_int_equal(rename(vt_path(vt, ".b.vhd.atomic"), journal), 0);
+	memset(later, 0, sizeof(later));
+	assert_holds(vt, "a.vhd", later);
+	assert_true(exists(vt, ".a.vhd.atomic"));
+	/* which does not keep this one from making its own */
+	assert_int_equal(vt_open(vt, "a.vhd", 0, &disk), 0);
+	assert_int_equal(write_atomic(vt, disk, 0, later, 512), 0);
+	vhd_close(disk);
+	assert_false(exists(vt, ".a.vhd.atomic"));
+
+	/* this disk's, but a sector has been changed since */
+	cut_off(vt, "a.vhd", 5, old, new);
+	assert_int_equal(rename(journal, kept), 0);
+	assert_int_equal(vt_open(vt, "a.vhd", 0, &disk), 0);
+	vt_pattern(later, sizeof(later), 3);
+	assert_int_equal(vt_rw(vt, disk, VHD_WRITE, 0, 65536 + 512, later, 512),
+			 0);
+	vhd_close(disk);
+	assert_int_equal(rename(kept, journal), 0);
+	memcpy(new + 512, later, 512);
+	memcpy(new + 5 * 512, old + 5 * 512, 8192 - 5 * 512);
+	assert_holds(vt, "a.vhd", new);
+
+	/* damaged: it had not been written whole, so nothing was changed */
+	cut_off(vt, "a.vhd", 5, old, new);
+	vt_file_read(vt, ".a.vhd.atomic", 9000, &byte, 1);
+	byte ^= 1;
+	vt_file_write(vt, ".a.vhd.atomic", 9000, &byte, 1);
+	memcpy(new + 5 * 512, old + 5 * 512, 8192 - 5 * 512);
+	assert_holds(vt, "a.vhd", new);
+	assert_false(exists(vt, ".a.vhd.atomic"));
+
+	/* one that others may write, or that is no file */
+	cut_off(vt, "a.vhd", 5, old, new);
+	assert_int_equal(chmod(journal, 0666), 0);
+	memcpy(new + 5 * 512, old + 5 * 512, 8192 - 5 * 512);
+	assert_holds(vt, "a.vhd", new);
+	assert_int_equal(unlink(journal), 0);
+	cut_off(vt, "a.vhd", 5, old, new);
+	assert_int_equal(rename(journal, kept), 0);
+	assert_int_equal(symlink("kept", journal), 0);
+	memcpy(new + 5 * 512, old + 5 * 512, 8192 - 5 * 512);
+	assert_holds(vt, "a.vhd", new);
+}
+
+/* It cannot be taken back, for now: the disk is not opened until it is. */
+static void test_fail_taking_back(void **state)
+{
+	static const int errors[] = {EIO, ENOSPC};
+	struct vt *vt = *state;
+	uint8_t old[8192], new[8192];
+	struct vhd_disk *disk = NULL;
+	unsigned i, k, nth;
+
+	for (i = 0; i < 4; i++) {
+		make(vt, names[i]);
+		for (k = 0; k < 2; k++) {
+			for (nth = 0;; nth++) {
+				cut_off(vt, names[i], 7, old, new);
+				recorder_start(names[i]);
+				recorder_fail(nth, errors[k]);
+				if (vt_open(vt, names[i], 0, &disk) == 0) {
+					vhd_close(disk);
+				} else {
+					assert_true(recorder_failed());
+					assert_non_null(vt->message);
+				}
+				if (!recorder_failed()) {
+					break;
+				}
+				recorder_stop();
+				assert_holds(vt, names[i], old);
+			}
+			recorder_stop();
+			assert_true(nth > 8);
+			assert_holds(vt, names[i], old);
+		}
+	}
+}
+
+/* ---- checking, compacting ---------------------------------------- */
+
+static struct vhd_check check(struct vt *vt, const char *name, uint32_t flags)
+{
+	int fd = vt_open_fd(vt, name, flags != 0 ? O_RDWR : O_RDONLY);
+	struct tevent_req *req =
+		vhd_check_send(vt->mem, vt->ev, fd, name, flags);
+	struct vhd_check result;
+
+	assert_true(tevent_req_poll(req, vt->ev));
+	assert_int_equal(vhd_check_recv(req, vt->mem, &result, &vt->message),
+			 0);
+	talloc_free(req);
+	return result;
+}
+
+static void test_repair(void **state)
+{
+	struct vt *vt = *state;
+	uint8_t old[8192], new[8192];
+	struct vhd_check result;
+	unsigned i;
+
+	for (i = 0; i < 4; i++) {
+		make(vt, names[i]);
+		cut_off(vt, names[i], 3, old, new);
+		result = check(vt, names[i], 0);
+		assert_int_equal(result.mendable, 1);
+		assert_int_equal(result.mended, 0);
+		assert_non_null(strstr(result.report, "8192 bytes at 65536"));
+		result = check(vt, names[i], VHD_CHECK_REPAIR);
+		assert_int_equal(result.mended, 1);
+		assert_int_equal(count_journals(vt), 0);
+		result = check(vt, names[i], 0);
+		assert_int_equal(result.mendable, 0);
+		assert_holds(vt, names[i], old);
+	}
+}
+
+/* A block that the write has left empty may have held something. */
+static void test_compact(void **state)
+{
+	struct vt *vt = *state;
+	uint8_t old[8192], new[8192];
+	struct vhd_compact result;
+	struct tevent_req *req;
+	unsigned i;
+
+	for (i = 1; i < 4; i += 2) {
+		make(vt, names[i]);
+		cut_off(vt, names[i], 16, old, new);
+		req = vhd_compact_send(vt->mem, vt->ev,
+				       vt_open_fd(vt, names[i], O_RDWR),
+				       names[i], NULL, NULL);
+		assert_true(tevent_req_poll(req, vt->ev));
+		assert_int_equal(vhd_compact_recv(req, vt->mem, &result,
+						  &vt->message),
+				 0);
+		talloc_free(req);
+		assert_int_equal(count_journals(vt), 0);
+		assert_holds(vt, names[i], old);
+	}
+}
+
+/* ---- the journal's file ------------------------------------------ */
+
+/* Where none can be made nothing is written, and the disk goes on. */
+static void test_no_journal(void **state)
+{
+	struct vt *vt = *state;
+	struct vhd_disk *disk = vt_disk(vt, "a.vhd", SIZE, true);
+	uint8_t data[4096], back[4096];
+
+	vt_pattern(data, sizeof(data), 5);
+	assert_int_equal(mkdir(vt_path(vt, ".a.vhd.atomic"), 0700), 0);
+	assert_int_equal(write_atomic(vt, disk, 0, data, 4096), EIO);
+	assert_int_equal(vt_rw(vt, disk, VHD_READ, 0, 0, back, 4096), 0);
+	assert_true(vt_is_zero(back, 4096));
+	assert_int_equal(vt_rw(vt, disk, VHD_WRITE, 0, 4096, data, 4096), 0);
+	assert_int_equal(rmdir(vt_path(vt, ".a.vhd.atomic")), 0);
+	assert_int_equal(write_atomic(vt, disk, 0, data, 4096), 0);
+	/* The disk's file is gone from its folder. */
+	assert_int_equal(unlink(vt_path(vt, "a.vhd")), 0);
+	assert_int_equal(write_atomic(vt, disk, 0, data, 4096), EIO);
+	vhd_close(disk);
+	assert_int_equal(count_journals(vt), 0);
+}
+
+/* It follows the disk. */
+static void test_moved(void **state)
+{
+	struct vt *vt = *state;
+	struct vhd_disk *disk = vt_disk(vt, "a.vhd", SIZE, true);
+	uint8_t data[4096] = {1};
+
+	assert_int_equal(write_atomic(vt, disk, 0, data, 4096), 0);
+	assert_true(exists(vt, ".a.vhd.atomic"));
+	assert_int_equal(mkdir(vt_path(vt, "sub"), 0700), 0);
+	assert_int_equal(rename(vt_path(vt, "a.vhd"), vt_path(vt, "sub/c.vhd")),
+			 0);
+	assert_int_equal(write_atomic(vt, disk, 0, data, 4096), 0);
+	assert_false(exists(vt, ".a.vhd.atomic"));
+	assert_true(exists(vt, "sub/.c.vhd.atomic"));
+	vhd_close(disk);
+	assert_false(exists(vt, "sub/.c.vhd.atomic"));
+}
+
+static void test_names(void **state)
+{
+	char name[256], other[256], disk[256];
+
+	assert_true(vhd_journal_name("a.vhd", name, sizeof(name)));
+	assert_string_equal(name, ".a.vhd.atomic");
+	memset(disk, 'x', 255);
+	disk[255] = '\0';
+	assert_true(vhd_journal_name(disk, name, sizeof(name)));
+	disk[254] = 'y';
+	assert_true(vhd_journal_name(disk, other, sizeof(other)));
+	assert_string_not_equal(name, other);
+	assert_false(vhd_journal_name(disk, name, 100));
+}
+
+/* ---- a record that cannot be cleared ----------------------------- */
+
+static unsigned failing; /* journal's calls from now on; 0: none */
+
+static int fail_journal(const char *name, enum vhd_tap_step step,
+			uint64_t offset, uint64_t *len)
+{
+	if (strstr(name, "'s journal") == NULL || failing == 0) {
+		return 0;
+	}
+	return --failing == 0 ? failing = 1, EIO : 0;
+}
+
+static const struct vhd_tap failing_tap = {.fault = fail_journal};
+
+/* Nothing is written any more that the record could be applied over. */
+static void test_stuck(void **state)
+{
+	struct vt *vt = *state;
+	struct vhd_disk *disk;
+	uint8_t old[4096], new[4096], back[4096];
+
+	vhd_set_tap(&failing_tap);
+	disk = vt_disk(vt, "a.vhd", SIZE, true);
+	vt_pattern(old, sizeof(old), 1);
+	vt_pattern(new, sizeof(new), 2);
+	assert_int_equal(write_atomic(vt, disk, 0, old, 4096), 0);
+	/* record and its flush succeed, all that follows fails */
+	failing = 3;
+	assert_int_equal(write_atomic(vt, disk, 0, new, 4096), EIO);
+	failing = 0;
+	assert_int_equal(vt_rw(vt, disk, VHD_WRITE, 0, 0, old, 4096), EROFS);
+	assert_int_equal(vt_rw(vt, disk, VHD_DISCARD, 0, 0, NULL, 4096), EROFS);
+	assert_int_equal(write_atomic(vt, disk, 8192, old, 4096), EROFS);
+	assert_int_equal(vt_rw(vt, disk, VHD_FLUSH, 0, 0, NULL, 0), 0);
+	vhd_close(disk);
+	vhd_set_tap(NULL);
+	assert_true(exists(vt, ".a.vhd.atomic"));
+	assert_int_equal(vt_open(vt, "a.vhd", 0, &disk), 0);
+	assert_int_equal(vt_rw(vt, disk, VHD_READ, 0, 0, back, 4096), 0);
+	assert_memory_equal(back, old, 4096);
+	assert_int_equal(vt_rw(vt, disk, VHD_WRITE, 0, 0, new, 4096), 0);
+	vhd_close(disk);
+	assert_int_equal(count_journals(vt), 0);
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, vt_setup_memory, vt_teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_kinds, vt_setup,
+						vt_teardown),
+		TEST(test_reads_see_all_or_nothing),
+		TEST(test_taken_back),
+		TEST(test_not_of_this_disk),
+		TEST(test_fail_taking_back),
+		TEST(test_repair),
+		TEST(test_compact),
+		TEST(test_no_journal),
+		TEST(test_moved),
+		cmocka_unit_test(test_names),
+		TEST(test_stuck),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
