@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -56,6 +57,30 @@ static void log_line(int level, const char *message)
 	if (level <= 1) {
 		fprintf(stderr, "istm-vhd: %s\n", message);
 	}
+}
+
+/* Asked to stop: what is half made is taken away. */
+static volatile sig_atomic_t stopped;
+
+static void stop(int sig)
+{
+	stopped = 1;
+}
+
+/* Let the request come to its end. @return 0, or EINTR: freed, and so
+ * cancelled; ENOMEM */
+static int wait_for(struct tevent_req *req)
+{
+	if (req == NULL) {
+		return ENOMEM;
+	}
+	while (tevent_req_is_in_progress(req)) {
+		if (stopped || tevent_loop_once(ev) != 0) {
+			talloc_free(req);
+			return stopped ? EINTR : ENOMEM;
+		}
+	}
+	return 0;
 }
 
 static bool parse_size(const char *text, uint64_t *size)
@@ -110,8 +135,9 @@ static int probe(const char *name, struct vhd_info *info)
 		return fail(name, NULL, errno);
 	}
 	req = vhd_probe_send(mem, ev, fd, name);
-	if (req == NULL || !tevent_req_poll(req, ev)) {
-		return fail(name, NULL, ENOMEM);
+	ret = wait_for(req);
+	if (ret != 0) {
+		return fail(name, NULL, ret);
 	}
 	ret = vhd_probe_recv(req, mem, info, &message);
 	talloc_free(req);
@@ -156,8 +182,9 @@ static int open_disk(const char *name, bool readonly, unsigned depth,
 	}
 	req = vhd_open_send(mem, ev, fd, name,
 			    readonly ? VHD_OPEN_READONLY : 0);
-	if (req == NULL || !tevent_req_poll(req, ev)) {
-		return fail(name, NULL, ENOMEM);
+	ret = wait_for(req);
+	if (ret != 0) {
+		return fail(name, NULL, ret);
 	}
 	ret = vhd_open_recv(req, mem, disk, &message);
 	talloc_free(req);
@@ -247,8 +274,10 @@ static int create(const char *name, const struct vhd_create_params *params)
 		return fail(name, NULL, errno);
 	}
 	req = vhd_create_send(mem, ev, fd, name, params);
-	if (req == NULL || !tevent_req_poll(req, ev)) {
-		return fail(name, NULL, ENOMEM);
+	ret = wait_for(req);
+	if (ret != 0) {
+		unlink(name);
+		return fail(name, NULL, ret);
 	}
 	ret = vhd_create_recv(req, mem, &message);
 	talloc_free(req);
@@ -332,8 +361,9 @@ static int check_main(const char *name, bool repair)
 		return fail(name, NULL, errno);
 	}
 	req = vhd_check_send(mem, ev, fd, name, repair ? VHD_CHECK_REPAIR : 0);
-	if (req == NULL || !tevent_req_poll(req, ev)) {
-		return fail(name, NULL, ENOMEM);
+	ret = wait_for(req);
+	if (ret != 0) {
+		return fail(name, NULL, ret);
 	}
 	ret = vhd_check_recv(req, mem, &check, &message);
 	talloc_free(req);
@@ -361,8 +391,9 @@ static int compact_main(const char *name)
 		return fail(name, NULL, errno);
 	}
 	req = vhd_compact_send(mem, ev, fd, name, NULL, NULL);
-	if (req == NULL || !tevent_req_poll(req, ev)) {
-		return fail(name, NULL, ENOMEM);
+	ret = wait_for(req);
+	if (ret != 0) {
+		return fail(name, NULL, ret);
 	}
 	ret = vhd_compact_recv(req, mem, &result, &message);
 	talloc_free(req);
@@ -409,29 +440,52 @@ static int transfer(struct vhd_io *io, struct vhd_disk *disk, enum vhd_op op,
 	return req.error;
 }
 
-static int copy(struct vhd_disk *from, struct vhd_disk *to)
+/* One stretch that is not a hole. */
+static int copy_stretch(struct vhd_io *io, struct vhd_disk *from,
+			struct vhd_disk *to, uint64_t at, uint64_t n)
 {
 	static uint8_t buf[CHUNK], zeroes[CHUNK];
+	int ret = transfer(io, from, VHD_READ, at, buf, n);
+
+	if (ret != 0) {
+		return ret;
+	}
+	return memcmp(buf, zeroes, n) == 0
+		       ? 0
+		       : transfer(io, to, VHD_WRITE, at, buf, n);
+}
+
+static int copy(struct vhd_disk *from, struct vhd_disk *to)
+{
 	struct vhd_io *io = vhd_io_create(mem, ev, 8);
-	uint64_t size = vhd_disk_size(from), at;
+	uint64_t size = vhd_disk_size(from), at = 0;
+	uint32_t sector = vhd_disk_sector(from);
 	int ret = 0;
 
+	if (sector < vhd_disk_sector(to)) {
+		sector = vhd_disk_sector(to);
+	}
 	if (io == NULL) {
 		return errno;
 	}
-	for (at = 0; ret == 0 && at < size; at += CHUNK) {
-		uint64_t n = size - at < CHUNK ? size - at : CHUNK;
+	while (ret == 0 && at < size && !stopped) {
+		uint64_t left = size - at, known = left;
+		uint64_t n = left < CHUNK ? left : CHUNK;
 
-		ret = transfer(io, from, VHD_READ, at, buf, n);
-		if (ret == 0 && memcmp(buf, zeroes, n) != 0) {
-			ret = transfer(io, to, VHD_WRITE, at, buf, n);
+		/* The target is new, and reads as zeroes. */
+		if (!vhd_disk_mapped(from, at, &known) &&
+		    (known == left || known >= sector)) {
+			at += known == left ? left : known / sector * sector;
+			continue;
 		}
+		ret = copy_stretch(io, from, to, at, n);
+		at += n;
 	}
-	if (ret == 0) {
+	if (ret == 0 && !stopped) {
 		ret = transfer(io, to, VHD_FLUSH, 0, NULL, 0);
 	}
 	talloc_free(io);
-	return ret;
+	return stopped ? EINTR : ret;
 }
 
 static int convert_main(const char *from_name, const char *to_name,
@@ -445,7 +499,7 @@ static int convert_main(const char *from_name, const char *to_name,
 		.logical_sector = (uint32_t)options->sector,
 	};
 	struct vhd_disk *from = NULL, *to = NULL;
-	int ret;
+	int ret, error;
 
 	ret = open_disk(from_name, true, 0, &from);
 	if (ret != 0) {
@@ -456,17 +510,18 @@ static int convert_main(const char *from_name, const char *to_name,
 		params.logical_sector = vhd_disk_sector(from);
 	}
 	ret = create(to_name, &params);
-	if (ret == 0) {
-		ret = open_disk(to_name, false, 0, &to);
+	if (ret != 0) {
+		vhd_close(from);
+		return ret;
 	}
+	ret = open_disk(to_name, false, 0, &to);
 	if (ret == 0) {
-		int error = copy(from, to);
-
+		error = copy(from, to);
 		vhd_close(to);
-		if (error != 0) {
-			unlink(to_name);
-			ret = fail(to_name, NULL, error);
-		}
+		ret = error == 0 ? 0 : fail(to_name, NULL, error);
+	}
+	if (ret != 0) {
+		unlink(to_name);
 	}
 	vhd_close(from);
 	return ret;
@@ -558,6 +613,9 @@ int main(int argc, char **argv)
 		return fail("set-up", NULL, ENOMEM);
 	}
 	vhd_set_log(log_line);
+	signal(SIGINT, stop);
+	signal(SIGTERM, stop);
+	signal(SIGXFSZ, SIG_IGN); /* then writing fails, like a full disk */
 	ret = command(argv[1], argc - 1 - optind, argv + 1 + optind, &options);
 	talloc_free(mem);
 	return ret;
