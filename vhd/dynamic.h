@@ -152,6 +152,12 @@ struct vhd_dyn {
 	uint8_t footer[VHD_FOOTER_SIZE]; /* as on disk */
 	uint8_t *ones;			 /* the bitmap of a new block */
 	char parent[1024];		 /* path, or "" */
+	/* All that the locators tell, the best first; malloc. */
+	struct dyn_parent_path {
+		char *path;
+		bool relative; /* to the child's folder */
+	} parents[VHD_LOCATORS + 1];
+	unsigned parent_count;
 };
 
 static inline struct vhd_dyn *vhd_dyn(const struct vhd_disk *disk)
@@ -311,9 +317,6 @@ int dyn_load(struct vhd_file *file, const struct vhd_footer *footer,
 	     uint64_t footer_at, struct vhd_dyn **dyn, char *why,
 	     size_t why_len);
 void dyn_free(struct vhd_dyn *dyn);
-/* The parent's path as the locators tell it, best first; "" if none. */
-void dyn_parent_path(struct vhd_file *file, const struct vhd_dynheader *header,
-		     char *path, size_t len);
 
 /* Write a new one into the empty file. @return 0 or errno */
 int dyn_create(struct vhd_file *file, const struct vhd_create_params *params);

@@ -48,6 +48,9 @@ void dyn_free(struct vhd_dyn *dyn)
 	}
 	pthread_mutex_destroy(&dyn->lock);
 	pthread_cond_destroy(&dyn->idle);
+	for (i = 0; i < dyn->parent_count; i++) {
+		free(dyn->parents[i].path);
+	}
 	free(dyn->spare);
 	free(dyn->gap);
 	free(dyn->ones);
@@ -331,25 +334,42 @@ static bool locator_path(struct vhd_file *file, const struct vhd_locator *l,
 	       path[0] != '\0';
 }
 
-void dyn_parent_path(struct vhd_file *file, const struct vhd_dynheader *header,
-		     char *path, size_t len)
+static void add_parent(struct vhd_dyn *dyn, const char *path, bool relative)
+{
+	struct dyn_parent_path *p = &dyn->parents[dyn->parent_count];
+
+	p->path = strdup(path);
+	p->relative = relative;
+	dyn->parent_count += p->path != NULL;
+}
+
+/* Of what may be there in several places, the absolute path first. */
+static void load_parents(struct vhd_file *file, struct vhd_dyn *dyn)
 {
 	static const uint32_t best[] = {VHD_LOCATOR_W2KU, VHD_LOCATOR_W2RU,
 					VHD_LOCATOR_MACX};
+	const struct vhd_dynheader *header = &dyn->header;
+	char path[sizeof(dyn->parent)];
 	unsigned i, k;
 
 	for (k = 0; k < sizeof(best) / sizeof(best[0]); k++) {
 		for (i = 0; i < VHD_LOCATORS; i++) {
 			if (header->locator[i].code == best[k] &&
 			    locator_path(file, &header->locator[i], path,
-					 len)) {
-				return;
+					 sizeof(path))) {
+				add_parent(dyn, path,
+					   best[k] == VHD_LOCATOR_W2RU);
 			}
 		}
 	}
 	if (vhd_utf16_pull(header->parent_name, sizeof(header->parent_name),
-			   true, path, len) != 0) {
-		path[0] = '\0';
+			   true, path, sizeof(path)) == 0 &&
+	    path[0] != '\0') {
+		add_parent(dyn, path, true);
+	}
+	if (dyn->parent_count > 0) {
+		snprintf(dyn->parent, sizeof(dyn->parent), "%s",
+			 dyn->parents[0].path);
 	}
 }
 
@@ -427,8 +447,7 @@ int dyn_load(struct vhd_file *file, const struct vhd_footer *footer,
 	}
 	vhd_footer_push(footer, dyn->footer);
 	if (footer->type == VHD_TYPE_DIFFERENCING) {
-		dyn_parent_path(file, &header, dyn->parent,
-				sizeof(dyn->parent));
+		load_parents(file, dyn);
 	}
 	*result = dyn;
 	return 0;

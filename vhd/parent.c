@@ -38,6 +38,60 @@ static int vhdx_parent_check(struct vhd_disk *child, struct vhd_disk *parent,
 	return ESTALE;
 }
 
+bool vhd_disk_parent_path(const struct vhd_disk *disk, unsigned index,
+			  const char **path, bool *relative)
+{
+	const struct vhdx_metadata *m;
+	const char *order[3];
+	unsigned i;
+
+	if (disk->type != VHD_TYPE_DIFFERENCING) {
+		return false;
+	}
+	if (disk->ops->format == VHD_FORMAT_VHD) {
+		const struct vhd_dyn *dyn = vhd_dyn(disk);
+
+		if (index >= dyn->parent_count) {
+			return false;
+		}
+		*path = dyn->parents[index].path;
+		*relative = dyn->parents[index].relative;
+		return true;
+	}
+	/* "in a specific order", 2.6.2.6.3 */
+	m = &vhdx_of(disk)->metadata;
+	order[0] = m->relative_path;
+	order[1] = m->volume_path;
+	order[2] = m->absolute_path;
+	for (i = 0; i < 3; i++) {
+		if (order[i][0] != '\0' && index-- == 0) {
+			*path = vhdx_without_prefix(order[i]);
+			*relative = i == 0;
+			return true;
+		}
+	}
+	return false;
+}
+
+bool vhd_disk_is_parent(const struct vhd_disk *child,
+			const struct vhd_info *candidate)
+{
+	const struct vhdx_metadata *m;
+
+	if (child->type != VHD_TYPE_DIFFERENCING ||
+	    candidate->format != child->ops->format) {
+		return false;
+	}
+	if (candidate->format == VHD_FORMAT_VHD) {
+		return memcmp(vhd_dyn(child)->header.parent_id,
+			      candidate->link_id, 16) == 0;
+	}
+	m = &vhdx_of(child)->metadata;
+	return memcmp(m->parent_linkage, candidate->link_id, 16) == 0 ||
+	       (m->has_linkage2 &&
+		memcmp(m->parent_linkage2, candidate->link_id, 16) == 0);
+}
+
 static int parent_check(struct vhd_disk *child, struct vhd_disk *parent,
 			uint32_t flags, char *why, size_t why_len)
 {

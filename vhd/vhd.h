@@ -285,6 +285,21 @@ int vhd_set_direct(struct vhd_disk *disk, char **message);
 int vhd_set_parent(struct vhd_disk *child, struct vhd_disk *parent,
 		   uint32_t flags, char **message);
 
+/*
+ * The paths by which a differencing disk knows its parent, in the order in
+ * which they are to be tried: a VHD's W2ku, W2ru and MacX locators and name, a
+ * VHDX' relative, volume and absolute path (MS-VHDX 2.6.2.6.3). As their
+ * creator wrote them, but for "\\?\". Any thread.
+ * @param relative  to the folder of the child
+ * @return false: there are not so many
+ */
+bool vhd_disk_parent_path(const struct vhd_disk *disk, unsigned index,
+			  const char **path, bool *relative);
+/* Is a file that was probed the parent, by its identity? Its time is only
+ * looked at by vhd_set_parent(). */
+bool vhd_disk_is_parent(const struct vhd_disk *child,
+			const struct vhd_info *candidate);
+
 /* A time as VHDs keep it: seconds since 2000-01-01 00:00:00 UTC. */
 uint32_t vhd_timestamp(int64_t unix_time);
 

@@ -222,6 +222,7 @@ int vhdx_load(struct vhd_file *file, unsigned flags, struct vhdx **vx,
 	      char *why, size_t why_len);
 void vhdx_free(struct vhdx *vx);
 enum vhd_type vhdx_type(const struct vhdx *vx);
+const char *vhdx_without_prefix(const char *path);
 /* Everything but size and allocation, which a probe takes from the file. */
 void vhdx_fill_info(const struct vhdx *vx, struct vhd_info *info);
 

@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/mman.h>
 
 #include "vhd/bytes.h"
@@ -481,9 +482,12 @@ static int metadata_load(struct vhd_file *file, struct vhdx *vx, char *why,
 }
 
 /* "\\?\C:\a\b.vhdx" as the rest of the world calls it. */
-static const char *without_prefix(const char *path)
+const char *vhdx_without_prefix(const char *path)
 {
-	return strncmp(path, "\\\\?\\", 4) == 0 ? path + 4 : path;
+	return strncmp(path, "\\\\?\\", 4) == 0 &&
+			       strncasecmp(path + 4, "Volume{", 7) != 0
+		       ? path + 4
+		       : path;
 }
 
 /* The one that says most: callers look beside the child, too. */
@@ -491,7 +495,7 @@ static void parent_path(struct vhdx *vx)
 {
 	const struct vhdx_metadata *m = &vx->metadata;
 	const char *best = m->absolute_path[0] != '\0'
-				   ? without_prefix(m->absolute_path)
+				   ? vhdx_without_prefix(m->absolute_path)
 			   : m->volume_path[0] != '\0' ? m->volume_path
 						       : m->relative_path;
 

@@ -12,7 +12,7 @@
 #include "server/model/private.h"
 
 /* Nobody has chains that long, and every link is a descriptor. */
-#define PARENTS_MAX 64
+#define PARENTS_MAX 1024
 
 struct disk_open_state {
 	struct model *model;
@@ -23,6 +23,11 @@ struct disk_open_state {
 	struct location *child_location;
 	struct location *parent_location;
 	char *parent_path; /* of the disk, as clients see it */
+	/* All parents, from the disk's own on; tied when the last is open. */
+	struct disk_parent {
+		struct vhd_disk *vhd;
+		struct location *location;
+	} * chain;
 	unsigned parents;
 };
 
@@ -109,6 +114,9 @@ static void disk_open_fail(struct tevent_req *req, int error, const char *what,
 	if (state->top != NULL) {
 		vhd_close(state->top);
 		state->top = NULL;
+	}
+	while (state->parents > 0) {
+		vhd_close(state->chain[--state->parents].vhd);
 	}
 	tevent_req_error(req, HRES_ERROR_V(hr));
 }
@@ -268,32 +276,61 @@ static struct location *find_quietly(TALLOC_CTX *mem_ctx, struct model *model,
 	return location;
 }
 
-/*
- * The path that the child gives; or the same name in the child's folder, where
- * both were copied from elsewhere. That it is the right file is told by its
- * unique id.
- */
-static struct location *find_parent(struct disk_open_state *state,
-				    const char *parent)
+/* A path of the parent's, in the child's folder. */
+static struct location *find_beside(struct disk_open_state *state,
+				    const char *path)
 {
-	const char *folder = state->child_location->client, *name = parent;
-	struct location *location = find_quietly(state, state->model, parent);
+	const char *folder = state->child_location->client;
+	struct location *location;
 	char *beside;
 
-	if (location != NULL) {
-		return location;
+	if (path[0] == '.' && path[1] == '\\') {
+		path += 2;
 	}
-	for (const char *p = parent; *p != '\0'; p++) {
+	beside = talloc_asprintf(state, "%.*s%s",
+				 (int)(strrchr(folder, '\\') + 1 - folder),
+				 folder, path);
+	location = beside == NULL ? NULL
+				  : find_quietly(state, state->model, beside);
+	talloc_free(beside);
+	return location;
+}
+
+static const char *last_part(const char *path)
+{
+	const char *name = path;
+
+	for (const char *p = path; *p != '\0'; p++) {
 		if (*p == '\\' || *p == '/') {
 			name = p + 1;
 		}
 	}
-	beside = talloc_asprintf(state, "%.*s%s",
-				 (int)(strrchr(folder, '\\') + 1 - folder),
-				 folder, name);
-	location = beside == NULL ? NULL
-				  : find_quietly(state, state->model, beside);
-	talloc_free(beside);
+	return name;
+}
+
+/*
+ * The first of the paths that the child gives where there is a file; or the
+ * same name in the child's folder, where both were copied from elsewhere. That
+ * it is the right file is told by its unique id.
+ */
+static struct location *find_parent(struct disk_open_state *state)
+{
+	struct location *location = NULL;
+	const char *path;
+	bool relative;
+	unsigned i;
+
+	for (i = 0; location == NULL &&
+		    vhd_disk_parent_path(state->child, i, &path, &relative);
+	     i++) {
+		location = relative ? find_beside(state, path)
+				    : find_quietly(state, state->model, path);
+	}
+	for (i = 0; location == NULL &&
+		    vhd_disk_parent_path(state->child, i, &path, &relative);
+	     i++) {
+		location = find_beside(state, last_part(path));
+	}
 	return location;
 }
 
@@ -309,12 +346,12 @@ static void disk_open_parent(struct tevent_req *req)
 	int fd;
 
 	vhd_disk_info(state->child, &info);
-	if (++state->parents > PARENTS_MAX) {
+	if (state->parents == PARENTS_MAX) {
 		disk_open_fail(req, EINVAL, "its chain of parents is endless",
 			       NULL);
 		return;
 	}
-	state->parent_location = find_parent(state, info.parent);
+	state->parent_location = find_parent(state);
 	if (state->parent_location == NULL) {
 		disk_open_fail(req, ENOENT, "its parent is not there",
 			       info.parent);
@@ -335,6 +372,30 @@ static void disk_open_parent(struct tevent_req *req)
 	tevent_req_set_callback(subreq, parent_opened, req);
 }
 
+/* From the last on: a parent has its own before it becomes one. */
+static void disk_tie_parents(struct tevent_req *req)
+{
+	struct disk_open_state *state =
+		tevent_req_data(req, struct disk_open_state);
+
+	while (state->parents > 0) {
+		struct disk_parent *parent = &state->chain[state->parents - 1];
+		struct vhd_disk *child =
+			state->parents > 1 ? parent[-1].vhd : state->top;
+		char *message = NULL;
+		int error = vhd_set_parent(child, parent->vhd, 0, &message);
+
+		if (error != 0) {
+			state->parent_location = parent->location;
+			talloc_steal(state, message);
+			disk_open_fail(req, error, "parent ", message);
+			return;
+		}
+		state->parents--;
+	}
+	disk_open_finish(req);
+}
+
 static void parent_opened(struct tevent_req *subreq)
 {
 	struct tevent_req *req =
@@ -353,10 +414,16 @@ static void parent_opened(struct tevent_req *subreq)
 		disk_open_direct(state->entry, parent);
 	}
 	if (error == 0) {
-		error = vhd_set_parent(state->child, parent, 0, &message);
-		if (error != 0) {
+		state->chain =
+			talloc_realloc(state, state->chain, struct disk_parent,
+				       state->parents + 1);
+		if (tevent_req_nomem(state->chain, req)) {
 			vhd_close(parent);
+			return;
 		}
+		state->chain[state->parents].vhd = parent;
+		state->chain[state->parents++].location =
+			state->parent_location;
 	}
 	if (error != 0) {
 		disk_open_fail(req, error, "parent ", message);
@@ -368,10 +435,9 @@ static void parent_opened(struct tevent_req *subreq)
 	}
 	vhd_disk_info(parent, &info);
 	if (info.type != VHD_TYPE_DIFFERENCING) {
-		disk_open_finish(req);
+		disk_tie_parents(req);
 		return;
 	}
-	talloc_free(state->child_location);
 	state->child_location = state->parent_location;
 	state->parent_location = NULL;
 	state->child = parent;

@@ -101,6 +101,78 @@ static void test_moved(void **state)
 		  ISTM_FILE_NOT_FOUND);
 }
 
+/* A VHD or VHDX in the volume, over @parent or without; by the engine, since
+ * ISTM has differencing disks over fixed ones only. */
+static void make_file(struct mt *mt, const char *name, const char *parent)
+{
+	struct vhd_create_params params = {
+		.format = vhd_format_of_name(name),
+		.type = parent != NULL ? VHD_TYPE_DIFFERENCING
+				       : VHD_TYPE_DYNAMIC,
+		.size = 16 * MiB,
+	};
+	char *path = talloc_asprintf(mt->mem, "%s/%s", mt->volume, name);
+	struct tevent_req *req;
+	struct vhd_info info;
+	struct stat st;
+	int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+
+	assert_true(fd >= 0);
+	if (parent != NULL) {
+		char *below =
+			talloc_asprintf(mt->mem, "%s/%s", mt->volume, parent);
+
+		assert_hr(mt_probe(mt,
+				   talloc_asprintf(mt->mem, "C:\\%s", parent),
+				   &info),
+			  ISTM_S_OK);
+		assert_int_equal(stat(below, &st), 0);
+		memcpy(params.parent_id, info.link_id, 16);
+		memcpy(params.parent_disk_id, info.unique_id, 16);
+		params.parent_timestamp = vhd_timestamp(st.st_mtime);
+		/* It has been moved since. */
+		params.parent_path =
+			talloc_asprintf(mt->mem, "Q:\\x\\%s", parent);
+		params.parent_relative =
+			talloc_asprintf(mt->mem, ".\\%s", parent);
+	}
+	req = vhd_create_send(mt->mem, mt->ev, fd, name, &params);
+	assert_true(tevent_req_poll(req, mt->ev));
+	assert_int_equal(vhd_create_recv(req, mt->mem, NULL), 0);
+	talloc_free(req);
+}
+
+/* Deep chains are served; those that end in themselves are not. */
+static void test_deep(void **state)
+{
+	struct mt *mt = *state;
+	static const char *const ext[] = {"vhd", "vhdx"};
+	char name[40], above[40], command[1500];
+	uint32_t index;
+	unsigned kind, i;
+
+	for (kind = 0; kind < 2; kind++) {
+		snprintf(name, sizeof(name), "d0.%s", ext[kind]);
+		make_file(mt, name, NULL);
+		for (i = 1; i <= 70; i++) {
+			snprintf(above, sizeof(above), "d%u.%s", i, ext[kind]);
+			make_file(mt, above, name);
+			memcpy(name, above, sizeof(name));
+		}
+		snprintf(command, sizeof(command), "C:\\%s", name);
+		assert_hr(mt_create_disk(mt, command, &index), ISTM_S_OK);
+		assert_true(model_disk_by_index(mt->model, index)->usable);
+		assert_hr(mt_delete_disk(mt, index), ISTM_S_OK);
+		/* The last parent is its own child's now. */
+		snprintf(command, sizeof(command),
+			 "cd '%s' && cp -p d5.%s d2.%s", mt->volume, ext[kind],
+			 ext[kind]);
+		assert_int_equal(system(command), 0);
+		snprintf(command, sizeof(command), "C:\\%s", name);
+		assert_true(ISTM_FAILED(mt_create_disk(mt, command, &index)));
+	}
+}
+
 static void check_relative(const char *child, const char *parent,
 			   const char *wanted)
 {
@@ -131,6 +203,7 @@ int main(void)
 		TEST(test_create_and_serve),
 		TEST(test_refusals),
 		TEST(test_moved),
+		TEST(test_deep),
 		cmocka_unit_test(test_relative),
 	};
 

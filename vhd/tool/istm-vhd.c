@@ -144,20 +144,74 @@ static int probe(const char *name, struct vhd_info *info)
 	return ret == 0 ? 0 : fail(name, message, ret);
 }
 
-/* A parent's path as the child has it: Windows' separators, no drive; looked
- * for beside the child. */
-static char *parent_file(const char *child, const char *parent)
+/* The file @path, as a child writes it, in the folder of @child. */
+static char *in_folder(const char *child, const char *path)
 {
-	const char *slash = strrchr(child, '/'), *name = parent, *p;
+	const char *slash = strrchr(child, '/');
+	char *file = talloc_asprintf(
+		     mem, "%.*s%s",
+		     slash != NULL ? (int)(slash - child + 1) : 0, child, path),
+	     *p;
 
-	for (p = parent; *p != '\0'; p++) {
+	for (p = file; p != NULL && *p != '\0'; p++) {
+		*p = *p == '\\' ? '/' : *p;
+	}
+	return file;
+}
+
+static const char *last_part(const char *path)
+{
+	const char *name = path, *p;
+
+	for (p = path; *p != '\0'; p++) {
 		if (*p == '\\' || *p == '/') {
 			name = p + 1;
 		}
 	}
-	return talloc_asprintf(mem, "%.*s%s",
-			       slash != NULL ? (int)(slash - child + 1) : 0,
-			       child, name);
+	return name;
+}
+
+static bool is_parent(const struct vhd_disk *child, const char *file)
+{
+	struct vhd_info info;
+
+	return access(file, R_OK) == 0 && probe(file, &info) == 0 &&
+	       vhd_disk_is_parent(child, &info);
+}
+
+/*
+ * The parent's file: where the child's paths lead, Windows' drives aside; or
+ * of the same name beside it. The first that is the parent by its identity,
+ * else the first that is there, for the message.
+ */
+static const char *find_parent(const char *name, const struct vhd_disk *disk)
+{
+	const char *path, *found = NULL;
+	bool relative, beside;
+	unsigned i, pass;
+
+	for (pass = 0; pass < 2; pass++) {
+		beside = pass == 1;
+		for (i = 0; vhd_disk_parent_path(disk, i, &path, &relative);
+		     i++) {
+			const char *file =
+				beside	   ? in_folder(name, last_part(path))
+				: relative ? in_folder(name, path)
+				: path[0] == '/' ? path
+						 : NULL;
+
+			if (file == NULL) {
+				continue;
+			}
+			if (is_parent(disk, file)) {
+				return file;
+			}
+			if (found == NULL || access(found, F_OK) != 0) {
+				found = file;
+			}
+		}
+	}
+	return found;
 }
 
 /* How deep chains may be: Windows' own limit is 1024. */
@@ -168,6 +222,7 @@ static int open_disk(const char *name, bool readonly, unsigned depth,
 {
 	int fd = open(name, (readonly ? O_RDONLY : O_RDWR) | O_CLOEXEC);
 	struct vhd_disk *parent = NULL;
+	const char *parent_name;
 	struct tevent_req *req;
 	struct vhd_info info;
 	char *message = NULL;
@@ -195,13 +250,16 @@ static int open_disk(const char *name, bool readonly, unsigned depth,
 	if (info.type != VHD_TYPE_DIFFERENCING) {
 		return 0;
 	}
-	ret = open_disk(parent_file(name, info.parent), true, depth + 1,
-			&parent);
+	parent_name = find_parent(name, *disk);
+	if (parent_name == NULL) {
+		return fail(name, "it does not say where its parent is", 0);
+	}
+	ret = open_disk(parent_name, true, depth + 1, &parent);
 	if (ret != 0) {
 		return ret;
 	}
 	ret = vhd_set_parent(*disk, parent, 0, &message);
-	return ret == 0 ? 0 : fail(name, message, ret);
+	return ret == 0 ? 0 : fail(parent_name, message, ret);
 }
 
 /* ---- info -------------------------------------------------------- */
@@ -288,6 +346,44 @@ static int create(const char *name, const struct vhd_create_params *params)
 	return 0;
 }
 
+/* The way from the folder of @child to the file @to, an absolute path; with
+ * Windows' separators. */
+static char *relative_path(const char *child, const char *to)
+{
+	const char *slash = strrchr(child, '/'), *q;
+	char *folder = talloc_strndup(mem, slash != NULL ? child : ".",
+				      slash == NULL    ? 1
+				      : slash == child ? 1
+						       : slash - child);
+	char *from = realpath(folder, NULL), *path;
+	size_t i, common = 0;
+
+	if (from == NULL) {
+		return NULL;
+	}
+	for (i = 0; from[i] == to[i] && from[i] != '\0'; i++) {
+		if (from[i] == '/') {
+			common = i;
+		}
+	}
+	if (from[i] == '\0' && to[i] == '/') {
+		common = i;
+	}
+	q = from + common;
+	path = talloc_strdup(mem, *q == '\0' || q[1] == '\0' ? "./" : "");
+	for (; *q != '\0' && q[1] != '\0'; q++) {
+		if (*q == '/') {
+			path = talloc_asprintf_append(path, "../");
+		}
+	}
+	free(from);
+	path = talloc_asprintf_append(path, "%s", to + common + 1);
+	for (i = 0; path != NULL && path[i] != '\0'; i++) {
+		path[i] = path[i] == '/' ? '\\' : path[i];
+	}
+	return path;
+}
+
 static int create_child(const char *name, const struct options *options)
 {
 	struct vhd_create_params params = {.type = VHD_TYPE_DIFFERENCING};
@@ -320,8 +416,7 @@ static int create_child(const char *name, const struct options *options)
 	memcpy(params.parent_disk_id, info.unique_id, 16);
 	params.parent_timestamp = vhd_timestamp(st.st_mtime);
 	params.parent_path = path;
-	params.parent_relative =
-		talloc_asprintf(mem, ".\\%s", strrchr(path, '/') + 1);
+	params.parent_relative = relative_path(name, path);
 	ret = create(name, &params);
 	free(path);
 	return ret;
