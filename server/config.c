@@ -18,6 +18,9 @@
 /* µs; a little more than an initiator on a fast network takes to answer. */
 #define LANE_SPIN 30
 
+/* Percent of a volume that are to be free for thin-provisioned disks. */
+#define THIN_THRESHOLD 10
+
 /* What the flat space of LUNs holds; the smallest disk that MS-ISTM knows, and
  * the largest that VHDX does. */
 #define MAX_LUNS      16384
@@ -61,19 +64,15 @@ static bool get_number(struct loadparm_context *lp, const char *option,
 }
 
 /* Bytes, or with one of K, M, G, T behind the number. */
-static bool get_size(struct loadparm_context *lp, const char *option,
-		     uint64_t min, uint64_t max, uint64_t *value)
+static bool parse_size(const char *text, uint64_t min, uint64_t max,
+		       uint64_t *value)
 {
 	static const char units[] = "KMGT";
-	const char *text = get_string(lp, option), *unit;
 	unsigned long long n;
+	const char *unit;
 	unsigned shift = 0;
 	char *end;
 
-	*value = 0;
-	if (text == NULL) {
-		return true;
-	}
 	errno = 0;
 	n = strtoull(text, &end, 10);
 	if (*end != '\0' && end[1] == '\0') {
@@ -85,13 +84,72 @@ static bool get_size(struct loadparm_context *lp, const char *option,
 	}
 	if (errno != 0 || *end != '\0' || !isdigit((unsigned char)text[0]) ||
 	    n > max >> shift || n << shift < min) {
+		return false;
+	}
+	*value = n << shift;
+	return true;
+}
+
+static bool get_size(struct loadparm_context *lp, const char *option,
+		     uint64_t min, uint64_t max, uint64_t *value)
+{
+	const char *text = get_string(lp, option);
+
+	*value = 0;
+	if (text != NULL && !parse_size(text, min, max, value)) {
 		log_msg(LOG_ERROR,
 			"istm:%s = %s: not a size from %llu to %llu bytes",
 			option, text, (unsigned long long)min,
 			(unsigned long long)max);
 		return false;
 	}
-	*value = n << shift;
+	return true;
+}
+
+/* A size, or a percentage: "5%". */
+static bool get_threshold(struct loadparm_context *lp, const char *option,
+			  struct config_threshold *t)
+{
+	const char *text = get_string(lp, option);
+	char *end;
+
+	if (text == NULL) {
+		return true;
+	}
+	*t = (struct config_threshold){0};
+	if (isdigit((unsigned char)text[0])) {
+		unsigned long percent = strtoul(text, &end, 10);
+
+		if (strcmp(end, "%") == 0 && percent <= 100) {
+			t->percent = (unsigned)percent;
+			return true;
+		}
+		if (parse_size(text, 0, UINT64_MAX, &t->bytes)) {
+			return true;
+		}
+	}
+	log_msg(LOG_ERROR,
+		"istm:%s = %s: neither a size nor a percentage up to 100%%",
+		option, text);
+	return false;
+}
+
+/* Of all volumes, and of one. */
+static bool load_thresholds(struct config *config, struct loadparm_context *lp)
+{
+	struct config_threshold common = {.percent = THIN_THRESHOLD};
+	char option[] = "thin threshold ?";
+
+	if (!get_threshold(lp, "thin threshold", &common)) {
+		return false;
+	}
+	for (unsigned i = 0; i < 26; i++) {
+		config->thresholds[i] = common;
+		option[sizeof(option) - 2] = (char)('A' + i);
+		if (!get_threshold(lp, option, &config->thresholds[i])) {
+			return false;
+		}
+	}
 	return true;
 }
 
@@ -331,7 +389,8 @@ struct config *config_load(TALLOC_CTX *mem_ctx, struct loadparm_context *lp_ctx)
 	    !get_list(config, lp_ctx, "redirect permanently",
 		      &config->redirect_permanently) ||
 	    !load_ports(config, lp_ctx) || !load_limits(config, lp_ctx) ||
-	    !load_sector(config, lp_ctx) || !load_cache(config, lp_ctx)) {
+	    !load_thresholds(config, lp_ctx) || !load_sector(config, lp_ctx) ||
+	    !load_cache(config, lp_ctx)) {
 		talloc_free(config);
 		return NULL;
 	}

@@ -15,6 +15,13 @@
 
 struct loadparm_context;
 
+/* Space is low below so many bytes, or below this part of the volume's size if
+ * that is not 0; both 0: never. */
+struct config_threshold {
+	uint64_t bytes;
+	unsigned percent;
+};
+
 struct config_volume {
 	char letter;
 	const char *path;
@@ -33,7 +40,9 @@ struct config {
 	uint64_t buffers; /* bytes */
 	bool discovery_chap;
 	unsigned lanes;
-	bool direct_io, write_through;	     /* istm:disk cache */
+	bool direct_io, write_through; /* istm:disk cache */
+	/* istm:thin threshold, of volumes A to Z */
+	struct config_threshold thresholds[26];
 	const char *netbios_name, *dns_name; /* dns_name may be NULL */
 	uint16_t epmapper_port;
 	uint16_t object_port_low, object_port_high;

@@ -47,6 +47,10 @@ static bool fill_model_options(TALLOC_CTX *mem_ctx, struct model_options *o,
 		o->volumes[i].path = config->volumes[i].path;
 	}
 	o->num_volumes = config->num_volumes;
+	for (size_t i = 0; i < 26; i++) {
+		o->thresholds[i].bytes = config->thresholds[i].bytes;
+		o->thresholds[i].percent = config->thresholds[i].percent;
+	}
 	o->lanes = config->lanes;
 	o->direct_io = config->direct_io;
 	o->write_through = config->write_through;

@@ -105,8 +105,6 @@ void iscsi_lu_stores_close(struct iscsi_server *server)
 				ESHUTDOWN);
 }
 
-/* ---- life ---------------------------------------------------------------- */
-
 static void lu_restore(struct iscsi_lu *lu,
 		       const struct iscsi_lu_config *config)
 {
@@ -120,35 +118,98 @@ static void lu_restore(struct iscsi_lu *lu,
 			  config->index);
 }
 
-/* How often the space is looked at that thin-provisioned units have, s. */
-#define SPACE_INTERVAL 10
+/* ---- space -------------------------------------------------------------- */
 
-static void watch_space(struct iscsi_server *server);
+/*
+ * The space of thin-provisioned units is looked at now and then, one after the
+ * other: a file system that does not answer keeps one worker thread busy, and
+ * the rest waiting.
+ */
+#define SPACE_INTERVAL 10 /* s */
+
+static void space_timer(struct tevent_context *ev, struct tevent_timer *te,
+			struct timeval now, void *private_data);
+
+static void space_wait(struct iscsi_server *server, unsigned seconds)
+{
+	TALLOC_FREE(server->space_timer);
+	server->space_timer =
+		tevent_add_timer(server->ev, server,
+				 tevent_timeval_current_ofs(seconds, 0),
+				 space_timer, server);
+}
+
+static void space_known(struct tevent_req *req);
+
+/* The unit at @pos and those behind it. */
+static void space_look(struct iscsi_server *server, struct list_head *pos)
+{
+	struct iscsi_lu *lu;
+
+	server->space_lu = NULL;
+	if (pos == &server->lus) {
+		/* Others have come meanwhile. */
+		space_wait(server, server->space_again ? 0 : SPACE_INTERVAL);
+		server->space_again = false;
+		return;
+	}
+	lu = list_entry(pos, struct iscsi_lu, link);
+	server->space_req = vhd_space_send(server, server->ev, lu->disk);
+	if (!server->space_req) {
+		space_wait(server, SPACE_INTERVAL);
+		return;
+	}
+	server->space_lu = lu;
+	tevent_req_set_callback(server->space_req, space_known, server);
+}
+
+static void space_known(struct tevent_req *req)
+{
+	struct iscsi_server *server =
+		tevent_req_callback_data(req, struct iscsi_server);
+	struct iscsi_lu *lu = server->space_lu;
+	struct vhd_space space;
+
+	if (vhd_space_recv(req, &space) == 0)
+		scsi_lu_set_space(lu->scsi, &space);
+	TALLOC_FREE(server->space_req);
+	space_look(server, lu->link.next);
+}
 
 static void space_timer(struct tevent_context *ev, struct tevent_timer *te,
 			struct timeval now, void *private_data)
 {
 	struct iscsi_server *server = private_data;
-	struct list_head *pos;
 
 	(void)ev;
+	(void)te;
 	(void)now;
-	talloc_free(te);
-	server->space_timer = NULL;
-	list_for_each (pos, &server->lus)
-		scsi_lu_check_space(
-			list_entry(pos, struct iscsi_lu, link)->scsi);
-	watch_space(server);
+	TALLOC_FREE(server->space_timer);
+	if (!list_empty(&server->lus))
+		space_look(server, server->lus.next);
 }
 
-static void watch_space(struct iscsi_server *server)
+/* A unit has come: look at once, or as soon as the others are done. */
+static void space_added(struct iscsi_server *server)
 {
-	if (!server->space_timer && !list_empty(&server->lus))
-		server->space_timer = tevent_add_timer(
-			server->ev, server,
-			tevent_timeval_current_ofs(SPACE_INTERVAL, 0),
-			space_timer, server);
+	if (server->space_lu)
+		server->space_again = true;
+	else
+		space_wait(server, 0);
 }
+
+/* A unit goes; the caller will close its disk. */
+static void space_removed(struct iscsi_server *server,
+			  const struct iscsi_lu *lu)
+{
+	if (server->space_lu != lu)
+		return;
+	server->space_lu = NULL;
+	TALLOC_FREE(server->space_req);
+	space_wait(server, 0);
+}
+
+/* ---- life ---------------------------------------------------------------- */
 
 struct iscsi_lu *iscsi_lu_add(struct iscsi_server *server,
 			      const struct iscsi_lu_config *config)
@@ -158,6 +219,8 @@ struct iscsi_lu *iscsi_lu_add(struct iscsi_server *server,
 		.enabled = config->enabled,
 		.write_through = config->write_through,
 		.disk = config->disk,
+		.threshold = {.bytes = config->threshold,
+			      .percent = config->threshold_percent},
 	};
 	struct iscsi_lu *lu = calloc(1, sizeof(*lu));
 
@@ -170,6 +233,7 @@ struct iscsi_lu *iscsi_lu_add(struct iscsi_server *server,
 	memcpy(scsi.vendor, config->vendor, sizeof(scsi.vendor));
 	memcpy(scsi.product, config->product, sizeof(scsi.product));
 	memcpy(scsi.revision, config->revision, sizeof(scsi.revision));
+	memcpy(scsi.volume, config->volume, sizeof(scsi.volume));
 	lu->server = server;
 	lu->private_data = config->private_data;
 	lu->scsi = scsi_lu_create(&scsi);
@@ -179,8 +243,9 @@ struct iscsi_lu *iscsi_lu_add(struct iscsi_server *server,
 		return NULL;
 	}
 	lu_restore(lu, config);
+	lu->disk = config->disk;
 	list_add_tail(&lu->link, &server->lus);
-	watch_space(server);
+	space_added(server);
 	return lu;
 }
 
@@ -231,6 +296,7 @@ static void main_got_drained(struct msg *msg, void *receiver)
 	struct removal *removal = list_entry(msg, struct removal, msg);
 	struct tevent_req *req = removal->req;
 
+	space_removed(removal->lu->server, removal->lu);
 	list_del(&removal->lu->link);
 	scsi_lu_free(removal->lu->scsi);
 	free(removal->lu);

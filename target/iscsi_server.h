@@ -101,6 +101,7 @@ struct iscsi_tgt {
 struct iscsi_lu {
 	struct iscsi_server *server;
 	struct scsi_lu *scsi;
+	struct vhd_disk *disk;
 	void *private_data; /* the owner's */
 	/* Main thread only. */
 	struct list_head link; /* server->lus */
@@ -177,7 +178,11 @@ struct iscsi_server {
 	void (*log)(int level, const char *message);
 	struct msgq inbox; /* of the main thread */
 	struct tevent_fd *inbox_fde;
+	/* Whose space is being looked at (iscsi_lu.c), or when it will be. */
 	struct tevent_timer *space_timer;
+	struct tevent_req *space_req;
+	struct iscsi_lu *space_lu;
+	bool space_again;
 	unsigned num_lanes;
 	atomic_uint lanes_busy; /* while they stop */
 	struct lane *lanes;

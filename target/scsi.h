@@ -26,6 +26,13 @@ struct scsi_lu;
 struct scsi_nexus;
 struct scsi_opcode;
 
+/* Space of a volume is low when less is available than so many bytes, or, if
+ * percent is not 0, than that part of its size. Both 0: never. */
+struct scsi_threshold {
+	uint64_t bytes;
+	unsigned percent; /* up to 100 */
+};
+
 /* Identity and geometry of a logical unit; copied by scsi_lu_create(). */
 struct scsi_lu_config {
 	uint8_t guid[16]; /* stable identity, NAA and serial come from it */
@@ -33,9 +40,11 @@ struct scsi_lu_config {
 	char vendor[9];	  /* INQUIRY, blank padded by the code */
 	char product[17];
 	char revision[5];
-	uint32_t index;	       /* ISTM disk index, for logs */
-	bool enabled;	       /* disabled: NOT READY */
-	bool write_through;    /* WCE is 0 unless an initiator sets it */
+	uint32_t index;	    /* ISTM disk index, for logs */
+	bool enabled;	    /* disabled: NOT READY */
+	bool write_through; /* WCE is 0 unless an initiator sets it */
+	char volume[32];    /* what the disk's space is of, for logs */
+	struct scsi_threshold threshold; /* unless an initiator sets one */
 	struct vhd_disk *disk; /* stays the caller's; outlives the unit */
 };
 
@@ -83,10 +92,10 @@ void scsi_lu_retire(struct scsi_lu *lu);
 void scsi_lu_capacity_changed(struct scsi_lu *lu);
 void scsi_lu_set_enabled(struct scsi_lu *lu, bool enabled);
 
-/* Main thread, now and then: is little space left for the data of a unit that
- * does not have all of its own? Raises THIN PROVISIONING SOFT THRESHOLD
- * REACHED when that begins, and logs it. @return is it */
-bool scsi_lu_check_space(struct scsi_lu *lu);
+/* Any thread, now and then: how much space there is. Where it is low for the
+ * data of a unit that does not have all of its own, THIN PROVISIONING SOFT
+ * THRESHOLD REACHED is raised when that begins, and logged. @return is it */
+bool scsi_lu_set_space(struct scsi_lu *lu, const struct vhd_space *space);
 
 /* LUN map of a target, an immutable snapshot shared by its sessions. */
 #define SCSI_MAX_LUN 16383

@@ -23,8 +23,24 @@ bool scsi_report_port_groups_prepare(struct scsi_task *task);
 bool scsi_report_port_groups(struct scsi_task *task);
 /* Pages of scsi_space.c. */
 size_t scsi_space_log_page(struct scsi_task *task, uint8_t *buf);
-#define SCSI_SPACE_MODE_PAGE 24
-size_t scsi_space_mode_page(struct scsi_lu *lu, uint8_t *buf, bool changeable);
+#define SCSI_SPACE_MODE_PAGE  24
+#define SCSI_SPACE_DESCRIPTOR 16 /* in it, the threshold's */
+enum scsi_space_page {
+	SCSI_SPACE_CURRENT,
+	SCSI_SPACE_CHANGEABLE,
+	SCSI_SPACE_DEFAULT,
+	SCSI_SPACE_SAVED,
+};
+size_t scsi_space_mode_page(struct scsi_lu *lu, uint8_t *buf,
+			    enum scsi_space_page which);
+/* A whole page of MODE SELECT's, whose first two bytes are right.
+ * @return 0 with *@t (set: it differs from the current one), or the byte that
+ * is wrong and its highest wrong @bit */
+int scsi_space_parse_page(struct scsi_lu *lu, const uint8_t *page,
+			  struct scsi_space_threshold *t, int *bit);
+/* The unit's lock is held. */
+void scsi_space_set_threshold(struct scsi_lu *lu,
+			      const struct scsi_space_threshold *t);
 
 /* scsi_selftest.c */
 bool scsi_receive_diagnostic_prepare(struct scsi_task *task);

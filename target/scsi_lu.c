@@ -204,6 +204,7 @@ void scsi_lu_reset(struct scsi_lu *lu, struct scsi_nexus *by)
 	while (!atomic_compare_exchange_weak(&lu->state, &state,
 					     (state & stays) | lu->saved)) {
 	}
+	lu->threshold = lu->saved_threshold;
 	lu->reserved_by = NULL;
 	scsi_pr_refresh(lu);
 	scsi_ua_raise_others(lu, NULL, SCSI_UA_RESET);

@@ -35,8 +35,9 @@ struct mode_page {
 };
 
 static const struct mode_page pages[] = {
-	/* read-write error recovery (SBC-3 6.5.8): AWRE, ARRE */
-	{0x01, 0x00, 12, {0x01, 0x0a, 0xc0}, {{0}}},
+	/* read-write error recovery (SBC-3 6.5.8): AWRE, ARRE; LBPERE, so
+	 * that thresholds are notified of (4.7.3.7.5) */
+	{0x01, 0x00, 12, {0x01, 0x0a, 0xc0, 0, 0, 0, 0, 0x80}, {{0}}},
 	/* caching (SBC-3 6.5.5): WCE. The page cache is volatile. */
 	{0x08, 0x00, 20, {0x08, 0x12}, {{2, 0x04, SCSI_LU_WCE}}},
 	/* control (SPC-4 7.5.8): a task set for each nexus (TST 001b),
@@ -205,7 +206,7 @@ bool scsi_mode_sense(struct scsi_task *task)
 	}
 	if (wanted(code, subpage, PAGE_EXCEPTIONS, SUBPAGE_SPACE)) {
 		len += scsi_space_mode_page(task->lu, buf + len,
-					    pc == PC_CHANGEABLE);
+					    (enum scsi_space_page)pc);
 	}
 	if (is_ten(task)) {
 		put_be16(buf, (uint16_t)(len - 2));
@@ -241,6 +242,7 @@ struct select {
 	const uint8_t *p;
 	size_t len, pos;
 	unsigned clear, set; /* SCSI_LU_ bits */
+	struct scsi_space_threshold threshold;
 };
 
 static bool too_short(struct scsi_task *task)
@@ -324,6 +326,22 @@ static void take_changes(struct select *s, const struct mode_page *page,
 	}
 }
 
+static bool select_space_page(struct scsi_task *task, struct select *s)
+{
+	int bit = 0, wrong;
+
+	if (s->len - s->pos < SCSI_SPACE_MODE_PAGE) {
+		return too_short(task);
+	}
+	wrong = scsi_space_parse_page(task->lu, s->p + s->pos, &s->threshold,
+				      &bit);
+	if (wrong != 0) {
+		return bad_parameter(task, s->pos + (size_t)wrong, bit);
+	}
+	s->pos += SCSI_SPACE_MODE_PAGE;
+	return true;
+}
+
 static bool select_page(struct scsi_task *task, struct select *s)
 {
 	const struct mode_page *page = NULL;
@@ -337,6 +355,9 @@ static bool select_page(struct scsi_task *task, struct select *s)
 	}
 	if (p[0] & PAGE_PS) { /* reserved here */
 		return bad_parameter(task, s->pos, 7);
+	}
+	if (p[0] == (PAGE_SPF | PAGE_EXCEPTIONS) && p[1] == SUBPAGE_SPACE) {
+		return select_space_page(task, s);
 	}
 	for (i = 0; i < NUM_PAGES; i++) {
 		if (pages[i].bytes[0] == p[0] &&
@@ -371,6 +392,13 @@ static bool select_page(struct scsi_task *task, struct select *s)
 	return true;
 }
 
+static bool same_threshold(const struct scsi_space_threshold *a,
+			   const struct scsi_space_threshold *b)
+{
+	return a->set == b->set && a->enabled == b->enabled &&
+	       a->count == b->count;
+}
+
 /* SP: the values that are current now are the saved ones (SPC-4 6.11). */
 static bool select_save(struct scsi_task *task)
 {
@@ -381,8 +409,10 @@ static bool select_save(struct scsi_task *task)
 	scsi_good(task);
 	if (task->cdb[1] & CDB_SP) {
 		pthread_mutex_lock(&lu->lock);
-		if (lu->saved != modes) {
+		if (lu->saved != modes ||
+		    !same_threshold(&lu->saved_threshold, &lu->threshold)) {
 			lu->saved = modes;
+			lu->saved_threshold = lu->threshold;
 			now = scsi_keep(task);
 		}
 		pthread_mutex_unlock(&lu->lock);
@@ -410,6 +440,12 @@ static bool select_apply(struct scsi_task *task, const struct select *s)
 	do {
 		after = (before & ~s->clear) | s->set;
 	} while (!atomic_compare_exchange_weak(&lu->state, &before, after));
+	if (s->threshold.set) {
+		pthread_mutex_lock(&lu->lock);
+		scsi_ua_raise_others(lu, itl, SCSI_UA_MODE_CHANGED);
+		scsi_space_set_threshold(lu, &s->threshold);
+		pthread_mutex_unlock(&lu->lock);
+	}
 	if (before == after) {
 		return select_save(task);
 	}

@@ -117,6 +117,10 @@ enum scsi_ua {
 
 struct scsi_itl;
 uint16_t scsi_ua_asc(enum scsi_ua ua);
+/* What goes with it: which threshold has been reached (SBC-3 4.7.3.7.5), by the
+ * offset of its descriptor in the mode page. */
+struct scsi_sense;
+void scsi_ua_information(enum scsi_ua ua, struct scsi_sense *sense);
 void scsi_ua_raise(struct scsi_itl *itl, enum scsi_ua ua);
 /* Take the next one; false when there is none. */
 bool scsi_ua_take(struct scsi_itl *itl, enum scsi_ua *ua);
@@ -203,6 +207,13 @@ struct scsi_ident {
 
 #define SCSI_SELFTESTS 20 /* that log page 10h tells of */
 
+/* As the logical block provisioning mode page has it. */
+struct scsi_space_threshold {
+	bool set;	/* by an initiator; else it is the configured one */
+	bool enabled;	/* notification by unit attention */
+	uint32_t count; /* of available sets, 1 MiB each */
+};
+
 struct scsi_lu {
 	struct scsi_lu_config config;
 	uint8_t naa[16];
@@ -226,8 +237,11 @@ struct scsi_lu {
 	struct scsi_selftest_result selftests[SCSI_SELFTESTS]; /* newest first
 								*/
 	struct scsi_ident ident, ident_text;
-	unsigned defaults; /* modes; constant */
-	unsigned saved;	   /* mode parameters, SCSI_LU_MODES */
+	unsigned defaults;	/* modes; constant */
+	unsigned saved;		/* mode parameters, SCSI_LU_MODES */
+	struct vhd_space space; /* scsi_space.c */
+	bool space_known;
+	struct scsi_space_threshold threshold, saved_threshold;
 	/* A SANITIZE that began and has not ended well. */
 	enum {
 		SANITIZE_NONE,

@@ -49,6 +49,7 @@ bool scsi_request_sense(struct scsi_task *task)
 		   scsi_ua_take(itl, &ua)) {
 		sense.key = SENSE_UNIT_ATTENTION;
 		sense.asc = scsi_ua_asc(ua);
+		scsi_ua_information(ua, &sense);
 	} else if (itl != NULL && scsi_lu_not_ready(itl->lu) != 0) {
 		scsi_not_ready_sense(itl->lu, &sense);
 	} else if (itl != NULL && atomic_load(&itl->lu->selftest) != 0) {

@@ -4,7 +4,8 @@
  * pages (SPC-4 6.11, SP) and, with APTPL, persistent reservations (SPC-4
  * 5.13.5.1). Where they are kept is the caller's business.
  *
- * Big-endian: magic, format, flags, saved mode parameters; then identifying
+ * Big-endian: magic, format, flags, saved mode parameters; with FLAG_THRESHOLD
+ * that of thin provisioning: whether it is enabled, its count; then identifying
  * information, if there is any: both lengths, two bytes each, and both; then
  * what scsi_pr_pack() makes of the reservations, to the end.
  */
@@ -19,9 +20,11 @@
 #define FLAG_MODES 0x01
 #define FLAG_PR	   0x02
 /* A SANITIZE has begun; a failure can be left without another. */
-#define FLAG_SANITIZE 0x04
-#define FLAG_MAY_EXIT 0x08
-#define FLAG_IDENT    0x10
+#define FLAG_SANITIZE  0x04
+#define FLAG_MAY_EXIT  0x08
+#define FLAG_IDENT     0x10
+#define FLAG_THRESHOLD 0x20
+#define THRESHOLD      8 /* bytes */
 
 /* By number, so that the bits of scsi_lu.state may move. */
 static const unsigned kept_modes[] = {
@@ -98,6 +101,7 @@ static bool unpack_ident(struct scsi_lu *lu, const uint8_t **state, size_t *len)
 static uint8_t *pack(const struct scsi_lu *lu, size_t *len)
 {
 	uint32_t flags = 0;
+	size_t head = HEADER;
 	uint8_t *buf;
 
 	if (lu->saved != lu->defaults) {
@@ -110,10 +114,14 @@ static uint8_t *pack(const struct scsi_lu *lu, size_t *len)
 		flags |= FLAG_SANITIZE;
 		flags |= lu->sanitize == SANITIZE_MAY_EXIT ? FLAG_MAY_EXIT : 0;
 	}
+	if (lu->saved_threshold.set) {
+		flags |= FLAG_THRESHOLD;
+		head += THRESHOLD;
+	}
 	if (ident_len(lu) != 0) {
 		flags |= FLAG_IDENT;
 	}
-	*len = HEADER + ident_len(lu) +
+	*len = head + ident_len(lu) +
 	       (lu->pr.aptpl ? scsi_pr_pack(lu, NULL) : 0);
 	buf = calloc(1, *len);
 	if (buf == NULL) {
@@ -123,11 +131,15 @@ static uint8_t *pack(const struct scsi_lu *lu, size_t *len)
 	put_be32(buf + 4, FORMAT);
 	put_be32(buf + 8, flags);
 	put_be32(buf + 12, modes_to_kept(lu->saved));
+	if (flags & FLAG_THRESHOLD) {
+		put_be32(buf + HEADER, lu->saved_threshold.enabled);
+		put_be32(buf + HEADER + 4, lu->saved_threshold.count);
+	}
 	if (flags & FLAG_IDENT) {
-		pack_ident(lu, buf + HEADER);
+		pack_ident(lu, buf + head);
 	}
 	if (lu->pr.aptpl) {
-		scsi_pr_pack(lu, buf + HEADER + ident_len(lu));
+		scsi_pr_pack(lu, buf + head + ident_len(lu));
 	}
 	if (flags == 0) {
 		*len = 0;
@@ -153,6 +165,18 @@ static bool unpack(struct scsi_lu *lu, const uint8_t *state, size_t len)
 	}
 	state += HEADER;
 	len -= HEADER;
+	if (flags & FLAG_THRESHOLD) {
+		if (len < THRESHOLD) {
+			return false;
+		}
+		lu->saved_threshold = (struct scsi_space_threshold){
+			.set = true,
+			.enabled = get_be32(state) != 0,
+			.count = get_be32(state + 4),
+		};
+		state += THRESHOLD;
+		len -= THRESHOLD;
+	}
 	if ((flags & FLAG_IDENT) && !unpack_ident(lu, &state, &len)) {
 		return false;
 	}
@@ -180,6 +204,7 @@ int scsi_lu_restore(struct scsi_lu *lu, const void *state, size_t len)
 		scsi_pr_free(lu);
 		memset(&lu->pr, 0, sizeof(lu->pr));
 		lu->saved = lu->defaults;
+		lu->saved_threshold.set = false;
 		lu->sanitize = SANITIZE_NONE;
 		lu->ident.len = lu->ident_text.len = 0;
 		ret = EINVAL;
@@ -189,6 +214,7 @@ int scsi_lu_restore(struct scsi_lu *lu, const void *state, size_t len)
 	}
 	atomic_fetch_and(&lu->state, ~SCSI_LU_MODES);
 	atomic_fetch_or(&lu->state, lu->saved);
+	lu->threshold = lu->saved_threshold;
 	scsi_pr_refresh(lu);
 	pthread_mutex_unlock(&lu->lock);
 	return ret;

@@ -25,13 +25,16 @@ static bool check_cdb(struct scsi_task *task)
 /* SAM-5 5.14: the oldest pending one is told instead of running. */
 static bool check_unit_attention(struct scsi_task *task, struct scsi_itl *itl)
 {
+	struct scsi_sense sense = {.key = SENSE_UNIT_ATTENTION};
 	enum scsi_ua ua;
 
 	if (atomic_load_explicit(&itl->ua, memory_order_acquire) == 0 ||
 	    (task->op->flags & SCSI_OP_NO_UA) || !scsi_ua_take(itl, &ua)) {
 		return true;
 	}
-	return scsi_refuse(task, SENSE_UNIT_ATTENTION, scsi_ua_asc(ua));
+	sense.asc = scsi_ua_asc(ua);
+	scsi_ua_information(ua, &sense);
+	return scsi_refuse_with(task, &sense);
 }
 
 static bool check_reservations(struct scsi_task *task, struct scsi_itl *itl)

@@ -4,7 +4,7 @@
  * per condition: raising and taking are single atomic operations, so that
  * anyone may raise while the nexus's lane takes.
  */
-#include "target/scsi_priv.h"
+#include "target/scsi_commands.h"
 
 /* The order decides which is told first. */
 static const uint16_t ua_asc[SCSI_UA_NUM] = {
@@ -35,6 +35,14 @@ static const uint16_t ua_asc[SCSI_UA_NUM] = {
 uint16_t scsi_ua_asc(enum scsi_ua ua)
 {
 	return ua_asc[ua];
+}
+
+void scsi_ua_information(enum scsi_ua ua, struct scsi_sense *sense)
+{
+	if (ua == SCSI_UA_THRESHOLD) {
+		sense->info_valid = true;
+		sense->info = SCSI_SPACE_DESCRIPTOR;
+	}
 }
 
 void scsi_ua_raise(struct scsi_itl *itl, enum scsi_ua ua)

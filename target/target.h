@@ -119,8 +119,14 @@ struct iscsi_lu_config {
 	char vendor[9], product[17], revision[5];
 	uint32_t index; /* ISTM disk index */
 	bool enabled;
-	bool write_through;    /* no write cache by default (SBC-3 6.5.5 WCE) */
-	struct vhd_disk *disk; /* the caller's, until lu_remove is done */
+	bool write_through; /* no write cache by default (SBC-3 6.5.5 WCE) */
+	char volume[32];    /* what its space is of, for messages */
+	/* Space is low when less of it is available than so many bytes, or
+	 * than this part of the volume's size if that is not 0; both 0: never
+	 */
+	uint64_t threshold;
+	unsigned threshold_percent; /* up to 100 */
+	struct vhd_disk *disk;	    /* the caller's, until lu_remove is done */
 	void *private_data;
 	/* What lu_store() kept last; NULL: nothing. Only read by lu_add. */
 	const void *state;

@@ -84,11 +84,6 @@ uint64_t vhd_disk_size(const struct vhd_disk *disk)
 	return atomic_load_explicit(&disk->size, memory_order_acquire);
 }
 
-bool vhd_disk_space(const struct vhd_disk *disk, struct vhd_space *space)
-{
-	return disk->file != NULL && vhd_file_space(disk->file, space);
-}
-
 bool vhd_disk_mapped(const struct vhd_disk *disk, uint64_t offset,
 		     uint64_t *length)
 {

@@ -322,8 +322,15 @@ struct vhd_space {
 	uint64_t available, total; /* the file system has left, and has */
 };
 
-/* Any thread; asks the file system. @return false: not known, or a RAM disk */
-bool vhd_disk_space(const struct vhd_disk *disk, struct vhd_space *space);
+/*
+ * Ask the file system, on a worker thread: it may take long. The disk may be
+ * closed meanwhile.
+ * errors: ENOTSUP (a RAM disk), EIO (not known)
+ */
+struct tevent_req *vhd_space_send(TALLOC_CTX *mem_ctx,
+				  struct tevent_context *ev,
+				  const struct vhd_disk *disk);
+int vhd_space_recv(struct tevent_req *req, struct vhd_space *space);
 
 /*
  * Is there data at @offset, or a hole that reads as zeroes? Any thread; asks

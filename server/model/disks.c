@@ -378,6 +378,22 @@ static const struct model_inquiry disk_inquiry = {
 	.revision = "0001",
 };
 
+/* The volume that the disk takes its space from, and when that is low. */
+static void space_config(const struct disk_entry *entry,
+			 struct iscsi_lu_config *config)
+{
+	const char *path = entry->d.path;
+	const struct model_threshold *t;
+
+	if (path == NULL || path[0] < 'A' || path[0] > 'Z' || path[1] != ':') {
+		return; /* a RAM disk */
+	}
+	t = &entry->model->thresholds[path[0] - 'A'];
+	snprintf(config->volume, sizeof(config->volume), "%c:", path[0]);
+	config->threshold = t->bytes;
+	config->threshold_percent = t->percent;
+}
+
 /* Hand an opened disk to the engine. @return errno */
 int disk_publish(struct disk_entry *entry)
 {
@@ -406,6 +422,7 @@ int disk_publish(struct disk_entry *entry)
 	memcpy(config.vendor, disk_inquiry.vendor, sizeof(config.vendor));
 	memcpy(config.product, disk_inquiry.product, sizeof(config.product));
 	memcpy(config.revision, disk_inquiry.revision, sizeof(config.revision));
+	space_config(entry, &config);
 	config.state = state.data;
 	config.state_len = state.length;
 	entry->lu = iscsi_lu_add(entry->model->engine, &config);

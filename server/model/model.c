@@ -157,6 +157,8 @@ static struct model *model_create(TALLOC_CTX *mem_ctx,
 	}
 	model->direct_io = options->direct_io;
 	model->write_through = options->write_through;
+	memcpy(model->thresholds, options->thresholds,
+	       sizeof(model->thresholds));
 	model->max_disk_size = options->max_disk_size;
 	model->vhdx_sector = options->vhdx_sector;
 	model_set_snapshot_provider(model, options->providers.snapshots,

@@ -124,6 +124,13 @@ struct model_providers {
 	void *cluster_data;
 };
 
+/* A volume's space is low when less is available than so many bytes, or, if
+ * percent is not 0, than that part of its size; both 0: never. */
+struct model_threshold {
+	uint64_t bytes;
+	unsigned percent;
+};
+
 struct model_options {
 	const char *store_path; /* istm.tdb */
 	unsigned lanes;
@@ -132,6 +139,8 @@ struct model_options {
 		const char *path; /* directory */
 	} * volumes;
 	size_t num_volumes;
+	/* Of volumes A to Z, for disks that are opened from now on. */
+	struct model_threshold thresholds[26];
 	/* "ADDRESS[:PORT]"…; empty: all global-scope addresses, port 3260 */
 	const char **portals;
 	/* "TARGET=TO"… or "ADDRESS=TO"…, NULL-terminated or NULL: logins that

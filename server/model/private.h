@@ -173,9 +173,10 @@ struct model {
 	char *host; /* this machine's name, without domain */
 	char *dns_name;
 	uint32_t max_luns;
-	uint64_t max_disk_size;	       /* 0: the format's */
-	uint32_t vhdx_sector;	       /* of new files; 0: 512 */
-	bool direct_io, write_through; /* of all disks */
+	uint64_t max_disk_size;		       /* 0: the format's */
+	uint32_t vhdx_sector;		       /* of new files; 0: 512 */
+	bool direct_io, write_through;	       /* of all disks */
+	struct model_threshold thresholds[26]; /* of volumes A to Z */
 	uint64_t generation;
 
 	struct list_head targets, disks;

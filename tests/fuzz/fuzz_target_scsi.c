@@ -49,13 +49,6 @@ uint64_t vhd_disk_size(const struct vhd_disk *disk)
 	return sizeof(disk->data);
 }
 
-bool vhd_disk_space(const struct vhd_disk *disk, struct vhd_space *space)
-{
-	(void)disk;
-	*space = (struct vhd_space){1 << 20, 1 << 30, UINT64_C(1) << 40};
-	return true;
-}
-
 bool vhd_disk_mapped(const struct vhd_disk *d, uint64_t offset,
 		     uint64_t *length)
 {

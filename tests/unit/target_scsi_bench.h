@@ -31,7 +31,6 @@
 /* ---- the engine ---------------------------------------------------- */
 
 struct vhd_disk {
-	struct vhd_space space; /* total 0: not known */
 	uint8_t *data;
 	uint64_t size;
 	uint32_t sector; /* 0: 512 */
@@ -63,12 +62,6 @@ uint64_t vhd_disk_size(const struct vhd_disk *disk)
 }
 
 /* Blocks up to the hole have data, those from there on have none. */
-bool vhd_disk_space(const struct vhd_disk *disk, struct vhd_space *space)
-{
-	*space = disk->space;
-	return disk->space.total != 0;
-}
-
 bool vhd_disk_mapped(const struct vhd_disk *disk, uint64_t offset,
 		     uint64_t *length)
 {
@@ -302,6 +295,8 @@ static UNUSED void bench_open_with(struct bench *b, uint32_t block)
 		.revision = "0100",
 		.index = 7,
 		.enabled = true,
+		.volume = "C:",
+		.threshold = {.percent = 10},
 		.disk = &b->disk,
 	};
 

@@ -25,8 +25,9 @@ static void log_sense(void **state)
 	assert_int_equal(get_be16(b->in + 2), 2 * 10);
 	assert_memory_equal(b->in + 4, "\0\0\0\xff\2\0", 6);
 	/* Each is there, with parameters of ascending codes. */
-	b->disk.space = (struct vhd_space){
-		.used = 5 << 20, .available = 1 << 30, .total = 1 << 30};
+	scsi_lu_set_space(b->lu, &(struct vhd_space){.used = 5 << 20,
+						     .available = 1 << 30,
+						     .total = 1 << 30});
 	for (i = 5; i < sizeof(pages); i++) {
 		size_t at = 4, end;
 		unsigned last = 0, code, params = 0;

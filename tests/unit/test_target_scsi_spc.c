@@ -615,58 +615,6 @@ static void target_port_groups(void **state)
 		     INVALID_CDB);
 }
 
-/* ---- thin provisioning -------------------------------------------- */
-
-#define GB (UINT64_C(1000) << 20)
-
-/* The log page, the mode page, and what is told when space gets low. */
-static void space(void **state)
-{
-	struct bench *b = *state;
-
-	assert_good(RUN(b, 0x4d, 0, 0x4c, 0, 0, 0, 0, 0, 255, 0));
-	assert_int_equal(b->task.data_in_len, 4); /* not known */
-	b->disk.space = (struct vhd_space){
-		.used = 5 << 20, .available = 3 * GB, .total = 20 * GB};
-	assert_good(RUN(b, 0x4d, 0, 0x4c, 0, 0, 0, 0, 0, 255, 0));
-	assert_int_equal(b->task.data_in_len, 28);
-	assert_int_equal(get_be16(b->in + 4), 1);
-	assert_int_equal(get_be32(b->in + 8), 3000);
-	assert_int_equal(get_be16(b->in + 16), 2);
-	assert_int_equal(get_be32(b->in + 20), 5);
-	assert_good(RUN(b, 0x12, 1, 0xb2, 0, 255, 0));
-	assert_int_equal(b->block << b->in[4], 1 << 20);
-
-	assert_good(RUN(b, 0x1a, 0x08, 0x1c, 0x02, 255, 0));
-	assert_int_equal(b->task.data_in_len, 4 + 24);
-	assert_int_equal(b->in[4], 0x5c);
-	assert_int_equal(b->in[5], 0x02);
-	assert_int_equal(get_be16(b->in + 6), 20);
-	assert_int_equal(b->in[20], 0x80);
-	assert_int_equal(b->in[21], 0x01);
-	assert_int_equal(get_be32(b->in + 24), 2000);
-	assert_good(RUN(b, 0x1a, 0x08, 0x1c, 0xff, 255, 0));
-	assert_int_equal(b->task.data_in_len, 4 + 12 + 24);
-	assert_sense(b, RUN(b, 0x1a, 0x08, 0x08, 0x02, 255, 0), INVALID_CDB);
-
-	assert_false(scsi_lu_check_space(b->lu));
-	assert_good(RUN(b, 0x00, 0, 0, 0, 0, 0));
-	b->disk.space.available = 2 * GB - 1;
-	assert_true(scsi_lu_check_space(b->lu));
-	assert_true(scsi_lu_check_space(b->lu));
-	assert_sense(b, RUN(b, 0x00, 0, 0, 0, 0, 0), 0x063807);
-	assert_good(RUN(b, 0x00, 0, 0, 0, 0, 0)); /* told once */
-	b->disk.space.available = 2 * GB + GB / 5;
-	assert_true(scsi_lu_check_space(b->lu));
-	b->disk.space.available = 3 * GB;
-	assert_false(scsi_lu_check_space(b->lu));
-	assert_good(RUN(b, 0x00, 0, 0, 0, 0, 0));
-	/* A disk that has all its space. */
-	b->disk.space.used = b->disk.size;
-	b->disk.space.available = 0;
-	assert_false(scsi_lu_check_space(b->lu));
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -695,7 +643,6 @@ int main(void)
 		BENCH_TEST(short_cdb),
 		BENCH_TEST(supported_tmfs),
 		BENCH_TEST(target_port_groups),
-		BENCH_TEST_BLOCKS(space),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
