@@ -269,7 +269,7 @@ bool scsi_fail_io(struct scsi_task *task)
 		sense.info_valid = true;
 		sense.info = req->miscompare;
 	} else if (m.key == SENSE_MEDIUM_ERROR && req->op != VHD_FLUSH) {
-		/* SPC-4 4.5.2.2, SBC-3 4.18: the LBA that the key is about, the
+		/* SPC-4 4.5.2.2: the LBA that the key is about, the
 		 * first that could not be read. How much of a write is there
 		 * is not known: its first. */
 		sense.info_valid = true;

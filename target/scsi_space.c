@@ -92,8 +92,9 @@ bool scsi_lu_set_space(struct scsi_lu *lu, const struct vhd_space *space)
 	return low;
 }
 
-/* ---- the mode page: 1Ch/02h, SBC-3 6.5.7 -------------------------- */
+/* ---- the mode page ------------------------------------------------ */
 
+/* 1Ch/02h logical block provisioning (SBC-3 6.5.7) */
 size_t scsi_space_mode_page(struct scsi_lu *lu, uint8_t *buf,
 			    enum scsi_space_page which)
 {
@@ -172,7 +173,7 @@ void scsi_space_set_threshold(struct scsi_lu *lu,
 	look(lu);
 }
 
-/* ---- the log page: 0Ch, SBC-3 6.4.4 ------------------------------ */
+/* ---- the log page ------------------------------------------------- */
 
 static void put_count(uint8_t *p, uint16_t code, uint32_t count, uint8_t scope)
 {
@@ -183,6 +184,7 @@ static void put_count(uint8_t *p, uint16_t code, uint32_t count, uint8_t scope)
 	p[8] = scope;
 }
 
+/* 0Ch logical block provisioning (SBC-3 6.4.4) */
 size_t scsi_space_log_page(struct scsi_task *task, uint8_t *buf)
 {
 	struct scsi_lu *lu = task->lu;

@@ -5,7 +5,7 @@
  */
 /*
  * A unit over the real block engine, each of whose calls of the system fails
- * in turn: what the initiator is told (SPC-4 4.5, SBC-3 4.7.3.6 and 4.18), that
+ * in turn: what the initiator is told (SPC-4 4.5, SBC-3 4.7.3.6), that
  * the unit goes on serving, and that all it has acknowledged is there, now and
  * when the file is opened again.
  */

@@ -283,8 +283,9 @@ static void logged(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		BENCH_TEST_BLOCKS(pages), BENCH_TEST_BLOCKS(crossings), BENCH_TEST(changes),
-		BENCH_TEST(saved), BENCH_TEST(logged),
+		BENCH_TEST_BLOCKS(pages), BENCH_TEST_BLOCKS(crossings),
+		BENCH_TEST(changes),	  BENCH_TEST(saved),
+		BENCH_TEST(logged),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
