@@ -249,7 +249,9 @@ static size_t page_characteristics(struct scsi_task *task, uint8_t *buf)
 	/* WABEREQ 01b: after BLOCK ERASE reads succeed; the nominal form
 	 * factor is not told */
 	buf[7] = 0x40;
-	buf[8] = 0x02; /* FUAB: SYNCHRONIZE CACHE as SBC-3 */
+	/* FUAB: SYNCHRONIZE CACHE as SBC-3; VBULS: VERIFY compares unmapped
+	 * blocks too, with the zeroes that they read as */
+	buf[8] = 0x03;
 	return 64;
 }
 

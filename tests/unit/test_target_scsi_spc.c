@@ -188,6 +188,13 @@ static void vpd_limits(void **state)
 	assert_int_equal(get_be32(b->in + 24), 256);
 	assert_int_equal(get_be32(b->in + 28), 4096 / b->block);
 	assert_int_equal(get_be64(b->in + 36), 65528 * 512 / b->block);
+	/* FUAB, VBULS: VERIFY compares blocks that are not mapped, too */
+	assert_good(RUN(b, 0x12, 1, 0xb1, 0, 255, 0));
+	assert_int_equal(b->in[8], 0x03);
+	b->disk.hole = 1;
+	assert_good(RUN_OUT(b, b->disk.data, b->block, 0x2f, 2, 0, 0, 0, 0, 0,
+			    0, 1, 0));
+	b->disk.hole = 0;
 
 	assert_good(RUN(b, 0x12, 1, 0xb2, 0, 255, 0));
 	assert_int_equal(b->in[5], 0xe4);
