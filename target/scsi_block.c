@@ -108,8 +108,10 @@ bool scsi_synchronize_cache(struct scsi_task *task)
 
 /* ---- START STOP UNIT (SBC-3 5.25) -------------------------------- */
 
+/* There is nothing to eject, and there are no power conditions: the usage map
+ * has neither LOEJ nor these. */
+
 #define CDB_START    0x01
-#define CDB_LOEJ     0x02
 #define CDB_NO_FLUSH 0x04
 
 bool scsi_start_stop_prepare(struct scsi_task *task)
@@ -117,12 +119,6 @@ bool scsi_start_stop_prepare(struct scsi_task *task)
 	if (scsi_lu_not_ready(task->lu) != 0 &&
 	    scsi_lu_not_ready(task->lu) != ASC_NOT_READY_START_NEEDED) {
 		return scsi_refuse_not_ready(task);
-	}
-	if (task->cdb[4] & CDB_LOEJ) {
-		return scsi_refuse_cdb(task, 4, 1); /* nothing to eject */
-	}
-	if (task->cdb[4] & 0xf0) {
-		return scsi_refuse_cdb(task, 4, 7); /* no power conditions */
 	}
 	/* Table 14: stopping conflicts with reservations, starting does not. */
 	if (!(task->cdb[4] & CDB_START)) {

@@ -60,7 +60,7 @@ static const struct scsi_opcode opcodes[] = {
 	 "RELEASE(6)", "SPC-2 7.17"},
 	{0x1a, 6, -1, R | L, 0, {0, 0x08, 0xff, FF2}, scsi_mode_sense_prepare,
 	 scsi_mode_sense, "MODE SENSE(6)", "SPC-4 6.13"},
-	{0x1b, 6, -1, L, 0, {0, 0x01, 0, 0x0f, 0xf7}, scsi_start_stop_prepare,
+	{0x1b, 6, -1, L, 0, {0, 0x01, 0, 0, 0x05}, scsi_start_stop_prepare,
 	 scsi_start_stop, "START STOP UNIT", "SBC-3 5.25"},
 	{0x1c, 6, -1, R | L, 0, {0, 0x01, 0xff, FF2},
 	 scsi_receive_diagnostic_prepare, scsi_receive_diagnostic,
