@@ -121,6 +121,12 @@ static size_t put_page(const struct scsi_lu *lu, uint8_t *buf,
 	return page->len;
 }
 
+static bool sense_prepare_in(struct scsi_task *task)
+{
+	return scsi_prepare_in(task, is_ten(task) ? get_be16(task->cdb + 7)
+						  : task->cdb[4]);
+}
+
 bool scsi_mode_sense_prepare(struct scsi_task *task)
 {
 	uint8_t code = task->cdb[2] & 0x3f, subpage = task->cdb[3];
@@ -130,6 +136,10 @@ bool scsi_mode_sense_prepare(struct scsi_task *task)
 	if (task->cdb[2] >> 6 == PC_SAVED && task->lu->store == NULL) {
 		return scsi_refuse(task, SENSE_ILLEGAL_REQUEST,
 				   ASC_SAVING_NOT_SUPPORTED);
+	}
+	/* SPC-4 6.13.1: of page 0 only what comes before the pages */
+	if (task->cdb[2] == 0 && subpage == 0) {
+		return sense_prepare_in(task);
 	}
 	for (i = 0; i < NUM_PAGES; i++) {
 		known |= code == PAGE_ALL || code == pages[i].code;
@@ -148,8 +158,7 @@ bool scsi_mode_sense_prepare(struct scsi_task *task)
 	if (code == PAGE_ALL && subpage != 0 && subpage != SUBPAGE_ALL) {
 		return scsi_refuse_cdb(task, 3, 7);
 	}
-	return scsi_prepare_in(task, is_ten(task) ? get_be16(task->cdb + 7)
-						  : task->cdb[4]);
+	return sense_prepare_in(task);
 }
 
 /* SBC-3 6.5.2: short and long LBA block descriptors */
@@ -193,8 +202,9 @@ bool scsi_mode_sense(struct scsi_task *task)
 	unsigned state = parameters(task->lu, pc);
 	size_t header = is_ten(task) ? 8 : 4;
 	size_t len, descriptor, i;
-	/* WP and DPOFUA (SBC-3 6.5.1) */
-	uint8_t specific = 0x10 | ((state & SCSI_LU_SWP) ? 0x80 : 0);
+	/* DPOFUA and, whatever PC says, the current WP (SBC-3 6.5.1) */
+	uint8_t specific =
+		0x10 | (scsi_lu_is(task->lu, SCSI_LU_SWP) ? 0x80 : 0);
 
 	descriptor = put_block_descriptor(task, buf + header);
 	len = header + descriptor;

@@ -60,6 +60,12 @@ static void all_pages(void **state)
 	assert_good(RUN(b, 0x1a, 0x08, 0x08, 0, 255, 0));
 	assert_int_equal(b->task.data_in_len, 24);
 	assert_memory_equal(b->in + 4, caching, sizeof(caching));
+	/* page 0: what comes before pages, and only as it is now */
+	assert_good(RUN(b, 0x1a, 0, 0, 0, 255, 0));
+	assert_int_equal(b->task.data_in_len, 4 + 8);
+	assert_int_equal(b->in[0], 11);
+	assert_sense(b, RUN(b, 0x1a, 0, 0x40, 0, 255, 0), INVALID_CDB);
+	assert_sense(b, RUN(b, 0x1a, 0, 0, 1, 255, 0), INVALID_CDB);
 	/* cut */
 	assert_good(RUN(b, 0x1a, 0, 0x3f, 0, 4, 0));
 	assert_int_equal(b->task.data_in_len, 4);
@@ -97,6 +103,10 @@ static void write_protection(void **state)
 	assert_good(select6(b, 0, page, sizeof(page)));
 	assert_good(RUN(b, 0x1a, 0, 0x0a, 0, 255, 0));
 	assert_int_equal(b->in[2], 0x90); /* WP */
+	/* The header is current, the page the default. */
+	assert_good(RUN(b, 0x1a, 0x08, 0x8a, 0, 255, 0));
+	assert_int_equal(b->in[2], 0x90);
+	assert_int_equal(b->in[4 + 4], 0);
 	assert_good(RUN(b, 0x28, 0, 0, 0, 0, 0, 0, 0, 1, 0));
 	assert_sense(b, RUN_OUT(b, data, 512, 0x2a, 0, 0, 0, 0, 0, 0, 0, 1, 0),
 		     0x72702);
