@@ -26,6 +26,10 @@ class Path:
         self.passes.set()
         # What has gone through, for a test that wants to see it used.
         self.octets = 0
+        # Called with (connection's number, to the server?, data) for each
+        # piece.
+        self.record = None
+        self.connections = 0
         threading.Thread(target=self._accept, daemon=True).start()
 
     def cut(self):
@@ -72,11 +76,13 @@ class Path:
                     outside.close()
                     continue
                 self.sockets |= {inside, outside}
+            self.connections += 1
             for pair in (inside, outside), (outside, inside):
-                threading.Thread(target=self._forward, args=pair,
-                                 daemon=True).start()
+                threading.Thread(
+                    target=self._forward, daemon=True,
+                    args=(*pair, self.connections, pair[0] is inside)).start()
 
-    def _forward(self, source, sink):
+    def _forward(self, source, sink, number, to_server):
         try:
             while True:
                 data = source.recv(CHUNK)
@@ -85,6 +91,8 @@ class Path:
                 # Silent: what is read here is never passed on, for mend()
                 # resets the connection first.
                 self.passes.wait()
+                if self.record:
+                    self.record(number, to_server, data)
                 sink.sendall(data)
                 self.octets += len(data)
         except OSError:
