@@ -145,3 +145,17 @@ bool utf8_equal_fold(const char *a, const char *b)
 	}
 	return alen == 0 && blen == 0;
 }
+
+uint32_t utf8_hash_fold(const char *s)
+{
+	size_t len = strlen(s), taken;
+	uint32_t hash = 2166136261u; /* FNV-1a */
+
+	for (; len > 0; s += taken, len -= taken) {
+		uint32_t c = utf8_next(s, len, &taken);
+
+		c = c == UTF8_INVALID ? (uint8_t)*s : toupper_m(c);
+		hash = (hash ^ c) * 16777619u;
+	}
+	return hash;
+}

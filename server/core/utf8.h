@@ -29,5 +29,7 @@ char *utf8_lower(TALLOC_CTX *mem_ctx, const char *s);
 /* Fold for comparing: upper case, Samba's and NTFS's way. */
 char *utf8_fold(TALLOC_CTX *mem_ctx, const char *s);
 bool utf8_equal_fold(const char *a, const char *b);
+/* Equal for what utf8_equal_fold() calls equal. */
+uint32_t utf8_hash_fold(const char *s);
 
 #endif /* ISTM_CORE_UTF8_H */

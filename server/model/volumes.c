@@ -5,7 +5,6 @@
  * with RESOLVE_BENEATH, whatever was found out before: between two calls
  * anyone may replace a directory by a link.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -17,8 +16,8 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-#include "server/core/utf8.h"
 #include "server/model/block.h"
+#include "server/model/folded.h"
 #include "server/model/private.h"
 
 int volume_open_beneath(const struct volume *volume, const char *relative,
@@ -127,28 +126,8 @@ static char *find_folded(TALLOC_CTX *mem_ctx, const struct volume *volume,
 {
 	int fd = volume_open_beneath(volume, directory, O_RDONLY | O_DIRECTORY,
 				     0);
-	char *found = NULL;
-	struct dirent *entry;
-	DIR *dir;
 
-	if (fd < 0) {
-		return NULL;
-	}
-	dir = fdopendir(fd);
-	if (dir == NULL) {
-		close(fd);
-		return NULL;
-	}
-	while ((entry = readdir(dir)) != NULL) {
-		if (utf8_equal_fold(entry->d_name, name) &&
-		    (found == NULL || strcmp(entry->d_name, found) < 0)) {
-			/* The same one each time, whatever the order. */
-			talloc_free(found);
-			found = talloc_strdup(mem_ctx, entry->d_name);
-		}
-	}
-	closedir(dir);
-	return found;
+	return fd < 0 ? NULL : folded_find(mem_ctx, fd, name);
 }
 
 static char *join(TALLOC_CTX *mem_ctx, const char *directory, const char *name)

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "model_helpers.h"
+#include "server/model/folded.h"
 
 static void test_create(void **state)
 {
@@ -40,6 +41,55 @@ static void test_create(void **state)
 		  ISTM_S_OK);
 	assert_hr(mt_probe(mt, "C:\\x\\y\\z.vhd", &info), ISTM_S_OK);
 	assert_int_equal(info.size, 8 * MiB);
+}
+
+static bool exists(struct mt *mt, const char *path)
+{
+	return HRES_IS_EQUAL(model_file_exists(mt->model, path), ISTM_S_OK);
+}
+
+/* The names of a large directory are read once, and then followed. */
+static void test_other_case_in_large_directory(void **state)
+{
+	struct mt *mt = *state;
+	char name[64], from[700], to[700];
+	unsigned i, reads;
+
+	snprintf(to, sizeof(to), "%s/Many", mt->volume);
+	assert_int_equal(mkdir(to, 0700), 0);
+	for (i = 0; i < 1500; i++) {
+		snprintf(name, sizeof(name), "Many/File-%u.vhd", i);
+		mt_write(mt, name, "x");
+	}
+	assert_true(exists(mt, "C:\\Many\\file-7.VHD"));
+	reads = folded_reads();
+	assert_true(exists(mt, "C:\\Many\\FILE-1499.vhd"));
+	assert_false(exists(mt, "C:\\Many\\file-1500.vhd"));
+	/* What others do there is seen. */
+	mt_write(mt, "Many/NEW.vhd", "x");
+	assert_true(exists(mt, "C:\\Many\\new.vhd"));
+	snprintf(from, sizeof(from), "%s/Many/NEW.vhd", mt->volume);
+	snprintf(to, sizeof(to), "%s/Many/\xc3\x84lter.vhd", mt->volume);
+	assert_int_equal(rename(from, to), 0);
+	assert_false(exists(mt, "C:\\Many\\new.vhd"));
+	assert_true(exists(mt, "C:\\Many\\\xc3\xa4LTER.vhd"));
+	assert_int_equal(unlink(to), 0);
+	assert_false(exists(mt, "C:\\Many\\\xc3\xa4lter.vhd"));
+	/* Of two that fit it is the same one each time. */
+	mt_write(mt, "Many/both.VHD", "x");
+	mt_write(mt, "Many/BOTH.vhd", "x");
+	assert_true(exists(mt, "C:\\Many\\Both.vhd"));
+	if (folded_reads() != reads) {
+		print_message("# skip: this file system is not watched\n");
+		skip();
+	}
+	/* Another directory in its place is another. */
+	snprintf(from, sizeof(from), "%s/Many", mt->volume);
+	snprintf(to, sizeof(to), "%s/Old", mt->volume);
+	assert_int_equal(rename(from, to), 0);
+	assert_int_equal(mkdir(from, 0700), 0);
+	assert_false(exists(mt, "C:\\Many\\file-7.VHD"));
+	assert_true(exists(mt, "C:\\old\\file-7.VHD"));
 }
 
 static void test_create_refusals(void **state)
@@ -296,10 +346,15 @@ static void test_volumes(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_create),  TEST(test_create_refusals),
-		TEST(test_delete),  TEST(test_grow),
-		TEST(test_probe),   TEST(test_questions),
-		TEST(test_escapes), TEST(test_directory),
+		TEST(test_create),
+		TEST(test_other_case_in_large_directory),
+		TEST(test_create_refusals),
+		TEST(test_delete),
+		TEST(test_grow),
+		TEST(test_probe),
+		TEST(test_questions),
+		TEST(test_escapes),
+		TEST(test_directory),
 		TEST(test_volumes),
 	};
 
