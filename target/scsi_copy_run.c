@@ -55,23 +55,34 @@ static bool backwards(const struct scsi_copy *copy,
 static uint32_t chunk_max(const struct scsi_copy *copy,
 			  const struct scsi_copy_segment *s)
 {
+	uint32_t from, to;
+
 	if (s->from == COPY_ZEROES) {
 		return ZERO_CHUNK;
 	}
-	return copy->by_hand != 0 || overlaps(copy, s) ? SCSI_CHUNK
-						       : ENGINE_CHUNK;
+	from = copy->lu[s->from]->block;
+	to = copy->lu[s->to]->block;
+	if (copy->by_hand != 0 || overlaps(copy, s) ||
+	    ((s->from_at - s->to_at) & ((from < to ? from : to) - 1)) != 0) {
+		return SCSI_CHUNK;
+	}
+	return ENGINE_CHUNK;
 }
 
 /* The next chunk of a segment that has @left bytes to go: whole blocks of the
- * destination, or what belongs into one block. */
+ * unit that has the longer ones, or what lies in one of those. */
 static uint32_t chunk_length(const struct scsi_copy *copy,
 			     const struct scsi_copy_segment *s, uint64_t left)
 {
-	const uint64_t block = copy->lu[s->to]->block;
+	uint64_t at = s->to_at, block = copy->lu[s->to]->block;
 	uint64_t max = chunk_max(copy, s), part;
 
-	part = backwards(copy, s) ? (s->to_at + left) % block
-				  : -(s->to_at + s->length - left) % block;
+	if (s->from != COPY_ZEROES && copy->lu[s->from]->block > block) {
+		at = s->from_at;
+		block = copy->lu[s->from]->block;
+	}
+	part = backwards(copy, s) ? (at + left) % block
+				  : -(at + s->length - left) % block;
 	if (part != 0) {
 		max = part;
 	} else if (left > block) {
@@ -113,6 +124,7 @@ struct chunk {
 	uint32_t skew, length;	   /* what is in them that is copied */
 	uint32_t part;		   /* the same in a block of the destination */
 	bool whole;		   /* blocks are written */
+	bool aligned;		   /* and read */
 };
 
 static void get_chunk(struct scsi_task *task, struct chunk *c)
@@ -137,6 +149,9 @@ static void get_chunk(struct scsi_task *task, struct chunk *c)
 	c->part = (uint32_t)(c->to_at & (c->to->block - 1));
 	c->to_at -= c->part;
 	c->whole = c->part == 0 && (c->length & (c->to->block - 1)) == 0;
+	c->aligned =
+		c->whole && c->skew == 0 &&
+		(c->from == NULL || (c->length & (c->from->block - 1)) == 0);
 }
 
 /* The buffer: what is read of the source, then a block of the destination. */
@@ -196,8 +211,7 @@ static bool write_chunk(struct scsi_task *task, const struct chunk *c)
 static bool cut_to_hole(struct scsi_work *work, struct chunk *c)
 {
 	uint64_t length = c->length;
-	bool data = vhd_disk_mapped(c->from->config.disk, c->from_at + c->skew,
-				    &length);
+	bool data = vhd_disk_mapped(c->from->config.disk, c->from_at, &length);
 
 	/* The file system's blocks are not the disk's. */
 	length &= ~((uint64_t)c->to->block - 1);
@@ -224,10 +238,10 @@ static bool start_chunk(struct scsi_task *task, bool *more)
 	if (c.from == NULL && c.whole) {
 		return submit(task, c.to, VHD_ZERO, c.to_at, NULL, c.length);
 	}
-	if (c.whole && !overlaps(copy, c.segment)) {
+	if (c.aligned && !overlaps(copy, c.segment)) {
 		if (copy->by_hand == 0) {
 			task->req.source = c.from->config.disk;
-			task->req.source_offset = c.from_at + c.skew;
+			task->req.source_offset = c.from_at;
 			return submit(task, c.to, VHD_COPY, c.to_at, NULL,
 				      c.length);
 		}

@@ -81,7 +81,8 @@ static int validate_request(const struct vhd_disk *disk,
 		return iov_holds(req, req->length, exact) ? 0 : EINVAL;
 	case VHD_COPY:
 		size = vhd_disk_size(req->source);
-		if (req->source_offset % VHD_SECTOR != 0 ||
+		if (((req->source_offset | req->length) &
+		     (req->source->sector - 1)) != 0 ||
 		    req->source_offset > size ||
 		    req->length > size - req->source_offset) {
 			return EINVAL;

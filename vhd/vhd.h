@@ -164,7 +164,7 @@ struct vhd_req {
 	struct iovec *iov;
 	int iovcnt;
 	struct vhd_disk *source; /* VHD_COPY; open until it is done */
-	uint64_t source_offset;
+	uint64_t source_offset;	 /* a multiple of its sectors, as length is */
 	/* Called on the submitting lane, never from within vhd_submit(). */
 	void (*done)(struct vhd_req *req);
 	void *private_data;

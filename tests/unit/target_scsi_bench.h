@@ -156,6 +156,9 @@ static int bench_run(struct vhd_disk *disk, struct vhd_req *req)
 	case VHD_COMPARE_AND_WRITE:
 		return bench_compare_and_write(disk, req);
 	case VHD_COPY:
+		assert_int_equal((req->source_offset | req->length) %
+					 vhd_disk_sector(req->source),
+				 0);
 		assert_true(req->source_offset <= req->source->size);
 		assert_true(req->length <=
 			    req->source->size - req->source_offset);
