@@ -17,6 +17,7 @@
 #include <sys/uio.h>
 #include <talloc.h>
 
+#include "target/scsi_access.h"
 #include "vhd/vhd.h"
 
 #define SCSI_CDB_MAX   64
@@ -92,6 +93,16 @@ void scsi_lu_retire(struct scsi_lu *lu);
 void scsi_lu_capacity_changed(struct scsi_lu *lu);
 void scsi_lu_set_enabled(struct scsi_lu *lu, bool enabled);
 
+/*
+ * Main thread: the unit is reached so through a target port group, which has
+ * one port of the same number. Groups are there from the first call on, or from
+ * the first nexus through them, active/optimized. A call that changes what an
+ * earlier one has said takes back what initiators have set for the group since
+ * (SET TARGET PORT GROUPS). @return 0, EINVAL, or ENOSPC: SCSI_MAX_PORTS
+ */
+int scsi_lu_set_access(struct scsi_lu *lu, uint16_t group,
+		       enum scsi_access access);
+
 /* Any thread, now and then: how much space there is. Where it is low for the
  * data of a unit that does not have all of its own, THIN PROVISIONING SOFT
  * THRESHOLD REACHED is raised when that begins, and logged. @return is it */
@@ -113,7 +124,7 @@ struct scsi_nexus_config {
 	const char *initiator_name; /* iqn… */
 	uint8_t isid[6];
 	const char *target_name;
-	uint16_t portal_group; /* relative target port identifier */
+	uint16_t portal_group; /* relative target port identifier, not 0 */
 	/* PREEMPT AND ABORT (SPC-4 5.13.11.2.6): abort this nexus's tasks on
 	 * @lu, for @by. Called on @by's lane with the unit's lock held: post
 	 * to the nexus's own lane and return. True: scsi_tasks_aborted() will

@@ -19,8 +19,6 @@ bool scsi_request_sense_prepare(struct scsi_task *task);
 bool scsi_request_sense(struct scsi_task *task);
 bool scsi_report_luns_prepare(struct scsi_task *task);
 bool scsi_report_luns(struct scsi_task *task);
-bool scsi_report_port_groups_prepare(struct scsi_task *task);
-bool scsi_report_port_groups(struct scsi_task *task);
 /* Pages of scsi_space.c. */
 size_t scsi_space_log_page(struct scsi_task *task, uint8_t *buf);
 #define SCSI_SPACE_MODE_PAGE  24
@@ -62,6 +60,12 @@ bool scsi_log_select_prepare(struct scsi_task *task);
 bool scsi_log_select(struct scsi_task *task);
 bool scsi_log_sense_prepare(struct scsi_task *task);
 bool scsi_log_sense(struct scsi_task *task);
+
+/* scsi_alua.c */
+bool scsi_report_port_groups_prepare(struct scsi_task *task);
+bool scsi_report_port_groups(struct scsi_task *task);
+bool scsi_set_port_groups_prepare(struct scsi_task *task);
+bool scsi_set_port_groups(struct scsi_task *task);
 
 /* scsi_opcodes.c */
 bool scsi_report_opcodes_prepare(struct scsi_task *task);

@@ -71,7 +71,7 @@ static bool check_end(struct scsi_task *task, const struct scsi_copy *copy,
 	uint64_t capacity = scsi_lu_blocks(lu);
 
 	if ((atomic_load(&copy->itl[n]->denied) &
-	     (right | SCSI_NEEDS_LEGACY)) ||
+	     (right | SCSI_NEEDS_LEGACY | SCSI_DENIED_ACCESS)) ||
 	    scsi_lu_not_ready(lu) != 0 ||
 	    (right == SCSI_NEEDS_WRITE && scsi_lu_is(lu, SCSI_LU_SWP))) {
 		return aborted(task, ASC_COPY_TARGET_NOT_REACHABLE);

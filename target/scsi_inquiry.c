@@ -47,8 +47,8 @@ static size_t standard_data(struct scsi_task *task, uint8_t *buf)
 	buf[2] = 0x06; /* SPC-4 */
 	buf[3] = 0x12; /* HISUP, response data format 2 */
 	buf[4] = 96 - 5;
-	/* implicit asymmetric access, 3PC */
-	buf[5] = buf[0] == TYPE_DISK ? 0x18 : 0;
+	/* TPGS 11b: implicit and explicit asymmetric access; 3PC */
+	buf[5] = buf[0] == TYPE_DISK ? 0x38 : 0;
 	buf[7] = 0x02; /* CMDQUE */
 	put_ascii(buf + 8, 8, id != NULL ? id->vendor : "ISTM");
 	put_ascii(buf + 16, 16, id != NULL ? id->product : "");

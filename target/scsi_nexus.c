@@ -99,6 +99,7 @@ static struct scsi_itl *itl_create(struct scsi_nexus *nexus, struct scsi_lu *lu,
 		itl->next->prev = itl;
 	}
 	lu->itls = itl;
+	scsi_port_group_enter(lu, nexus->port);
 	scsi_pr_attach(itl);
 	pthread_mutex_unlock(&lu->lock);
 	return itl;
@@ -242,13 +243,6 @@ void scsi_nexus_free(struct scsi_nexus *nexus)
 	free(nexus->initiator_name);
 	free(nexus->target_name);
 	free(nexus);
-}
-
-unsigned scsi_target_ports(const struct scsi_nexus *nexus,
-			   uint16_t ports[SCSI_MAX_PORTS])
-{
-	ports[0] = nexus->port;
-	return 1;
 }
 
 /* SAM-5 6.3.4 I_T nexus loss: what a RESERVE(6) held is released; persistent

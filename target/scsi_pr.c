@@ -95,10 +95,7 @@ size_t scsi_transport_id_build(const struct scsi_registration *reg, uint8_t *p)
 static bool same_target(const struct scsi_registration *reg, const char *target,
 			uint16_t port)
 {
-	/* ALL_TG_PT: those of the SCSI target device, which is the iSCSI node
-	 * (RFC 7143 4.2.7.1). */
-	return (reg->all_tg_pt || reg->port == port) &&
-	       strcasecmp(reg->target, target) == 0;
+	return reg->port == port && strcasecmp(reg->target, target) == 0;
 }
 
 static bool is_registration_of(const struct scsi_registration *reg,
@@ -161,7 +158,6 @@ struct scsi_registration *scsi_pr_add(struct scsi_lu *lu,
 	}
 	reg->key = key;
 	reg->any_isid = port->any_isid;
-	reg->all_tg_pt = port->all_tg_pt;
 	reg->port = port->port;
 	memcpy(reg->isid, port->isid, 6);
 	reg->initiator = strdup(port->initiator);
@@ -240,11 +236,10 @@ void scsi_pr_clear_reservation(struct scsi_lu *lu)
 	lu->pr.holder = NULL;
 }
 
-static unsigned denied_rights(const struct scsi_lu *lu,
-			      const struct scsi_itl *itl)
+static unsigned denied_rights(struct scsi_lu *lu, const struct scsi_itl *itl)
 {
 	const struct scsi_registration *reg = scsi_pr_find(lu, itl);
-	unsigned denied = 0;
+	unsigned denied = scsi_access_denied(lu, itl);
 	bool may;
 
 	if (lu->reserved_by != NULL && lu->reserved_by != itl) {

@@ -33,7 +33,6 @@ struct scsi_pr_port {
 	const char *initiator;
 	const uint8_t *isid;
 	bool any_isid;
-	bool all_tg_pt;
 	const char *target;
 	uint16_t port;
 };

@@ -96,11 +96,8 @@ static size_t put_full_status(const struct scsi_lu *lu,
 	size_t len;
 
 	put_be64(p, reg->key);
-	if (reg->all_tg_pt) {
-		p[12] |= 0x02; /* ALL_TG_PT */
-	} else {
-		put_be16(p + 18, reg->port);
-	}
+	/* ALL_TG_PT 0: each registration is one nexus's. */
+	put_be16(p + 18, reg->port);
 	if (scsi_pr_holds(lu, reg)) {
 		p[12] |= 0x01; /* R_HOLDER */
 		p[13] = lu->pr.type;

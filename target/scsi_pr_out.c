@@ -81,10 +81,48 @@ static struct scsi_pr_port own_port(const struct pr_command *c)
 	return (struct scsi_pr_port){
 		.initiator = nexus->initiator_name,
 		.isid = nexus->isid,
-		.all_tg_pt = c->p[20] & FLAG_ALL_TG_PT,
 		.target = nexus->target_name,
 		.port = nexus->port,
 	};
+}
+
+/* The target ports that a registration is for: with ALL_TG_PT all that are
+ * known now, each as if by a command of its own (6.16.3). */
+static unsigned target_ports(const struct pr_command *c,
+			     uint16_t ports[SCSI_MAX_PORTS])
+{
+	unsigned i;
+
+	if (!(c->p[20] & FLAG_ALL_TG_PT)) {
+		ports[0] = c->task->nexus->port;
+		return 1;
+	}
+	for (i = 0; i < c->lu->num_groups; i++) {
+		ports[i] = c->lu->groups[i].number;
+	}
+	return i;
+}
+
+/* An initiator port is registered at the target ports where it is not yet.
+ * @return false when there is no room */
+static bool register_port(struct pr_command *c, struct scsi_pr_port port)
+{
+	uint16_t ports[SCSI_MAX_PORTS];
+	unsigned i, n = target_ports(c, ports);
+
+	for (i = 0; i < n; i++) {
+		struct scsi_registration *reg;
+
+		port.port = ports[i];
+		reg = scsi_pr_find_port(c->lu, &port);
+		if (reg == NULL) {
+			reg = scsi_pr_add(c->lu, &port, c->action_key);
+		}
+		if (reg == NULL) {
+			return false;
+		}
+	}
+	return true;
 }
 
 /*
@@ -124,14 +162,11 @@ static bool check_listed_ports(struct pr_command *c, size_t *count)
 		return false;
 	}
 	end += at;
-	for (*count = 0; at < end; at += used, ++*count) {
+	for (; at < end; at += used, ++*count) {
 		used = scsi_transport_id_parse(c->p + at, end - at, &id);
 		if (used == 0) {
 			return pr_invalid(c, (uint16_t)at, 7);
 		}
-	}
-	if (c->lu->pr.count + *count + 1 > SCSI_MAX_REGISTRATIONS) {
-		return pr_no_resources(c);
 	}
 	return true;
 }
@@ -149,8 +184,7 @@ static bool register_listed_ports(struct pr_command *c)
 		port.initiator = id.initiator;
 		port.isid = id.isid;
 		port.any_isid = id.any_isid;
-		if (scsi_pr_find_port(c->lu, &port) == NULL &&
-		    scsi_pr_add(c->lu, &port, c->action_key) == NULL) {
+		if (!register_port(c, port)) {
 			return pr_no_resources(c);
 		}
 	}
@@ -159,17 +193,20 @@ static bool register_listed_ports(struct pr_command *c)
 
 static bool register_new(struct pr_command *c, bool listed)
 {
-	struct scsi_pr_port port = own_port(c);
-	size_t count = 0;
+	uint16_t ports[SCSI_MAX_PORTS];
+	size_t count = 1;
 
 	if (listed && !check_listed_ports(c, &count)) {
 		return false;
 	}
-	c->own = scsi_pr_add(c->lu, &port, c->action_key);
-	if (c->own == NULL) {
+	if (c->lu->pr.count + count * target_ports(c, ports) >
+	    SCSI_MAX_REGISTRATIONS) {
 		return pr_no_resources(c);
 	}
-	return count == 0 || register_listed_ports(c);
+	if (!register_port(c, own_port(c))) {
+		return pr_no_resources(c);
+	}
+	return !listed || register_listed_ports(c);
 }
 
 static bool pr_register(struct pr_command *c, bool ignore)
@@ -359,7 +396,8 @@ static bool move_destination(struct pr_command *c, struct scsi_transport_id *id,
 		.target = c->task->nexus->target_name,
 		.port = get_be16(c->p + 18),
 	};
-	if (port->port == 0) {
+	/* 5.13.8: a port that the target has */
+	if (scsi_port_group_find(c->lu, port->port) == NULL) {
 		return pr_invalid(c, 18, 7);
 	}
 	return true;

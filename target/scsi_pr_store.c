@@ -12,11 +12,11 @@
 
 #include "target/scsi_pr.h"
 
-#define MAGIC	       0x49535250u /* "ISRP" */
-#define HEADER	       20
-#define FIXED_PART     18
-#define FLAG_ANY_ISID  0x01
-#define FLAG_ALL_TG_PT 0x02
+#define MAGIC	   0x49535250u /* "ISRP" */
+#define HEADER	   20
+#define FIXED_PART 18
+/* 0002h was ALL_TG_PT, when there was one port; that port is told too. */
+#define FLAG_ANY_ISID 0x01
 
 static uint8_t *put_string(uint8_t *p, const char *s)
 {
@@ -52,8 +52,7 @@ size_t scsi_pr_pack(const struct scsi_lu *lu, uint8_t *buf)
 	p = buf + HEADER;
 	for (reg = lu->pr.registrations; reg != NULL; reg = reg->next) {
 		put_be64(p, reg->key);
-		put_be16(p + 8, (reg->any_isid ? FLAG_ANY_ISID : 0) |
-					(reg->all_tg_pt ? FLAG_ALL_TG_PT : 0));
+		put_be16(p + 8, reg->any_isid ? FLAG_ANY_ISID : 0);
 		put_be16(p + 10, reg->port);
 		memcpy(p + 12, reg->isid, 6);
 		p = put_string(p + FIXED_PART, reg->initiator);
@@ -93,7 +92,6 @@ static bool unpack_registration(struct scsi_lu *lu, const uint8_t **p,
 	}
 	flags = get_be16(fixed + 8);
 	port.any_isid = flags & FLAG_ANY_ISID;
-	port.all_tg_pt = flags & FLAG_ALL_TG_PT;
 	port.port = get_be16(fixed + 10);
 	port.isid = fixed + 12;
 	*p += FIXED_PART;

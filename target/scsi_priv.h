@@ -50,8 +50,11 @@
 #define SCSI_OP_NO_UA  0x04u /* does not report unit attentions */
 #define SCSI_OP_MEDIUM 0x08u /* needs a unit that is ready */
 #define SCSI_OP_WRITES 0x10u /* refused by a write-protected unit */
+/* Accepted through a target port in that state (SPC-4 5.16.2.4) */
+#define SCSI_OP_STANDBY	    0x20u
+#define SCSI_OP_UNAVAILABLE 0x100u
 
-/* What a command counts as, in the two high bits. */
+/* What a command counts as, in two bits. */
 enum scsi_count {
 	SCSI_COUNT_OTHER,
 	SCSI_COUNT_READS,
@@ -60,7 +63,7 @@ enum scsi_count {
 	SCSI_COUNTS
 };
 #define SCSI_OP_COUNT(kind) ((kind) << 6)
-#define SCSI_OP_COUNTED(op) ((op)->flags >> 6)
+#define SCSI_OP_COUNTED(op) ((op)->flags >> 6 & 3)
 
 #define SCSI_NO_ACTION (-1)
 
@@ -69,7 +72,7 @@ struct scsi_opcode {
 	uint8_t cdb_len;
 	int8_t action; /* service action in CDB byte 1, or SCSI_NO_ACTION */
 	uint8_t needs; /* SCSI_NEEDS_ */
-	uint8_t flags; /* SCSI_OP_ */
+	uint16_t flags; /* SCSI_OP_ */
 	/* Bits of the CDB that may be set (SPC-4 6.35.3 CDB USAGE DATA), the
 	 * opcode and the service action themselves left out. */
 	uint8_t usage[16];
@@ -138,11 +141,25 @@ struct scsi_itl {
 	struct scsi_nexus *nexus;
 	struct scsi_lu *lu;
 	uint16_t lun;
-	atomic_uint ua;	    /* bit per enum scsi_ua */
-	atomic_uint denied; /* SCSI_NEEDS_ that reservations take away */
+	atomic_uint ua; /* bit per enum scsi_ua */
+	/* SCSI_NEEDS_ that reservations take away, SCSI_DENIED_ by the state
+	 * of the target port */
+	atomic_uint denied;
 	/* By enum scsi_count: what began. Only the nexus's lane writes. */
 	_Atomic uint64_t commands[SCSI_COUNTS], bytes[SCSI_COUNTS];
 	struct scsi_itl *prev, *next; /* the unit's, under its lock */
+};
+
+#define SCSI_DENIED_STANDBY	0x10u
+#define SCSI_DENIED_UNAVAILABLE 0x20u
+#define SCSI_DENIED_ACCESS	(SCSI_DENIED_STANDBY | SCSI_DENIED_UNAVAILABLE)
+
+/* A target port group as one unit has it (SPC-4 5.16.2). */
+struct scsi_port_group {
+	uint16_t number;    /* and its port's */
+	uint8_t configured; /* enum scsi_access */
+	uint8_t state;	    /* the same, as it is now */
+	uint8_t status;	    /* STATUS CODE: by whom it came to be so */
 };
 
 /* Bits of scsi_lu.state */
@@ -170,7 +187,6 @@ struct scsi_registration {
 	char *initiator; /* iSCSI name */
 	uint8_t isid[6];
 	bool any_isid; /* registered by a TransportID without ISID */
-	bool all_tg_pt;
 	char *target;
 	uint16_t port; /* relative target port identifier */
 };
@@ -230,6 +246,8 @@ struct scsi_lu {
 	struct scsi_itl *itls;
 	struct scsi_itl *reserved_by; /* RESERVE(6), RESERVE(10) */
 	struct scsi_pr pr;
+	struct scsi_port_group groups[SCSI_MAX_PORTS]; /* ascending */
+	unsigned num_groups;
 	scsi_store_fn store;
 	void *store_private;
 	struct scsi_totals gone; /* what nexuses that are no more counted */
@@ -336,7 +354,6 @@ static inline struct scsi_work *scsi_work(struct scsi_task *task)
 
 /* The target ports through which the nexus's target is there, by relative
  * target port identifier, ascending. @return how many */
-#define SCSI_MAX_PORTS 16
 unsigned scsi_target_ports(const struct scsi_nexus *nexus,
 			   uint16_t ports[SCSI_MAX_PORTS]);
 
@@ -476,6 +493,18 @@ bool scsi_keep_then(struct scsi_task *task,
 		    bool (*then)(struct scsi_task *task));
 /* Nobody waits. */
 void scsi_keep_later(struct scsi_lu *lu);
+
+/* ---- asymmetric access (scsi_alua.c) ----------------------------- */
+
+/* The group of a port, NULL: there is none. Caller holds the unit's lock. */
+struct scsi_port_group *scsi_port_group_find(struct scsi_lu *lu, uint16_t port);
+/* A nexus comes through this port. Caller holds the unit's lock. */
+void scsi_port_group_enter(struct scsi_lu *lu, uint16_t port);
+/* What the state of the nexus's port denies, SCSI_DENIED_. Caller holds the
+ * unit's lock. */
+unsigned scsi_access_denied(struct scsi_lu *lu, const struct scsi_itl *itl);
+/* ASC and ASCQ of why, for @denied that has such a bit. */
+uint16_t scsi_access_asc(unsigned denied);
 
 /* ---- persistent reservations ------------------------------------- */
 

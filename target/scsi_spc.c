@@ -31,6 +31,7 @@ bool scsi_request_sense(struct scsi_task *task)
 	struct scsi_sense sense = {.key = SENSE_NO_SENSE};
 	uint8_t buf[SCSI_SENSE_MAX];
 	struct scsi_itl *itl = NULL;
+	unsigned denied = 0;
 	enum scsi_ua ua;
 	uint8_t len;
 	/* A unit attention stays where its code would be cut off. */
@@ -41,6 +42,7 @@ bool scsi_request_sense(struct scsi_task *task)
 		if (itl == NULL) {
 			return true;
 		}
+		denied = atomic_load(&itl->denied);
 	}
 	if (itl == NULL && scsi_work(task)->kind != SCSI_LUN_REPORT_LUNS) {
 		sense.key = SENSE_ILLEGAL_REQUEST;
@@ -50,6 +52,9 @@ bool scsi_request_sense(struct scsi_task *task)
 		sense.key = SENSE_UNIT_ATTENTION;
 		sense.asc = scsi_ua_asc(ua);
 		scsi_ua_information(ua, &sense);
+	} else if (itl != NULL && (denied & SCSI_DENIED_ACCESS) != 0) {
+		sense.key = SENSE_NOT_READY; /* SPC-4 5.16.2.4.4, .5 */
+		sense.asc = scsi_access_asc(denied);
 	} else if (itl != NULL && scsi_lu_not_ready(itl->lu) != 0) {
 		scsi_not_ready_sense(itl->lu, &sense);
 	} else if (itl != NULL && atomic_load(&itl->lu->selftest) != 0) {
@@ -99,39 +104,5 @@ bool scsi_report_luns(struct scsi_task *task)
 	put_be32(buf, (uint32_t)(len - 8));
 	/* SPC-4 6.33: having read the list, it knows of its change. */
 	scsi_ua_luns_told(nexus);
-	return scsi_data_in(task, buf, len);
-}
-
-/* ---- REPORT TARGET PORT GROUPS (SPC-4 6.37) ---------------------- */
-
-#define FORMAT_LENGTH_ONLY 0
-#define FORMAT_EXTENDED	   1
-
-bool scsi_report_port_groups_prepare(struct scsi_task *task)
-{
-	if (task->cdb[1] >> 5 > FORMAT_EXTENDED) {
-		return scsi_refuse_cdb(task, 1, 7);
-	}
-	return scsi_prepare_in(task, get_be32(task->cdb + 6));
-}
-
-/* A portal group is a target port (RFC 7143 4.2.7.1), and that port is its
- * only group: nowhere is a unit reached better than elsewhere. */
-bool scsi_report_port_groups(struct scsi_task *task)
-{
-	bool extended = task->cdb[1] >> 5 == FORMAT_EXTENDED;
-	uint8_t buf[8 + 8 + 4] = {0};
-	size_t header = extended ? 8 : 4, len = header + 12;
-	uint8_t *group = buf + header;
-
-	put_be32(buf, (uint32_t)(len - 4));
-	if (extended) {
-		buf[4] = 0x10; /* FORMAT TYPE; no transition time told */
-	}
-	group[0] = 0x00; /* active/optimized */
-	group[1] = 0x01; /* AO_SUP, the only state */
-	put_be16(group + 2, task->nexus->port);
-	group[7] = 1; /* target ports */
-	put_be16(group + 10, task->nexus->port);
 	return scsi_data_in(task, buf, len);
 }

@@ -37,19 +37,31 @@ static bool check_unit_attention(struct scsi_task *task, struct scsi_itl *itl)
 	return scsi_refuse_with(task, &sense);
 }
 
-static bool check_reservations(struct scsi_task *task, struct scsi_itl *itl)
+/* What its nexus may not do now: one load, and for most that is all. */
+static bool check_rights(struct scsi_task *task, struct scsi_itl *itl)
 {
+	const struct scsi_opcode *op = task->op;
 	unsigned denied =
 		atomic_load_explicit(&itl->denied, memory_order_acquire);
 
-	if ((task->op->needs & denied) == 0) {
+	if (denied == 0) {
 		return true;
 	}
-	scsi_log(3, "disk %d: %s from %s conflicts with a reservation",
-		 (int)itl->lu->config.index, task->op->name,
-		 task->nexus->initiator_name);
-	task->status = SCSI_RESERVATION_CONFLICT;
-	return false;
+	if ((op->needs & denied) != 0) {
+		scsi_log(3, "disk %d: %s from %s conflicts with a reservation",
+			 (int)itl->lu->config.index, op->name,
+			 task->nexus->initiator_name);
+		task->status = SCSI_RESERVATION_CONFLICT;
+		return false;
+	}
+	if (((denied & SCSI_DENIED_STANDBY) &&
+	     !(op->flags & SCSI_OP_STANDBY)) ||
+	    ((denied & SCSI_DENIED_UNAVAILABLE) &&
+	     !(op->flags & SCSI_OP_UNAVAILABLE))) {
+		return scsi_refuse(task, SENSE_NOT_READY,
+				   scsi_access_asc(denied));
+	}
+	return true;
 }
 
 static bool check_ready(struct scsi_task *task)
@@ -149,7 +161,7 @@ bool scsi_task_prepare(struct scsi_task *task)
 	} else {
 		task->lu = itl->lu;
 		ok = find_opcode(task) && check_unit_attention(task, itl) &&
-		     check_reservations(task, itl) && check_cdb(task) &&
+		     check_rights(task, itl) && check_cdb(task) &&
 		     check_ready(task) && task->op->prepare(task);
 		if (ok) {
 			count(itl, task);

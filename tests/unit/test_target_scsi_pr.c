@@ -542,32 +542,134 @@ static void moving(void **state)
 	assert_sense(b, out_list(b, 1, MOVE, 0, list, 24), INVALID_PARAMETER);
 }
 
+/* nexus[2] becomes the first initiator, at another port or another target. */
+static void other_port(struct bench *b, const char *target, uint16_t port)
+{
+	struct scsi_nexus_config config = {
+		.initiator_name = "iqn.2026-01.example:one",
+		.isid = {0x40, 0, 0, 0, 0, 1},
+		.target_name = target,
+		.portal_group = port,
+	};
+
+	scsi_nexus_free(b->nexus[2]);
+	b->nexus[2] = scsi_nexus_create(&config, b->map);
+	assert_sense(b, tur(b, 2), POWER_ON);
+}
+
+/* A registration is one nexus's, and another port makes another nexus. */
+static void per_target_port(void **state)
+{
+	struct bench *b = *state;
+
+	other_port(b, BENCH_TARGET, 2);
+	assert_good(out(b, 0, REGISTER, 0, 0, 0x66));
+	assert_good(out(b, 0, RESERVE, 5, 0x66, 0));
+	assert_good(wr(b, 0));
+	assert_conflict(wr(b, 2));
+	assert_conflict(out(b, 2, RELEASE, 5, 0x66, 0));
+	assert_good(out(b, 2, REGISTER, 0, 0, 0x67));
+	assert_good(wr(b, 2));
+	assert_int_equal(keys(b), 2);
+	assert_good(in(b, 0, 3));
+	assert_int_equal(get_be16(b->in + 8 + 18), 1);
+	assert_int_equal(get_be16(b->in + 8 + 24 + get_be32(b->in + 28) + 18),
+			 2);
+}
+
 static void all_target_ports(void **state)
 {
 	struct bench *b = *state;
 	uint8_t list[24] = {0};
-	struct scsi_nexus_config config = {
-		.initiator_name = "iqn.2026-01.example:one",
-		.isid = {0x40, 0, 0, 0, 0, 1},
-		.target_name = BENCH_TARGET,
-		.portal_group = 2,
-	};
+	const uint8_t *d;
 
+	assert_int_equal(scsi_lu_set_access(b->lu, 2, SCSI_ACCESS_OPTIMIZED),
+			 0);
+	assert_int_equal(scsi_lu_set_access(b->lu, 9, SCSI_ACCESS_OPTIMIZED),
+			 0);
 	put_be64(list + 8, 0x66);
 	list[20] = 0x04; /* ALL_TG_PT */
 	assert_good(out_list(b, 0, REGISTER, 0, list, 24));
+	assert_int_equal(keys(b), 3);
+	assert_int_equal(generation(b), 1);
 	assert_good(out(b, 0, RESERVE, 5, 0x66, 0));
-	scsi_nexus_free(b->nexus[2]);
-	b->nexus[2] = scsi_nexus_create(&config, b->map);
-	assert_sense(b, tur(b, 2), POWER_ON);
+	other_port(b, BENCH_TARGET, 2);
 	assert_good(wr(b, 2));
 	assert_conflict(wr(b, 1));
-	/* another target with this unit is another device */
-	config.target_name = "iqn.2026-01.example:other";
-	scsi_nexus_free(b->nexus[2]);
-	b->nexus[2] = scsi_nexus_create(&config, b->map);
-	assert_sense(b, tur(b, 2), POWER_ON);
+	/* each told with its port, and one of them holds the reservation */
+	assert_good(in(b, 1, 3));
+	d = b->in + 8;
+	assert_int_equal(get_be16(d + 18), 1);
+	assert_int_equal(d[12], 0x01);
+	d += 24 + get_be32(d + 20);
+	assert_int_equal(get_be16(d + 18), 2);
+	assert_int_equal(d[12], 0);
+	d += 24 + get_be32(d + 20);
+	assert_int_equal(get_be16(d + 18), 9);
+	/* they go one by one */
+	assert_good(out(b, 2, REGISTER, 0, 0x66, 0));
+	assert_int_equal(keys(b), 2);
 	assert_conflict(wr(b, 2));
+	assert_good(wr(b, 0));
+	/* another target with this unit is another device */
+	other_port(b, "iqn.2026-01.example:other", 1);
+	assert_conflict(wr(b, 2));
+}
+
+/* Listed initiator ports are registered at the same target ports. */
+static void listed_at_all_ports(void **state)
+{
+	struct bench *b = *state;
+	uint8_t list[512] = {0};
+	const uint8_t *d;
+	size_t len;
+	unsigned i;
+
+	assert_int_equal(scsi_lu_set_access(b->lu, 2, SCSI_ACCESS_OPTIMIZED),
+			 0);
+	put_be64(list + 8, 5);
+	list[20] = 0x0c; /* SPEC_I_PT, ALL_TG_PT */
+	len = transport_id(list + 28,
+			   "iqn.2026-01.example:two,i,0x400000000002", 0x40);
+	put_be32(list + 24, (uint32_t)len);
+	assert_good(out_list(b, 0, REGISTER, 0, list, 28 + len));
+	assert_good(in(b, 0, 3));
+	d = b->in + 8;
+	for (i = 0; i < 4; i++) {
+		assert_int_equal(get_be16(d + 18), 1 + i % 2);
+		assert_memory_equal(d + 28,
+				    i < 2 ? "iqn.2026-01.example:one,"
+					  : "iqn.2026-01.example:two,",
+				    24);
+		d += 24 + get_be32(d + 20);
+	}
+	assert_int_equal(d - b->in, b->task.data_in_len);
+}
+
+/* REGISTER AND MOVE names the port by its relative identifier. */
+static void moving_to_another_port(void **state)
+{
+	struct bench *b = *state;
+	uint8_t list[512] = {0};
+	size_t len;
+
+	assert_good(out(b, 0, REGISTER, 0, 0, 1));
+	assert_good(out(b, 0, RESERVE, 3, 1, 0));
+	put_be64(list, 1);
+	put_be64(list + 8, 2);
+	put_be16(list + 18, 2);
+	len = transport_id(list + 24,
+			   "iqn.2026-01.example:one,i,0x400000000001", 0x40);
+	put_be32(list + 20, (uint32_t)len);
+	assert_sense(b, out_list(b, 0, MOVE, 0, list, 24 + len),
+		     INVALID_PARAMETER);
+	bench_field(b, false, 18, 7);
+	other_port(b, BENCH_TARGET, 2);
+	assert_conflict(rd(b, 2));
+	assert_good(out_list(b, 0, MOVE, 0, list, 24 + len));
+	assert_good(rd(b, 2));
+	assert_conflict(rd(b, 0));
+	assert_int_equal(keys(b), 2);
 }
 
 /* ---- what can be read -------------------------------------------------------
@@ -837,7 +939,10 @@ int main(void)
 		BENCH_TEST(bad_transport_ids),
 		BENCH_TEST(lists_of_wrong_length),
 		BENCH_TEST(moving),
+		BENCH_TEST(per_target_port),
 		BENCH_TEST(all_target_ports),
+		BENCH_TEST(listed_at_all_ports),
+		BENCH_TEST(moving_to_another_port),
 		BENCH_TEST(capabilities),
 		BENCH_TEST(full_status),
 		BENCH_TEST(through_power_loss),

@@ -19,7 +19,7 @@ static void standard_inquiry(void **state)
 	assert_int_equal(b->in[2], 6);	  /* SPC-4 */
 	assert_int_equal(b->in[3], 0x12); /* HISUP, format 2 */
 	assert_int_equal(b->in[4], 91);
-	assert_int_equal(b->in[5], 0x18); /* TPGS 1, 3PC; no PROTECT */
+	assert_int_equal(b->in[5], 0x38); /* TPGS 3, 3PC; no PROTECT */
 	assert_int_equal(b->in[7], 0x02); /* CMDQUE */
 	assert_memory_equal(b->in + 8, "ISTM    VIRTUAL DISK    0100", 28);
 	assert_memory_equal(b->in + 58, standards, sizeof(standards));
@@ -606,22 +606,6 @@ static void supported_tmfs(void **state)
 		     INVALID_CDB);
 }
 
-static void target_port_groups(void **state)
-{
-	static const uint8_t short_form[] = {0, 0, 0, 12, 0, 1, 0, 1,
-					     0, 0, 0, 1,  0, 0, 0, 1};
-	struct bench *b = *state;
-
-	assert_good(RUN(b, 0xa3, 0x0a, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0));
-	assert_int_equal(b->task.data_in_len, sizeof(short_form));
-	assert_memory_equal(b->in, short_form, sizeof(short_form));
-	assert_good(RUN(b, 0xa3, 0x2a, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0));
-	assert_int_equal(get_be32(b->in), 16);
-	assert_memory_equal(b->in + 8, short_form + 4, 12);
-	assert_sense(b, RUN(b, 0xa3, 0x4a, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0),
-		     INVALID_CDB);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -649,7 +633,6 @@ int main(void)
 		BENCH_TEST(unknown_opcodes),
 		BENCH_TEST(short_cdb),
 		BENCH_TEST(supported_tmfs),
-		BENCH_TEST(target_port_groups),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
