@@ -2,6 +2,7 @@
 #include <arpa/inet.h>
 #include <ctype.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -20,6 +21,9 @@
 
 /* Percent of a volume that are to be free for thin-provisioned disks. */
 #define THIN_THRESHOLD 10
+
+/* Groups are numbered by the administrator; these are looked for. */
+#define MAX_PORTAL_GROUP 255
 
 /* What the flat space of LUNs holds; the smallest disk that MS-ISTM knows, and
  * the largest that VHDX does. */
@@ -248,6 +252,41 @@ static bool load_portals(struct config *config, struct loadparm_context *lp)
 	return true;
 }
 
+/* Their values are the model's to understand. */
+static bool load_portal_groups(struct config *config,
+			       struct loadparm_context *lp)
+{
+	config->portal_groups = talloc_zero_array(
+		config, struct config_portal_group, MAX_PORTAL_GROUP);
+	if (config->portal_groups == NULL) {
+		return false;
+	}
+	for (uint16_t tag = 1; tag <= MAX_PORTAL_GROUP; tag++) {
+		struct config_portal_group group = {.tag = tag};
+		char option[32], access[40];
+
+		snprintf(option, sizeof(option), "portal group %u",
+			 (unsigned)tag);
+		snprintf(access, sizeof(access), "%s access", option);
+		if (get_string(lp, option) != NULL &&
+		    !get_list(config, lp, option, &group.networks)) {
+			return false;
+		}
+		group.access = get_string(lp, access);
+		if (group.access != NULL) {
+			group.access = talloc_strdup(config, group.access);
+			if (group.access == NULL) {
+				return false;
+			}
+		}
+		if (group.networks != NULL || group.access != NULL) {
+			config->portal_groups[config->num_portal_groups++] =
+				group;
+		}
+	}
+	return true;
+}
+
 static bool load_ports(struct config *config, struct loadparm_context *lp)
 {
 	unsigned long port;
@@ -384,6 +423,7 @@ struct config *config_load(TALLOC_CTX *mem_ctx, struct loadparm_context *lp_ctx)
 	}
 	if (!load_names(config, lp_ctx) || !load_volumes(config, lp_ctx) ||
 	    !load_portals(config, lp_ctx) ||
+	    !load_portal_groups(config, lp_ctx) ||
 	    !get_list(config, lp_ctx, "admin users", &config->admin_users) ||
 	    !get_list(config, lp_ctx, "redirect", &config->redirect) ||
 	    !get_list(config, lp_ctx, "redirect permanently",

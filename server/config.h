@@ -27,12 +27,21 @@ struct config_volume {
 	const char *path;
 };
 
+/* istm:portal group N */
+struct config_portal_group {
+	uint16_t tag;
+	const char **networks; /* NULL-terminated, as written; none: NULL */
+	const char *access;    /* as written, or NULL */
+};
+
 struct config {
 	const char *state_directory; /* of istm.tdb */
 	struct config_volume *volumes;
 	size_t num_volumes;
 	const char **portals;	  /* NULL-terminated, as written */
 	const char **addresses;	  /* the same without ports */
+	struct config_portal_group *portal_groups; /* ascending */
+	size_t num_portal_groups;
 	const char **admin_users; /* NULL-terminated */
 	const char **redirect, **redirect_permanently;
 	unsigned lane_spin; /* µs */

@@ -39,7 +39,11 @@ static bool fill_model_options(TALLOC_CTX *mem_ctx, struct model_options *o,
 					config->state_directory);
 	o->volumes = talloc_zero_array(mem_ctx, struct model_volume_config,
 				       config->num_volumes);
-	if (o->store_path == NULL || o->volumes == NULL) {
+	o->portal_groups = talloc_zero_array(mem_ctx,
+					     struct model_portal_group_config,
+					     config->num_portal_groups);
+	if (o->store_path == NULL || o->volumes == NULL ||
+	    o->portal_groups == NULL) {
 		return false;
 	}
 	for (size_t i = 0; i < config->num_volumes; i++) {
@@ -51,6 +55,13 @@ static bool fill_model_options(TALLOC_CTX *mem_ctx, struct model_options *o,
 		o->thresholds[i].bytes = config->thresholds[i].bytes;
 		o->thresholds[i].percent = config->thresholds[i].percent;
 	}
+	for (size_t i = 0; i < config->num_portal_groups; i++) {
+		o->portal_groups[i].tag = config->portal_groups[i].tag;
+		o->portal_groups[i].networks =
+			config->portal_groups[i].networks;
+		o->portal_groups[i].access = config->portal_groups[i].access;
+	}
+	o->num_portal_groups = config->num_portal_groups;
 	o->lanes = config->lanes;
 	o->direct_io = config->direct_io;
 	o->write_through = config->write_through;

@@ -242,6 +242,7 @@ struct iscsi_lu *iscsi_lu_add(struct iscsi_server *server,
 		errno = ENOMEM;
 		return NULL;
 	}
+	iscsi_portal_groups_tell(server, lu->scsi);
 	lu_restore(lu, config);
 	lu->disk = config->disk;
 	list_add_tail(&lu->link, &server->lus);

@@ -238,18 +238,64 @@ static struct iscsi_portal *find_portal(struct iscsi_server *server,
 	return NULL;
 }
 
+static struct iscsi_portal_group *find_group(struct iscsi_server *server,
+					     uint16_t tag)
+{
+	for (unsigned i = 0; i < server->num_groups; i++) {
+		if (server->groups[i].tag == tag)
+			return &server->groups[i];
+	}
+	return NULL;
+}
+
+int iscsi_portal_group_set(struct iscsi_server *server, uint16_t tag,
+			   enum scsi_access access)
+{
+	struct iscsi_portal_group *group = find_group(server, tag);
+	struct list_head *pos;
+
+	if (tag == 0 || (unsigned)access >= SCSI_ACCESS_NUM)
+		return EINVAL;
+	if (!group) {
+		if (server->num_groups == SCSI_MAX_PORTS)
+			return ENOSPC;
+		group = &server->groups[server->num_groups++];
+		group->tag = tag;
+	}
+	group->access = access;
+	list_for_each (pos, &server->lus)
+		scsi_lu_set_access(list_entry(pos, struct iscsi_lu, link)->scsi,
+				   tag, access);
+	return 0;
+}
+
+void iscsi_portal_groups_tell(const struct iscsi_server *server,
+			      struct scsi_lu *lu)
+{
+	for (unsigned i = 0; i < server->num_groups; i++)
+		scsi_lu_set_access(lu, server->groups[i].tag,
+				   server->groups[i].access);
+}
+
 int iscsi_portal_add(struct iscsi_server *server, const struct sockaddr *addr,
 		     socklen_t len, uint16_t portal_group_tag)
 {
 	struct iscsi_portal *portal;
 	struct listener *l;
 	socklen_t size = sizeof(portal->addr);
+	int error;
 
 	if (len > sizeof(portal->addr) ||
 	    (addr->sa_family != AF_INET && addr->sa_family != AF_INET6))
 		return EAFNOSUPPORT;
 	if (find_portal(server, addr, len))
 		return EEXIST;
+	if (!find_group(server, portal_group_tag)) {
+		error = iscsi_portal_group_set(server, portal_group_tag,
+					       SCSI_ACCESS_OPTIMIZED);
+		if (error)
+			return error;
+	}
 	portal = calloc(1, sizeof(*portal));
 	l = calloc(1, sizeof(*l));
 	if (!portal || !l) {
@@ -259,8 +305,7 @@ int iscsi_portal_add(struct iscsi_server *server, const struct sockaddr *addr,
 	}
 	portal->fd = open_socket(addr, len);
 	if (portal->fd == -1) {
-		int error = errno;
-
+		error = errno;
 		free(portal);
 		free(l);
 		return error;

@@ -134,6 +134,15 @@ void iscsi_tgts_free(struct iscsi_server *server);
 bool iscsi_conf_serves(const struct iscsi_conf *conf,
 		       const struct sockaddr_storage *local);
 
+struct iscsi_portal_group {
+	uint16_t tag;
+	enum scsi_access access;
+};
+
+/* Main thread: tell a new unit of all groups. */
+void iscsi_portal_groups_tell(const struct iscsi_server *server,
+			      struct scsi_lu *lu);
+
 struct iscsi_portal {
 	struct list_head link;	       /* server->portals, under lock */
 	struct sockaddr_storage addr;  /* as bound */
@@ -205,6 +214,8 @@ struct iscsi_server {
 	bool closing; /* under it: nothing is stored any more */
 
 	/* Main thread only. */
+	struct iscsi_portal_group groups[SCSI_MAX_PORTS];
+	unsigned num_groups;
 	struct list_head lus;
 	struct list_head stores;  /* iscsi_lu_store.link: not answered */
 	struct list_head records; /* iscsi_record.link */

@@ -17,6 +17,7 @@
 #include <talloc.h>
 #include <tevent.h>
 
+#include "target/scsi_access.h"
 #include "vhd/vhd.h"
 
 struct iscsi_server;
@@ -99,6 +100,18 @@ struct iscsi_server_config {
 struct iscsi_server *iscsi_server_create(TALLOC_CTX *mem_ctx,
 					 struct tevent_context *ev,
 					 const struct iscsi_server_config *cfg);
+
+/*
+ * How all units are reached through a portal group, which is a target port
+ * group of its own (scsi_access.h). Groups are there from this, or from their
+ * first portal, on: active/optimized. What initiators have set since for single
+ * units ends with a state that is another than before. Before the first unit,
+ * so that initiators never see another state.
+ * @param tag  1 to 65535
+ * @return 0, EINVAL, or ENOSPC: there are SCSI_MAX_PORTS already
+ */
+int iscsi_portal_group_set(struct iscsi_server *server, uint16_t tag,
+			   enum scsi_access access);
 
 /* Listen on / stop listening on an address and port. Connections already
  * accepted stay. @return 0 or errno */

@@ -259,6 +259,7 @@ struct tevent_req *model_start_send(TALLOC_CTX *mem_ctx,
 		.log = log_from_thread,
 	};
 	struct change_list changes = {NULL, 0};
+	struct portal_groups *groups;
 	struct tevent_req *subreq;
 	struct model *model;
 
@@ -292,6 +293,13 @@ struct tevent_req *model_start_send(TALLOC_CTX *mem_ctx,
 							   strerror(errno))));
 		return tevent_req_post(req, ev);
 	}
+	/* Before disks are opened, so that nobody sees them otherwise. */
+	groups = portal_groups_parse(state, options);
+	if (groups == NULL) {
+		tevent_req_error(req, HRES_ERROR_V(ISTM_NOT_READY));
+		return tevent_req_post(req, ev);
+	}
+	portal_groups_apply(model, groups);
 	if (!model_load_objects(model, state->loaded) ||
 	    !volumes_identify(state, model, &changes) ||
 	    (!model->service_saved &&

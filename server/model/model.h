@@ -143,6 +143,17 @@ struct model_options {
 	struct model_threshold thresholds[26];
 	/* "ADDRESS[:PORT]"…; empty: all global-scope addresses, port 3260 */
 	const char **portals;
+	/* Portals that are not in group 1, and how well disks are reached
+	 * through a group; one entry a group. */
+	struct model_portal_group_config {
+		uint16_t tag;
+		/* "ADDRESS[/PREFIX]"…, NULL-terminated, or NULL */
+		const char **networks;
+		/* optimized, non-optimized, standby, unavailable; NULL: the
+		 * first */
+		const char *access;
+	} * portal_groups;
+	size_t num_portal_groups;
 	/* "TARGET=TO"… or "ADDRESS=TO"…, NULL-terminated or NULL: logins that
 	 * are sent to TO, an ADDRESS[:PORT] or a name. */
 	const char **redirect, **redirect_permanently;
@@ -175,8 +186,9 @@ HRESULT model_start_recv(struct tevent_req *req, TALLOC_CTX *mem_ctx,
 			 struct model **model);
 
 /*
- * Volumes and portals move to what @options says now; the rest of it is not
- * looked at, and nothing is kept of it. Disks that waited for a volume are
+ * Volumes, portals and states of portal groups move to what @options says now
+ * (a portal is of the group where it was when it began to listen); the rest of
+ * it is not looked at, and nothing is kept of it. Disks that waited for a volume are
  * opened before it answers. E_INVALIDARG (nothing has changed): malformed.
  */
 struct tevent_req *model_reload_send(TALLOC_CTX *, struct model *,

@@ -15,8 +15,6 @@
 #include "server/model/private.h"
 
 #define ISCSI_PORT 3260 /* RFC 7143 15 */
-/* One portal group: a session may have connections through any portal. */
-#define PORTAL_GROUP 1
 /* Interfaces come up with several changes at once. */
 #define PORTALS_DELAY_MS 100
 
@@ -144,15 +142,18 @@ bool portal_load(struct model *model, const struct istm_state_portal *record)
 
 static int portal_listen(struct model *model, struct portal_entry *entry)
 {
+	uint16_t group = portal_group_of(model->portal_groups, &entry->p.addr);
 	int error = iscsi_portal_add(model->engine,
 				     (const struct sockaddr *)&entry->p.addr,
-				     address_len(&entry->p.addr), PORTAL_GROUP);
+				     address_len(&entry->p.addr), group);
 
 	if (error == 0) {
 		entry->listening = true;
 		entry->bound = entry->p.addr;
-		log_msg(LOG_INFO, "portal %s: listening on port %u",
-			entry->p.text, (unsigned)entry->port);
+		entry->group = group;
+		log_msg(LOG_INFO,
+			"portal %s: listening on port %u, portal group %u",
+			entry->p.text, (unsigned)entry->port, (unsigned)group);
 	}
 	return error;
 }
@@ -362,11 +363,38 @@ static int portals_configured(struct model *model, const char **portals)
 	return 0;
 }
 
+/* Initiators know their portal by its group: it stays while they may be
+ * there. */
+static void portals_check_groups(struct model *model)
+{
+	struct list_head *pos;
+
+	list_for_each (pos, &model->portals) {
+		const struct portal_entry *entry =
+			list_entry(pos, struct portal_entry, link);
+		uint16_t group =
+			portal_group_of(model->portal_groups, &entry->p.addr);
+
+		if (entry->listening && entry->group != group) {
+			log_msg(LOG_WARNING,
+				"portal %s: stays in portal group %u until it "
+				"is disabled or istmd restarted; configured "
+				"for group %u",
+				entry->p.text, (unsigned)entry->group,
+				(unsigned)group);
+		}
+	}
+}
+
 int portals_reload(struct model *model, const struct model_options *options)
 {
+	struct portal_groups *groups = portal_groups_parse(model, options);
 	struct list_head *pos;
 	int error = 0;
 
+	if (groups == NULL) {
+		return EINVAL;
+	}
 	model->portals_configured =
 		options->portals != NULL && options->portals[0] != NULL;
 	if (model->portals_configured) {
@@ -379,10 +407,14 @@ int portals_reload(struct model *model, const struct model_options *options)
 			portal_set_port(entry, entry->saved_port);
 		}
 	}
-	if (error == 0) {
-		portals_refresh(model);
+	if (error != 0) {
+		talloc_free(groups);
+		return error;
 	}
-	return error;
+	portal_groups_apply(model, groups);
+	portals_refresh(model);
+	portals_check_groups(model);
+	return 0;
 }
 
 int portals_start(struct model *model, const struct model_options *options)

@@ -145,6 +145,7 @@ struct portal_entry {
 	bool present;	/* the address exists on this machine or is asked for */
 	bool listening; /* the engine has it, at: */
 	struct sockaddr_storage bound;
+	uint16_t group; /* in this portal group */
 	/* What the store holds, for a change whose commit fails. */
 	uint16_t saved_port;
 	bool saved_listen;
@@ -195,6 +196,7 @@ struct model {
 	struct list_head portals;
 	struct hash portals_by_address;
 	bool portals_configured; /* istm:portals names them */
+	struct portal_groups *portal_groups;
 	int netlink_fd;
 	struct tevent_fd *netlink_fde;
 	struct tevent_timer *portals_timer;
@@ -500,6 +502,14 @@ int location_open_parent(const struct location *location, bool create,
 /* ---- portals.c, initiators.c, service.c -----------------------------------
  */
 
+/* NULL: malformed, which is logged, or out of memory */
+struct portal_groups *portal_groups_parse(TALLOC_CTX *mem_ctx,
+					  const struct model_options *options);
+/* In place of those there are; @groups becomes the model's. */
+void portal_groups_apply(struct model *model, struct portal_groups *groups);
+/* The tag of the portal with that address. */
+uint16_t portal_group_of(const struct portal_groups *groups,
+			 const struct sockaddr_storage *addr);
 int portals_start(struct model *model, const struct model_options *options);
 /* @return 0, or EINVAL for what is no portal: nothing has changed then */
 int portals_reload(struct model *model, const struct model_options *options);
