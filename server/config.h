@@ -38,8 +38,8 @@ struct config {
 	const char *state_directory; /* of istm.tdb */
 	struct config_volume *volumes;
 	size_t num_volumes;
-	const char **portals;	  /* NULL-terminated, as written */
-	const char **addresses;	  /* the same without ports */
+	const char **portals;	/* NULL-terminated, as written */
+	const char **addresses; /* the same without ports */
 	struct config_portal_group *portal_groups; /* ascending */
 	size_t num_portal_groups;
 	const char **admin_users; /* NULL-terminated */

@@ -39,9 +39,9 @@ static bool fill_model_options(TALLOC_CTX *mem_ctx, struct model_options *o,
 					config->state_directory);
 	o->volumes = talloc_zero_array(mem_ctx, struct model_volume_config,
 				       config->num_volumes);
-	o->portal_groups = talloc_zero_array(mem_ctx,
-					     struct model_portal_group_config,
-					     config->num_portal_groups);
+	o->portal_groups =
+		talloc_zero_array(mem_ctx, struct model_portal_group_config,
+				  config->num_portal_groups);
 	if (o->store_path == NULL || o->volumes == NULL ||
 	    o->portal_groups == NULL) {
 		return false;

@@ -113,6 +113,7 @@ struct accepted {
 	int fd;
 	struct sockaddr_storage peer, local;
 	uint16_t tpgt;
+	unsigned portals_gone;
 	bool bind;	/* the lane to its processor */
 	bool routed;	/* by its first PDU, which is: */
 	uint64_t since; /* of a routed one */
@@ -154,6 +155,7 @@ static void conn_start(struct lane *lane, const struct accepted *a)
 		conn->peer = a->peer;
 		conn->local = a->local;
 		conn->tpgt = a->tpgt;
+		conn->portals_gone = a->portals_gone;
 		iscsi_addr_str(&a->peer, conn->name);
 		conn->since = conn->last_rx = conn->stuck = lane_now();
 		if (a->routed) {
@@ -209,7 +211,8 @@ static void lane_got_conn(struct msg *msg, void *receiver)
 
 void iscsi_conn_assign(struct iscsi_server *server, int fd,
 		       const struct sockaddr_storage *peer,
-		       const struct sockaddr_storage *local, uint16_t tpgt)
+		       const struct sockaddr_storage *local, uint16_t tpgt,
+		       unsigned portals_gone)
 {
 	struct accepted *a = calloc(1, sizeof(*a));
 	struct lane *best = &server->lanes[0];
@@ -230,6 +233,7 @@ void iscsi_conn_assign(struct iscsi_server *server, int fd,
 	a->peer = *peer;
 	a->local = *local;
 	a->tpgt = tpgt;
+	a->portals_gone = portals_gone;
 	msgq_post(&best->inbox, &a->msg);
 }
 
@@ -247,6 +251,7 @@ bool iscsi_conn_move(struct iscsi_conn *conn, struct lane *lane, bool bind,
 	a->peer = conn->peer;
 	a->local = conn->local;
 	a->tpgt = conn->tpgt;
+	a->portals_gone = conn->portals_gone;
 	a->routed = true;
 	a->bind = bind;
 	a->since = conn->since;
@@ -424,10 +429,31 @@ static bool tick_progress(struct iscsi_conn *conn, uint64_t now)
 	return true;
 }
 
+/* Portals have gone since the connection last looked: is its own there? */
+static void check_portal(struct iscsi_conn *conn, unsigned gone)
+{
+	char who[320], address[ISCSI_ADDR_STR];
+
+	conn->portals_gone = gone;
+	if (iscsi_portal_exists(conn->server, &conn->local))
+		return;
+	if (conn->state != CONN_FULL) {
+		iscsi_conn_fail(conn, "its portal is gone");
+		return;
+	}
+	iscsi_log(conn->server, ISCSI_LOG_NOTICE,
+		  "%s is asked to log out: portal %s is gone",
+		  iscsi_conn_who(conn, who),
+		  iscsi_addr_str(&conn->local, address));
+	iscsi_async_logout(conn);
+}
+
 static void conn_tick(struct iscsi_conn *conn, uint64_t now)
 {
 	const struct iscsi_server *server = conn->server;
 	unsigned interval = server->ping_interval;
+	unsigned gone = atomic_load_explicit(&server->portals_gone,
+					     memory_order_acquire);
 
 	if (conn->deadline && now >= conn->deadline) {
 		if (conn->state == CONN_FULL) {
@@ -445,6 +471,8 @@ static void conn_tick(struct iscsi_conn *conn, uint64_t now)
 				server->login_timeout);
 		return;
 	}
+	if (conn->portals_gone != gone)
+		check_portal(conn, gone);
 	if (conn->state != CONN_FULL || !tick_progress(conn, now))
 		return;
 	/* EnforceIdleTimeoutDetection (MS-ISTM): a ping, and the end if

@@ -68,6 +68,7 @@ struct iscsi_conn {
 	char name[ISCSI_ADDR_STR]; /* of the peer, for messages */
 	uint64_t since, last_rx;   /* lane_now() */
 	uint64_t deadline;	   /* close then; 0: none */
+	unsigned portals_gone;	   /* of the server, when it last looked */
 	bool ping_sent;
 	bool logged;	   /* one refusal of input has been logged */
 	bool routed;	   /* its lane is final */
@@ -139,7 +140,8 @@ struct iscsi_conn {
  * has been counted. */
 void iscsi_conn_assign(struct iscsi_server *server, int fd,
 		       const struct sockaddr_storage *peer,
-		       const struct sockaddr_storage *local, uint16_t tpgt);
+		       const struct sockaddr_storage *local, uint16_t tpgt,
+		       unsigned portals_gone);
 /*
  * Hand a connection whose first PDU this is to another lane, which will read
  * the PDU again, and with @bind stay on its processor. @return false when out

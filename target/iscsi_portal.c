@@ -42,7 +42,9 @@ static void refuse(struct listener *l, int fd,
 	close(fd);
 }
 
-static void accepted(struct listener *l, int fd, struct sockaddr_storage *peer)
+/* @param gone  iscsi_server.portals_gone when the portal was there */
+static void accepted(struct listener *l, int fd, struct sockaddr_storage *peer,
+		     unsigned gone)
 {
 	struct sockaddr_storage local;
 	socklen_t len = sizeof(local);
@@ -59,7 +61,7 @@ static void accepted(struct listener *l, int fd, struct sockaddr_storage *peer)
 		return;
 	}
 	l->complained = false;
-	iscsi_conn_assign(l->lane->server, fd, peer, &local, l->tag);
+	iscsi_conn_assign(l->lane->server, fd, peer, &local, l->tag, gone);
 }
 
 /* Out of descriptors or memory: what waits to be accepted would be reported
@@ -94,6 +96,7 @@ bool iscsi_listeners_tick(struct lane *lane)
 static void listener_ready(struct lane_fd *lfd, uint32_t events)
 {
 	struct listener *l = list_entry(lfd, struct listener, lfd);
+	unsigned gone = atomic_load(&l->lane->server->portals_gone);
 
 	for (int i = 0; i < ACCEPTS; i++) {
 		struct sockaddr_storage peer;
@@ -117,7 +120,7 @@ static void listener_ready(struct lane_fd *lfd, uint32_t events)
 			 * its error here); others wait behind it. */
 			continue;
 		}
-		accepted(l, fd, &peer);
+		accepted(l, fd, &peer, gone);
 	}
 }
 
@@ -347,6 +350,30 @@ int iscsi_portal_remove(struct iscsi_server *server,
 	msgq_post(&server->lanes[0].inbox, &u->msg);
 	free(portal);
 	return 0;
+}
+
+void iscsi_portals_logout(struct iscsi_server *server)
+{
+	atomic_fetch_add(&server->portals_gone, 1);
+}
+
+bool iscsi_portal_exists(struct iscsi_server *server,
+			 const struct sockaddr_storage *local)
+{
+	struct list_head *pos;
+	bool exists = false;
+
+	pthread_mutex_lock(&server->lock);
+	list_for_each (pos, &server->portals) {
+		const struct sockaddr_storage *addr =
+			&list_entry(pos, struct iscsi_portal, link)->addr;
+
+		exists |= iscsi_addr_same(addr, local) ||
+			  (addr->ss_family == local->ss_family &&
+			   iscsi_addr_any(addr));
+	}
+	pthread_mutex_unlock(&server->lock);
+	return exists;
 }
 
 int iscsi_portal_address(struct iscsi_server *server,

@@ -152,6 +152,10 @@ struct iscsi_portal {
 	int fd; /* closed by lane 0 */
 };
 
+/* Any thread: does a portal listen at this address, on whatever port? */
+bool iscsi_portal_exists(struct iscsi_server *server,
+			 const struct sockaddr_storage *local);
+
 /* Main thread, when the lanes have been started. */
 void iscsi_lane_processors(struct iscsi_server *server);
 /* The lane's thread: run on its processor only, from now on. */
@@ -197,6 +201,9 @@ struct iscsi_server {
 	struct lane *lanes;
 	struct iscsi_resolver *resolver;
 	atomic_bool routing; /* a target has asked for processors */
+	/* Counts iscsi_portals_logout(): connections that have not seen this
+	 * one look whether their portal is there. */
+	atomic_uint portals_gone;
 
 	pthread_mutex_t lock;
 	/* Under lock. */

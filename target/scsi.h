@@ -97,8 +97,9 @@ void scsi_lu_set_enabled(struct scsi_lu *lu, bool enabled);
  * Main thread: the unit is reached so through a target port group, which has
  * one port of the same number. Groups are there from the first call on, or from
  * the first nexus through them, active/optimized. A call that changes what an
- * earlier one has said takes back what initiators have set for the group since
- * (SET TARGET PORT GROUPS). @return 0, EINVAL, or ENOSPC: SCSI_MAX_PORTS
+ * earlier one has said takes back what initiators have set for any group since
+ * (SET TARGET PORT GROUPS); what is UNAVAILABLE they cannot change. @return 0,
+ * EINVAL, or ENOSPC: SCSI_MAX_PORTS
  */
 int scsi_lu_set_access(struct scsi_lu *lu, uint16_t group,
 		       enum scsi_access access);

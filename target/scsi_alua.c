@@ -133,6 +133,19 @@ static void states_changed(struct scsi_lu *lu, const struct scsi_itl *by)
 	scsi_ua_raise_others(lu, by, SCSI_UA_ACCESS_STATE);
 }
 
+static bool as_configured(struct scsi_lu *lu)
+{
+	bool changed = false;
+	unsigned i;
+
+	for (i = 0; i < lu->num_groups; i++) {
+		changed |=
+			set_state(lu, &lu->groups[i], lu->groups[i].configured,
+				  STATUS_IMPLICIT, "configured so");
+	}
+	return changed;
+}
+
 int scsi_lu_set_access(struct scsi_lu *lu, uint16_t number,
 		       enum scsi_access access)
 {
@@ -153,10 +166,9 @@ int scsi_lu_set_access(struct scsi_lu *lu, uint16_t number,
 		error = ENOSPC;
 	} else if (created && lu->itls == NULL) {
 		group->configured = group->state = access;
-	} else if (created || group->configured != access) {
+	} else if (group->configured != access) {
 		group->configured = access;
-		if (set_state(lu, group, access, STATUS_IMPLICIT,
-			      "configured so")) {
+		if (as_configured(lu)) {
 			states_changed(lu, NULL);
 		}
 	}
@@ -239,10 +251,13 @@ bool scsi_set_port_groups_prepare(struct scsi_task *task)
 	return scsi_prepare_out(task, len);
 }
 
-/* All of it, before anything changes. */
+/* All of it, before anything changes. What is configured to be unavailable is
+ * meant so: not for hosts to change. */
 static bool check_descriptors(struct scsi_task *task, const uint8_t *p,
 			      size_t len)
 {
+	const struct scsi_port_group *group;
+	bool fixed = false;
 	size_t at;
 
 	for (at = SET_HEADER; at < len; at += SET_DESCRIPTOR) {
@@ -251,13 +266,18 @@ static bool check_descriptors(struct scsi_task *task, const uint8_t *p,
 			scsi_fail_parameter(task, (uint16_t)at, 3);
 			return false;
 		}
-		if (scsi_port_group_find(task->lu, get_be16(p + at + 2)) ==
-		    NULL) {
+		group = scsi_port_group_find(task->lu, get_be16(p + at + 2));
+		if (group == NULL) {
 			scsi_fail_parameter(task, (uint16_t)(at + 2), 7);
 			return false;
 		}
+		fixed |= group->configured == SCSI_ACCESS_UNAVAILABLE &&
+			 (p[at] & 0x0f) != SCSI_ACCESS_UNAVAILABLE;
 	}
-	return true;
+	if (fixed) {
+		scsi_fail(task, SENSE_HARDWARE_ERROR, ASC_SET_GROUPS_FAILED);
+	}
+	return !fixed;
 }
 
 static bool is_named(uint16_t number, const uint8_t *p, size_t len)

@@ -105,8 +105,9 @@ struct iscsi_server *iscsi_server_create(TALLOC_CTX *mem_ctx,
  * How all units are reached through a portal group, which is a target port
  * group of its own (scsi_access.h). Groups are there from this, or from their
  * first portal, on: active/optimized. What initiators have set since for single
- * units ends with a state that is another than before. Before the first unit,
- * so that initiators never see another state.
+ * units ends, of all groups, when the state is another than before; what is
+ * UNAVAILABLE they cannot change. Before the first unit, so that initiators
+ * never see another state.
  * @param tag  1 to 65535
  * @return 0, EINVAL, or ENOSPC: there are SCSI_MAX_PORTS already
  */
@@ -114,7 +115,7 @@ int iscsi_portal_group_set(struct iscsi_server *server, uint16_t tag,
 			   enum scsi_access access);
 
 /* Listen on / stop listening on an address and port. Connections already
- * accepted stay. @return 0 or errno */
+ * accepted stay, unless iscsi_portals_logout() is called. @return 0 or errno */
 int iscsi_portal_add(struct iscsi_server *server, const struct sockaddr *addr,
 		     socklen_t len, uint16_t portal_group_tag);
 /* What a portal is bound to: tells the port where 0 was asked for. */
@@ -123,6 +124,10 @@ int iscsi_portal_address(struct iscsi_server *server,
 			 struct sockaddr_storage *bound);
 int iscsi_portal_remove(struct iscsi_server *server,
 			const struct sockaddr *addr, socklen_t len);
+/* Initiators that came through addresses where no portal listens now, whatever
+ * the port, are asked to log out (RFC 7143 11.9.1), and disconnected if they do
+ * not. Within a second each; logins under way fail. */
+void iscsi_portals_logout(struct iscsi_server *server);
 
 /* ---- logical units ---------------------------------------------------- */
 

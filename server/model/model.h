@@ -188,8 +188,9 @@ HRESULT model_start_recv(struct tevent_req *req, TALLOC_CTX *mem_ctx,
 /*
  * Volumes, portals and states of portal groups move to what @options says now
  * (a portal is of the group where it was when it began to listen); the rest of
- * it is not looked at, and nothing is kept of it. Disks that waited for a volume are
- * opened before it answers. E_INVALIDARG (nothing has changed): malformed.
+ * it is not looked at, and nothing is kept of it. Disks that waited for a
+ * volume are opened before it answers. E_INVALIDARG (nothing has changed):
+ * malformed.
  */
 struct tevent_req *model_reload_send(TALLOC_CTX *, struct model *,
 				     const struct model_options *options);

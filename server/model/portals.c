@@ -193,7 +193,7 @@ static bool portal_wanted(const struct portal_entry *entry)
 static bool portals_apply(struct model *model)
 {
 	struct list_head *pos;
-	bool changed = false;
+	bool changed = false, refused = false;
 
 	/* First let go: a port may go to another, an address to the wildcard.
 	 */
@@ -207,6 +207,9 @@ static bool portals_apply(struct model *model)
 			portal_unlisten(model, entry, &entry->bound);
 			entry->listening = false;
 			changed = true;
+			/* An address that has gone may come back soon. */
+			refused |= !portal_wanted(entry) &&
+				   model->portals_configured;
 		}
 	}
 	list_for_each (pos, &model->portals) {
@@ -229,6 +232,9 @@ static bool portals_apply(struct model *model)
 				entry->p.text, (unsigned)entry->port,
 				strerror(error));
 		}
+	}
+	if (refused) {
+		iscsi_portals_logout(model->engine);
 	}
 	return changed;
 }
@@ -541,6 +547,9 @@ static HRESULT portal_move(struct model *model, struct portal_entry *entry,
 	if (before.listening && (before.port != port || !listen)) {
 		entry->listening = listen;
 		portal_unlisten(model, entry, &before.bound);
+	}
+	if (before.listening && !listen) {
+		iscsi_portals_logout(model->engine);
 	}
 	model_emit(model, &(struct model_event){.type = MODEL_EVENT_PORTALS});
 	return ISTM_S_OK;

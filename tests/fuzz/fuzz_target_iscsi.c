@@ -170,7 +170,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	    !iscsi_peer_add(server, &peer)) {
 		abort();
 	}
-	iscsi_conn_assign(server, fds[1], &peer, &peer, 1);
+	iscsi_conn_assign(server, fds[1], &peer, &peer, 1, 0);
 	copy = malloc(size);
 	memcpy(copy, data + 1, size - 1);
 	if (data[0] == 1) {

@@ -76,9 +76,18 @@ static void refuse(const struct model_portal_group_config *groups, size_t n)
 static void test_nonsense(void **state)
 {
 	static const char *const bad[] = {
-		"",	       "eth0",	       "192.0.2.0/33", "192.0.2.0/",
-		"192.0.2.0/x", "192.0.2.0/+8", "192.0.2.0/-8", "2001:db8::/129",
-		"[2001:db8::", "192.0.2",      "192.0.2.1:80", "192.0.2.0/08x",
+		"",
+		"eth0",
+		"192.0.2.0/33",
+		"192.0.2.0/",
+		"192.0.2.0/x",
+		"192.0.2.0/+8",
+		"192.0.2.0/-8",
+		"2001:db8::/129",
+		"[2001:db8::",
+		"192.0.2",
+		"192.0.2.1:80",
+		"192.0.2.0/08x",
 		"::/00000064",
 	};
 	const char *network[] = {"192.0.2.1", NULL}, *none[] = {NULL};
@@ -101,11 +110,12 @@ static void test_nonsense(void **state)
 						   .access = "standby"},
 	       1);
 	/* one network twice */
-	refuse((struct model_portal_group_config[]){
-		       {.tag = 2, .networks = network},
-		       {.tag = 3, .networks = network},
-	       },
-	       2);
+	refuse(
+		(struct model_portal_group_config[]){
+			{.tag = 2, .networks = network},
+			{.tag = 3, .networks = network},
+		},
+		2);
 	for (size_t i = 0; i < SCSI_MAX_PORTS; i++) {
 		many[i] = (struct model_portal_group_config){
 			.tag = (uint16_t)(1 + i),

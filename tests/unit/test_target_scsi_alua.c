@@ -17,6 +17,7 @@
 #define STATE_CHANGED	 0x62a06
 #define PORT_STANDBY	 0x2040b
 #define PORT_UNAVAILABLE 0x2040c
+#define SET_FAILED	 0x4670a
 
 #define EXPLICIT 1
 #define IMPLICIT 2
@@ -344,7 +345,17 @@ static void unavailable(void **state)
 	assert_good(report(b, TWO));
 	assert_good(RUN_AS(b, TWO, 0x03, 0, 0, 0, 255, 0));
 	assert_int_equal(get_be16(b->in + 12), 0x040c);
-	/* …and what ends it */
+	/* no initiator ends it */
+	assert_sense(b, SET(b, TWO, {2, N}), SET_FAILED);
+	assert_sense(b, SET(b, TWO, {1, N}, {2, O}), SET_FAILED);
+	assert_good(SET(b, TWO, {2, U}));
+	assert_state(b, 1, O, true, 0);
+	/* unless one has begun it */
+	configure(b, 2, O);
+	clear_ua(b);
+	assert_good(SET(b, ONE, {2, U}));
+	clear_ua(b);
+	assert_sense(b, rd(b, TWO), PORT_UNAVAILABLE);
 	assert_good(SET(b, TWO, {2, N}));
 	assert_good(rd(b, TWO));
 }
@@ -429,6 +440,15 @@ static void configured_anew(void **state)
 {
 	struct bench *b = *state;
 
+	assert_good(SET(b, ONE, {2, SB}));
+	assert_state(b, 2, SB, false, EXPLICIT);
+	/* of whatever group */
+	configure(b, 1, N);
+	clear_ua(b);
+	assert_state(b, 2, O, true, IMPLICIT);
+	assert_state(b, 1, N, false, IMPLICIT);
+	configure(b, 1, O);
+	clear_ua(b);
 	assert_good(SET(b, ONE, {2, SB}));
 	clear_ua(b);
 	configure(b, 2, O); /* says nothing new */
