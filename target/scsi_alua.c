@@ -2,7 +2,7 @@
 /*
  * Asymmetric access (SPC-4 5.16.2): target port groups and their states.
  *
- * A portal group is a target port (RFC 7143 4.2.7.1), and each port is a group
+ * A portal group is a target port (RFC 7143 4.4.2), and each port is a group
  * of its own; all have the same number. The owner of the unit says how it is
  * reached through each (implicit), initiators may change that for the unit
  * (explicit), as long as the process lasts. What a state denies is in

@@ -70,8 +70,8 @@ enum scsi_count {
 struct scsi_opcode {
 	uint8_t opcode;
 	uint8_t cdb_len;
-	int8_t action; /* service action in CDB byte 1, or SCSI_NO_ACTION */
-	uint8_t needs; /* SCSI_NEEDS_ */
+	int8_t action;	/* service action in CDB byte 1, or SCSI_NO_ACTION */
+	uint8_t needs;	/* SCSI_NEEDS_ */
 	uint16_t flags; /* SCSI_OP_ */
 	/* Bits of the CDB that may be set (SPC-4 6.35.3 CDB USAGE DATA), the
 	 * opcode and the service action themselves left out. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * istm:portal group N: which portals are one target port (RFC 7143 4.2.7.1),
- * and how well disks are reached through it (SPC-4 5.15.2).
+ * istm:portal group N: which portals are one target port (RFC 7143 4.4.2),
+ * and how well disks are reached through it (SPC-4 5.16.2).
  */
 #include <arpa/inet.h>
 #include <ctype.h>

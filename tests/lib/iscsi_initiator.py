@@ -158,8 +158,9 @@ class Session:
             raise CommandFailed(status, data)
         return data
 
-    def send_targets(self, value='All'):
-        """{target's name: [its addresses]}, RFC 7143 appendix C."""
+    def send_targets(self, value='All', tags=False):
+        """{target's name: [its addresses]}, RFC 7143 appendix C; with their
+        portal group tags, if wanted."""
         self.cmd_sn += 1
         self.itt += 1
         data = b'SendTargets=%s\0' % value.encode()
@@ -180,7 +181,8 @@ class Session:
                 found[name] = []
             else:
                 assert key == 'TargetAddress'
-                found[name].append(value.rsplit(',', 1)[0])
+                found[name].append(value if tags
+                                   else value.rsplit(',', 1)[0])
         return found
 
     def write(self, lba, data, lun=0):

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Portals that come and go, and their groups (RFC 7143 4.2.7.1, 4.4.2, 11.9.1,
+/* Portals that come and go, and their groups (RFC 7143 4.4.1, 4.4.2, 11.9.1,
  * 13.9). */
 #include "target_iscsi_bench.h"
 
@@ -267,6 +267,14 @@ static void log_out(struct peer *p)
 	peer_expect_close(p);
 }
 
+/* It has not logged out in time. */
+static void expect_dropped(struct peer *p)
+{
+	peer_expect(p, ISCSI_OP_ASYNC);
+	assert_int_equal(p->bhs[36], ISCSI_ASYNC_DROP_CONN);
+	peer_expect_close(p);
+}
+
 /* Who came through it is asked to log out; who does not is cut off. */
 static void test_portal_gone(void **state)
 {
@@ -300,8 +308,8 @@ static void test_portal_gone(void **state)
 	peer_expect_close(late);
 	log_out(obeys);
 	peer_ready(stubborn); /* until its time is up */
-	peer_expect_close(stubborn);
-	peer_expect_close(discovers);
+	expect_dropped(stubborn);
+	expect_dropped(discovers);
 	peer_works(stays);
 	bench_wait_sessions(b, 1);
 	peer_close(late);
