@@ -243,7 +243,9 @@ static bool selftest_step(struct scsi_task *task)
 
 	for (;;) {
 		if (!is_current(task, t)) {
-			return scsi_fail(task, SENSE_ABORTED_COMMAND, ASC_NONE);
+			/* In the background nobody is answered. */
+			return task->nexus == NULL ||
+			       scsi_fail(task, SENSE_ABORTED_COMMAND, ASC_NONE);
 		}
 		if (task->aborted || task->ending) {
 			end_with(task, t, RESULT_INTERRUPTED);
