@@ -2,6 +2,7 @@
 #include <arpa/inet.h>
 #include <ctype.h>
 #include <netinet/in.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "server/core/utf8.h"
@@ -286,4 +287,31 @@ char *name_format_address(TALLOC_CTX *mem_ctx,
 			       a[4] << 8 | a[5], a[6] << 8 | a[7],
 			       a[8] << 8 | a[9], a[10] << 8 | a[11],
 			       a[12] << 8 | a[13], a[14] << 8 | a[15]);
+}
+
+bool name_parse_portal(const char *text, struct sockaddr_storage *addr,
+		       uint16_t *port)
+{
+	char copy[128];
+	const char *colon = strrchr(text, ':');
+	char *end;
+	long number;
+
+	*port = 0;
+	if (name_parse_address(text, addr)) {
+		return true;
+	}
+	if (colon == NULL || (size_t)(colon - text) >= sizeof(copy)) {
+		return false;
+	}
+	memcpy(copy, text, colon - text);
+	copy[colon - text] = '\0';
+	/* strtol() takes blanks and signs too. */
+	number = isdigit((unsigned char)colon[1]) ? strtol(colon + 1, &end, 10)
+						  : 0;
+	if (number < 1 || number > UINT16_MAX || *end != '\0') {
+		return false;
+	}
+	*port = number;
+	return name_parse_address(copy, addr);
 }

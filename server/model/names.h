@@ -44,6 +44,10 @@ char *name_canonical_id(TALLOC_CTX *mem_ctx, enum iscsi_id_method method,
  * in eight groups without "::" and leading zeros (spec/notes 1). */
 struct sockaddr_storage;
 bool name_parse_address(const char *text, struct sockaddr_storage *addr);
+/* "10.0.0.1", "10.0.0.1:3261", "fd00::1", "[fd00::1]:3261"; *@port is 0 where
+ * none is given. */
+bool name_parse_portal(const char *text, struct sockaddr_storage *addr,
+		       uint16_t *port);
 char *name_format_address(TALLOC_CTX *mem_ctx,
 			  const struct sockaddr_storage *addr);
 

@@ -242,33 +242,6 @@ static bool portals_apply(struct model *model)
 /* ---- which addresses there are ---------------------------------------------
  */
 
-/* "10.0.0.1", "10.0.0.1:3261", "fd00::1", "[fd00::1]:3261" */
-static bool parse_portal(const char *text, struct sockaddr_storage *addr,
-			 uint16_t *port)
-{
-	char copy[128];
-	const char *colon = strrchr(text, ':');
-	char *end;
-	long number;
-
-	*port = 0;
-	if (name_parse_address(text, addr)) {
-		return true;
-	}
-	if (colon == NULL || (size_t)(colon - text) >= sizeof(copy)) {
-		return false;
-	}
-	memcpy(copy, text, colon - text);
-	copy[colon - text] = '\0';
-	number = strtol(colon + 1, &end, 10);
-	if (end == colon + 1 || *end != '\0' || number < 1 ||
-	    number > UINT16_MAX) {
-		return false;
-	}
-	*port = number;
-	return name_parse_address(copy, addr);
-}
-
 static void portals_apply_and_tell(struct model *model)
 {
 	if (portals_apply(model)) {
@@ -343,7 +316,7 @@ static int portals_configured(struct model *model, const char **portals)
 	uint16_t port;
 
 	for (size_t i = 0; portals[i] != NULL; i++) {
-		if (!parse_portal(portals[i], &addr, &port)) {
+		if (!name_parse_portal(portals[i], &addr, &port)) {
 			log_msg(LOG_ERROR,
 				"istm:portals: '%s' is no ADDRESS[:PORT]",
 				portals[i]);
@@ -356,7 +329,7 @@ static int portals_configured(struct model *model, const char **portals)
 	for (size_t i = 0; portals[i] != NULL; i++) {
 		struct portal_entry *entry;
 
-		parse_portal(portals[i], &addr, &port);
+		name_parse_portal(portals[i], &addr, &port);
 		entry = portal_get(model, &addr);
 		if (entry == NULL) {
 			return ENOMEM;
