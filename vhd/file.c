@@ -213,6 +213,20 @@ bool vhd_file_is_cached(struct vhd_file *file, uint64_t offset)
 		       policy == VHD_INLINE_NOWAIT ? RWF_NOWAIT : 0) == 1;
 }
 
+/* Who has the lock that is in the way of @lock? Linux tells the process of a
+ * POSIX lock only: an OFD lock is a descriptor's, which may have many. */
+static void describe_holder(const struct vhd_file *file, struct flock lock,
+			    char *why, size_t why_len)
+{
+	if (fcntl(file->fd, F_OFD_GETLK, &lock) == 0 &&
+	    lock.l_type != F_UNLCK && lock.l_pid > 0) {
+		snprintf(why, why_len, "in use: locked by process %d",
+			 (int)lock.l_pid);
+		return;
+	}
+	snprintf(why, why_len, "in use: locked by another opener");
+}
+
 int vhd_file_lock(struct vhd_file *file, char *why, size_t why_len)
 {
 	struct flock lock = {
@@ -229,7 +243,7 @@ int vhd_file_lock(struct vhd_file *file, char *why, size_t why_len)
 		ret = errno;
 	}
 	if (ret == EAGAIN || ret == EACCES) {
-		snprintf(why, why_len, "in use: locked by another opener");
+		describe_holder(file, lock, why, why_len);
 		return EWOULDBLOCK;
 	}
 	snprintf(why, why_len, "cannot lock: %s", strerror(ret));

@@ -393,6 +393,47 @@ static void test_locks(void **state)
 	vhd_close(third);
 }
 
+/* A lock of another program's, which is named where the kernel knows it. */
+static void test_foreign_lock(void **state)
+{
+	struct vt *vt = *state;
+	struct flock lock = {.l_type = F_WRLCK, .l_start = 100, .l_len = 1};
+	struct vhd_disk *disk = NULL;
+	int ready[2], end[2], status;
+	char expected[64], byte, *path = vt_path(vt, "l.vhd");
+	pid_t pid;
+
+	vhd_close(vt_disk(vt, "l.vhd", 8 * MiB, true));
+	assert_int_equal(pipe(ready), 0);
+	assert_int_equal(pipe(end), 0);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		int fd = open(path, O_RDWR);
+
+		close(end[1]);
+		if (fcntl(fd, F_SETLK, &lock) == 0 &&
+		    write(ready[1], "x", 1) == 1) {
+			_exit((int)read(end[0], &byte, 1));
+		}
+		_exit(2);
+	}
+	close(ready[1]);
+	close(end[0]);
+	assert_int_equal(read(ready[0], &byte, 1), 1);
+	assert_int_equal(vt_open(vt, "l.vhd", 0, &disk), EWOULDBLOCK);
+	snprintf(expected, sizeof(expected), "process %d", (int)pid);
+	assert_says(vt, expected);
+	assert_int_equal(vt_open(vt, "l.vhd", VHD_OPEN_READONLY, &disk),
+			 EWOULDBLOCK);
+	close(end[1]);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	close(ready[0]);
+	assert_int_equal(vt_open(vt, "l.vhd", 0, &disk), 0);
+	vhd_close(disk);
+}
+
 /* ---- refusals ---------------------------------------------------- */
 
 static int open_fd(struct vt *vt, int fd, uint32_t flags)
@@ -771,6 +812,7 @@ int main(void)
 		TEST(test_cancel),
 		TEST(test_file_size_limit),
 		TEST(test_locks),
+		TEST(test_foreign_lock),
 		TEST(test_not_regular),
 		TEST(test_access_modes),
 		TEST(test_strangers),
