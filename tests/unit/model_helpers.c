@@ -72,6 +72,7 @@ HRESULT mt_start(struct mt *mt)
 	const char *portals[] = {mt->portal[0] != '\0' ? mt->portal : NULL,
 				 NULL};
 	struct model_options options = {
+		.vhdx_sector = mt->vhdx_sector,
 		.store_path = talloc_asprintf(mt->mem, "%s/istm.tdb", mt->dir),
 		.lanes = 1,
 		.volumes = volumes,

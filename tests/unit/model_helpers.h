@@ -25,6 +25,7 @@ struct mt {
 	char volume[300]; /* C: */
 	char second[300]; /* D: */
 	char portal[64];
+	uint32_t vhdx_sector;	  /* model_options, of the next start */
 	int store_fd, store_kept; /* mt_store_break() */
 	/* The log since mt_log_clear(). */
 	char log[1 << 20];

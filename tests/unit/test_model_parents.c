@@ -46,6 +46,44 @@ static void test_create_and_serve(void **state)
 	assert_true(model_disk_by_index(mt->model, index)->usable);
 }
 
+static uint32_t sector_of(struct mt *mt, const char *path)
+{
+	struct vhd_info info;
+
+	assert_hr(mt_probe(mt, path, &info), ISTM_S_OK);
+	return info.logical_sector;
+}
+
+/* New VHDX files have the sectors that the option says, VHDs never, children
+ * those of their parent; all are served. */
+static void test_sectors(void **state)
+{
+	struct mt *mt = *state;
+	uint32_t index;
+
+	mt->vhdx_sector = 4096;
+	mt_restart(mt);
+	assert_hr(mt_create_file(mt, "C:\\large.vhdx", 8 * MiB), ISTM_S_OK);
+	assert_hr(mt_create_file(mt, "C:\\small.vhd", 8 * MiB), ISTM_S_OK);
+	mt->vhdx_sector = 0;
+	mt_restart(mt);
+	assert_hr(mt_create_file(mt, "C:\\small.vhdx", 8 * MiB), ISTM_S_OK);
+	assert_hr(mt_create_diff(mt, "C:\\child.vhdx", "C:\\large.vhdx"),
+		  ISTM_S_OK);
+	mt->vhdx_sector = 4096;
+	mt_restart(mt);
+	assert_hr(mt_create_diff(mt, "C:\\other.vhdx", "C:\\small.vhdx"),
+		  ISTM_S_OK);
+	assert_int_equal(sector_of(mt, "C:\\large.vhdx"), 4096);
+	assert_int_equal(sector_of(mt, "C:\\small.vhd"), 512);
+	assert_int_equal(sector_of(mt, "C:\\small.vhdx"), 512);
+	assert_int_equal(sector_of(mt, "C:\\child.vhdx"), 4096);
+	assert_int_equal(sector_of(mt, "C:\\other.vhdx"), 512);
+	assert_hr(mt_create_disk(mt, "C:\\child.vhdx", &index), ISTM_S_OK);
+	assert_true(model_disk_by_index(mt->model, index)->usable);
+	assert_int_equal(model_disk_by_index(mt->model, index)->size, 8 * MiB);
+}
+
 static void test_refusals(void **state)
 {
 	struct mt *mt = *state;
@@ -201,6 +239,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_create_and_serve),
+		TEST(test_sectors),
 		TEST(test_refusals),
 		TEST(test_moved),
 		TEST(test_deep),
