@@ -184,6 +184,8 @@ bool scsi_write_verify(struct scsi_task *task)
 
 /* ---- PRE-FETCH --------------------------------------------------- */
 
+#define CDB_IMMED 0x02
+
 bool scsi_prefetch_prepare(struct scsi_task *task)
 {
 	uint64_t lba, capacity = scsi_lu_blocks(task->lu);
@@ -206,9 +208,17 @@ bool scsi_prefetch_prepare(struct scsi_task *task)
 
 bool scsi_prefetch(struct scsi_task *task)
 {
+	struct scsi_task *bg;
+
 	/* GOOD in every case: whether the page cache keeps it all, which
 	 * CONDITION MET would promise, is not known. */
 	if (scsi_work(task)->total == 0) {
+		return scsi_good(task);
+	}
+	/* With IMMED the status comes once the CDB has been checked. */
+	bg = (task->cdb[1] & CDB_IMMED) ? scsi_background(task) : NULL;
+	if (bg != NULL) {
+		scsi_run_background(bg, start_reading);
 		return scsi_good(task);
 	}
 	return start_reading(task);

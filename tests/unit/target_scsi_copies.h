@@ -116,11 +116,15 @@ static UNUSED size_t put_ranges(uint8_t *p, size_t at,
 	return at + 16 * count;
 }
 
+/* Seconds without use that the next token lasts; 0: as the server likes. */
+static UNUSED uint32_t inactivity_timeout;
+
 static UNUSED uint8_t populate(struct bench *b, uint32_t id,
 			       const struct range *ranges, unsigned count)
 {
 	uint8_t list[2048] = {0};
 
+	put_be32(list + 4, inactivity_timeout);
 	return send_as(b, 0, 0x10, id, list,
 		       put_ranges(list, 16, ranges, count));
 }

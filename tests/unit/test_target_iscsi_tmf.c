@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 
 #include "target/iscsi_server.h"
+#include "target/iscsi_session.h"
 
 static struct bench *b;
 static uint8_t pattern[512];
@@ -426,6 +427,34 @@ static struct peer *keeper_start(struct peer **q)
 	return p;
 }
 
+struct stored {
+	struct msg msg;
+	struct scsi_task *task;
+};
+
+static void lane_got_stored(struct msg *msg, void *receiver)
+{
+	struct stored *m = (struct stored *)(void *)msg;
+
+	scsi_stored(m->task, 0);
+	free(m);
+}
+
+/* The command that is kept finishes, on its own lane. Any thread. */
+static void let_finish(void)
+{
+	struct stored *m = calloc(1, sizeof(*m));
+	const struct iscsi_task *task = keeper.task->private_data;
+
+	if (m == NULL) {
+		abort();
+	}
+	m->msg.handle = lane_got_stored;
+	m->task = keeper.task;
+	keeper.task = NULL;
+	msgq_post(&task->session->lane->inbox, &m->msg);
+}
+
 static void keeper_stop(struct peer *p, struct peer *q)
 {
 	peer_close(p);
@@ -495,6 +524,92 @@ static void test_preempt_and_abort(void **state)
 	keeper_stop(p, q);
 }
 
+/* @p waits for a command of @q, which is kept. */
+static void start_preempting(struct peer *p, struct peer *q)
+{
+	uint8_t nop[48] = {ISCSI_OP_NOP_OUT | ISCSI_OP_IMMEDIATE, 0x80};
+
+	pr_out(p, 6, 0, 0x11);
+	register_slowly(q);
+	send_pr_out(p, 5, 0x11, 0x22);
+	put_be32(nop + 16, 0x7777);
+	put_be32(nop + 20, ISCSI_TAG_NONE);
+	put_be32(nop + 24, p->cmdsn);
+	peer_send(p, nop, NULL, 0);
+	peer_expect(p, ISCSI_OP_NOP_IN);
+}
+
+/* The session whose commands it waits for goes, or the one that waits. */
+static void test_preempted_goes(void **state)
+{
+	struct peer *q, *r, *p = keeper_start(&q);
+
+	start_preempting(p, q);
+	peer_close(q);
+	/* its place is free when its command has ended, and so is the end of
+	 * PREEMPT AND ABORT */
+	peer_works(p);
+	let_finish();
+	peer_expect(p, ISCSI_OP_SCSI_RSP);
+	assert_int_equal(p->bhs[3], 0);
+	q = peer_second(b, "");
+	pr_out(p, 6, 0, 0);
+
+	start_preempting(p, q);
+	peer_close(p);
+	r = peer_connect(b);
+	r->isid[5] = 3;
+	peer_login(r, "");
+	peer_ready(r);
+	let_finish();
+	/* it has preempted all the same */
+	do {
+		send_test_unit_ready(q);
+		peer_expect(q, ISCSI_OP_SCSI_RSP);
+	} while (q->bhs[3] != 0);
+	send_pr_out(q, 0, 0x22, 0x33);
+	peer_expect(q, ISCSI_OP_SCSI_RSP);
+	assert_int_equal(q->bhs[3], 0x18);
+	p = peer_new(b, "");
+	pr_out(p, 6, 0, 0);
+	peer_close(r);
+	keeper_stop(p, q);
+}
+
+static void *finish_after_close(void *private_data)
+{
+	struct peer *q = private_data;
+
+	while (peer_read(q, q->data, 48)) {
+	}
+	let_finish();
+	return NULL;
+}
+
+/* The server stops meanwhile: it waits for the command, and for nothing else.
+ */
+static void test_stop_while_preempting(void **state)
+{
+	struct bench *all = b;
+
+	for (unsigned lanes = 1; lanes < 4; lanes++) {
+		struct peer *p, *q;
+		pthread_t thread;
+
+		b = bench_start(lanes);
+		p = keeper_start(&q);
+		start_preempting(p, q);
+		assert_int_equal(pthread_create(&thread, NULL,
+						finish_after_close, q),
+				 0);
+		bench_stop(b);
+		pthread_join(thread, NULL);
+		peer_close(p);
+		peer_close(q);
+	}
+	b = all;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -508,6 +623,8 @@ int main(void)
 		cmocka_unit_test(test_cold_reset_of_lanes),
 		cmocka_unit_test(test_reset_under_load),
 		cmocka_unit_test(test_preempt_and_abort),
+		cmocka_unit_test(test_preempted_goes),
+		cmocka_unit_test(test_stop_while_preempting),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

@@ -58,6 +58,32 @@ static void prefetch(void **state)
 	assert_int_equal(b->disk.count[VHD_READ], 3);
 }
 
+/* IMMED: the status does not wait, and nobody hears of what fails then. */
+static void prefetch_in_the_background(void **state)
+{
+	struct bench *b = *state;
+	struct vhd_req *req;
+
+	b->background = true;
+	b->disk.later = 1;
+	assert_good(block_op(b, 0x34, 0x02, 0, 1, NULL, 0));
+	req = b->disk.pending;
+	assert_non_null(req);
+	b->disk.pending = NULL;
+	b->disk.later = 0;
+	assert_int_equal(req->op, VHD_READ);
+	assert_int_equal(b->bg_done, 0);
+	req->error = EIO;
+	req->done(req);
+	assert_int_equal(b->bg_done, 1);
+	assert_good(block_op(b, 0x34, 0x02, 0, 1, NULL, 0));
+	assert_int_equal(b->bg_done, 2);
+	assert_int_equal(b->disk.count[VHD_READ], 1);
+	/* what makes no sense is told at once */
+	assert_sense(b, block_op(b, 0x34, 0x02, BENCH_BLOCKS, 1, NULL, 0),
+		     LBA_OUT_OF_RANGE);
+}
+
 static void start_and_stop(void **state)
 {
 	struct bench *b = *state;
@@ -160,9 +186,13 @@ static void defects(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		BENCH_TEST_BLOCKS(capacity), BENCH_TEST(synchronize_cache),
-		BENCH_TEST_BLOCKS(prefetch), BENCH_TEST(start_and_stop),
-		BENCH_TEST_BLOCKS(format),   BENCH_TEST(defects),
+		BENCH_TEST_BLOCKS(capacity),
+		BENCH_TEST(synchronize_cache),
+		BENCH_TEST_BLOCKS(prefetch),
+		BENCH_TEST(prefetch_in_the_background),
+		BENCH_TEST(start_and_stop),
+		BENCH_TEST_BLOCKS(format),
+		BENCH_TEST(defects),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,9 +5,12 @@
  */
 #include "target_scsi_copies.h"
 
+#include <poll.h>
+
 #define TOKEN_UNKNOWN 0x52304
 #define TOKEN_CORRUPT 0x52305
 #define TOKEN_REVOKED 0x52306
+#define TOKEN_EXPIRED 0x52307
 #define TOKEN_DELETED 0x52309
 
 #define IN_FOREGROUND 0x11
@@ -456,6 +459,28 @@ static void third_party_page(void **state)
 	assert_int_equal(seen, 8);
 }
 
+/* A token that nobody uses for as long as was asked for is none any more. */
+static void token_expires(void **state)
+{
+	struct bench *b = *state;
+	uint8_t lasting[512], short_lived[512];
+
+	make_token(b, 0, 10);
+	memcpy(lasting, token, 512);
+	inactivity_timeout = 1;
+	make_token(b, 20, 10);
+	inactivity_timeout = 0;
+	memcpy(short_lived, token, 512);
+	poll(NULL, 0, 2100);
+	assert_sense(b, WRITE(b, 1, 0, 0, {500, 1}), TOKEN_EXPIRED);
+	memcpy(token, lasting, 512);
+	assert_good(WRITE(b, 1, 0, 0, {500, 1}));
+	/* and forgotten, when there is another one */
+	make_token(b, 40, 10);
+	memcpy(token, short_lived, 512);
+	assert_sense(b, WRITE(b, 1, 0, 0, {500, 1}), TOKEN_UNKNOWN);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -463,6 +488,7 @@ int main(void)
 		BENCH_TEST_BLOCKS(zero_token),
 		BENCH_TEST_BLOCKS(revoked_by_writes),
 		BENCH_TEST(token_refusals),
+		BENCH_TEST(token_expires),
 		BENCH_TEST(many_tokens),
 		BENCH_TEST(long_list_identifiers),
 		BENCH_TEST(copying_in_the_background),
