@@ -49,6 +49,9 @@ static UNUSED struct peer *join(struct multi *m, uint16_t cid, const char *more)
 	return p;
 }
 
+/* What connections that join ask for. */
+static const char *multi_keys = "";
+
 /* @num connections, with CIDs from 100 */
 static UNUSED struct multi open_multi(unsigned num, const char *more)
 {
@@ -65,7 +68,7 @@ static UNUSED struct multi open_multi(unsigned num, const char *more)
 	m.cmdsn = m.c[0]->cmdsn;
 	m.itt = 1000;
 	for (unsigned i = 1; i < num; i++) {
-		m.c[i] = join(&m, (uint16_t)(100 + i), "");
+		m.c[i] = join(&m, (uint16_t)(100 + i), multi_keys);
 	}
 	return m;
 }
