@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "server/model/private.h"
+#include "vhd/vhd.h"
 
 /* Disks that are opened at the same time at the start. */
 #define START_PARALLEL 32
@@ -281,6 +282,7 @@ struct tevent_req *model_start_send(TALLOC_CTX *mem_ctx,
 		tevent_req_oom(req);
 		return tevent_req_post(req, ev);
 	}
+	vhd_set_log(log_from_thread);
 	if (!redirects_configured(state, options, &config)) {
 		tevent_req_error(req, HRES_ERROR_V(ISTM_NOT_READY));
 		return tevent_req_post(req, ev);

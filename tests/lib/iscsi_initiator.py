@@ -8,6 +8,9 @@ import struct
 
 NONE, CRC32C = 'None', 'CRC32C'
 
+# Bytes of a data segment that any target takes (RFC 7143 13.12).
+SEGMENT = 8192
+
 
 class LoginRefused(Exception):
     """Status-Class and Status-Detail, RFC 7143 11.13.5."""
@@ -117,18 +120,19 @@ class Session:
                     for pair in data.split(b'\0') if pair)
 
     def command(self, cdb, length=0, lun=0, out=b''):
-        """Run a command that reads at most so many bytes or writes these (as
-        immediate data, so no more than 8192); returns (status, data), data
-        being the sense data of a CHECK CONDITION."""
-        assert len(out) <= 8192 and not (out and length)
+        """Run a command that reads at most so many bytes or writes these (up
+        to 8192 as immediate data, the rest as R2Ts ask for it); returns
+        (status, data), data being the sense data of a CHECK CONDITION."""
+        assert not (out and length)
+        first = out[:SEGMENT]
         self.cmd_sn += 1
         self.itt += 1
         header = struct.pack(
             '>BBHIQIIII16s', 1,
             0x80 | (0x40 if length else 0) | (0x20 if out else 0), 0,
-            len(out), lun << 48, self.itt, length or len(out), self.cmd_sn,
+            len(first), lun << 48, self.itt, length or len(out), self.cmd_sn,
             self.exp_stat_sn, cdb.ljust(16, b'\0'))
-        self.sock.sendall(header + out + b'\0' * (-len(out) % 4))
+        self.sock.sendall(header + first + b'\0' * (-len(first) % 4))
         data = b''
         while True:
             header = self.receive(48)
@@ -138,6 +142,9 @@ class Session:
             if opcode == 0x20:      # NOP-In that wants no answer
                 continue
             assert int.from_bytes(header[16:20], 'big') == self.itt
+            if opcode == 0x31:
+                self.data_out(header, out)
+                continue
             if opcode == 0x25:      # Data-In
                 data += segment
                 if not header[1] & 1:
@@ -150,6 +157,20 @@ class Session:
             if status == 2:
                 data = segment[2:]  # behind SenseLength
             return status, data
+
+    def data_out(self, r2t, out):
+        """What an R2T asks for (RFC 7143 11.7, 11.8)."""
+        at, length = struct.unpack('>II', r2t[40:48])
+        end = at + length
+        number = 0
+        while at < end:
+            part = out[at:min(at + SEGMENT, end)]
+            self.sock.sendall(struct.pack(
+                '>BBHI8s4s4s4xI4xII4x', 5, 0x80 if at + len(part) == end else 0,
+                0, len(part), r2t[8:16], r2t[16:20], r2t[20:24],
+                self.exp_stat_sn, number, at) + part)
+            at += len(part)
+            number += 1
 
     def run(self, cdb, length=0, lun=0, out=b''):
         """The same; a status that is not GOOD raises CommandFailed."""

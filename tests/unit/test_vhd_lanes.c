@@ -294,7 +294,8 @@ static void test_mixture(void **state)
 	vhd_close(disk);
 }
 
-/* ---- many at once from one lane, beside compare-and-writes ------- */
+/* ---- many at once from one lane, beside compare-and-writes and atomic writes
+ */
 
 enum { FLIGHT = 64 };
 
@@ -330,7 +331,9 @@ static void flight_work(struct lane *lane, struct vhd_io *io,
 
 			flight->iov[i] = (struct iovec){buf + i * 2048, 2048};
 			flight->req[i] = (struct vhd_req){
-				.op = ops[k % 6],
+				/* Few: each is three flushes. */
+				.op = k % 64 == 5 ? VHD_WRITE_ATOMIC
+						  : ops[k % 6],
 				.flags = k % 5 ? 0 : VHD_FUA,
 				.offset =
 					(k * 13 % 16) * 512 + lane->index * MiB,
