@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * A whole file, compacted, checked and mended. What opened before opens
- * afterwards and reads the same, to its last byte. Input: the file; checksums
- * are made to fit.
+ * afterwards and reads the same, to its last byte. Input: the file; or "vhdx"
+ * and the pieces of one (vhdx_pieces.h). Checksums are made to fit.
  */
 
 #include <fcntl.h>
@@ -15,6 +15,7 @@
 #include "vhd/footer.h"
 #include "vhd/dynheader.h"
 #include "vhd/vhd.h"
+#include "vhdx_pieces.h"
 
 /* How much of a disk is compared. */
 #define WINDOW (16u << 20)
@@ -98,19 +99,17 @@ static void mend(int fd)
 	talloc_free(req);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+static int make_file(const uint8_t *data, size_t size)
 {
-	static uint8_t before[WINDOW], after[WINDOW];
+	bool vhdx = memcmp(data, "vhdx", 4) == 0;
 	uint8_t *copy;
 	int fd;
 
-	if (size < VHD_FOOTER_SIZE || size > 4 << 20) {
-		return 0;
-	}
-	if (io == NULL) {
-		mem = talloc_new(NULL);
-		ev = tevent_context_init(mem);
-		io = vhd_io_create(mem, ev, 8);
+	if (vhdx) {
+		copy = pieces(data + 4, size - 4);
+		fd = pieces_file(copy);
+		free(copy);
+		return fd;
 	}
 	copy = malloc(size);
 	memcpy(copy, data, size);
@@ -121,6 +120,23 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		abort();
 	}
 	free(copy);
+	return fd;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static uint8_t before[WINDOW], after[WINDOW];
+	int fd;
+
+	if (size < VHD_FOOTER_SIZE || size > 4 << 20) {
+		return 0;
+	}
+	if (io == NULL) {
+		mem = talloc_new(NULL);
+		ev = tevent_context_init(mem);
+		io = vhd_io_create(mem, ev, 8);
+	}
+	fd = make_file(data, size);
 	memset(before, 0, sizeof(before));
 	memset(after, 0, sizeof(after));
 	if (contents(fd, before)) {

@@ -170,24 +170,27 @@ static struct vhd_disk *new_disk(struct vt *vt, unsigned kind, const char *role)
 /* Bytes of the file's data that others have too. */
 static uint64_t shared_bytes(struct vt *vt, const char *role, unsigned kind)
 {
-	struct {
-		struct fiemap map;
-		struct fiemap_extent extents[512];
-	} buf = {.map = {.fm_length = FIEMAP_MAX_OFFSET,
-			 .fm_flags = FIEMAP_FLAG_SYNC,
-			 .fm_extent_count = 512}};
+	struct fiemap *map =
+		calloc(1, sizeof(*map) + 512 * sizeof(struct fiemap_extent));
 	char *name = talloc_asprintf(vt->mem, "%s-%s", role, kind_name[kind]);
 	int fd = vt_open_fd(vt, name, O_RDONLY);
 	uint64_t sum = 0;
 	unsigned i;
 
-	if (ioctl(fd, FS_IOC_FIEMAP, &buf.map) == 0) {
-		for (i = 0; i < buf.map.fm_mapped_extents; i++) {
-			if (buf.extents[i].fe_flags & FIEMAP_EXTENT_SHARED) {
-				sum += buf.extents[i].fe_length;
+	assert_non_null(map);
+	map->fm_length = FIEMAP_MAX_OFFSET;
+	map->fm_flags = FIEMAP_FLAG_SYNC;
+	map->fm_extent_count = 512;
+	if (ioctl(fd, FS_IOC_FIEMAP, map) == 0) {
+		for (i = 0; i < map->fm_mapped_extents; i++) {
+			const struct fiemap_extent *e = &map->fm_extents[i];
+
+			if (e->fe_flags & FIEMAP_EXTENT_SHARED) {
+				sum += e->fe_length;
 			}
 		}
 	}
+	free(map);
 	close(fd);
 	return sum;
 }
