@@ -269,11 +269,12 @@ static uint32_t version_of(const struct op *op)
 }
 
 /*
- * Is the sector's content one that a crash at @position may leave? The last
- * durable version, or any of a later request that had begun.
+ * Is the sector's content one that a crash at @position may leave, all up to
+ * @settled having been flushed? The last durable version, or any of a later
+ * request that had begun.
  */
 static bool allowed(const struct run *run, const uint8_t *sector,
-		    uint32_t number, size_t position)
+		    uint32_t number, size_t position, size_t settled)
 {
 	uint8_t base = base_of(run, number);
 	int i, k;
@@ -292,10 +293,10 @@ static bool allowed(const struct run *run, const uint8_t *sector,
 		}
 		durable =
 			((op->flags & VHD_FUA) || op->op == VHD_WRITE_ATOMIC) &&
-			op->end <= position;
+			op->end <= settled;
 		for (k = i + 1; k < (int)run->ops && !durable; k++) {
 			durable = run->op[k].op == VHD_FLUSH &&
-				  run->op[k].end <= position;
+				  run->op[k].end <= settled;
 		}
 		if (durable) {
 			return false;
@@ -366,7 +367,7 @@ static struct vhd_disk *open_crashed(struct run *run, int fd)
 }
 
 static void check_content(struct run *run, struct vhd_disk *disk,
-			  size_t position, uint32_t seed)
+			  size_t position, size_t settled, uint32_t seed)
 {
 	uint64_t size = vhd_disk_size(disk);
 	uint8_t *content = malloc(GROWN);
@@ -374,7 +375,7 @@ static void check_content(struct run *run, struct vhd_disk *disk,
 
 	if (position < run->grow_begin) {
 		assert_int_equal(size, SIZE);
-	} else if (position >= run->grow_end) {
+	} else if (settled >= run->grow_end) {
 		assert_int_equal(size, GROWN);
 	} else {
 		assert_true(size == SIZE || size == GROWN);
@@ -382,7 +383,8 @@ static void check_content(struct run *run, struct vhd_disk *disk,
 	assert_int_equal(vt_rw(run->vt, disk, VHD_READ, 0, 0, content, size),
 			 0);
 	for (i = 0; i < size / 512; i++) {
-		if (!allowed(run, content + (size_t)i * 512, i, position)) {
+		if (!allowed(run, content + (size_t)i * 512, i, position,
+			     settled)) {
 			fail_msg("sector %u after a crash at %zu (seed %u)", i,
 				 position, seed);
 		}
@@ -432,7 +434,12 @@ static void check_usable(struct run *run, struct vhd_disk *disk)
 	}
 }
 
-static void crash_at(struct run *run, size_t position, uint32_t seed)
+/*
+ * @param during  in the middle of the last change or of the flushes behind it:
+ * what they were to make durable need not be there
+ */
+static void crash_at(struct run *run, size_t position, uint32_t seed,
+		     bool during)
 {
 	struct vhd_disk *disk;
 	int fd, second;
@@ -445,20 +452,21 @@ static void crash_at(struct run *run, size_t position, uint32_t seed)
 				  vt_path(run->vt, ".crashed.atomic"));
 		fd = vt_open_fd(run->vt, "crashed", O_RDWR);
 	} else {
-		fd = recorder_crash(position, seed);
+		fd = during ? recorder_crash_during(position, seed)
+			    : recorder_crash(position, seed);
 	}
 	second = fcntl(fd, F_DUPFD_CLOEXEC, 0);
 	disk = open_crashed(run, fd);
 	if (disk == NULL) {
 		/* Only while it is created, and then as no VHD at all. */
-		if (position >= run->created) {
+		if (position - during >= run->created) {
 			fail_msg("a crash at %zu (seed %u): %s", position, seed,
 				 run->vt->message);
 		}
 		close(second);
 		return;
 	}
-	check_content(run, disk, position, seed);
+	check_content(run, disk, position, position - during, seed);
 	if (position % 4 == 0) {
 		check_usable(run, disk);
 	}
@@ -493,7 +501,8 @@ static void crash_everywhere(struct vt *vt, bool vhdx, enum vhd_type type,
 			crash_at(run, position,
 				 variant == 0 ? 0
 					      : seed + (uint32_t)position * 4 +
-							variant);
+							variant,
+				 variant >= 2 && position > 0 && !run->atomic);
 		}
 	}
 	recorder_stop();
@@ -556,7 +565,7 @@ static void fua_over_unflushed(struct vt *vt, bool vhdx, enum vhd_type type,
 		assert_int_equal(run->op[i].error, 0);
 	}
 	for (seed = 0; seed < 64; seed++) {
-		crash_at(run, run->op[1].end, seed);
+		crash_at(run, run->op[1].end, seed, false);
 	}
 	vhd_close(disk);
 	recorder_stop();
