@@ -156,26 +156,6 @@ static void write_all(int fd, const void *buf, size_t len)
 	}
 }
 
-static const char *key_of(const char *text, size_t len, const char *key)
-{
-	const char *end = text + len;
-
-	for (; text < end; text += strlen(text) + 1) {
-		size_t n = strlen(key);
-
-		if (strncmp(text, key, n) == 0 && text[n] == '=') {
-			return text + n + 1;
-		}
-	}
-	return NULL;
-}
-
-static size_t add_key(char *text, size_t len, const char *key,
-		      const char *value)
-{
-	return len + sprintf(text + len, "%s=%s", key, value) + 1;
-}
-
 static void login(struct conn *c, unsigned number)
 {
 	uint8_t bhs[BHS] = {OP_LOGIN | IMMEDIATE, 0x87};

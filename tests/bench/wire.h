@@ -9,6 +9,7 @@
 #include <endian.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #define BHS 48
@@ -101,6 +102,28 @@ __attribute__((target("sse4.2"))) static inline uint32_t crc32c_update(
 static inline uint32_t crc32c(const void *data, size_t len)
 {
 	return ~crc32c_update(~0u, data, len);
+}
+
+/* A key's value in a text of pairs; NULL: not there. */
+static inline const char *key_of(const char *text, size_t len, const char *key)
+{
+	const char *end = text + len;
+
+	for (; text < end; text += strlen(text) + 1) {
+		size_t n = strlen(key);
+
+		if (strncmp(text, key, n) == 0 && text[n] == '=') {
+			return text + n + 1;
+		}
+	}
+	return NULL;
+}
+
+/* One more pair. @return the new length */
+static inline size_t add_key(char *text, size_t len, const char *key,
+			     const char *value)
+{
+	return len + sprintf(text + len, "%s=%s", key, value) + 1;
 }
 
 #endif /* BENCH_WIRE_H */
