@@ -41,6 +41,7 @@ static size_t standard_data(struct scsi_task *task, uint8_t *buf)
 	static const uint16_t standards[] = {0x00a0, 0x0460, 0x04c0, 0x0960};
 	const struct scsi_lu_config *id =
 		task->lu != NULL ? &task->lu->config : NULL;
+	uint16_t ports[SCSI_MAX_PORTS];
 	size_t i;
 
 	buf[0] = device_type(task);
@@ -49,6 +50,9 @@ static size_t standard_data(struct scsi_task *task, uint8_t *buf)
 	buf[4] = 96 - 5;
 	/* TPGS 11b: implicit and explicit asymmetric access; 3PC */
 	buf[5] = buf[0] == TYPE_DISK ? 0x38 : 0;
+	if (scsi_target_ports(task->nexus, ports) > 1) {
+		buf[6] = 0x10; /* MULTIP */
+	}
 	buf[7] = 0x02; /* CMDQUE */
 	put_ascii(buf + 8, 8, id != NULL ? id->vendor : "ISTM");
 	put_ascii(buf + 16, 16, id != NULL ? id->product : "");

@@ -176,7 +176,9 @@ static void groups_appear(void **state)
 	assert_int_equal(get_be16(b->in + 4 + 24 + 2), 30);
 	assert_int_equal(get_be16(b->in + 4 + 36 + 2), 700);
 	assert_good(tur(b, ONE));
-	/* the page of ports has them too */
+	/* MULTIP, and the page of ports has them too */
+	assert_good(RUN(b, 0x12, 0, 0, 0, 255, 0));
+	assert_int_equal(b->in[6], 0x10);
 	assert_good(RUN(b, 0x12, 1, 0x88, 0x10, 0, 0));
 	assert_int_equal(get_be16(b->in + 2), 4 * (12 + 4 + 48));
 	assert_int_equal(get_be16(b->in + 4 + 2 * 64 + 2), 30);

@@ -20,6 +20,7 @@ static void standard_inquiry(void **state)
 	assert_int_equal(b->in[3], 0x12); /* HISUP, format 2 */
 	assert_int_equal(b->in[4], 91);
 	assert_int_equal(b->in[5], 0x38); /* TPGS 3, 3PC; no PROTECT */
+	assert_int_equal(b->in[6], 0);	  /* no MULTIP with one port */
 	assert_int_equal(b->in[7], 0x02); /* CMDQUE */
 	assert_memory_equal(b->in + 8, "ISTM    VIRTUAL DISK    0100", 28);
 	assert_memory_equal(b->in + 58, standards, sizeof(standards));
