@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * Not for TSan: one lane, many runs.
- * builds: default clang asan
+ * builds: default asan
  */
 /*
  * A unit over the real block engine, each of whose calls of the system fails
