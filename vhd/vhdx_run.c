@@ -9,150 +9,10 @@
 #include <string.h>
 
 #include "vhd/vhdx_disk.h"
+#include "vhd/vhdx_place.h"
 
 /* Zeroing up to this much by writing is cheaper than a worker's fallocate. */
 #define ZERO_BY_WRITING 65536u
-
-/* ---- where a segment is ------------------------------------------ */
-
-enum place_kind { PLACE_DATA, PLACE_NOWHERE, PLACE_LOAD };
-
-struct place {
-	enum place_kind kind;
-	uint64_t length;	     /* how far this holds */
-	const struct vhd_disk *disk; /* DATA: in its file; LOAD: its bitmap */
-	uint64_t offset;	     /* DATA */
-	uint64_t page;		     /* LOAD */
-};
-
-/* Blocks in their order, as a fixed disk's are: one transfer for all. */
-static uint64_t run_of_blocks(const struct vhdx *vx, uint64_t at,
-			      uint64_t entry, uint64_t length)
-{
-	uint64_t bs = vx->metadata.block_size;
-	uint64_t here = bs - (at & (bs - 1));
-
-	while (here < length) {
-		entry += bs;
-		if (vhdx_entry(vx, vhdx_payload_index(vx, at + here)) !=
-		    entry) {
-			break;
-		}
-		here += bs;
-	}
-	return here < length ? here : length;
-}
-
-/* Sectors of a partially present block. @return are they in this disk? */
-static bool place_by_bitmap(const struct vhd_disk *disk, uint64_t at,
-			    struct place *place)
-{
-	const struct vhdx *vx = vhdx_of(disk);
-	uint64_t number = vhdx_page_of(vx, at);
-	uint64_t sectors = place->length >> vx->sector_shift;
-	uint32_t bit = vhdx_bit_of(vx, at);
-	struct vhdx_page *page =
-		atomic_load_explicit(&vx->pages[number], memory_order_acquire);
-	bool set;
-
-	if (page == NULL) {
-		place->kind = PLACE_LOAD;
-		place->page = number;
-		return true;
-	}
-	if (sectors > VHDX_PAGE_BITS - bit) {
-		sectors = VHDX_PAGE_BITS - bit;
-	}
-	sectors = vhdx_page_run(page, bit, (uint32_t)sectors, &set);
-	place->length = sectors << vx->sector_shift;
-	place->kind = PLACE_DATA;
-	return set;
-}
-
-/* Is it in this disk itself? @return false: ask the parent */
-static bool place_in(const struct vhd_disk *disk, uint64_t at,
-		     struct place *place)
-{
-	const struct vhdx *vx = vhdx_of(disk);
-	uint64_t bs = vx->metadata.block_size, within = at & (bs - 1);
-	uint64_t entry = vhdx_entry(vx, vhdx_payload_index(vx, at));
-
-	place->disk = disk;
-	place->offset = VHDX_BAT_OFFSET(entry) + within;
-	switch (VHDX_BAT_STATE(entry)) {
-	case VHDX_FULLY_PRESENT:
-		place->kind = PLACE_DATA;
-		place->length = run_of_blocks(vx, at, entry, place->length);
-		return true;
-	case VHDX_PARTIALLY_PRESENT:
-		if (place->length > bs - within) {
-			place->length = bs - within;
-		}
-		return place_by_bitmap(disk, at, place);
-	default:
-		if (place->length > bs - within) {
-			place->length = bs - within;
-		}
-		place->kind = PLACE_NOWHERE; /* zeroes, whatever the parent */
-		return VHDX_BAT_STATE(entry) != VHDX_NOT_PRESENT;
-	}
-}
-
-/* Down the chain: who has the bytes at @at? */
-static void find_place(const struct vhd_disk *disk, uint64_t at,
-		       uint64_t length, struct place *place)
-{
-	place->length = length;
-	for (; disk != NULL; disk = disk->parent) {
-		uint64_t size =
-			atomic_load_explicit(&disk->size, memory_order_acquire);
-
-		/* A child may be larger than its parent. */
-		if (at >= size) {
-			break;
-		}
-		if (place->length > size - at) {
-			place->length = size - at;
-		}
-		if (place_in(disk, at, place)) {
-			return;
-		}
-	}
-	place->kind = PLACE_NOWHERE;
-}
-
-/*
- * Who has all of a range that is inside the disk, in one block which is fully
- * present? So it is for most requests.
- * @param parents  look down the chain
- * @return NULL: nobody, or find_place() has to look more closely
- */
-static inline const struct vhd_disk *whole_place(const struct vhd_disk *disk,
-						 uint64_t at, uint64_t length,
-						 bool parents, uint64_t *offset)
-{
-	do {
-		const struct vhdx *vx = vhdx_of(disk);
-		uint64_t bs = vx->metadata.block_size, within = at & (bs - 1);
-		uint64_t entry;
-
-		if (length > bs - within ||
-		    at + length > atomic_load_explicit(&disk->size,
-						       memory_order_acquire)) {
-			return NULL;
-		}
-		entry = vhdx_entry(vx, vhdx_payload_index(vx, at));
-		if (VHDX_BAT_STATE(entry) == VHDX_FULLY_PRESENT) {
-			*offset = VHDX_BAT_OFFSET(entry) + within;
-			return parents || !(entry & VHDX_UNSURE) ? disk : NULL;
-		}
-		if (VHDX_BAT_STATE(entry) != VHDX_NOT_PRESENT) {
-			return NULL;
-		}
-		disk = disk->parent;
-	} while (parents && disk != NULL);
-	return NULL;
-}
 
 /* ---- bitmaps ----------------------------------------------------- */
 
@@ -228,14 +88,14 @@ static int segment_transfer(struct vhd_req *req, uint8_t phase, bool write,
 static int read_segment(struct vhd_req *req, uint64_t left)
 {
 	struct vhd_state *st = vhd_state(req);
-	struct place place;
+	struct vhdx_place place;
 
-	find_place(st->disk, st->vx.at, left, &place);
+	vhdx_find_place(st->disk, st->vx.at, left, &place);
 	st->vx.seg = place.length;
 	switch (place.kind) {
-	case PLACE_LOAD:
+	case VHDX_PLACE_LOAD:
 		return load_page(req, place.disk, place.page);
-	case PLACE_NOWHERE:
+	case VHDX_PLACE_NOWHERE:
 		vhd_cursor_nowhere(st->disk, &st->cursor, place.length);
 		segment_done(st);
 		return 0;
@@ -429,12 +289,12 @@ static int block_filled(struct vhd_req *req, int result)
 static int write_partial(struct vhd_req *req, uint64_t entry)
 {
 	struct vhd_state *st = vhd_state(req);
-	struct place place = {.length = st->vx.seg};
+	struct vhdx_place place = {.length = st->vx.seg};
 	struct vhdx *vx = vhdx_of(st->disk);
 	uint64_t within = st->vx.at & (vx->metadata.block_size - 1);
-	bool set = place_by_bitmap(st->disk, st->vx.at, &place);
+	bool set = vhdx_place_by_bitmap(st->disk, st->vx.at, &place);
 
-	if (place.kind == PLACE_LOAD) {
+	if (place.kind == VHDX_PLACE_LOAD) {
 		return load_page(req, st->disk, place.page);
 	}
 	st->vx.seg = place.length;
@@ -458,7 +318,7 @@ static int write_segment(struct vhd_req *req, uint64_t left)
 	unsigned state = VHDX_BAT_STATE(entry);
 
 	if (state == VHDX_FULLY_PRESENT && !(entry & VHDX_UNSURE)) {
-		st->vx.seg = run_of_blocks(vx, st->vx.at, entry, left);
+		st->vx.seg = vhdx_run_of_blocks(vx, st->vx.at, entry, left);
 		return segment_transfer(req, VHDX_MOVED, true,
 					req->flags & VHD_FUA, st->disk,
 					VHDX_BAT_OFFSET(entry) + within);
@@ -759,6 +619,39 @@ static int step(struct vhd_req *req, int result)
 }
 
 /*
+ * Who has all of a range that is inside the disk, in one block which is fully
+ * present? So it is for most requests.
+ * @param parents  look down the chain
+ * @return NULL: nobody, or vhdx_find_place() has to look more closely
+ */
+static inline const struct vhd_disk *whole_place(const struct vhd_disk *disk,
+						 uint64_t at, uint64_t length,
+						 bool parents, uint64_t *offset)
+{
+	do {
+		const struct vhdx *vx = vhdx_of(disk);
+		uint64_t bs = vx->metadata.block_size, within = at & (bs - 1);
+		uint64_t entry;
+
+		if (length > bs - within ||
+		    at + length > atomic_load_explicit(&disk->size,
+						       memory_order_acquire)) {
+			return NULL;
+		}
+		entry = vhdx_entry(vx, vhdx_payload_index(vx, at));
+		if (VHDX_BAT_STATE(entry) == VHDX_FULLY_PRESENT) {
+			*offset = VHDX_BAT_OFFSET(entry) + within;
+			return parents || !(entry & VHDX_UNSURE) ? disk : NULL;
+		}
+		if (VHDX_BAT_STATE(entry) != VHDX_NOT_PRESENT) {
+			return NULL;
+		}
+		disk = disk->parent;
+	} while (parents && disk != NULL);
+	return NULL;
+}
+
+/*
  * A read or write of what is in one place, as most are: no steps.
  * @return false: it takes them
  */
@@ -823,43 +716,6 @@ static void vhdx_info(const struct vhd_disk *disk, struct vhd_info *info)
 	info->allocated = atomic_load(&vx->allocated) * info->block_size;
 	if (info->allocated > info->size) {
 		info->allocated = info->size;
-	}
-}
-
-static bool vhdx_mapped(const struct vhd_disk *disk, uint64_t offset,
-			uint64_t *length)
-{
-	struct place place;
-
-	find_place(disk, offset, *length, &place);
-	*length = place.length;
-	switch (place.kind) {
-	case PLACE_NOWHERE:
-		return false;
-	case PLACE_LOAD:
-		return true; /* its bitmap is not in memory */
-	default:
-		return vhd_file_has_data(place.disk->file, place.offset,
-					 length);
-	}
-}
-
-static int vhdx_locate(const struct vhd_disk *disk, uint64_t offset, bool wait,
-		       uint64_t *length, struct vhd_source *place)
-{
-	struct place where;
-
-	find_place(disk, offset, *length, &where);
-	*length = where.length;
-	switch (where.kind) {
-	case PLACE_LOAD:
-		return EOPNOTSUPP; /* a read loads its bitmap */
-	case PLACE_NOWHERE:
-		return ENOENT;
-	default:
-		place->file = where.disk->file;
-		place->offset = where.offset;
-		return 0;
 	}
 }
 
