@@ -67,6 +67,7 @@ static void caw_start_write(struct vhd_req *req)
 	st->cursor = (struct vhd_cursor){.iov = req->iov, .cnt = req->iovcnt};
 	vhd_cursor_advance(&st->cursor, req->length);
 	st->exact = 0;
+	st->fua = req->flags & VHD_FUA; /* the read was without */
 }
 
 int vhd_caw_run(struct vhd_req *req, int result)

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "vhd/tap.h"
 #include "vhd_helpers.h"
 
 #define SIZE (16 * MiB)
@@ -423,6 +424,64 @@ static void test_compare_and_write(void **state)
 	on_all(state, compare_and_write);
 }
 
+/* How many writes; is the last not on stable storage yet? */
+static uint64_t writes;
+static bool unstable;
+
+static void tap_write(const char *name, uint64_t offset,
+		      const struct iovec *iov, int iovcnt, uint64_t len,
+		      bool durable)
+{
+	writes++;
+	unstable = !durable; /* a write made durable is reported again */
+}
+
+static uint64_t tap_sync_begin(const char *name)
+{
+	return writes;
+}
+
+static void tap_sync_end(const char *name, uint64_t begin)
+{
+	unstable = unstable && begin != writes;
+}
+
+static void compare_and_write_fua(struct vt *vt, struct vhd_disk *disk)
+{
+	uint8_t buf[1024];
+
+	vt_pattern(buf, sizeof(buf), 3);
+	assert_int_equal(vt_rw(vt, disk, VHD_WRITE, 0, 512, buf, 512), 0);
+	assert_int_equal(vt_rw(vt, disk, VHD_FLUSH, 0, 0, NULL, 0), 0);
+	assert_false(unstable);
+	assert_int_equal(vt_rw(vt, disk, VHD_COMPARE_AND_WRITE, VHD_FUA, 512,
+			       buf, 512),
+			 0);
+	assert_false(unstable);
+	expect(vt, disk, 512, buf + 512, 512);
+}
+
+/* Its read is not the last word on whether the write is durable. */
+static void test_compare_and_write_fua(void **state)
+{
+	static const struct vhd_tap tap = {
+		.write = tap_write,
+		.sync_begin = tap_sync_begin,
+		.sync_end = tap_sync_end,
+	};
+	struct vt *vt = *state;
+	struct vhd_disk *disk;
+	unsigned kind;
+
+	vhd_set_tap(&tap);
+	for (kind = 0; (disk = vt_kind(vt, kind, SIZE)) != NULL; kind++) {
+		unstable = false;
+		compare_and_write_fua(vt, disk);
+		vhd_close(disk);
+	}
+	vhd_set_tap(NULL);
+}
+
 /* ---- many at once ------------------------------------------------ */
 
 enum { BATCH = 500 };
@@ -593,6 +652,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_iovec_bounds, vt_setup,
 						vt_teardown),
 		cmocka_unit_test_setup_teardown(test_compare_and_write,
+						vt_setup, vt_teardown),
+		cmocka_unit_test_setup_teardown(test_compare_and_write_fua,
 						vt_setup, vt_teardown),
 		cmocka_unit_test_setup_teardown(test_batch, vt_setup,
 						vt_teardown),
