@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <tdb.h>
 #include <unistd.h>
 
 #include "model_helpers.h"
@@ -129,6 +130,48 @@ void mt_store_mend(struct mt *mt)
 {
 	assert_int_equal(dup2(mt->store_kept, mt->store_fd), mt->store_fd);
 	close(mt->store_kept);
+}
+
+static struct tdb_context *open_store(struct mt *mt)
+{
+	char path[300];
+	struct tdb_context *tdb;
+
+	snprintf(path, sizeof(path), "%s/istm.tdb", mt->dir);
+	tdb = tdb_open(path, 0, 0, O_RDWR, 0600);
+	assert_non_null(tdb);
+	return tdb;
+}
+
+static TDB_DATA tdb_data(const void *data, size_t length)
+{
+	return (TDB_DATA){.dptr = discard_const_p(unsigned char, data),
+			  .dsize = length};
+}
+
+void mt_put_record(struct mt *mt, const char *key, const void *data,
+		   size_t length)
+{
+	struct tdb_context *tdb = open_store(mt);
+	TDB_DATA k = tdb_data(key, strlen(key));
+
+	if (data == NULL) {
+		assert_int_equal(tdb_delete(tdb, k), 0);
+	} else {
+		assert_int_equal(tdb_store(tdb, k, tdb_data(data, length),
+					   TDB_REPLACE),
+				 0);
+	}
+	tdb_close(tdb);
+}
+
+bool mt_has_record(struct mt *mt, const char *key)
+{
+	struct tdb_context *tdb = open_store(mt);
+	bool has = tdb_exists(tdb, tdb_data(key, strlen(key)));
+
+	tdb_close(tdb);
+	return has;
 }
 
 void mt_log_clear(struct mt *mt)

@@ -45,6 +45,11 @@ void mt_restart(struct mt *mt);
 void mt_store_break(struct mt *mt);
 void mt_store_mend(struct mt *mt);
 
+/* The store of a model that is stopped. NULL: delete it, it is there. */
+void mt_put_record(struct mt *mt, const char *key, const void *data,
+		   size_t length);
+bool mt_has_record(struct mt *mt, const char *key);
+
 void mt_log_clear(struct mt *mt);
 void mt_events_clear(struct mt *mt);
 

@@ -4,8 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <tdb.h>
-#include <fcntl.h>
 #include <unistd.h>
 
 #include "model_helpers.h"
@@ -178,27 +176,6 @@ static void test_events(void **state)
 	TALLOC_FREE(a.self);
 }
 
-/* Put a record straight into the store. */
-static void put_record(struct mt *mt, const char *key, const void *data,
-		       size_t length)
-{
-	char path[300];
-	struct tdb_context *tdb;
-	TDB_DATA k = {.dptr = (unsigned char *)key, .dsize = strlen(key)};
-	TDB_DATA v = {.dptr = discard_const_p(unsigned char, data),
-		      .dsize = length};
-
-	snprintf(path, sizeof(path), "%s/istm.tdb", mt->dir);
-	tdb = tdb_open(path, 0, 0, O_RDWR, 0600);
-	assert_non_null(tdb);
-	if (data == NULL) {
-		assert_int_equal(tdb_delete(tdb, k), 0);
-	} else {
-		assert_int_equal(tdb_store(tdb, k, v, TDB_REPLACE), 0);
-	}
-	tdb_close(tdb);
-}
-
 /* Refused by name; nothing is lost; all is well when it is gone. */
 static void test_bad_records(void **state)
 {
@@ -207,15 +184,15 @@ static void test_bad_records(void **state)
 
 	assert_hr(mt_save(mt, t), ISTM_S_OK);
 	mt_stop(mt);
-	put_record(mt, "target:garbage", "garbage", 7);
-	put_record(mt, "disk:newer", "ISTM\3\0\0\0\0\0\0\0\0\0\0\0", 16);
+	mt_put_record(mt, "target:garbage", "garbage", 7);
+	mt_put_record(mt, "disk:newer", "ISTM\3\0\0\0\0\0\0\0\0\0\0\0", 16);
 	mt_log_clear(mt);
 	assert_hr(mt_start(mt), ISTM_NOT_READY);
 	assert_non_null(strstr(mt->log, "record target:garbage refused"));
 	assert_non_null(strstr(mt->log, "record disk:newer refused"));
 	assert_non_null(strstr(mt->log, "newer istmd"));
-	put_record(mt, "target:garbage", NULL, 0);
-	put_record(mt, "disk:newer", NULL, 0);
+	mt_put_record(mt, "target:garbage", NULL, 0);
+	mt_put_record(mt, "disk:newer", NULL, 0);
 	assert_hr(mt_start(mt), ISTM_S_OK);
 	assert_non_null(model_target_by_name(mt->model, "A"));
 }
@@ -227,8 +204,8 @@ static void test_older_record(void **state)
 	struct model_disk *d;
 
 	mt_stop(mt);
-	put_record(mt, "disk:61327a12-4694-4fde-9ee2-154b6af0a483",
-		   store_disk_v1, sizeof(store_disk_v1));
+	mt_put_record(mt, "disk:61327a12-4694-4fde-9ee2-154b6af0a483",
+		      store_disk_v1, sizeof(store_disk_v1));
 	assert_hr(mt_start(mt), ISTM_S_OK);
 	d = model_disk_by_index(mt->model, 1);
 	assert_non_null(d);
@@ -260,7 +237,7 @@ static void test_dangling_mapping(void **state)
 	assert_hr(mt_save(mt, t), ISTM_S_OK);
 	mt_stop(mt);
 	snprintf(key, sizeof(key), "disk:%s", GUID_buf_string(&guid, &buf));
-	put_record(mt, key, NULL, 0);
+	mt_put_record(mt, key, NULL, 0);
 	mt_log_clear(mt);
 	assert_hr(mt_start(mt), ISTM_S_OK);
 	assert_non_null(strstr(mt->log, "dropped"));
