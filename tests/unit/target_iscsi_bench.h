@@ -139,12 +139,16 @@ static const struct iscsi_redirect *bench_redirects;
 static size_t bench_num_redirects;
 /* The next server's disk is this file, made anew; -1: a RAM disk. */
 static int bench_fd = -1;
+/* And a VHDX with logical sectors of so many bytes; 0: a VHD. */
+static uint32_t bench_sector;
 
 static UNUSED struct vhd_disk *bench_disk(struct bench *b)
 {
 	struct vhd_create_params params = {
+		.format = bench_sector ? VHD_FORMAT_VHDX : VHD_FORMAT_VHD,
 		.type = VHD_TYPE_FIXED,
 		.size = DISK_SIZE,
+		.logical_sector = bench_sector,
 		.sparse = true,
 	};
 	struct vhd_disk *disk = NULL;
@@ -653,6 +657,17 @@ static UNUSED void expect_sense(struct peer *p, uint8_t key, uint16_t code)
 	assert_true(p->len >= 2 + 14);
 	assert_int_equal(p->data[2 + 2] & 0xf, key);
 	assert_int_equal(get_be16(p->data + 2 + 12), code);
+}
+
+static UNUSED void expect_r2t(struct peer *p, uint32_t r2tsn, uint32_t off,
+			      uint32_t len)
+{
+	peer_expect(p, ISCSI_OP_R2T);
+	assert_int_equal(get_be32(p->bhs + 16), p->itt);
+	assert_int_not_equal(get_be32(p->bhs + 20), ISCSI_TAG_NONE);
+	assert_int_equal(get_be32(p->bhs + 36), r2tsn);
+	assert_int_equal(get_be32(p->bhs + 40), off);
+	assert_int_equal(get_be32(p->bhs + 44), len);
 }
 
 static UNUSED void data_out(struct peer *p, uint32_t itt, uint32_t ttt,

@@ -65,17 +65,6 @@ static void expect_good(struct peer *p)
 	assert_int_equal(p->bhs[3], 0);
 }
 
-static void expect_r2t(struct peer *p, uint32_t r2tsn, uint32_t off,
-		       uint32_t len)
-{
-	peer_expect(p, ISCSI_OP_R2T);
-	assert_int_equal(get_be32(p->bhs + 16), p->itt);
-	assert_int_not_equal(get_be32(p->bhs + 20), ISCSI_TAG_NONE);
-	assert_int_equal(get_be32(p->bhs + 36), r2tsn);
-	assert_int_equal(get_be32(p->bhs + 40), off);
-	assert_int_equal(get_be32(p->bhs + 44), len);
-}
-
 static void immediate_write(struct peer *p, uint32_t lba, const uint8_t *data,
 			    uint16_t blocks)
 {
