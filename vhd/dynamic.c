@@ -626,7 +626,7 @@ static void dyn_close(struct vhd_disk *disk)
 		dyn_trim(disk->file, vhd_dyn(disk), &disk->footer);
 	}
 	dyn_free(vhd_dyn(disk));
-	vhd_file_unref(disk->file);
+	vhd_file_close(disk->file);
 }
 
 const struct vhd_format_ops vhd_dynamic_ops = {

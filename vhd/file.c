@@ -201,6 +201,16 @@ void vhd_file_unref(struct vhd_file *file)
 	free(file);
 }
 
+void vhd_file_close(struct vhd_file *file)
+{
+	struct flock lock = {.l_type = F_UNLCK, .l_whence = SEEK_SET};
+
+	if (file != NULL) {
+		(void)fcntl(file->fd, F_OFD_SETLK, &lock);
+	}
+	vhd_file_unref(file);
+}
+
 bool vhd_file_is_cached(struct vhd_file *file, uint64_t offset)
 {
 	int policy =

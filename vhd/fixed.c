@@ -129,7 +129,7 @@ static int fixed_locate(const struct vhd_disk *disk, uint64_t offset, bool wait,
 
 static void fixed_close(struct vhd_disk *disk)
 {
-	vhd_file_unref(disk->file);
+	vhd_file_close(disk->file);
 }
 
 /* ---- growth ------------------------------------------------------ */

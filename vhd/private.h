@@ -73,6 +73,8 @@ struct vhd_file *vhd_file_open(int fd, const char *name, bool readonly,
 			       char *why, size_t why_len);
 struct vhd_file *vhd_file_ref(struct vhd_file *file);
 void vhd_file_unref(struct vhd_file *file);
+/* Its disk's reference, and with it the lock, whoever still has others. */
+void vhd_file_close(struct vhd_file *file);
 
 /* OFD lock on the whole file. @return 0, EWOULDBLOCK or another errno */
 int vhd_file_lock(struct vhd_file *file, char *why, size_t why_len);

@@ -30,9 +30,6 @@ static void space_work(struct vhd_job *job, void *data)
 	struct space_work *work = data;
 
 	work->known = vhd_file_space(work->file, &work->space);
-	/* The lock of a disk that is closed meanwhile goes with it. */
-	vhd_file_unref(work->file);
-	work->file = NULL;
 }
 
 static const struct vhd_job_ops space_ops = {

@@ -725,7 +725,7 @@ static void vhdx_close(struct vhd_disk *disk)
 		vhdx_settle(disk->file, vhdx_of(disk));
 	}
 	vhdx_free(vhdx_of(disk));
-	vhd_file_unref(disk->file);
+	vhd_file_close(disk->file);
 }
 
 const struct vhd_format_ops vhd_vhdx_ops = {
