@@ -625,6 +625,11 @@ static int load_table(struct vhd_file *file, struct vhdx *vx, char *why,
 	if (ret == 0 && !file->readonly && !vx->metadata.leave_allocated) {
 		ret = vhdx_find_gaps(&x, &vx->gaps);
 	}
+	/* Before an anchor behind the file's end: the file grows there. */
+	while (vx->gaps.count > 0 &&
+	       vx->gaps.gap[vx->gaps.count - 1].start >= vx->used_end) {
+		vx->gaps.count--;
+	}
 	free(x.e);
 	return ret;
 }

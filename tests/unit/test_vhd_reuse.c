@@ -337,6 +337,40 @@ static void test_freed_vhdx(void **state)
 	freed_and_taken(*state, "d.vhdx");
 }
 
+/*
+ * An unmapped block's entry may tell any place (MS-VHDX 2.5.1.1). What lies
+ * between the file's end and one behind it is no gap: the file grows there.
+ */
+static void test_place_behind_end(void **state)
+{
+	struct vt *vt = *state;
+	struct vhd_disk *disk = vt_dynamic(vt, "e.vhdx", SIZE, BS);
+	uint8_t buf[VHDX_REGION_SIZE], entry[8];
+	struct vhdx_regions regions;
+	char why[200];
+	uint32_t i;
+
+	memset(content, 0, SIZE);
+	put(vt, disk, 0, 1, BS);
+	vhd_close(disk);
+	vt_file_read(vt, "e.vhdx", VHDX_REGION_AT(0), buf, sizeof(buf));
+	assert_int_equal(vhdx_regions_pull(buf, &regions, why, sizeof(why)), 0);
+	put_le64(entry,
+		 VHDX_BAT(VHDX_UNMAPPED, vt_file_size(vt, "e.vhdx") + 2 * BS));
+	vt_file_write(vt, "e.vhdx", regions.bat.offset + (BLOCKS - 1) * 8,
+		      entry, 8);
+	assert_int_equal(vt_open(vt, "e.vhdx", 0, &disk), 0);
+	for (i = 1; i < BLOCKS - 1; i++) {
+		put(vt, disk, i, 1 + i, BS);
+	}
+	expect(vt, disk);
+	vhd_close(disk);
+	check(vt, vt_open_fd(vt, "e.vhdx", O_RDONLY));
+	assert_int_equal(vt_open(vt, "e.vhdx", 0, &disk), 0);
+	expect(vt, disk);
+	vhd_close(disk);
+}
+
 #define TEST_MEMORY(f)                                                         \
 	cmocka_unit_test_setup_teardown(f, vt_setup_memory, vt_teardown)
 
@@ -350,6 +384,7 @@ int main(void)
 		TEST_MEMORY(test_stale_child),
 		TEST_MEMORY(test_freed_dynamic),
 		TEST_MEMORY(test_freed_vhdx),
+		TEST_MEMORY(test_place_behind_end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
