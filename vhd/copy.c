@@ -141,6 +141,11 @@ static void copy_work(struct vhd_job *job, void *data)
 	vhd_file_recheck_holes(step->to, step->to_offset, step->length);
 	if (ret == 0 && step->durable) {
 		ret = vhd_file_sync(step->to);
+		if (ret != 0) {
+			/* The kernel tells this once: so does the next flush.
+			 */
+			atomic_fetch_add(&vhd_state(req)->disk->sync_errors, 1);
+		}
 	}
 	switch (ret) {
 	case EXDEV:
@@ -166,7 +171,7 @@ static void copy_work(struct vhd_job *job, void *data)
 static const struct vhd_job_ops copy_ops = {
 	.work = copy_work,
 	.free = free,
-	.slow = true,
+	.copies = true,
 };
 
 /* ---- lane ---------------------------------------------------------------- */

@@ -17,8 +17,9 @@
 
 #include "vhd/job.h"
 
-#define THREADS_MAX  4
+#define THREADS_MAX  6
 #define SLOW_MAX     2 /* of them */
+#define COPIES_MAX   2 /* of the others */
 #define SLOW_NICE    10
 #define IDLE_SECONDS 10
 
@@ -36,7 +37,7 @@ static struct {
 	pthread_mutex_t lock;
 	pthread_cond_t work;
 	struct vhd_job *first, *last;
-	unsigned threads, idle, slow, queued;
+	unsigned threads, idle, slow, copies, queued;
 } pool = {
 	.lock = PTHREAD_MUTEX_INITIALIZER,
 	.work = PTHREAD_COND_INITIALIZER,
@@ -69,13 +70,21 @@ static void job_notify(struct vhd_job *job)
 
 /* ---- the pool ---------------------------------------------------- */
 
+/* Count @n of a job's kind in, or out. The lock is held. */
+static void pool_count(const struct vhd_job_ops *ops, int n)
+{
+	pool.slow += ops->slow ? (unsigned)n : 0;
+	pool.copies += ops->copies ? (unsigned)n : 0;
+}
+
 /* Take the first job that may run. The lock is held. */
 static struct vhd_job *pool_take(void)
 {
 	struct vhd_job *job, *prev = NULL;
 
 	for (job = pool.first; job != NULL; prev = job, job = job->next) {
-		if (job->ops->slow && pool.slow >= SLOW_MAX) {
+		if ((job->ops->slow && pool.slow >= SLOW_MAX) ||
+		    (job->ops->copies && pool.copies >= COPIES_MAX)) {
 			continue;
 		}
 		if (prev != NULL) {
@@ -86,9 +95,7 @@ static struct vhd_job *pool_take(void)
 		if (pool.last == job) {
 			pool.last = prev;
 		}
-		if (job->ops->slow) {
-			pool.slow++;
-		}
+		pool_count(job->ops, 1);
 		pool.queued--;
 		return job;
 	}
@@ -102,7 +109,7 @@ static void job_work(struct vhd_job *job)
 	id_t self = (id_t)gettid();
 	int nice;
 
-	if (!job->ops->slow) {
+	if (!job->ops->slow && !job->ops->copies) {
 		job->ops->work(job, job->data);
 		return;
 	}
@@ -130,14 +137,14 @@ static void *pool_thread(void *arg)
 		int ret;
 
 		if (job != NULL) {
-			bool slow = job->ops->slow;
+			const struct vhd_job_ops *ops = job->ops;
 
 			pthread_mutex_unlock(&pool.lock);
 			job_run(job);
 			job_unref(job);
 			pthread_mutex_lock(&pool.lock);
-			if (slow) {
-				pool.slow--;
+			pool_count(ops, -1);
+			if (ops->slow || ops->copies) {
 				pthread_cond_signal(&pool.work);
 			}
 			continue;

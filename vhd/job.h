@@ -23,6 +23,9 @@ struct vhd_job_ops {
 	/* May take minutes: few of these run at a time, so that short jobs
 	 * need not wait for them. */
 	bool slow;
+	/* Copies of a request's data. Few at a time, but they wait for no slow
+	 * ones: those may be waiting for the request. */
+	bool copies;
 };
 
 /*

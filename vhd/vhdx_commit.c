@@ -128,17 +128,17 @@ static int tail_punched(struct vhd_req *req, int result)
 
 static int extend_to(struct vhd_req *req, uint8_t phase, uint64_t end)
 {
+	static uint8_t zeroes[VHDX_SECTOR];
 	struct vhd_state *st = vhd_state(req);
 
 	st->phase = phase;
 	vhd_file_mark_hole(st->disk->file, vhdx_of(st->disk)->end,
 			   end - vhdx_of(st->disk)->end);
 	st->vx.end = end;
-	st->vx.saved = st->cursor;
-	st->cursor = (struct vhd_cursor){.iov = NULL};
-	st->fua = true; /* the size is on stable storage with it */
-	return vhd_transfer(req, st->disk->file, true, end - VHDX_SECTOR,
-			    VHDX_SECTOR);
+	/* Durable: the size is on stable storage with it. Zeroes of its own:
+	 * a VHD_COPY's data are the source's (copy.c). */
+	return vhdx_meta_transfer(req, st->disk, true, true, zeroes,
+				  sizeof(zeroes), end - VHDX_SECTOR);
 }
 
 /* Log entries tell the size in whole MB, 2.3.1.1. */

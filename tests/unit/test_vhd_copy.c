@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <semaphore.h>
 #include <linux/fiemap.h>
 #include <linux/fs.h>
 #include <stdlib.h>
@@ -17,6 +18,8 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "vhd/job.h"
+#include "vhd/tap.h"
 #include "vhd_helpers.h"
 
 #define SIZE (32 * MiB)
@@ -277,6 +280,111 @@ static void test_kinds(void **state)
 	}
 }
 
+/* Around what is copied into new blocks there are zeroes. */
+static void test_nothing_else(void **state)
+{
+	struct vt *vt = *state;
+	struct vhd_disk *from = vt_disk(vt, "from.vhd", SIZE, true), *to;
+	uint64_t at;
+	unsigned i;
+
+	memset(data, 0xee, sizeof(data));
+	for (at = 0; at < SIZE; at += sizeof(data)) {
+		assert_int_equal(vt_rw(vt, from, VHD_WRITE, 0, at, data,
+				       sizeof(data)),
+				 0);
+	}
+	for (i = 0; i < KINDS; i++) {
+		to = new_disk(vt, i, "to");
+		assert_int_equal(copy(vt, from, MiB, to, 8 * MiB, 4 * MiB), 0);
+		for (at = 0; at < SIZE; at += sizeof(back)) {
+			assert_int_equal(vt_rw(vt, to, VHD_READ, 0, at, back,
+					       sizeof(back)),
+					 0);
+			if (at == 8 * MiB) {
+				assert_memory_equal(back, data, sizeof(back));
+			} else {
+				assert_true(vt_is_zero(back, sizeof(back)));
+			}
+		}
+		vhd_close(to);
+	}
+	vhd_close(from);
+}
+
+static bool fail_sync;
+
+static int fault(const char *name, enum vhd_tap_step step, uint64_t offset,
+		 uint64_t *len)
+{
+	if (step != VHD_TAP_STEP_SYNC || !fail_sync) {
+		return 0;
+	}
+	fail_sync = false;
+	return EIO;
+}
+
+/* What a copy's own flush finds lost may be others' data. */
+static void test_failed_flush_is_told(void **state)
+{
+	static const struct vhd_tap tap = {.fault = fault};
+	struct vt *vt = *state;
+	struct vhd_disk *from = new_disk(vt, FIXED, "from"), *to;
+	struct vhd_req req = {
+		.op = VHD_COPY,
+		.offset = 65536,
+		.length = 65536,
+		.source = from,
+	};
+
+	memset(data, 0xee, 65536);
+	assert_int_equal(vt_rw(vt, from, VHD_WRITE, 0, 0, data, 65536), 0);
+	vhd_set_tap(&tap);
+	to = new_disk(vt, CHILD, "to");
+	assert_int_equal(vt_rw(vt, to, VHD_WRITE, 0, 0, data, 65536), 0);
+	fail_sync = true;
+	assert_int_equal(vt_run(vt->io, vt->ev, to, &req), EIO);
+	assert_false(fail_sync);
+	assert_int_equal(vt_rw(vt, to, VHD_FLUSH, 0, 0, NULL, 0), EIO);
+	assert_int_equal(vt_rw(vt, to, VHD_FLUSH, 0, 0, NULL, 0), 0);
+	vhd_set_tap(NULL);
+	vhd_close(from);
+	vhd_close(to);
+}
+
+/* ---- beside long work ---------------------------------------------------- */
+
+static sem_t long_work_ends;
+
+static void wait_for_end(struct vhd_job *job, void *unused)
+{
+	while (sem_wait(&long_work_ends) != 0) {
+	}
+}
+
+/* Growths may be such work, and wait for a copy to have filled its block. */
+static void test_waits_for_no_long_work(void **state)
+{
+	static const struct vhd_job_ops ops = {
+		.work = wait_for_end,
+		.free = free,
+		.slow = true,
+	};
+	struct vt *vt = *state;
+	struct vhd_disk *disk = vt_disk(vt, "l.vhd", SIZE, true);
+	unsigned i;
+
+	assert_int_equal(sem_init(&long_work_ends, 0, 0), 0);
+	for (i = 0; i < 4; i++) {
+		assert_int_equal(vhd_job_post(&ops, NULL), 0);
+	}
+	assert_int_equal(copy(vt, disk, 0, disk, MiB, MiB), 0);
+	for (i = 0; i < 4; i++) {
+		sem_post(&long_work_ends);
+	}
+	vhd_close(disk);
+}
+
 /* Bitmaps that no read has loaded, and the parent's blocks. */
 static void test_of_opened_disks(void **state)
 {
@@ -331,6 +439,12 @@ int main(void)
 						vt_teardown),
 		cmocka_unit_test_setup_teardown(test_kinds, vt_setup,
 						vt_teardown),
+		cmocka_unit_test_setup_teardown(test_nothing_else, vt_setup,
+						vt_teardown),
+		cmocka_unit_test_setup_teardown(test_failed_flush_is_told,
+						vt_setup, vt_teardown),
+		cmocka_unit_test_setup_teardown(test_waits_for_no_long_work,
+						vt_setup, vt_teardown),
 		cmocka_unit_test_setup_teardown(test_of_opened_disks, vt_setup,
 						vt_teardown),
 		cmocka_unit_test_setup_teardown(test_yield, vt_setup,
