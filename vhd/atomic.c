@@ -113,7 +113,8 @@ static void journal_work(struct vhd_job *job, void *data)
 	char why[VHD_WHY_MAX];
 
 	if (atomic->journal != NULL) {
-		/* The disk's file has been moved: so is this. */
+		/* The disk's file has been moved: so is this. Or somebody has
+		 * removed it. */
 		vhd_journal_free(atomic->journal, true);
 		atomic->journal = NULL;
 	}

@@ -130,10 +130,19 @@ static void unwrap(struct vhd_journal *journal)
 	free(journal->buf);
 }
 
+/* A disk that has come to the old place of a moved one has its own there. */
+static bool is_ours(const struct vhd_journal *journal)
+{
+	struct stat st;
+
+	return fstat(journal->file->fd, &st) != 0 ||
+	       is_there(journal->dir, journal->name, &st);
+}
+
 void vhd_journal_free(struct vhd_journal *journal, bool remove)
 {
-	if (remove && unlinkat(journal->dir, journal->name, 0) != 0 &&
-	    errno != ENOENT) {
+	if (remove && is_ours(journal) &&
+	    unlinkat(journal->dir, journal->name, 0) != 0 && errno != ENOENT) {
 		vhd_log(1, "vhd: %s: cannot be removed: %s",
 			journal->file->name, strerror(errno));
 	}
@@ -193,8 +202,11 @@ bool vhd_journal_in_place(const struct vhd_journal *journal,
 			  const struct vhd_file *disk)
 {
 	char path[PATH_MAX];
+	struct stat st;
 
-	return path_of(disk, path) && strcmp(path, journal->disk_path) == 0;
+	/* One that somebody has removed, nobody would find. */
+	return fstat(journal->file->fd, &st) == 0 && st.st_nlink > 0 &&
+	       path_of(disk, path) && strcmp(path, journal->disk_path) == 0;
 }
 
 int vhd_journal_truncate(struct vhd_journal *journal)
@@ -232,12 +244,15 @@ static int open_found(struct vhd_file *disk, struct vhd_journal *journal,
 		    (disk->readonly ? O_RDONLY : O_RDWR) | O_NOFOLLOW |
 			    O_NONBLOCK | O_CLOEXEC);
 	ret = errno;
-	if (fd < 0 && ret != ENOENT && ret != ELOOP) {
-		snprintf(why, why_len, "%s: %s", journal->name, strerror(ret));
-		return ret;
-	}
 	if (fd < 0 && ret == ENOENT) {
 		return ENOENT;
+	}
+	/* Whatever others have put there does not keep the disk closed. */
+	if (fd < 0 && (fstatat(journal->dir, journal->name, &st,
+			       AT_SYMLINK_NOFOLLOW) != 0 ||
+		       is_trusted(&st, &disk_st))) {
+		snprintf(why, why_len, "%s: %s", journal->name, strerror(ret));
+		return ret;
 	}
 	if (fd < 0 || fstat(fd, &st) != 0 || !is_trusted(&st, &disk_st)) {
 		if (fd >= 0) {

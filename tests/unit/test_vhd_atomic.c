@@ -311,6 +311,9 @@ static void test_not_of_this_disk(void **state)
 	assert_int_equal(symlink("kept", journal), 0);
 	memcpy(new + 5 * 512, old + 5 * 512, 8192 - 5 * 512);
 	assert_holds(vt, "a.vhd", new);
+	assert_int_equal(unlink(journal), 0);
+	assert_int_equal(mkdir(journal, 0700), 0);
+	assert_holds(vt, "a.vhd", new);
 }
 
 /* It cannot be taken back, for now: the disk is not opened until it is. */
@@ -455,6 +458,29 @@ static void test_moved(void **state)
 	assert_false(exists(vt, "sub/.c.vhd.atomic"));
 }
 
+/* What has come to its old place is left alone. */
+static void test_place_taken(void **state)
+{
+	struct vt *vt = *state;
+	struct vhd_disk *a = vt_disk(vt, "a.vhd", SIZE, true), *b;
+	uint8_t data[4096] = {1};
+
+	assert_int_equal(write_atomic(vt, a, 0, data, 4096), 0);
+	assert_int_equal(rename(vt_path(vt, "a.vhd"), vt_path(vt, "b.vhd")), 0);
+	b = vt_disk(vt, "a.vhd", SIZE, true);
+	assert_int_equal(write_atomic(vt, b, 0, data, 4096), 0);
+	assert_int_equal(count_journals(vt), 1);
+	assert_int_equal(write_atomic(vt, a, 0, data, 4096), 0);
+	assert_int_equal(count_journals(vt), 2);
+	/* Removed by somebody: a new one. */
+	assert_int_equal(unlink(vt_path(vt, ".a.vhd.atomic")), 0);
+	assert_int_equal(write_atomic(vt, b, 0, data, 4096), 0);
+	assert_true(exists(vt, ".a.vhd.atomic"));
+	vhd_close(a);
+	vhd_close(b);
+	assert_int_equal(count_journals(vt), 0);
+}
+
 static void test_names(void **state)
 {
 	char name[256], other[256], disk[256];
@@ -531,6 +557,7 @@ int main(void)
 		TEST(test_compact),
 		TEST(test_no_journal),
 		TEST(test_moved),
+		TEST(test_place_taken),
 		cmocka_unit_test(test_names),
 		TEST(test_stuck),
 	};
