@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 #include "target/iscsi_acl.h"
@@ -269,6 +270,18 @@ static bool copy_redirects(struct iscsi_server *server,
 	return true;
 }
 
+/* Who has been sent to another portal of this server has arrived. */
+static bool leads_to(const struct iscsi_redirect *r,
+		     const struct sockaddr_storage *local)
+{
+	char here[ISCSI_ADDR_STR];
+	size_t len = strlen(r->to);
+
+	iscsi_addr_str(local, here);
+	return strncasecmp(here, r->to, len) == 0 &&
+	       (here[len] == '\0' || strcmp(here + len, ":3260") == 0);
+}
+
 const struct iscsi_redirect *iscsi_redirect_find(
 	const struct iscsi_server *server, const char *target,
 	const struct sockaddr_storage *local)
@@ -276,8 +289,9 @@ const struct iscsi_redirect *iscsi_redirect_find(
 	for (size_t i = 0; i < server->num_redirects; i++) {
 		const struct iscsi_redirect *r = &server->redirects[i];
 
-		if (r->target ? strcmp(r->target, target) == 0
-			      : iscsi_addr_same(&r->portal, local))
+		if ((r->target ? strcmp(r->target, target) == 0
+			       : iscsi_addr_same(&r->portal, local)) &&
+		    !leads_to(r, local))
 			return r;
 	}
 	return NULL;
