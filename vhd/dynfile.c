@@ -257,6 +257,16 @@ static int places_check(struct vhd_file *file, struct vhd_dyn *dyn,
 		ret = dyn_find_gaps(dyn, footer, regions, sorted, used);
 	}
 	free(sorted);
+	/* What is read here may not be on stable storage, if whoever changed
+	 * the table was killed: while the old one may come back with a power
+	 * failure, what it leads to is not free. */
+	if (ret == 0 && dyn->gap_count > 0) {
+		ret = vhd_file_sync(file);
+		if (ret != 0) {
+			snprintf(why, why_len, "flushing the file: %s",
+				 strerror(ret));
+		}
+	}
 	return ret;
 }
 
