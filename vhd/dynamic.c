@@ -402,11 +402,6 @@ static int begin(struct vhd_req *req, int result)
 {
 	struct vhd_state *st = vhd_state(req);
 
-	/* vhd_set_parent() was forgotten: absent is not zero. */
-	if (st->disk->type == VHD_TYPE_DIFFERENCING &&
-	    st->disk->parent == NULL && !st->disk->rolling_back) {
-		return EIO;
-	}
 	st->dyn.at = st->offset;
 	st->dyn.need_sync = false;
 	st->dyn.mark = 0;
@@ -496,14 +491,8 @@ static bool run_at_once(struct vhd_req *req, int *result)
 	bool write = st->op == VHD_WRITE;
 	uint64_t offset;
 
-	if (!write && st->op != VHD_READ) {
-		return false;
-	}
-	/* What leads to a block may be in the cache only. And begin() has an
-	 * answer for disks whose parent is missing. */
-	if (write ? st->fua
-		  : disk->parent == NULL &&
-			    disk->type == VHD_TYPE_DIFFERENCING) {
+	/* What leads to a block may be in the cache only. */
+	if (write ? st->fua : st->op != VHD_READ) {
 		return false;
 	}
 	disk = whole_place(disk, st->offset, st->length, !write, &offset);

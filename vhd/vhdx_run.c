@@ -539,11 +539,6 @@ static int start(struct vhd_req *req)
 {
 	struct vhd_state *st = vhd_state(req);
 
-	/* vhd_set_parent() was forgotten: absent is not zero. */
-	if (st->disk->type == VHD_TYPE_DIFFERENCING &&
-	    st->disk->parent == NULL && !st->disk->rolling_back) {
-		return EIO;
-	}
 	st->vx.at = st->offset;
 	st->vx.need_sync = false;
 	st->vx.mark = 0;
@@ -667,10 +662,8 @@ static bool run_at_once(struct vhd_req *req, int *result)
 						     memory_order_acquire)) {
 			return false;
 		}
-	} else if (st->op != VHD_READ ||
-		   (disk->parent == NULL &&
-		    disk->type == VHD_TYPE_DIFFERENCING)) {
-		return false; /* start() has an answer for a missing parent */
+	} else if (st->op != VHD_READ) {
+		return false;
 	}
 	disk = whole_place(disk, st->offset, st->length, !write, &offset);
 	if (disk == NULL) {

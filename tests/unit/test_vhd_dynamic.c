@@ -658,6 +658,59 @@ static void test_chain(void **state)
 	free(after);
 }
 
+/* Without its parent nothing is served of a disk: absent is not zero. */
+static void test_without_parent(void **state)
+{
+	static const char *const name[][2] = {{"base.vhd", "c.vhd"},
+					      {"base.vhdx", "c.vhdx"}};
+	struct vt *vt = *state;
+	struct vhd_disk *child = NULL, *parent = NULL;
+	unsigned i;
+
+	for (i = 0; i < 2; i++) {
+		const char *journal = talloc_asprintf(vt->mem, "%s/.%s.atomic",
+						      vt->dir, name[i][1]);
+
+		vhd_close(vt_disk(vt, name[i][0], SIZE, true));
+		assert_int_equal(vt_create_child(vt, name[i][1], name[i][0]),
+				 0);
+		assert_int_equal(vt_open(vt, name[i][1], 0, &child), 0);
+		assert_int_equal(vt_rw(vt, child, VHD_READ, 0, 0, back, 512),
+				 EIO);
+		assert_int_equal(vt_rw(vt, child, VHD_WRITE, 0, 0, back, 512),
+				 EIO);
+		assert_int_equal(vt_rw(vt, child, VHD_WRITE, VHD_FUA, 0, back,
+				       512),
+				 EIO);
+		assert_int_equal(vt_rw(vt, child, VHD_ZERO, 0, 0, NULL, BS),
+				 EIO);
+		assert_int_equal(vt_rw(vt, child, VHD_DISCARD, 0, 0, NULL, BS),
+				 EIO);
+		assert_int_equal(vt_rw(vt, child, VHD_COMPARE_AND_WRITE, 0, 0,
+				       back, 512),
+				 EIO);
+		assert_int_equal(vt_rw(vt, child, VHD_WRITE_ATOMIC, 0, 0, back,
+				       512),
+				 EIO);
+		assert_int_equal(access(journal, F_OK), -1);
+		assert_int_equal(vt_rw(vt, child, VHD_FLUSH, 0, 0, NULL, 0),
+				 EIO);
+		/* What is wrong, or nothing, is so before. */
+		assert_int_equal(vt_rw(vt, child, VHD_READ, 0, SIZE, back, 512),
+				 EINVAL);
+		assert_int_equal(vt_rw(vt, child, VHD_READ, 0, 0, NULL, 0), 0);
+		assert_int_equal(vt_rw(vt, child, VHD_YIELD, 0, 0, NULL, 0), 0);
+
+		assert_int_equal(
+			vt_open(vt, name[i][0], VHD_OPEN_READONLY, &parent), 0);
+		assert_int_equal(vhd_set_parent(child, parent, 0, &vt->message),
+				 0);
+		expect_zero(vt, child, 0, 4096);
+		assert_int_equal(vt_rw(vt, child, VHD_FLUSH, 0, 0, NULL, 0), 0);
+		vhd_close(child);
+	}
+}
+
 static void test_wrong_parents(void **state)
 {
 	struct vt *vt = *state;
@@ -670,10 +723,6 @@ static void test_wrong_parents(void **state)
 	vhd_close(vt_disk(vt, "other.vhd", SIZE, true));
 	assert_int_equal(vt_create_child(vt, "c.vhd", "base.vhd"), 0);
 	assert_int_equal(vt_open(vt, "c.vhd", 0, &child), 0);
-	/* Without a parent nothing is served: absent is not zero. */
-	assert_int_equal(vt_rw(vt, child, VHD_READ, 0, 0, back, 512), EIO);
-	assert_int_equal(vt_rw(vt, child, VHD_WRITE, 0, 0, back, 512), EIO);
-
 	assert_int_equal(vt_open(vt, "other.vhd", VHD_OPEN_READONLY, &parent),
 			 0);
 	assert_int_equal(vhd_set_parent(child, parent, 0, &message), EINVAL);
@@ -761,6 +810,7 @@ int main(void)
 		TEST(test_grow_under_io),
 		TEST(test_largest),
 		TEST(test_chain),
+		TEST(test_without_parent),
 		TEST(test_wrong_parents),
 		cmocka_unit_test(test_utf16),
 	};
