@@ -171,6 +171,41 @@ void vhd_io_kick(struct vhd_io *io)
 	}
 }
 
+/* ---- one request, waited for ------------------------------------- */
+
+static void request_done(struct vhd_req *req)
+{
+	*(bool *)req->private_data = true;
+}
+
+int vhd_request(struct vhd_io *io, struct vhd_disk *disk, enum vhd_op op,
+		uint64_t offset, void *buf, uint64_t length)
+{
+	struct iovec iov = {buf, length};
+	bool done = false;
+	struct vhd_req req = {
+		.op = op,
+		.offset = offset,
+		.length = length,
+		.iov = &iov,
+		.iovcnt = buf != NULL ? 1 : 0,
+		.done = request_done,
+		.private_data = &done,
+	};
+
+	if (vhd_submit(io, disk, &req)) {
+		return req.error;
+	}
+	vhd_io_kick(io);
+	while (!done) {
+		if (tevent_loop_once(io->ev) != 0) {
+			/* The request lies on our stack. */
+			abort();
+		}
+	}
+	return req.error;
+}
+
 /* ---- the watermark of dirty data --------------------------------- */
 
 /* How often /proc/vmstat is read at most while the answer is no, ms. */
@@ -280,6 +315,7 @@ struct vhd_io *vhd_io_create(TALLOC_CTX *mem_ctx, struct tevent_context *ev,
 	io->vmstat_fd = -1;
 	talloc_set_destructor(io, io_destructor);
 
+	io->ev = ev;
 	io->depth = depth > 0 ? depth : 1;
 	io->shard = atomic_fetch_add(&lanes, 1) % VHD_GATE_SHARDS;
 	atomic_init(&io->inbox, NULL);

@@ -459,6 +459,7 @@ int vhd_map_error(int error);
 /* ---- lanes (io.c) ------------------------------------------------ */
 
 struct vhd_io {
+	struct tevent_context *ev;
 	struct io_uring ring;
 	bool ring_ok;
 	int eventfd;

@@ -14,44 +14,11 @@
 
 struct rollback {
 	struct vhd_disk *disk;
-	struct tevent_context *ev;
 	struct vhd_io *io;
 	const struct vhd_record *record;
 	const uint8_t *before, *record_bytes;
 	uint8_t *now;
 };
-
-static void request_done(struct vhd_req *req)
-{
-	*(bool *)req->private_data = true;
-}
-
-static int request(struct rollback *r, enum vhd_op op, uint64_t offset,
-		   void *buf, uint64_t length)
-{
-	struct iovec iov = {buf, length};
-	bool done = false;
-	struct vhd_req req = {
-		.op = op,
-		.offset = offset,
-		.length = length,
-		.iov = &iov,
-		.iovcnt = buf != NULL ? 1 : 0,
-		.done = request_done,
-		.private_data = &done,
-	};
-
-	if (!vhd_submit(r->io, r->disk, &req)) {
-		vhd_io_kick(r->io);
-		while (!done) {
-			if (tevent_loop_once(r->ev) != 0) {
-				/* The request lies on our stack. */
-				abort();
-			}
-		}
-	}
-	return req.error;
-}
 
 /* ---- what is there ----------------------------------------------- */
 
@@ -129,12 +96,15 @@ static int write_back(struct rollback *r, uint32_t *written)
 			at += sector;
 			continue;
 		}
-		ret = request(r, VHD_WRITE, r->record->offset + at,
-			      (uint8_t *)(uintptr_t)(r->before + at), end - at);
+		ret = vhd_request(r->io, r->disk, VHD_WRITE,
+				  r->record->offset + at,
+				  (uint8_t *)(uintptr_t)(r->before + at),
+				  end - at);
 		*written += end - at;
 		at = end;
 	}
-	return ret == 0 ? request(r, VHD_FLUSH, 0, NULL, 0) : ret;
+	return ret == 0 ? vhd_request(r->io, r->disk, VHD_FLUSH, 0, NULL, 0)
+			: ret;
 }
 
 /* The record is done with: not a moment before it is. */
@@ -165,7 +135,8 @@ static int roll_back(struct rollback *r, struct vhd_journal *journal, char *why,
 	/* What the disk itself does not have, it did not have before, and a
 	 * read leaves alone (vhd_disk.rolling_back). */
 	memcpy(r->now, r->before, record->length);
-	ret = request(r, VHD_READ, record->offset, r->now, record->length);
+	ret = vhd_request(r->io, r->disk, VHD_READ, record->offset, r->now,
+			  record->length);
 	if (ret != 0) {
 		snprintf(why, why_len,
 			 "reading %" PRIu32 " bytes at %" PRIu64
@@ -207,13 +178,13 @@ int vhd_roll_back(struct vhd_disk *disk, struct vhd_found *found, char *why,
 		.record_bytes = found->journal.buf,
 		.before = found->journal.buf + found->record.head,
 	};
+	struct tevent_context *ev = tevent_context_init(NULL);
 	int ret = ENOMEM;
 
 	snprintf(why, why_len, "out of memory");
 	r.now = malloc(found->record.length);
-	r.ev = tevent_context_init(NULL);
-	if (r.now != NULL && r.ev != NULL) {
-		r.io = vhd_io_create(r.ev, r.ev, 4);
+	if (r.now != NULL && ev != NULL) {
+		r.io = vhd_io_create(ev, ev, 4);
 		ret = errno;
 		if (r.io != NULL) {
 			ret = roll_back(&r, &found->journal, why, why_len);
@@ -222,7 +193,7 @@ int vhd_roll_back(struct vhd_disk *disk, struct vhd_found *found, char *why,
 		}
 	}
 	TALLOC_FREE(r.io);
-	talloc_free(r.ev);
+	talloc_free(ev);
 	free(r.now);
 	return ret;
 }

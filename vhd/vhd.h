@@ -201,6 +201,15 @@ bool vhd_submit(struct vhd_io *io, struct vhd_disk *disk, struct vhd_req *req);
 void vhd_io_kick(struct vhd_io *io);
 
 /*
+ * Carry one request out and wait for it, in the loop of @io, whose thread has
+ * nothing else to do: a tool's, or a worker's.
+ * @param buf  @length bytes; NULL where @op takes none
+ * @return 0 or errno, as vhd_req.error
+ */
+int vhd_request(struct vhd_io *io, struct vhd_disk *disk, enum vhd_op op,
+		uint64_t offset, void *buf, uint64_t length);
+
+/*
  * Where the bytes of a large read lie, for a lane that has the kernel send them
  * from the page cache (sendfile(2)) instead of reading them first.
  */

@@ -506,48 +506,19 @@ static int compact_main(const char *name)
 
 /* ---- convert ----------------------------------------------------- */
 
-static void io_done(struct vhd_req *req)
-{
-	*(bool *)req->private_data = true;
-}
-
-static int transfer(struct vhd_io *io, struct vhd_disk *disk, enum vhd_op op,
-		    uint64_t offset, void *buf, uint64_t length)
-{
-	struct iovec iov = {buf, length};
-	bool done = false;
-	struct vhd_req req = {
-		.op = op,
-		.offset = offset,
-		.length = length,
-		.iov = &iov,
-		.iovcnt = buf != NULL ? 1 : 0,
-		.done = io_done,
-		.private_data = &done,
-	};
-
-	if (!vhd_submit(io, disk, &req)) {
-		vhd_io_kick(io);
-		while (!done) {
-			tevent_loop_once(ev);
-		}
-	}
-	return req.error;
-}
-
 /* One stretch that is not a hole. */
 static int copy_stretch(struct vhd_io *io, struct vhd_disk *from,
 			struct vhd_disk *to, uint64_t at, uint64_t n)
 {
 	static uint8_t buf[CHUNK], zeroes[CHUNK];
-	int ret = transfer(io, from, VHD_READ, at, buf, n);
+	int ret = vhd_request(io, from, VHD_READ, at, buf, n);
 
 	if (ret != 0) {
 		return ret;
 	}
 	return memcmp(buf, zeroes, n) == 0
 		       ? 0
-		       : transfer(io, to, VHD_WRITE, at, buf, n);
+		       : vhd_request(io, to, VHD_WRITE, at, buf, n);
 }
 
 static int copy(struct vhd_disk *from, struct vhd_disk *to)
@@ -577,7 +548,7 @@ static int copy(struct vhd_disk *from, struct vhd_disk *to)
 		at += n;
 	}
 	if (ret == 0 && !stopped) {
-		ret = transfer(io, to, VHD_FLUSH, 0, NULL, 0);
+		ret = vhd_request(io, to, VHD_FLUSH, 0, NULL, 0);
 	}
 	talloc_free(io);
 	return stopped ? EINTR : ret;
