@@ -9,35 +9,6 @@
 #include "vhd/dynamic.h"
 #include "vhd/vhdx_disk.h"
 
-/* By DataWriteGuid, which changes with the parent's data (MS-VHDX
- * 2.6.2.6.3). */
-static int vhdx_parent_check(struct vhd_disk *child, struct vhd_disk *parent,
-			     char *why, size_t why_len)
-{
-	const struct vhdx_metadata *m = &vhdx_of(child)->metadata;
-	const uint8_t *id = vhdx_of(parent)->header.data_write_guid;
-	char is[VHDX_GUID_TEXT], wanted[VHDX_GUID_TEXT];
-
-	if (child->sector != parent->sector) {
-		snprintf(why, why_len,
-			 "its sectors of %" PRIu32 " bytes are not the"
-			 " parent's of %" PRIu32,
-			 child->sector, parent->sector);
-		return EINVAL;
-	}
-	if (memcmp(m->parent_linkage, id, 16) == 0 ||
-	    (m->has_linkage2 && memcmp(m->parent_linkage2, id, 16) == 0)) {
-		return 0;
-	}
-	vhdx_guid_text(id, is);
-	vhdx_guid_text(m->parent_linkage, wanted);
-	snprintf(why, why_len,
-		 "not the parent of %s, or changed since: its data are %s, "
-		 "not %s",
-		 child->file->name, is, wanted);
-	return ESTALE;
-}
-
 bool vhd_disk_parent_path(const struct vhd_disk *disk, unsigned index,
 			  const char **path, bool *relative)
 {
@@ -73,31 +44,56 @@ bool vhd_disk_parent_path(const struct vhd_disk *disk, unsigned index,
 	return false;
 }
 
-bool vhd_disk_is_parent(const struct vhd_disk *child,
-			const struct vhd_info *candidate)
+/* By DataWriteGuid, which changes with the parent's data (MS-VHDX
+ * 2.6.2.6.3). */
+static int vhdx_parent_match(const struct vhd_disk *child, const uint8_t *id,
+			     char *why, size_t why_len)
 {
-	const struct vhdx_metadata *m;
+	const struct vhdx_metadata *m = &vhdx_of(child)->metadata;
+	char is[VHDX_GUID_TEXT], wanted[VHDX_GUID_TEXT];
 
-	if (child->type != VHD_TYPE_DIFFERENCING ||
-	    candidate->format != child->ops->format) {
-		return false;
+	if (memcmp(m->parent_linkage, id, 16) == 0 ||
+	    (m->has_linkage2 && memcmp(m->parent_linkage2, id, 16) == 0)) {
+		return 0;
 	}
-	if (candidate->format == VHD_FORMAT_VHD) {
-		return memcmp(vhd_dyn(child)->header.parent_id,
-			      candidate->link_id, 16) == 0;
+	vhdx_guid_text(id, is);
+	vhdx_guid_text(m->parent_linkage, wanted);
+	snprintf(why, why_len,
+		 "not the parent of %s, or changed since: its data are %s, "
+		 "not %s",
+		 child->file->name, is, wanted);
+	return ESTALE;
+}
+
+int vhd_parent_match(const struct vhd_disk *child,
+		     const struct vhd_info *candidate, char *why,
+		     size_t why_len)
+{
+	if (candidate->format != child->ops->format) {
+		snprintf(why, why_len,
+			 "a VHD's parent is a VHD, a VHDX' a VHDX");
+		return EINVAL;
 	}
-	m = &vhdx_of(child)->metadata;
-	return memcmp(m->parent_linkage, candidate->link_id, 16) == 0 ||
-	       (m->has_linkage2 &&
-		memcmp(m->parent_linkage2, candidate->link_id, 16) == 0);
+	if (candidate->format == VHD_FORMAT_VHDX) {
+		return vhdx_parent_match(child, candidate->link_id, why,
+					 why_len);
+	}
+	if (memcmp(vhd_dyn(child)->header.parent_id, candidate->link_id, 16) !=
+	    0) {
+		snprintf(why, why_len,
+			 "not the parent of %s: the unique id differs",
+			 child->file->name);
+		return EINVAL;
+	}
+	return 0;
 }
 
 static int parent_check(struct vhd_disk *child, struct vhd_disk *parent,
 			uint32_t flags, char *why, size_t why_len)
 {
-	const struct vhd_dynheader *header;
+	struct vhd_info info;
 	struct stat st;
-	uint32_t changed;
+	uint32_t changed, recorded;
 	int ret;
 
 	if (child->type != VHD_TYPE_DIFFERENCING || child->parent != NULL) {
@@ -112,33 +108,33 @@ static int parent_check(struct vhd_disk *child, struct vhd_disk *parent,
 		snprintf(why, why_len, "the parent has no parent of its own");
 		return EINVAL;
 	}
-	if (parent->ops->format != child->ops->format) {
+	vhd_disk_info(parent, &info);
+	ret = vhd_parent_match(child, &info, why, why_len);
+	if (ret != 0) {
+		return ret;
+	}
+	if (child->sector != parent->sector) {
 		snprintf(why, why_len,
-			 "a VHD's parent is a VHD, a VHDX' a VHDX");
+			 "its sectors of %" PRIu32 " bytes are not the"
+			 " parent's of %" PRIu32,
+			 child->sector, parent->sector);
 		return EINVAL;
 	}
 	if (child->ops->format == VHD_FORMAT_VHDX) {
-		return vhdx_parent_check(child, parent, why, why_len);
+		return 0;
 	}
-	header = &vhd_dyn(child)->header;
-	if (memcmp(header->parent_id, parent->footer.unique_id, 16) != 0) {
-		snprintf(why, why_len,
-			 "not the parent of %s: the unique id differs",
-			 child->file->name);
-		return EINVAL;
-	}
+	recorded = vhd_dyn(child)->header.parent_timestamp;
 	ret = vhd_file_stat(parent->file, &st);
 	if (ret != 0) {
 		snprintf(why, why_len, "fstat: %s", strerror(ret));
 		return ret;
 	}
 	changed = vhd_timestamp(st.st_mtime);
-	if (!(flags & VHD_PARENT_ANY_TIME) &&
-	    changed != header->parent_timestamp) {
+	if (!(flags & VHD_PARENT_ANY_TIME) && changed != recorded) {
 		snprintf(why, why_len,
 			 "changed since %s was made from it: at %" PRIu32
 			 ", not at %" PRIu32 " (seconds since 2000)",
-			 child->file->name, changed, header->parent_timestamp);
+			 child->file->name, changed, recorded);
 		return ESTALE;
 	}
 	return 0;

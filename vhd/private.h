@@ -309,6 +309,18 @@ int vhd_read_footer(struct vhd_file *file, struct vhd_footer *footer,
 		    size_t *footer_len, uint64_t *file_size, char *why,
 		    size_t why_len);
 
+/* ---- parents (parent.c) ------------------------------------------ */
+
+/* The paths by which a differencing disk knows its parent, in the order in
+ * which they are to be tried. @return false: there are not so many */
+bool vhd_disk_parent_path(const struct vhd_disk *disk, unsigned index,
+			  const char **path, bool *relative);
+/* Is a file that was probed the parent of a differencing disk, by its
+ * identity? @return 0, EINVAL or ESTALE with @why */
+int vhd_parent_match(const struct vhd_disk *child,
+		     const struct vhd_info *candidate, char *why,
+		     size_t why_len);
+
 /* ---- requests ---------------------------------------------------- */
 
 /* Where in the caller's iovec a transfer stands. */

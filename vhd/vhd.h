@@ -295,19 +295,31 @@ int vhd_set_parent(struct vhd_disk *child, struct vhd_disk *parent,
 		   uint32_t flags, char **message);
 
 /*
- * The paths by which a differencing disk knows its parent, in the order in
- * which they are to be tried: a VHD's W2ku, W2ru and MacX locators and name, a
- * VHDX' relative, volume and absolute path (MS-VHDX 2.6.2.6.3). As their
- * creator wrote them, but for "\\?\". Any thread.
- * @param relative  to the folder of the child
- * @return false: there are not so many
+ * Find a differencing disk's parent and open it with VHD_OPEN_READONLY; tying
+ * them is vhd_set_parent()'s. The paths by which the child knows it are tried
+ * in turn: a VHD's W2ku, W2ru and MacX locators and name, a VHDX' relative,
+ * volume and absolute path (MS-VHDX 2.6.2.6.3); then the same names in the
+ * child's folder, where both may have been copied from elsewhere. The first
+ * file that is the parent by its identity is taken, whatever its time.
+ * @param open_path  main thread. Opens the file at @path for reading, as the
+ *                   child's creator wrote it, but for "\\?\"; @relative: to
+ *                   the child's folder. @return descriptor or -errno; sets
+ *                   *@name, talloc'ed on @mem_ctx, to what it is called, if it
+ *                   knows. Its last call is about the file that is taken.
+ * errors: ENOENT (there is none), else why the first that is there was not
+ *         taken; the message tells of each
  */
-bool vhd_disk_parent_path(const struct vhd_disk *disk, unsigned index,
-			  const char **path, bool *relative);
-/* Is a file that was probed the parent, by its identity? Its time is only
- * looked at by vhd_set_parent(). */
-bool vhd_disk_is_parent(const struct vhd_disk *child,
-			const struct vhd_info *candidate);
+typedef int (*vhd_open_path_fn)(TALLOC_CTX *mem_ctx, const char *path,
+				bool relative, const char **name,
+				void *private_data);
+struct tevent_req *vhd_open_parent_send(TALLOC_CTX *mem_ctx,
+					struct tevent_context *ev,
+					const struct vhd_disk *child,
+					vhd_open_path_fn open_path,
+					void *private_data);
+/* @param message  talloc'ed on @mem_ctx; may be NULL */
+int vhd_open_parent_recv(struct tevent_req *req, TALLOC_CTX *mem_ctx,
+			 struct vhd_disk **parent, char **message);
 
 /* A time as VHDs keep it: seconds since 2000-01-01 00:00:00 UTC. */
 uint32_t vhd_timestamp(int64_t unix_time);

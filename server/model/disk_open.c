@@ -258,80 +258,50 @@ static void disk_opened(struct tevent_req *subreq)
 /* ---- parents
  * -------------------------------------------------------------------- */
 
-/* What a parent's path says, without a line in the log. */
-static struct location *find_quietly(TALLOC_CTX *mem_ctx, struct model *model,
-				     const char *text)
-{
-	struct location *location = NULL;
-	const char *reason;
-	struct path *path = path_parse(mem_ctx, text, 0, &reason);
-
-	if (path == NULL ||
-	    ISTM_FAILED(
-		    location_resolve(mem_ctx, model, path, false, &location)) ||
-	    !location->exists) {
-		TALLOC_FREE(location);
-	}
-	talloc_free(path);
-	return location;
-}
-
-/* A path of the parent's, in the child's folder. */
-static struct location *find_beside(struct disk_open_state *state,
-				    const char *path)
+/* A file beside the child or below its folder, as clients see it. */
+static char *path_beside(const struct disk_open_state *state,
+			 TALLOC_CTX *mem_ctx, const char *path)
 {
 	const char *folder = state->child_location->client;
-	struct location *location;
-	char *beside;
 
 	if (path[0] == '.' && path[1] == '\\') {
 		path += 2;
 	}
-	beside = talloc_asprintf(state, "%.*s%s",
-				 (int)(strrchr(folder, '\\') + 1 - folder),
-				 folder, path);
-	location = beside == NULL ? NULL
-				  : find_quietly(state, state->model, beside);
-	talloc_free(beside);
-	return location;
+	return talloc_asprintf(mem_ctx, "%.*s%s",
+			       (int)(strrchr(folder, '\\') + 1 - folder),
+			       folder, path);
 }
 
-static const char *last_part(const char *path)
+/* Within the volumes, as all paths. */
+static int open_parent_path(TALLOC_CTX *mem_ctx, const char *text,
+			    bool relative, const char **name,
+			    void *private_data)
 {
-	const char *name = path;
-
-	for (const char *p = path; *p != '\0'; p++) {
-		if (*p == '\\' || *p == '/') {
-			name = p + 1;
-		}
-	}
-	return name;
-}
-
-/*
- * The first of the paths that the child gives where there is a file; or the
- * same name in the child's folder, where both were copied from elsewhere. That
- * it is the right file is told by its unique id.
- */
-static struct location *find_parent(struct disk_open_state *state)
-{
+	struct disk_open_state *state = private_data;
 	struct location *location = NULL;
-	const char *path;
-	bool relative;
-	unsigned i;
+	const char *reason;
+	struct path *path;
+	struct stat st;
 
-	for (i = 0; location == NULL &&
-		    vhd_disk_parent_path(state->child, i, &path, &relative);
-	     i++) {
-		location = relative ? find_beside(state, path)
-				    : find_quietly(state, state->model, path);
+	if (relative) {
+		text = path_beside(state, mem_ctx, text);
+		if (text == NULL) {
+			return -ENOMEM;
+		}
+		*name = text;
 	}
-	for (i = 0; location == NULL &&
-		    vhd_disk_parent_path(state->child, i, &path, &relative);
-	     i++) {
-		location = find_beside(state, last_part(path));
+	TALLOC_FREE(state->parent_location);
+	path = path_parse(mem_ctx, text, 0, &reason);
+	if (path == NULL ||
+	    ISTM_FAILED(location_resolve(state, state->model, path, false,
+					 &location)) ||
+	    !location->exists) {
+		talloc_free(location);
+		return -ENOENT;
 	}
-	return location;
+	state->parent_location = location;
+	*name = talloc_strdup(mem_ctx, location->client);
+	return *name == NULL ? -ENOMEM : open_regular(location, O_RDONLY, &st);
 }
 
 static void parent_opened(struct tevent_req *subreq);
@@ -341,32 +311,16 @@ static void disk_open_parent(struct tevent_req *req)
 	struct disk_open_state *state =
 		tevent_req_data(req, struct disk_open_state);
 	struct tevent_req *subreq;
-	struct vhd_info info;
-	struct stat st;
-	int fd;
 
-	vhd_disk_info(state->child, &info);
 	if (state->parents == PARENTS_MAX) {
 		disk_open_fail(req, EINVAL, "its chain of parents is endless",
 			       NULL);
 		return;
 	}
-	state->parent_location = find_parent(state);
-	if (state->parent_location == NULL) {
-		disk_open_fail(req, ENOENT, "its parent is not there",
-			       info.parent);
-		return;
-	}
-	fd = open_regular(state->parent_location, O_RDONLY, &st);
-	if (fd < 0) {
-		disk_open_fail(req, -fd, "parent ", NULL);
-		return;
-	}
-	subreq = vhd_open_send(state, state->model->ev, fd,
-			       state->parent_location->client,
-			       VHD_OPEN_READONLY);
+	subreq = vhd_open_parent_send(state, state->model->ev, state->child,
+				      open_parent_path, state);
 	if (subreq == NULL) {
-		disk_open_fail(req, ENOMEM, "parent ", NULL);
+		disk_open_fail(req, ENOMEM, "its parent", NULL);
 		return;
 	}
 	tevent_req_set_callback(subreq, parent_opened, req);
@@ -404,31 +358,28 @@ static void parent_opened(struct tevent_req *subreq)
 		tevent_req_data(req, struct disk_open_state);
 	struct vhd_disk *parent = NULL;
 	char *message = NULL;
-	int error = vhd_open_recv(subreq, state, &parent, &message);
+	int error = vhd_open_parent_recv(subreq, state, &parent, &message);
 	struct vhd_info info;
 
 	TALLOC_FREE(subreq);
-	/* CacheParent (3.1.1.4): "active the next time the VHD is loaded". */
-	if (error == 0 && state->model->direct_io &&
-	    !state->entry->d.cache_parent) {
-		disk_open_direct(state->entry, parent);
-	}
-	if (error == 0) {
-		state->chain =
-			talloc_realloc(state, state->chain, struct disk_parent,
-				       state->parents + 1);
-		if (tevent_req_nomem(state->chain, req)) {
-			vhd_close(parent);
-			return;
-		}
-		state->chain[state->parents].vhd = parent;
-		state->chain[state->parents++].location =
-			state->parent_location;
-	}
 	if (error != 0) {
-		disk_open_fail(req, error, "parent ", message);
+		TALLOC_FREE(state->parent_location);
+		disk_open_fail(req, error, "its parent cannot be opened",
+			       message);
 		return;
 	}
+	/* CacheParent (3.1.1.4): "active the next time the VHD is loaded". */
+	if (state->model->direct_io && !state->entry->d.cache_parent) {
+		disk_open_direct(state->entry, parent);
+	}
+	state->chain = talloc_realloc(state, state->chain, struct disk_parent,
+				      state->parents + 1);
+	if (tevent_req_nomem(state->chain, req)) {
+		vhd_close(parent);
+		return;
+	}
+	state->chain[state->parents].vhd = parent;
+	state->chain[state->parents++].location = state->parent_location;
 	if (state->parent_path == NULL) {
 		state->parent_path =
 			talloc_strdup(state, state->parent_location->client);

@@ -180,6 +180,37 @@ static void make_file(struct mt *mt, const char *name, const char *parent)
 	talloc_free(req);
 }
 
+/* A stranger where the child's first path leads is passed over for the right
+ * file, as istm-vhd does. */
+static void test_stranger_first(void **state)
+{
+	static const char *const ext[] = {"vhd", "vhdx"};
+	struct mt *mt = *state;
+	char child[40], parent[40], command[1500];
+	uint32_t index;
+	unsigned i;
+
+	for (i = 0; i < 2; i++) {
+		snprintf(child, sizeof(child), "C:\\old\\a.%s", ext[i]);
+		snprintf(parent, sizeof(parent), "C:\\old\\p.%s", ext[i]);
+		assert_hr(mt_create_file(mt, parent, 16 * MiB), ISTM_S_OK);
+		assert_hr(mt_create_diff(mt, child, parent), ISTM_S_OK);
+		snprintf(command, sizeof(command),
+			 "mkdir -p '%s/new' && cd '%s/old' && mv a.%s p.%s"
+			 " '%s/new'",
+			 mt->second, mt->volume, ext[i], ext[i], mt->second);
+		assert_int_equal(system(command), 0);
+		/* The absolute path's; the relative one's is the right one. */
+		assert_hr(mt_create_file(mt, parent, 16 * MiB), ISTM_S_OK);
+		snprintf(child, sizeof(child), "D:\\new\\a.%s", ext[i]);
+		snprintf(parent, sizeof(parent), "D:\\new\\p.%s", ext[i]);
+		assert_hr(mt_create_disk(mt, child, &index), ISTM_S_OK);
+		assert_string_equal(
+			model_disk_by_index(mt->model, index)->parent_path,
+			parent);
+	}
+}
+
 /* Deep chains are served; those that end in themselves are not. */
 static void test_deep(void **state)
 {
@@ -242,6 +273,7 @@ int main(void)
 		TEST(test_sectors),
 		TEST(test_refusals),
 		TEST(test_moved),
+		TEST(test_stranger_first),
 		TEST(test_deep),
 		cmocka_unit_test(test_relative),
 	};

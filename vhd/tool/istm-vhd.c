@@ -159,81 +159,82 @@ static char *in_folder(const char *child, const char *path)
 	return file;
 }
 
-static const char *last_part(const char *path)
-{
-	const char *name = path, *p;
+/* The file of a disk, and of its parent as far as it is known. */
+struct family {
+	const char *child, *parent;
+};
 
-	for (p = path; *p != '\0'; p++) {
-		if (*p == '\\' || *p == '/') {
-			name = p + 1;
-		}
+/* Windows' drives are not here. */
+static int open_parent_path(TALLOC_CTX *mem_ctx, const char *path,
+			    bool relative, const char **name,
+			    void *private_data)
+{
+	struct family *family = private_data;
+	int fd;
+
+	if (!relative && path[0] != '/') {
+		return -ENOENT;
 	}
-	return name;
-}
-
-static bool is_parent(const struct vhd_disk *child, const char *file)
-{
-	struct vhd_info info;
-
-	return access(file, R_OK) == 0 && probe(file, &info) == 0 &&
-	       vhd_disk_is_parent(child, &info);
-}
-
-/*
- * The parent's file: where the child's paths lead, Windows' drives aside; or
- * of the same name beside it. The first that is the parent by its identity,
- * else the first that is there, for the message.
- */
-static const char *find_parent(const char *name, const struct vhd_disk *disk)
-{
-	const char *path, *found = NULL;
-	bool relative, beside;
-	unsigned i, pass;
-
-	for (pass = 0; pass < 2; pass++) {
-		beside = pass == 1;
-		for (i = 0; vhd_disk_parent_path(disk, i, &path, &relative);
-		     i++) {
-			const char *file =
-				beside	   ? in_folder(name, last_part(path))
-				: relative ? in_folder(name, path)
-				: path[0] == '/' ? path
-						 : NULL;
-
-			if (file == NULL) {
-				continue;
-			}
-			if (is_parent(disk, file)) {
-				return file;
-			}
-			if (found == NULL || access(found, F_OK) != 0) {
-				found = file;
-			}
-		}
+	family->parent = relative ? in_folder(family->child, path)
+				  : talloc_strdup(mem, path);
+	if (family->parent == NULL) {
+		return -ENOMEM;
 	}
-	return found;
+	*name = family->parent;
+	/* O_NONBLOCK: a FIFO is no VHD. */
+	fd = open(family->parent, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	return fd >= 0 ? fd : -errno;
 }
 
 /* How deep chains may be: Windows' own limit is 1024. */
 #define CHAIN_MAX 1024
 
-static int open_disk(const char *name, bool readonly, unsigned depth,
-		     struct vhd_disk **disk)
+/* Give @disk, the file @name, its parent, with that one's own. */
+static int open_parents(const char *name, struct vhd_disk *disk, unsigned depth)
 {
-	int fd = open(name, (readonly ? O_RDONLY : O_RDWR) | O_CLOEXEC);
+	struct family family = {.child = name};
 	struct vhd_disk *parent = NULL;
-	const char *parent_name;
 	struct tevent_req *req;
 	struct vhd_info info;
 	char *message = NULL;
 	int ret;
 
+	vhd_disk_info(disk, &info);
+	if (info.type != VHD_TYPE_DIFFERENCING) {
+		return 0;
+	}
+	if (depth == CHAIN_MAX) {
+		return fail(name, "the chain is too long", 0);
+	}
+	req = vhd_open_parent_send(mem, ev, disk, open_parent_path, &family);
+	ret = wait_for(req);
+	if (ret != 0) {
+		return fail(name, NULL, ret);
+	}
+	ret = vhd_open_parent_recv(req, mem, &parent, &message);
+	talloc_free(req);
+	if (ret != 0) {
+		fprintf(stderr, "istm-vhd: %s: no parent: %s\n", name,
+			message != NULL ? message : strerror(ret));
+		return FAILED;
+	}
+	ret = open_parents(family.parent, parent, depth + 1);
+	if (ret != 0) {
+		return ret;
+	}
+	ret = vhd_set_parent(disk, parent, 0, &message);
+	return ret == 0 ? 0 : fail(family.parent, message, ret);
+}
+
+static int open_disk(const char *name, bool readonly, struct vhd_disk **disk)
+{
+	int fd = open(name, (readonly ? O_RDONLY : O_RDWR) | O_CLOEXEC);
+	struct tevent_req *req;
+	char *message = NULL;
+	int ret;
+
 	if (fd < 0) {
 		return fail(name, NULL, errno);
-	}
-	if (depth > CHAIN_MAX) {
-		close(fd);
-		return fail(name, "the chain is too long", 0);
 	}
 	req = vhd_open_send(mem, ev, fd, name,
 			    readonly ? VHD_OPEN_READONLY : 0);
@@ -243,23 +244,8 @@ static int open_disk(const char *name, bool readonly, unsigned depth,
 	}
 	ret = vhd_open_recv(req, mem, disk, &message);
 	talloc_free(req);
-	if (ret != 0) {
-		return fail(name, message, ret);
-	}
-	vhd_disk_info(*disk, &info);
-	if (info.type != VHD_TYPE_DIFFERENCING) {
-		return 0;
-	}
-	parent_name = find_parent(name, *disk);
-	if (parent_name == NULL) {
-		return fail(name, "it does not say where its parent is", 0);
-	}
-	ret = open_disk(parent_name, true, depth + 1, &parent);
-	if (ret != 0) {
-		return ret;
-	}
-	ret = vhd_set_parent(*disk, parent, 0, &message);
-	return ret == 0 ? 0 : fail(parent_name, message, ret);
+	return ret == 0 ? open_parents(name, *disk, 0)
+			: fail(name, message, ret);
 }
 
 /* ---- info -------------------------------------------------------- */
@@ -567,7 +553,7 @@ static int convert_main(const char *from_name, const char *to_name,
 	struct vhd_disk *from = NULL, *to = NULL;
 	int ret, error;
 
-	ret = open_disk(from_name, true, 0, &from);
+	ret = open_disk(from_name, true, &from);
 	if (ret != 0) {
 		return ret;
 	}
@@ -580,7 +566,7 @@ static int convert_main(const char *from_name, const char *to_name,
 		vhd_close(from);
 		return ret;
 	}
-	ret = open_disk(to_name, false, 0, &to);
+	ret = open_disk(to_name, false, &to);
 	if (ret == 0) {
 		error = copy(from, to);
 		vhd_close(to);
