@@ -31,8 +31,6 @@ static bool matches(const struct iscsi_drain *drain,
 {
 	if (task->state == TASK_HELD)
 		return false; /* not delivered: comes after */
-	if (drain->except && task->session->id == drain->except)
-		return false;
 	if (drain->only && task->session->id != drain->only)
 		return false;
 	if (drain->has_itt && task->itt != drain->itt)

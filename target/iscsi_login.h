@@ -20,7 +20,6 @@ enum iscsi_auth_state {
 };
 
 struct iscsi_login {
-	bool started;	 /* the first request has been checked */
 	bool identified; /* names are known, the target is found */
 	bool placed;	 /* it does not belong elsewhere */
 	bool discovery;

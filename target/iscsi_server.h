@@ -56,7 +56,6 @@ struct iscsi_acl_id {
 	union {
 		struct in_addr in4;
 		struct in6_addr in6;
-		uint8_t mac[6];
 	};
 };
 
@@ -315,7 +314,7 @@ struct iscsi_drain {
 	/* Which tasks, of those delivered to the device server: */
 	const struct scsi_lu *lu; /* of this unit; NULL: of any */
 	struct iscsi_tgt *tgt;	  /* of this target, a reference; NULL: any */
-	uint64_t only, except;	  /* session ids; 0: none */
+	uint64_t only;		  /* session id; 0: of any */
 	bool has_itt, has_cid;
 	uint32_t itt;
 	uint16_t cid; /* of a connection that has gone */

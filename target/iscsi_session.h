@@ -80,8 +80,7 @@ struct iscsi_session {
 	enum iscsi_fence_state fence;
 	bool fencing; /* that is not NONE, or somebody is in line */
 	const struct iscsi_turn *fenced; /* whose fence it is */
-	uint64_t fence_conn;		 /* that carried its response */
-	size_t held_bytes;		 /* of data kept there */
+	size_t held_bytes;		 /* of data kept in held */
 	uint32_t next_ttt;
 };
 

@@ -109,7 +109,6 @@ enum scsi_ua {
 	SCSI_UA_RES_RELEASED,
 	SCSI_UA_REG_PREEMPTED,
 	SCSI_UA_ACCESS_STATE,
-	SCSI_UA_PRIORITY,
 	SCSI_UA_INQUIRY_CHANGED,
 	SCSI_UA_IDENT_CHANGED,
 	SCSI_UA_COMMANDS_CLEARED,
@@ -391,10 +390,6 @@ size_t scsi_iov_read(const struct scsi_task *task, size_t offset, void *to,
 		     size_t len);
 size_t scsi_iov_write(struct scsi_task *task, size_t offset, const void *from,
 		      size_t len);
-/* The task's iovec from byte @offset on, clipped to @len, in at most @max
- * pieces; returns how many pieces, and in @len what they cover. */
-int scsi_iov_slice(const struct scsi_task *task, size_t offset, size_t *len,
-		   struct iovec *iov, int max);
 
 /* Answer with data, cut to the allocation length; returns true. */
 bool scsi_data_in(struct scsi_task *task, const void *data, size_t len);

@@ -407,29 +407,6 @@ size_t scsi_iov_write(struct scsi_task *task, size_t offset, const void *from,
 	return iov_copy(task, offset, (uint8_t *)(uintptr_t)from, len, true);
 }
 
-int scsi_iov_slice(const struct scsi_task *task, size_t offset, size_t *len,
-		   struct iovec *iov, int max)
-{
-	size_t want = *len, have = 0;
-	int i, n = 0;
-
-	for (i = 0; i < task->iovcnt && have < want && n < max; i++) {
-		const struct iovec *v = &task->iov[i];
-
-		if (offset >= v->iov_len) {
-			offset -= v->iov_len;
-			continue;
-		}
-		iov[n].iov_base = (uint8_t *)v->iov_base + offset;
-		iov[n].iov_len = min_size(v->iov_len - offset, want - have);
-		have += iov[n].iov_len;
-		offset = 0;
-		n++;
-	}
-	*len = have;
-	return n;
-}
-
 bool scsi_data_in(struct scsi_task *task, const void *data, size_t len)
 {
 	task->transfer_len = (uint32_t)min_size(len, task->length);
