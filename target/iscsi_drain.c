@@ -108,10 +108,7 @@ void iscsi_drain_check(struct lane *lane)
  * initiator is told LOGICAL UNIT NOT SUPPORTED. */
 static void unit_gone(struct iscsi_task *task)
 {
-	if (!task->failed) {
-		iscsi_task_fail(task, 0x2500);
-		task->scsi.sense[2] = 0x05; /* ILLEGAL REQUEST */
-	}
+	iscsi_task_no_unit(task);
 	task->scsi.lu = NULL;
 	if (task->state == TASK_WAIT) {
 		list_del(&task->turn.link);

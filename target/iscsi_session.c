@@ -10,9 +10,7 @@
 
 #include "target/iscsi_acl.h"
 #include "target/iscsi_conn.h"
-
-/* SPC-4: SOME COMMANDS CLEARED BY ISCSI PROTOCOL EVENT */
-#define UA_CLEARED_BY_ISCSI_EVENT 0x477f
+#include "target/scsi_codes.h"
 
 struct iscsi_session *iscsi_session_new(struct lane *lane)
 {
@@ -262,7 +260,7 @@ static void end_tasks(struct iscsi_session *session,
 			continue;
 		if (session->num_conns && task->scsi.lu)
 			scsi_nexus_unit_attention(session->nexus, task->scsi.lu,
-						  UA_CLEARED_BY_ISCSI_EVENT);
+						  ASC_CLEARED_BY_ISCSI_EVENT);
 		conn->share->held -= task->buf.size;
 		task->conn = NULL;
 		task->cid = conn->cid;

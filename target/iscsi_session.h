@@ -233,6 +233,8 @@ void iscsi_task_advance(struct iscsi_task *task);
 void iscsi_task_busy(struct iscsi_task *task);
 /* End with CHECK CONDITION, ABORTED COMMAND, when its data is in. */
 void iscsi_task_fail(struct iscsi_task *task, uint16_t asc_ascq);
+/* The same with LOGICAL UNIT NOT SUPPORTED: its unit has gone. */
+void iscsi_task_no_unit(struct iscsi_task *task);
 /* End without a response. */
 void iscsi_task_abort(struct iscsi_task *task);
 /* The same, but what R2Ts have asked for comes first (RFC 7143 4.2.3.3). */

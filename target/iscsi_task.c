@@ -8,6 +8,7 @@
 
 #include "target/iscsi_conn.h"
 #include "target/iscsi_session.h"
+#include "target/scsi_codes.h"
 
 struct iscsi_task *iscsi_task_find(struct iscsi_session *session, uint32_t itt)
 {
@@ -24,6 +25,40 @@ struct iscsi_task *iscsi_task_find(struct iscsi_session *session, uint32_t itt)
 }
 
 static void task_done(struct scsi_task *scsi);
+
+/* It ends so, with neither sense nor data. */
+static void set_status(struct scsi_task *scsi, uint8_t status)
+{
+	scsi->status = status;
+	scsi->sense_len = 0;
+	scsi->data_in_len = 0;
+	scsi->transfer_len = 0;
+}
+
+static void scsi_init(struct scsi_task *scsi, const uint8_t *bhs)
+{
+	scsi->cdb_len = 16;
+	memcpy(scsi->cdb, bhs + 32, 16);
+	scsi->attr = bhs[1] & ISCSI_CMD_ATTR;
+	memcpy(scsi->lun, bhs + 8, 8);
+	scsi->edtl = bhs[1] & (ISCSI_CMD_READ | ISCSI_CMD_WRITE)
+			     ? get_be32(bhs + 20)
+			     : 0;
+	scsi->done = task_done;
+	scsi->aborted = false;
+	scsi->dir = SCSI_DIR_NONE;
+	scsi->length = 0;
+	scsi->lu = NULL;
+	scsi->copy_lu[0] = scsi->copy_lu[1] = NULL;
+	scsi->waits = 0;
+	scsi->preempts = false;
+	scsi->op = NULL;
+	scsi->iov = NULL;
+	scsi->iovcnt = 0;
+	scsi->data_len = 0;
+	set_status(scsi, SCSI_GOOD);
+	scsi->may_source = scsi->sourced = false;
+}
 
 /* Fields one by one: zeroing the whole, with its embedded request, would cost
  * as much as the command. */
@@ -54,33 +89,12 @@ static struct iscsi_task *task_new(struct iscsi_conn *conn)
 	buf_init(&task->buf);
 	list_init(&task->turn.link);
 
-	task->scsi.cdb_len = 16;
-	memcpy(task->scsi.cdb, bhs + 32, 16);
-	task->scsi.attr = bhs[1] & ISCSI_CMD_ATTR;
-	if (task->scsi.attr > ISCSI_ATTR_SIMPLE)
-		session->orders = true;
-	memcpy(task->scsi.lun, bhs + 8, 8);
-	task->scsi.edtl = task->read || task->write ? task->edtl : 0;
+	scsi_init(&task->scsi, bhs);
 	task->scsi.nexus = session->nexus;
 	task->scsi.io = conn->lane->io;
-	task->scsi.done = task_done;
 	task->scsi.private_data = task;
-	task->scsi.aborted = false;
-	task->scsi.dir = SCSI_DIR_NONE;
-	task->scsi.length = 0;
-	task->scsi.lu = NULL;
-	task->scsi.copy_lu[0] = task->scsi.copy_lu[1] = NULL;
-	task->scsi.waits = 0;
-	task->scsi.preempts = false;
-	task->scsi.op = NULL;
-	task->scsi.iov = NULL;
-	task->scsi.iovcnt = 0;
-	task->scsi.data_len = 0;
-	task->scsi.status = SCSI_GOOD;
-	task->scsi.sense_len = 0;
-	task->scsi.data_in_len = 0;
-	task->scsi.transfer_len = 0;
-	task->scsi.may_source = task->scsi.sourced = false;
+	if (task->scsi.attr > ISCSI_ATTR_SIMPLE)
+		session->orders = true;
 
 	list_add_tail(&task->link, &session->tasks);
 	list_add_tail(&task->hash_link,
@@ -287,32 +301,36 @@ void iscsi_cmd_complete(struct iscsi_conn *conn)
 
 /* ---- execution ----------------------------------------------------------- */
 
-void iscsi_task_fail(struct iscsi_task *task, uint16_t asc_ascq)
+static void fail(struct iscsi_task *task, uint8_t key, uint16_t asc_ascq)
 {
 	struct scsi_task *scsi = &task->scsi;
 
 	if (task->failed)
 		return;
 	task->failed = true;
-	scsi->status = SCSI_CHECK_CONDITION;
+	set_status(scsi, SCSI_CHECK_CONDITION);
 	memset(scsi->sense, 0, 18);
 	scsi->sense[0] = 0x70; /* current, fixed format (SPC-4 4.5.3) */
-	scsi->sense[2] = 0x0b; /* ABORTED COMMAND */
+	scsi->sense[2] = key;
 	scsi->sense[7] = 10;
-	scsi->sense[12] = (uint8_t)(asc_ascq >> 8);
-	scsi->sense[13] = (uint8_t)asc_ascq;
+	put_be16(scsi->sense + 12, asc_ascq);
 	scsi->sense_len = 18;
-	scsi->data_in_len = 0;
-	scsi->transfer_len = 0;
+}
+
+void iscsi_task_fail(struct iscsi_task *task, uint16_t asc_ascq)
+{
+	fail(task, SENSE_ABORTED_COMMAND, asc_ascq);
+}
+
+void iscsi_task_no_unit(struct iscsi_task *task)
+{
+	fail(task, SENSE_ILLEGAL_REQUEST, ASC_LU_NOT_SUPPORTED);
 }
 
 void iscsi_task_busy(struct iscsi_task *task)
 {
 	task->failed = true;
-	task->scsi.status = SCSI_BUSY;
-	task->scsi.sense_len = 0;
-	task->scsi.data_in_len = 0;
-	task->scsi.transfer_len = 0;
+	set_status(&task->scsi, SCSI_BUSY);
 }
 
 void iscsi_task_deliver(struct iscsi_task *task)
@@ -377,21 +395,13 @@ static void task_run(struct iscsi_task *task)
 		task_done(scsi);
 }
 
-static void status_aborted(struct scsi_task *scsi)
-{
-	scsi->status = SCSI_TASK_ABORTED;
-	scsi->sense_len = 0;
-	scsi->data_in_len = 0;
-	scsi->transfer_len = 0;
-}
-
 static void task_done(struct scsi_task *scsi)
 {
 	struct iscsi_task *task = scsi->private_data;
 
 	task->state = TASK_DATA;
 	if (task->told)
-		status_aborted(scsi);
+		set_status(scsi, SCSI_TASK_ABORTED);
 	if (task->aborted || !task->conn)
 		iscsi_task_free(task);
 	else
@@ -499,7 +509,7 @@ void iscsi_task_abort_told(struct iscsi_task *task)
 	if (task->state == TASK_RUN)
 		return;
 	task->failed = true;
-	status_aborted(&task->scsi);
+	set_status(&task->scsi, SCSI_TASK_ABORTED);
 	list_del(&task->turn.link);
 	task->state = TASK_DATA;
 	iscsi_task_advance(task);
