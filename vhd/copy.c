@@ -35,7 +35,7 @@ bool vhd_copy_possible(const struct vhd_disk *disk, const struct vhd_req *req)
 
 	/* The file system may copy through the page cache, where direct I/O has
 	 * nothing (direct.c). */
-	return disk->ops->locate != NULL && from->ops->locate != NULL &&
+	return disk->ops->find != NULL && from->ops->find != NULL &&
 	       (disk->file->tap == NULL || disk->file->tap->write == NULL) &&
 	       disk->file->direct_fd < 0 &&
 	       (disk != from || apart >= req->length);
@@ -117,8 +117,8 @@ static int copy_range(const struct copy_step *step)
 		uint64_t to_offset = step->to_offset + at;
 		struct vhd_source from;
 
-		ret = source->ops->locate(source, step->from_offset + at, true,
-					  &n, &from);
+		ret = vhd_locate(source, step->from_offset + at, true, &n,
+				 &from);
 		if (ret == ENOENT ||
 		    (ret == 0 &&
 		     !vhd_file_has_data(from.file, from.offset, &n))) {
@@ -245,8 +245,7 @@ static bool source_is_hole(const struct vhd_req *req, uint64_t offset,
 		int ret;
 
 		n = end - offset;
-		ret = req->source->ops->locate(req->source, offset, false, &n,
-					       &from);
+		ret = vhd_locate(req->source, offset, false, &n, &from);
 		if (ret == ENOENT) {
 			continue;
 		}

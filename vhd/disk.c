@@ -84,27 +84,6 @@ uint64_t vhd_disk_size(const struct vhd_disk *disk)
 	return atomic_load_explicit(&disk->size, memory_order_acquire);
 }
 
-bool vhd_disk_mapped(const struct vhd_disk *disk, uint64_t offset,
-		     uint64_t *length)
-{
-	uint64_t size = vhd_disk_size(disk);
-	bool mapped;
-
-	if (offset >= size) {
-		*length = 0;
-		return false;
-	}
-	if (*length > size - offset) {
-		*length = size - offset;
-	}
-	mapped = disk->ops->mapped(disk, offset, length);
-	/* File systems answer by bytes. */
-	*length = *length < disk->sector
-			  ? disk->sector
-			  : *length / disk->sector * disk->sector;
-	return mapped;
-}
-
 /* ---- growth ------------------------------------------------------ */
 
 /* The worker's; the disk outlives it (disk_destructor). */

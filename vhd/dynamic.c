@@ -11,9 +11,9 @@
 
 /* ---- where a segment is ------------------------------------------ */
 
-/* Is it in this disk itself? @return false: ask the parent */
-static bool place_in(const struct vhd_disk *disk, uint64_t at,
-		     struct dyn_place *place)
+/* vhd_format_ops.find */
+static bool dyn_find(const struct vhd_disk *disk, uint64_t at,
+		     struct vhd_place *place)
 {
 	struct vhd_dyn *dyn = vhd_dyn(disk);
 	uint32_t bs = dyn->header.block_size;
@@ -32,56 +32,25 @@ static bool place_in(const struct vhd_disk *disk, uint64_t at,
 	bitmap = atomic_load_explicit(&dyn->bitmaps[block],
 				      memory_order_acquire);
 	place->disk = disk;
+	place->offset =
+		(uint64_t)entry * VHD_SECTOR + dyn->bitmap_size + within;
 	if (bitmap == NULL) {
-		place->kind = PLACE_LOAD;
-		place->block = block;
+		place->kind = VHD_PLACE_LOAD;
+		place->number = block;
 		return true;
 	}
 	run = dyn_bitmap_run(bitmap, within / VHD_SECTOR,
 			     (uint32_t)(place->length / VHD_SECTOR), &set);
 	place->length = (uint64_t)run * VHD_SECTOR;
-	if (!set) {
-		return false;
-	}
-	place->kind = PLACE_DATA;
-	place->offset =
-		(uint64_t)entry * VHD_SECTOR + dyn->bitmap_size + within;
-	return true;
-}
-
-void dyn_find_place(const struct vhd_disk *disk, uint64_t at, uint64_t length,
-		    struct dyn_place *place)
-{
-	place->length = length;
-	for (; disk != NULL; disk = disk->parent) {
-		uint64_t size =
-			atomic_load_explicit(&disk->size, memory_order_acquire);
-
-		/* A child may be larger than its parent. */
-		if (at >= size) {
-			break;
-		}
-		if (place->length > size - at) {
-			place->length = size - at;
-		}
-		if (disk->type == VHD_TYPE_FIXED) {
-			place->kind = PLACE_DATA;
-			place->disk = disk;
-			place->offset = at;
-			return;
-		}
-		if (place_in(disk, at, place)) {
-			return;
-		}
-	}
-	place->kind = PLACE_NOWHERE;
+	place->kind = VHD_PLACE_DATA;
+	return set;
 }
 
 /*
  * Who has all of a range that is inside the disk, in one block? So it is for
  * most requests.
  * @param parents  look down the chain
- * @return NULL: nobody, or dyn_find_place() has to look more closely
+ * @return NULL: nobody, or vhd_find_place() has to look more closely
  */
 static inline const struct vhd_disk *whole_place(const struct vhd_disk *disk,
 						 uint64_t at, uint64_t length,
@@ -155,7 +124,7 @@ void dyn_meta_done(struct vhd_req *req)
 	vhd_state(req)->cursor = vhd_state(req)->dyn.saved;
 }
 
-int dyn_load_bitmap(struct vhd_req *req, const struct dyn_place *place)
+int dyn_load_bitmap(struct vhd_req *req, const struct vhd_place *place)
 {
 	struct vhd_state *st = vhd_state(req);
 	struct vhd_dyn *dyn = vhd_dyn(place->disk);
@@ -166,9 +135,9 @@ int dyn_load_bitmap(struct vhd_req *req, const struct dyn_place *place)
 		return ENOMEM;
 	}
 	st->dyn.disk = place->disk;
-	st->dyn.block = place->block;
+	st->dyn.block = (uint32_t)place->number;
 	st->phase = DYN_LOADED;
-	offset = (uint64_t)atomic_load(&dyn->bat[place->block]) * VHD_SECTOR;
+	offset = (uint64_t)atomic_load(&dyn->bat[place->number]) * VHD_SECTOR;
 	return dyn_meta_transfer(req, place->disk, false, false, bitmap->bits,
 				 dyn->bitmap_size, offset);
 }
@@ -212,11 +181,11 @@ static int bitmap_loaded(struct vhd_req *req, int result)
 	return 0;
 }
 
-/* The same at once, on a worker thread. */
-static int load_now(const struct dyn_place *place)
+/* The same at once, on a worker thread: vhd_format_ops.load. */
+static int load_now(const struct vhd_place *place)
 {
 	struct vhd_dyn *dyn = vhd_dyn(place->disk);
-	uint64_t entry = atomic_load(&dyn->bat[place->block]);
+	uint64_t entry = atomic_load(&dyn->bat[place->number]);
 	struct vhd_bitmap *bitmap = dyn_bitmap_new(dyn);
 	int ret;
 
@@ -229,7 +198,7 @@ static int load_now(const struct dyn_place *place)
 		free(bitmap);
 		return ret;
 	}
-	publish_loaded(dyn, place->block, bitmap);
+	publish_loaded(dyn, (uint32_t)place->number, bitmap);
 	return 0;
 }
 
@@ -252,12 +221,12 @@ int dyn_segment_transfer(struct vhd_req *req, uint8_t phase, bool write,
 	return vhd_transfer(req, disk->file, write, offset, st->dyn.seg);
 }
 
-static int read_segment(struct vhd_req *req, const struct dyn_place *place)
+static int read_segment(struct vhd_req *req, const struct vhd_place *place)
 {
 	struct vhd_state *st = vhd_state(req);
 
 	st->dyn.seg = place->length;
-	if (place->kind == PLACE_NOWHERE) {
+	if (place->kind == VHD_PLACE_NOWHERE) {
 		vhd_cursor_nowhere(st->disk, &st->cursor, place->length);
 		dyn_segment_done(st);
 		return 0;
@@ -275,7 +244,7 @@ static int write_segment(struct vhd_req *req, uint64_t left)
 	uint32_t bs = dyn->header.block_size;
 	uint32_t within = st->dyn.at & (bs - 1), run;
 	uint32_t block = (uint32_t)(st->dyn.at >> dyn->block_shift);
-	struct dyn_place place = {.disk = st->disk, .block = block};
+	struct vhd_place place = {.disk = st->disk, .number = block};
 	struct vhd_bitmap *bitmap;
 	uint32_t entry;
 	bool set;
@@ -424,7 +393,7 @@ static int next_segment(struct vhd_req *req, int result)
 {
 	struct vhd_state *st = vhd_state(req);
 	uint64_t left = st->offset + st->length - st->dyn.at;
-	struct dyn_place place;
+	struct vhd_place place;
 
 	if (left == 0) {
 		st->phase = DYN_FLUSHED;
@@ -436,9 +405,9 @@ static int next_segment(struct vhd_req *req, int result)
 	if (st->op != VHD_READ) {
 		return dyn_zero_next(req, left);
 	}
-	dyn_find_place(st->disk, st->dyn.at, left, &place);
-	return place.kind == PLACE_LOAD ? dyn_load_bitmap(req, &place)
-					: read_segment(req, &place);
+	vhd_find_place(st->disk, st->dyn.at, left, &place);
+	return place.kind == VHD_PLACE_LOAD ? dyn_load_bitmap(req, &place)
+					    : read_segment(req, &place);
 }
 
 static int segment_moved(struct vhd_req *req, int result)
@@ -546,69 +515,6 @@ static void dyn_info(const struct vhd_disk *disk, struct vhd_info *info)
 	memcpy(info->parent_id, dyn->header.parent_id, 16);
 }
 
-/*
- * A block whose bitmap is not in memory. Where its file has a hole the answer
- * is clear, but for a differencing disk, whose parent may be asked for.
- */
-static bool unloaded_mapped(const struct dyn_place *place, uint64_t offset,
-			    uint64_t *length)
-{
-	const struct vhd_dyn *dyn = vhd_dyn(place->disk);
-	uint32_t entry = atomic_load(&dyn->bat[place->block]);
-
-	if (place->disk->type == VHD_TYPE_DIFFERENCING || entry <= BAT_BUSY) {
-		return true;
-	}
-	offset &= dyn->header.block_size - 1;
-	return vhd_file_has_data(place->disk->file,
-				 (uint64_t)entry * VHD_SECTOR +
-					 dyn->bitmap_size + offset,
-				 length);
-}
-
-static bool dyn_mapped(const struct vhd_disk *disk, uint64_t offset,
-		       uint64_t *length)
-{
-	struct dyn_place place;
-
-	dyn_find_place(disk, offset, *length, &place);
-	*length = place.length;
-	switch (place.kind) {
-	case PLACE_NOWHERE:
-		return false;
-	case PLACE_LOAD:
-		return unloaded_mapped(&place, offset, length);
-	default:
-		return vhd_file_has_data(place.disk->file, place.offset,
-					 length);
-	}
-}
-
-static int dyn_locate(const struct vhd_disk *disk, uint64_t offset, bool wait,
-		      uint64_t *length, struct vhd_source *place)
-{
-	struct dyn_place where;
-	int ret;
-
-	for (;;) {
-		dyn_find_place(disk, offset, *length, &where);
-		if (where.kind != PLACE_LOAD) {
-			break;
-		}
-		ret = wait ? load_now(&where) : EOPNOTSUPP;
-		if (ret != 0) {
-			return ret;
-		}
-	}
-	*length = where.length;
-	if (where.kind == PLACE_NOWHERE) {
-		return ENOENT;
-	}
-	place->file = where.disk->file;
-	place->offset = where.offset;
-	return 0;
-}
-
 static void dyn_close(struct vhd_disk *disk)
 {
 	if (!disk->readonly) {
@@ -624,8 +530,8 @@ const struct vhd_format_ops vhd_dynamic_ops = {
 	.run = dyn_run,
 	.wants_alone = dyn_wants_alone,
 	.info = dyn_info,
-	.mapped = dyn_mapped,
-	.locate = dyn_locate,
+	.find = dyn_find,
+	.load = load_now,
 	.grow = dyn_grow,
 	.close = dyn_close,
 };

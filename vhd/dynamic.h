@@ -226,20 +226,8 @@ void dyn_wake(struct vhd_dyn *dyn);
 
 /* ---- requests (dynamic.c); lane ---------------------------------- */
 
-enum dyn_place_kind { PLACE_DATA, PLACE_NOWHERE, PLACE_LOAD };
-
-struct dyn_place {
-	enum dyn_place_kind kind;
-	uint64_t length;	     /* how far this holds */
-	const struct vhd_disk *disk; /* DATA: in its file; LOAD: its bitmap */
-	uint64_t offset;	     /* DATA */
-	uint32_t block;		     /* LOAD */
-};
-
-/* Down the chain: who has the bytes at @at? */
-void dyn_find_place(const struct vhd_disk *disk, uint64_t at, uint64_t length,
-		    struct dyn_place *place);
-int dyn_load_bitmap(struct vhd_req *req, const struct dyn_place *place);
+/* Load the bitmap of @place->number in @place->disk, then look again. */
+int dyn_load_bitmap(struct vhd_req *req, const struct vhd_place *place);
 
 /* Transfer metadata; @durable: RWF_DSYNC. The next phase begins with
  * dyn_meta_done(). */

@@ -56,17 +56,17 @@ bool dyn_wants_alone(const struct vhd_disk *disk, const struct vhd_req *req)
  * @return 1 or 0, or VHD_PENDING: *@place's bitmap has to be loaded first
  */
 static int parent_is_zero(const struct vhd_disk *disk, uint64_t block,
-			  struct dyn_place *place)
+			  struct vhd_place *place)
 {
 	uint64_t at = block << vhd_dyn(disk)->block_shift;
 	uint64_t end = at + vhd_dyn(disk)->header.block_size;
 
 	while (disk->parent != NULL && at < end) {
-		dyn_find_place(disk->parent, at, end - at, place);
-		if (place->kind == PLACE_LOAD) {
+		vhd_find_place(disk->parent, at, end - at, place);
+		if (place->kind == VHD_PLACE_LOAD) {
 			return VHD_PENDING;
 		}
-		if (place->kind == PLACE_DATA &&
+		if (place->kind == VHD_PLACE_DATA &&
 		    vhd_file_has_data(place->disk->file, place->offset,
 				      &place->length)) {
 			return 0;
@@ -82,7 +82,7 @@ static int parent_is_zero(const struct vhd_disk *disk, uint64_t block,
  * @return 0, or VHD_PENDING as above
  */
 static int find_releasable(struct vhd_state *st, uint64_t left, bool *any,
-			   struct dyn_place *place)
+			   struct vhd_place *place)
 {
 	struct vhd_dyn *dyn = vhd_dyn(st->disk);
 	uint64_t bs = dyn->header.block_size;
@@ -236,7 +236,7 @@ int dyn_release_synced(struct vhd_req *req, int result)
 /* ---- parts of blocks --------------------------------------------- */
 
 /* This disk's own data. */
-static int zero_own(struct vhd_req *req, const struct dyn_place *place)
+static int zero_own(struct vhd_req *req, const struct vhd_place *place)
 {
 	struct vhd_state *st = vhd_state(req);
 
@@ -325,7 +325,7 @@ int dyn_hidden_synced(struct vhd_req *req, int result)
 int dyn_zero_next(struct vhd_req *req, uint64_t left)
 {
 	struct vhd_state *st = vhd_state(req);
-	struct dyn_place place;
+	struct vhd_place place;
 	bool any;
 
 	if (find_releasable(st, left, &any, &place) == VHD_PENDING) {
@@ -340,15 +340,15 @@ int dyn_zero_next(struct vhd_req *req, uint64_t left)
 		dyn_segment_done(st);
 		return 0;
 	}
-	dyn_find_place(st->disk, st->dyn.at, left, &place);
+	vhd_find_place(st->disk, st->dyn.at, left, &place);
 	st->dyn.seg = place.length;
-	if (place.kind == PLACE_LOAD) {
+	if (place.kind == VHD_PLACE_LOAD) {
 		return dyn_load_bitmap(req, &place);
 	}
-	if (place.kind == PLACE_DATA && place.disk == st->disk) {
+	if (place.kind == VHD_PLACE_DATA && place.disk == st->disk) {
 		return zero_own(req, &place);
 	}
-	if (place.kind == PLACE_DATA &&
+	if (place.kind == VHD_PLACE_DATA &&
 	    vhd_file_has_data(place.disk->file, place.offset, &st->dyn.seg)) {
 		/* File systems answer by bytes. */
 		st->dyn.seg = (st->dyn.seg + VHD_SECTOR - 1) / VHD_SECTOR *

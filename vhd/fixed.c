@@ -105,10 +105,13 @@ static void fixed_info(const struct vhd_disk *disk, struct vhd_info *info)
 	}
 }
 
-static bool fixed_mapped(const struct vhd_disk *disk, uint64_t offset,
-			 uint64_t *length)
+static bool fixed_find(const struct vhd_disk *disk, uint64_t at,
+		       struct vhd_place *place)
 {
-	return vhd_file_has_data(disk->file, offset, length);
+	place->kind = VHD_PLACE_DATA;
+	place->disk = disk;
+	place->offset = at;
+	return true;
 }
 
 static bool fixed_source(struct vhd_disk *disk, uint64_t offset,
@@ -117,14 +120,6 @@ static bool fixed_source(struct vhd_disk *disk, uint64_t offset,
 	source->file = disk->file;
 	source->offset = offset;
 	return true;
-}
-
-static int fixed_locate(const struct vhd_disk *disk, uint64_t offset, bool wait,
-			uint64_t *length, struct vhd_source *place)
-{
-	place->file = disk->file;
-	place->offset = offset;
-	return 0;
 }
 
 static void fixed_close(struct vhd_disk *disk)
@@ -301,9 +296,8 @@ const struct vhd_format_ops vhd_fixed_ops = {
 	.max_size = VHD_MAX_SIZE,
 	.run = fixed_run,
 	.info = fixed_info,
-	.mapped = fixed_mapped,
+	.find = fixed_find,
 	.source = fixed_source,
-	.locate = fixed_locate,
 	.grow = fixed_grow,
 	.close = fixed_close,
 };

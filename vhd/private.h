@@ -191,6 +191,38 @@ void vhd_atomic_done(struct vhd_req *req);
 /* What messages call a disk's journal: the disk's name and this. */
 #define VHD_JOURNAL_OF "'s journal"
 
+/* ---- places (place.c) -------------------------------------------- */
+
+enum vhd_place_kind {
+	VHD_PLACE_DATA,
+	VHD_PLACE_NOWHERE, /* zeroes */
+	VHD_PLACE_LOAD,	   /* metadata have to be read first: which sectors
+			    * of a block are in the disk */
+};
+
+/* Where in which file of a chain a disk's bytes are. */
+struct vhd_place {
+	enum vhd_place_kind kind;
+	uint64_t length;	     /* how far this holds */
+	const struct vhd_disk *disk; /* DATA: in its file; LOAD: its metadata */
+	uint64_t offset; /* in the file; LOAD: if the disk has them */
+	uint64_t number; /* LOAD: of a block (VHD), of a page (VHDX) */
+};
+
+/* Down the chain, within the disk: who has the bytes at @at? Any thread, no
+ * I/O. */
+void vhd_find_place(const struct vhd_disk *disk, uint64_t at, uint64_t length,
+		    struct vhd_place *place);
+/*
+ * The same for copies, within the gate.
+ * @param wait  on a worker thread: metadata may be read
+ * @param length  in and out: how far the answer holds
+ * @return 0: at *@source; ENOENT: nowhere, reads as zeroes; else errno,
+ *         EOPNOTSUPP where it would have had to wait
+ */
+int vhd_locate(const struct vhd_disk *disk, uint64_t offset, bool wait,
+	       uint64_t *length, struct vhd_source *source);
+
 /* ---- disks and formats ------------------------------------------- */
 
 /*
@@ -216,24 +248,22 @@ struct vhd_format_ops {
 			    const struct vhd_req *req);
 	/* Any thread. Everything but type and size. */
 	void (*info)(const struct vhd_disk *disk, struct vhd_info *info);
-	/* Any thread; vhd_disk_mapped() within the disk. */
-	bool (*mapped)(const struct vhd_disk *disk, uint64_t offset,
-		       uint64_t *length);
+	/*
+	 * Any thread, no I/O; NULL: there is no file. Is what is at @at in this
+	 * disk itself? With *@place, whose length is cut to what that holds
+	 * for. @return false: ask the parent
+	 */
+	bool (*find)(const struct vhd_disk *disk, uint64_t at,
+		     struct vhd_place *place);
+	/* Worker thread; may be NULL: read the metadata that @place wants.
+	 * @return 0 or errno */
+	int (*load)(const struct vhd_place *place);
 	/*
 	 * Lane; may be NULL. The file and place in it that hold all of the
 	 * range, if there is one such place.
 	 */
 	bool (*source)(struct vhd_disk *disk, uint64_t offset, uint64_t length,
 		       struct vhd_source *source);
-	/*
-	 * Any thread, within the gate: for copies; NULL: there is no file.
-	 * @param wait  metadata may be read
-	 * @param length  in and out: how far the answer holds
-	 * @return 0: at *@place; ENOENT: nowhere, reads as zeroes; else errno,
-	 *         EOPNOTSUPP where it would have had to wait
-	 */
-	int (*locate)(const struct vhd_disk *disk, uint64_t offset, bool wait,
-		      uint64_t *length, struct vhd_source *place);
 	/*
 	 * Worker thread. Make room for @new_size; lanes go on using what is
 	 * below the old size. The main thread then publishes the new size

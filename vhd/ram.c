@@ -100,12 +100,6 @@ static void ram_info(const struct vhd_disk *disk, struct vhd_info *info)
 	info->allocated = info->size;
 }
 
-static bool ram_mapped(const struct vhd_disk *disk, uint64_t offset,
-		       uint64_t *length)
-{
-	return true;
-}
-
 static int ram_grow(struct vhd_disk *disk, uint64_t new_size,
 		    struct vhd_footer *footer, char *why, size_t why_len)
 {
@@ -137,7 +131,6 @@ const struct vhd_format_ops vhd_ram_ops = {
 	.max_size = VHD_MAX_SIZE,
 	.run = ram_run,
 	.info = ram_info,
-	.mapped = ram_mapped,
 	.grow = ram_grow,
 	.close = ram_close,
 };

@@ -2,8 +2,6 @@
 /* VHDX disks of all kinds: where in which file the bytes are. The rules are in
  * vhdx_disk.h. */
 
-#include <errno.h>
-
 #include "vhd/vhdx_place.h"
 
 uint64_t vhdx_run_of_blocks(const struct vhdx *vx, uint64_t at, uint64_t entry,
@@ -24,7 +22,7 @@ uint64_t vhdx_run_of_blocks(const struct vhdx *vx, uint64_t at, uint64_t entry,
 }
 
 bool vhdx_place_by_bitmap(const struct vhd_disk *disk, uint64_t at,
-			  struct vhdx_place *place)
+			  struct vhd_place *place)
 {
 	const struct vhdx *vx = vhdx_of(disk);
 	uint64_t number = vhdx_page_of(vx, at);
@@ -35,8 +33,8 @@ bool vhdx_place_by_bitmap(const struct vhd_disk *disk, uint64_t at,
 	bool set;
 
 	if (page == NULL) {
-		place->kind = VHDX_PLACE_LOAD;
-		place->page = number;
+		place->kind = VHD_PLACE_LOAD;
+		place->number = number;
 		return true;
 	}
 	if (sectors > VHDX_PAGE_BITS - bit) {
@@ -44,13 +42,12 @@ bool vhdx_place_by_bitmap(const struct vhd_disk *disk, uint64_t at,
 	}
 	sectors = vhdx_page_run(page, bit, (uint32_t)sectors, &set);
 	place->length = sectors << vx->sector_shift;
-	place->kind = VHDX_PLACE_DATA;
+	place->kind = VHD_PLACE_DATA;
 	return set;
 }
 
-/* Is it in this disk itself? @return false: ask the parent */
-static bool place_in(const struct vhd_disk *disk, uint64_t at,
-		     struct vhdx_place *place)
+bool vhdx_find(const struct vhd_disk *disk, uint64_t at,
+	       struct vhd_place *place)
 {
 	const struct vhdx *vx = vhdx_of(disk);
 	uint64_t bs = vx->metadata.block_size, within = at & (bs - 1);
@@ -60,7 +57,7 @@ static bool place_in(const struct vhd_disk *disk, uint64_t at,
 	place->offset = VHDX_BAT_OFFSET(entry) + within;
 	switch (VHDX_BAT_STATE(entry)) {
 	case VHDX_FULLY_PRESENT:
-		place->kind = VHDX_PLACE_DATA;
+		place->kind = VHD_PLACE_DATA;
 		place->length =
 			vhdx_run_of_blocks(vx, at, entry, place->length);
 		return true;
@@ -74,65 +71,7 @@ static bool place_in(const struct vhd_disk *disk, uint64_t at,
 			place->length = bs - within;
 		}
 		/* Zeroes, whatever the parent. */
-		place->kind = VHDX_PLACE_NOWHERE;
+		place->kind = VHD_PLACE_NOWHERE;
 		return VHDX_BAT_STATE(entry) != VHDX_NOT_PRESENT;
-	}
-}
-
-void vhdx_find_place(const struct vhd_disk *disk, uint64_t at, uint64_t length,
-		     struct vhdx_place *place)
-{
-	place->length = length;
-	for (; disk != NULL; disk = disk->parent) {
-		uint64_t size =
-			atomic_load_explicit(&disk->size, memory_order_acquire);
-
-		/* A child may be larger than its parent. */
-		if (at >= size) {
-			break;
-		}
-		if (place->length > size - at) {
-			place->length = size - at;
-		}
-		if (place_in(disk, at, place)) {
-			return;
-		}
-	}
-	place->kind = VHDX_PLACE_NOWHERE;
-}
-
-bool vhdx_mapped(const struct vhd_disk *disk, uint64_t offset, uint64_t *length)
-{
-	struct vhdx_place place;
-
-	vhdx_find_place(disk, offset, *length, &place);
-	*length = place.length;
-	switch (place.kind) {
-	case VHDX_PLACE_NOWHERE:
-		return false;
-	case VHDX_PLACE_LOAD:
-		return true; /* its bitmap is not in memory */
-	default:
-		return vhd_file_has_data(place.disk->file, place.offset,
-					 length);
-	}
-}
-
-int vhdx_locate(const struct vhd_disk *disk, uint64_t offset, bool wait,
-		uint64_t *length, struct vhd_source *place)
-{
-	struct vhdx_place where;
-
-	vhdx_find_place(disk, offset, *length, &where);
-	*length = where.length;
-	switch (where.kind) {
-	case VHDX_PLACE_LOAD:
-		return EOPNOTSUPP; /* a read loads its bitmap */
-	case VHDX_PLACE_NOWHERE:
-		return ENOENT;
-	default:
-		place->file = where.disk->file;
-		place->offset = where.offset;
-		return 0;
 	}
 }

@@ -88,14 +88,14 @@ static int segment_transfer(struct vhd_req *req, uint8_t phase, bool write,
 static int read_segment(struct vhd_req *req, uint64_t left)
 {
 	struct vhd_state *st = vhd_state(req);
-	struct vhdx_place place;
+	struct vhd_place place;
 
-	vhdx_find_place(st->disk, st->vx.at, left, &place);
+	vhd_find_place(st->disk, st->vx.at, left, &place);
 	st->vx.seg = place.length;
 	switch (place.kind) {
-	case VHDX_PLACE_LOAD:
-		return load_page(req, place.disk, place.page);
-	case VHDX_PLACE_NOWHERE:
+	case VHD_PLACE_LOAD:
+		return load_page(req, place.disk, place.number);
+	case VHD_PLACE_NOWHERE:
 		vhd_cursor_nowhere(st->disk, &st->cursor, place.length);
 		segment_done(st);
 		return 0;
@@ -289,13 +289,13 @@ static int block_filled(struct vhd_req *req, int result)
 static int write_partial(struct vhd_req *req, uint64_t entry)
 {
 	struct vhd_state *st = vhd_state(req);
-	struct vhdx_place place = {.length = st->vx.seg};
+	struct vhd_place place = {.length = st->vx.seg};
 	struct vhdx *vx = vhdx_of(st->disk);
 	uint64_t within = st->vx.at & (vx->metadata.block_size - 1);
 	bool set = vhdx_place_by_bitmap(st->disk, st->vx.at, &place);
 
-	if (place.kind == VHDX_PLACE_LOAD) {
-		return load_page(req, st->disk, place.page);
+	if (place.kind == VHD_PLACE_LOAD) {
+		return load_page(req, st->disk, place.number);
 	}
 	st->vx.seg = place.length;
 	if (!set) {
@@ -617,7 +617,7 @@ static int step(struct vhd_req *req, int result)
  * Who has all of a range that is inside the disk, in one block which is fully
  * present? So it is for most requests.
  * @param parents  look down the chain
- * @return NULL: nobody, or vhdx_find_place() has to look more closely
+ * @return NULL: nobody, or vhd_find_place() has to look more closely
  */
 static inline const struct vhd_disk *whole_place(const struct vhd_disk *disk,
 						 uint64_t at, uint64_t length,
@@ -727,8 +727,7 @@ const struct vhd_format_ops vhd_vhdx_ops = {
 	.max_size = VHDX_MAX_SIZE,
 	.run = vhdx_run,
 	.info = vhdx_info,
-	.mapped = vhdx_mapped,
-	.locate = vhdx_locate,
+	.find = vhdx_find,
 	.wants_alone = vhdx_wants_alone,
 	.grow = vhdx_grow,
 	.close = vhdx_close,
