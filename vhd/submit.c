@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <inttypes.h>
 
+#include "vhd/journal.h"
 #include "vhd/private.h"
 
 /* Do the iovecs hold @need bytes? *@exact: and not one more. */
@@ -213,21 +214,33 @@ static bool needs_no_data(struct vhd_disk *disk, const struct vhd_req *req)
 	       (req->op == VHD_FLUSH && !flush_needed(disk));
 }
 
+/* Where the data that a request reads go to. */
+static const struct iovec *read_into(const struct vhd_req *req,
+				     const struct vhd_state *st)
+{
+	switch (req->op) {
+	case VHD_COMPARE_AND_WRITE:
+		return &st->io->bounce_iov;
+	case VHD_WRITE_ATOMIC:
+		return &st->disk->atomic.journal->iov;
+	default:
+		return req->iov;
+	}
+}
+
 /* How far has reading come before it failed? Metadata are not the cursor's by
  * now, so it stands behind the last byte of data that was moved. */
 static void note_failed_read(struct vhd_req *req)
 {
 	struct vhd_state *st = vhd_state(req);
-	const struct iovec *iov = req->op == VHD_COMPARE_AND_WRITE
-					  ? &st->io->bounce_iov
-					  : req->iov;
+	const struct iovec *iov;
 
 	req->read_failed = st->op == VHD_READ;
 	req->read = 0;
 	if (!req->read_failed) {
 		return;
 	}
-	for (; iov < st->cursor.iov; iov++) {
+	for (iov = read_into(req, st); iov < st->cursor.iov; iov++) {
 		req->read += iov->iov_len;
 	}
 	req->read += st->cursor.skip;

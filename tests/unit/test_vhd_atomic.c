@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -542,6 +543,57 @@ static void test_stuck(void **state)
 	assert_int_equal(count_journals(vt), 0);
 }
 
+/* ---- reading that fails ------------------------------------------ */
+
+/* The disk's second page cannot be read. */
+static int fail_second_page(const char *name, enum vhd_tap_step step,
+			    uint64_t offset, uint64_t *len)
+{
+	if (step != VHD_TAP_STEP_READ || strstr(name, ".vhd") == NULL ||
+	    offset + *len <= 4096 || offset >= 8192) {
+		return 0;
+	}
+	if (offset < 4096) {
+		*len = 4096 - offset;
+		return 0;
+	}
+	return EIO;
+}
+
+static const struct vhd_tap unreadable_tap = {.fault = fail_second_page};
+
+/* How far it has come is told by the journal's buffer, not by the caller's,
+ * behind whose iovec there may be nothing. */
+static void test_failed_read(void **state)
+{
+	struct vt *vt = *state;
+	struct vhd_disk *disk = vt_disk(vt, "a.vhd", SIZE, true);
+	uint8_t data[16384] = {1};
+	/* Below what malloc() gives, as far as the system lets. */
+	uint8_t *page = mmap((void *)0x10000000, 8192, PROT_NONE,
+			     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct iovec *iov = (struct iovec *)(void *)(page + 4096) - 1;
+	struct vhd_req req = {
+		.op = VHD_WRITE_ATOMIC,
+		.length = sizeof(data),
+		.iov = iov,
+		.iovcnt = 1,
+	};
+
+	assert_ptr_not_equal(page, MAP_FAILED);
+	assert_int_equal(mprotect(page, 4096, PROT_READ | PROT_WRITE), 0);
+	*iov = (struct iovec){data, sizeof(data)};
+	vhd_close(disk);
+	vhd_set_tap(&unreadable_tap);
+	assert_int_equal(vt_open(vt, "a.vhd", 0, &disk), 0);
+	assert_int_equal(vt_run(vt->io, vt->ev, disk, &req), EIO);
+	assert_true(req.read_failed);
+	assert_int_equal(req.read, 4096);
+	vhd_close(disk);
+	vhd_set_tap(NULL);
+	munmap(page, 8192);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, vt_setup_memory, vt_teardown)
 
 int main(void)
@@ -560,6 +612,7 @@ int main(void)
 		TEST(test_place_taken),
 		cmocka_unit_test(test_names),
 		TEST(test_stuck),
+		TEST(test_failed_read),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
