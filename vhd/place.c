@@ -59,7 +59,7 @@ static bool is_mapped(const struct vhd_disk *disk, uint64_t offset,
 {
 	struct vhd_place place;
 
-	if (disk->ops->find == NULL) {
+	if (disk->ops->find == NULL || vhd_lacks_parent(disk)) {
 		return true;
 	}
 	vhd_find_place(disk, offset, *length, &place);

@@ -311,6 +311,13 @@ struct vhd_disk {
 	bool growing, close_when_grown;
 };
 
+/* vhd_set_parent() was forgotten: what is absent is not zero. */
+static inline bool vhd_lacks_parent(const struct vhd_disk *disk)
+{
+	return disk->type == VHD_TYPE_DIFFERENCING && disk->parent == NULL &&
+	       !disk->rolling_back;
+}
+
 extern const struct vhd_format_ops vhd_fixed_ops;
 extern const struct vhd_format_ops vhd_ram_ops;
 

@@ -200,13 +200,6 @@ static int yield_run(struct vhd_req *req, int result)
 
 /* ---- in and out -------------------------------------------------- */
 
-/* vhd_set_parent() was forgotten: what is absent is not zero. */
-static bool lacks_parent(const struct vhd_disk *disk)
-{
-	return disk->type == VHD_TYPE_DIFFERENCING && disk->parent == NULL &&
-	       !disk->rolling_back;
-}
-
 /* Can a request of a disk without its parent be carried out all the same? */
 static bool needs_no_data(struct vhd_disk *disk, const struct vhd_req *req)
 {
@@ -307,7 +300,8 @@ bool vhd_submit(struct vhd_io *io, struct vhd_disk *disk, struct vhd_req *req)
 	if (req->length == 0 && req->op != VHD_FLUSH && req->op != VHD_YIELD) {
 		return true;
 	}
-	if (lacks_parent(disk) && !needs_no_data(disk, req)) {
+	if ((vhd_lacks_parent(disk) && !needs_no_data(disk, req)) ||
+	    (req->op == VHD_COPY && vhd_lacks_parent(req->source))) {
 		req->error = EIO;
 		req->read_failed =
 			req->op == VHD_READ || req->op == VHD_COMPARE_AND_WRITE;

@@ -665,11 +665,14 @@ static void test_without_parent(void **state)
 					      {"base.vhdx", "c.vhdx"}};
 	struct vt *vt = *state;
 	struct vhd_disk *child = NULL, *parent = NULL;
+	struct vhd_disk *to = vt_dynamic(vt, "to.vhd", SIZE, 0);
 	unsigned i;
 
 	for (i = 0; i < 2; i++) {
 		const char *journal = talloc_asprintf(vt->mem, "%s/.%s.atomic",
 						      vt->dir, name[i][1]);
+		struct vhd_req copy = {.op = VHD_COPY, .length = BS};
+		uint64_t length;
 
 		vhd_close(vt_disk(vt, name[i][0], SIZE, true));
 		assert_int_equal(vt_create_child(vt, name[i][1], name[i][0]),
@@ -695,6 +698,11 @@ static void test_without_parent(void **state)
 		assert_int_equal(access(journal, F_OK), -1);
 		assert_int_equal(vt_rw(vt, child, VHD_FLUSH, 0, 0, NULL, 0),
 				 EIO);
+		/* Nor is it told that there is nothing. */
+		length = BS;
+		assert_true(vhd_disk_mapped(child, 0, &length));
+		copy.source = child;
+		assert_int_equal(vt_run(vt->io, vt->ev, to, &copy), EIO);
 		/* What is wrong, or nothing, is so before. */
 		assert_int_equal(vt_rw(vt, child, VHD_READ, 0, SIZE, back, 512),
 				 EINVAL);
@@ -709,6 +717,7 @@ static void test_without_parent(void **state)
 		assert_int_equal(vt_rw(vt, child, VHD_FLUSH, 0, 0, NULL, 0), 0);
 		vhd_close(child);
 	}
+	vhd_close(to);
 }
 
 static void test_wrong_parents(void **state)
