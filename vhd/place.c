@@ -94,9 +94,12 @@ bool vhd_disk_mapped(const struct vhd_disk *disk, uint64_t offset,
 		*length = size - offset;
 	}
 	mapped = is_mapped(disk, offset, length);
-	/* File systems answer by bytes. */
-	*length = *length < disk->sector
-			  ? disk->sector
-			  : *length / disk->sector * disk->sector;
+	/* File systems answer by bytes: a sector that begins with a hole may
+	 * go on with data. */
+	if (*length < disk->sector) {
+		*length = disk->sector;
+		return true;
+	}
+	*length = *length / disk->sector * disk->sector;
 	return mapped;
 }
