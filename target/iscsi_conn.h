@@ -284,6 +284,8 @@ bool iscsi_login_route(struct iscsi_conn *conn, const uint8_t *data,
 void iscsi_login_free(struct iscsi_login *login);
 /* What the login waited for has happened. */
 void iscsi_login_resume(struct iscsi_conn *conn);
+/* The same, if it is still there and waiting. */
+void iscsi_login_wake(struct lane *lane, uint64_t conn_id);
 
 /* ---- text requests and discovery (iscsi_text_req.c) ------------------------
  */

@@ -26,6 +26,20 @@ struct iscsi_drain *iscsi_drain_new(struct iscsi_server *server)
 	return drain;
 }
 
+struct iscsi_drain *iscsi_drain_for(const struct iscsi_conn *conn, uint32_t tag,
+				    void (*done)(struct iscsi_drain *drain))
+{
+	struct iscsi_drain *drain = iscsi_drain_new(conn->server);
+
+	if (!drain)
+		return NULL;
+	drain->done = done;
+	drain->lane = conn->lane;
+	drain->conn_id = conn->id;
+	drain->tag = tag;
+	return drain;
+}
+
 static bool matches(const struct iscsi_drain *drain,
 		    const struct iscsi_task *task)
 {
@@ -76,6 +90,19 @@ static bool lane_busy(struct lane *lane, const struct drain_node *node)
 	return false;
 }
 
+static void drain_done(struct iscsi_drain *drain)
+{
+	drain->done(drain);
+	if (drain->tgt)
+		iscsi_tgt_unref(drain->tgt);
+	free(drain);
+}
+
+static void lane_got_drained(struct msg *msg, void *receiver)
+{
+	drain_done(list_entry(msg, struct iscsi_drain, msg));
+}
+
 static void node_done(struct drain_node *node)
 {
 	struct iscsi_drain *drain = node->drain;
@@ -84,10 +111,12 @@ static void node_done(struct drain_node *node)
 	free(node);
 	if (atomic_fetch_sub(&drain->remaining, 1) > 1)
 		return;
-	drain->done(drain);
-	if (drain->tgt)
-		iscsi_tgt_unref(drain->tgt);
-	free(drain);
+	if (!drain->lane) {
+		drain_done(drain);
+		return;
+	}
+	drain->msg.handle = lane_got_drained;
+	msgq_post(&drain->lane->inbox, &drain->msg);
 }
 
 void iscsi_drain_check(struct lane *lane)

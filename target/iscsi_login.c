@@ -570,6 +570,14 @@ void iscsi_login_resume(struct iscsi_conn *conn)
 		iscsi_conn_runnable(conn);
 }
 
+void iscsi_login_wake(struct lane *lane, uint64_t conn_id)
+{
+	struct iscsi_conn *conn = iscsi_conn_find(lane, conn_id);
+
+	if (conn && conn->waiting && conn->state == CONN_LOGIN)
+		iscsi_login_resume(conn);
+}
+
 void iscsi_login_pdu(struct iscsi_conn *conn, const uint8_t *data, uint32_t len)
 {
 	struct iscsi_refusal refusal;

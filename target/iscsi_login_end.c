@@ -139,30 +139,9 @@ static bool enter_new(struct iscsi_conn *conn, struct iscsi_refusal *refusal)
 /* ---- one more connection --------------------------------------------------
  */
 
-struct joined_msg {
-	struct msg msg;
-	uint64_t conn_id;
-};
-
-static void lane_got_joined(struct msg *msg, void *receiver)
-{
-	struct joined_msg *m = (struct joined_msg *)(void *)msg;
-	struct iscsi_conn *conn = iscsi_conn_find(receiver, m->conn_id);
-
-	free(m);
-	if (conn && conn->waiting && conn->state == CONN_LOGIN)
-		iscsi_login_resume(conn);
-}
-
 static void replaced_drained(struct iscsi_drain *drain)
 {
-	struct joined_msg *m = calloc(1, sizeof(*m));
-
-	if (!m)
-		abort();
-	m->msg.handle = lane_got_joined;
-	m->conn_id = drain->conn_id;
-	msgq_post(&drain->lane->inbox, &m->msg);
+	iscsi_login_wake(drain->lane, drain->conn_id);
 }
 
 /* Commands of the connection that this one replaces still run: theirs must not
@@ -170,7 +149,7 @@ static void replaced_drained(struct iscsi_drain *drain)
 static bool await_replaced(struct iscsi_conn *conn,
 			   struct iscsi_refusal *refusal)
 {
-	struct iscsi_drain *drain = iscsi_drain_new(conn->server);
+	struct iscsi_drain *drain = iscsi_drain_for(conn, 0, replaced_drained);
 
 	if (!drain)
 		return iscsi_refuse(refusal, ISCSI_LOGIN_NO_RESOURCES,
@@ -178,9 +157,6 @@ static bool await_replaced(struct iscsi_conn *conn,
 	drain->only = conn->session->id;
 	drain->has_cid = true;
 	drain->cid = conn->cid;
-	drain->done = replaced_drained;
-	drain->lane = conn->lane;
-	drain->conn_id = conn->id;
 	conn->waiting = true; /* iscsi_login_resume() */
 	iscsi_drain_start(drain, conn->lane);
 	return true;

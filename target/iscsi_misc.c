@@ -74,32 +74,12 @@ static void logout_respond(struct iscsi_conn *conn, uint32_t itt,
 	iscsi_out_queue(conn, out, STATSN_NEXT);
 }
 
-struct logout_msg {
-	struct msg msg;
-	uint64_t conn_id;
-	uint32_t itt;
-};
-
-static void lane_got_logout_done(struct msg *msg, void *receiver)
-{
-	struct logout_msg *m = (struct logout_msg *)(void *)msg;
-	struct iscsi_conn *conn = iscsi_conn_find(receiver, m->conn_id);
-
-	if (conn && conn->state == CONN_FULL)
-		logout_respond(conn, m->itt, ISCSI_LOGOUT_OK);
-	free(m);
-}
-
 static void logout_drained(struct iscsi_drain *drain)
 {
-	struct logout_msg *m = calloc(1, sizeof(*m));
+	struct iscsi_conn *conn = iscsi_conn_find(drain->lane, drain->conn_id);
 
-	if (!m)
-		abort();
-	m->msg.handle = lane_got_logout_done;
-	m->conn_id = drain->conn_id;
-	m->itt = drain->tag;
-	msgq_post(&drain->lane->inbox, &m->msg);
+	if (conn && conn->state == CONN_FULL)
+		logout_respond(conn, drain->tag, ISCSI_LOGOUT_OK);
 }
 
 /* Another connection of the session, which may have gone already: the answer
@@ -117,7 +97,7 @@ static void logout_other(struct iscsi_conn *conn, uint16_t cid, uint32_t itt)
 		logout_respond(conn, itt, ISCSI_LOGOUT_NO_CID);
 		return;
 	}
-	drain = iscsi_drain_new(conn->server);
+	drain = iscsi_drain_for(conn, itt, logout_drained);
 	if (!drain) {
 		iscsi_conn_fail(conn, "out of memory for a logout");
 		return;
@@ -125,10 +105,6 @@ static void logout_other(struct iscsi_conn *conn, uint16_t cid, uint32_t itt)
 	drain->only = session->id;
 	drain->has_cid = true;
 	drain->cid = cid;
-	drain->done = logout_drained;
-	drain->lane = conn->lane;
-	drain->conn_id = conn->id;
-	drain->tag = itt;
 	iscsi_drain_start(drain, conn->lane);
 }
 

@@ -25,6 +25,7 @@
 #include "target/scsi.h"
 #include "target/target.h"
 
+struct iscsi_conn;
 struct iscsi_session;
 
 /* ---- limits ------------------------------------------------------------ */
@@ -309,6 +310,7 @@ void iscsi_log(struct iscsi_server *server, int level, const char *fmt, ...)
  * that reaches other sessions). Freed after its done().
  */
 struct iscsi_drain {
+	struct msg msg;	       /* of its end, to the lane that wants it */
 	atomic_uint remaining; /* lanes that have not finished */
 	struct iscsi_server *server;
 	/* Which tasks, of those delivered to the device server: */
@@ -327,15 +329,20 @@ struct iscsi_drain {
 	bool told;     /* others than that hear TASK ABORTED */
 	bool close;    /* and their sessions, but this one: */
 	uint64_t origin;
-	/* On the thread of the last lane to finish. */
+	/* On @lane; without one on the thread of the last to finish. */
 	void (*done)(struct iscsi_drain *drain);
 	void *private_data;
 	struct lane *lane; /* of who started it, if a lane */
-	uint64_t conn_id;
+	uint64_t conn_id;  /* and what it is for, if a connection's */
 	uint32_t tag;
 };
 
+/* @return NULL when out of memory */
 struct iscsi_drain *iscsi_drain_new(struct iscsi_server *server);
+/* For a connection, which may be gone when it is done (iscsi_conn_find()).
+ * @param tag of the request */
+struct iscsi_drain *iscsi_drain_for(const struct iscsi_conn *conn, uint32_t tag,
+				    void (*done)(struct iscsi_drain *drain));
 /* @param lane the only one concerned; NULL: all */
 void iscsi_drain_start(struct iscsi_drain *drain, struct lane *lane);
 

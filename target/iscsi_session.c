@@ -69,11 +69,9 @@ static void lane_got_kill(struct msg *msg, void *receiver)
 static void lane_got_wake(struct msg *msg, void *receiver)
 {
 	struct session_msg *m = (struct session_msg *)(void *)msg;
-	struct iscsi_conn *conn = iscsi_conn_find(receiver, m->id);
 
+	iscsi_login_wake(receiver, m->id);
 	free(m);
-	if (conn && conn->waiting && conn->state == CONN_LOGIN)
-		iscsi_login_resume(conn);
 }
 
 static bool post(struct lane *lane, uint64_t id,

@@ -3,8 +3,6 @@
  * Task management (RFC 7143 11.5, 11.6; SAM-5 7). The tasks in question end
  * without a response of their own, then the function's response is sent.
  */
-#include <stdlib.h>
-
 #include "target/iscsi_conn.h"
 #include "target/iscsi_session.h"
 
@@ -19,45 +17,22 @@ void iscsi_tmf_respond(struct iscsi_conn *conn, uint32_t itt, uint8_t response)
 	iscsi_out_queue(conn, out, STATSN_NEXT);
 }
 
-struct tmf_msg {
-	struct msg msg;
-	uint64_t conn_id;
-	uint32_t itt;
-	bool multi, close;
-};
-
-static void lane_got_tmf_done(struct msg *msg, void *receiver)
-{
-	struct tmf_msg *m = (struct tmf_msg *)(void *)msg;
-	struct iscsi_conn *conn = iscsi_conn_find(receiver, m->conn_id);
-
-	if (conn && conn->state == CONN_FULL) {
-		if (m->multi)
-			iscsi_fence_tmf(conn, m->itt, ISCSI_TMF_COMPLETE,
-					m->close);
-		else
-			iscsi_tmf_respond(conn, m->itt, ISCSI_TMF_COMPLETE);
-	}
-	free(m);
-}
-
 static void tmf_drained(struct iscsi_drain *drain)
 {
-	struct tmf_msg *m = calloc(1, sizeof(*m));
+	struct iscsi_conn *conn = iscsi_conn_find(drain->lane, drain->conn_id);
 
-	if (!m)
-		abort();
-	m->msg.handle = lane_got_tmf_done;
-	m->conn_id = drain->conn_id;
-	m->itt = drain->tag;
-	m->multi = drain->multi;
-	m->close = drain->close;
-	msgq_post(&drain->lane->inbox, &m->msg);
+	if (!conn || conn->state != CONN_FULL)
+		return;
+	if (drain->multi)
+		iscsi_fence_tmf(conn, drain->tag, ISCSI_TMF_COMPLETE,
+				drain->close);
+	else
+		iscsi_tmf_respond(conn, drain->tag, ISCSI_TMF_COMPLETE);
 }
 
 static struct iscsi_drain *tmf_drain(struct iscsi_conn *conn, uint32_t itt)
 {
-	struct iscsi_drain *drain = iscsi_drain_new(conn->server);
+	struct iscsi_drain *drain = iscsi_drain_for(conn, itt, tmf_drained);
 
 	if (!drain) {
 		iscsi_conn_fail(conn, "out of memory for task management");
@@ -65,10 +40,6 @@ static struct iscsi_drain *tmf_drain(struct iscsi_conn *conn, uint32_t itt)
 	}
 	drain->abort = true;
 	drain->by = conn->session->id;
-	drain->done = tmf_drained;
-	drain->lane = conn->lane;
-	drain->conn_id = conn->id;
-	drain->tag = itt;
 	return drain;
 }
 
@@ -253,29 +224,10 @@ void iscsi_tmf(struct iscsi_conn *conn, const uint8_t *bhs)
 
 /* ---- PREEMPT AND ABORT --------------------------------------------------- */
 
-struct preempt_msg {
-	struct msg msg;
-	struct scsi_task *by;
-};
-
-static void lane_got_preempted(struct msg *msg, void *receiver)
-{
-	struct preempt_msg *m = (struct preempt_msg *)(void *)msg;
-
-	/* It is there: it waits for this. */
-	scsi_tasks_aborted(m->by);
-	free(m);
-}
-
 static void preempted(struct iscsi_drain *drain)
 {
-	struct preempt_msg *m = calloc(1, sizeof(*m));
-
-	if (!m)
-		abort();
-	m->msg.handle = lane_got_preempted;
-	m->by = drain->private_data;
-	msgq_post(&drain->lane->inbox, &m->msg);
+	/* It is there: it waits for this. */
+	scsi_tasks_aborted(drain->private_data);
 }
 
 bool iscsi_session_abort_tasks(struct scsi_nexus *nexus, struct scsi_lu *lu,
