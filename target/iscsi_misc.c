@@ -156,21 +156,34 @@ static void async_event(struct iscsi_conn *conn, uint8_t event,
 	iscsi_out_queue(conn, out, STATSN_NEXT);
 }
 
-void iscsi_async_dropped(struct iscsi_session *session, uint16_t cid)
+/* Where the session can be told something. @return NULL: nowhere */
+static struct iscsi_conn *any_conn(struct iscsi_session *session)
 {
-	const struct iscsi_params *params = &session->params;
 	struct list_head *pos;
 
 	list_for_each (pos, &session->conns) {
 		struct iscsi_conn *conn =
 			list_entry(pos, struct iscsi_conn, session_link);
 
-		if (conn->state != CONN_FULL)
-			continue;
-		async_event(conn, ISCSI_ASYNC_DROP_CONN, NULL, cid,
-			    (uint16_t)params->time2wait, 0);
-		return;
+		if (conn->state == CONN_FULL)
+			return conn;
 	}
+	return NULL;
+}
+
+/* On @conn: the connection @cid will be, or has been, dropped. */
+static void tell_dropped(struct iscsi_conn *conn, uint16_t cid)
+{
+	async_event(conn, ISCSI_ASYNC_DROP_CONN, NULL, cid,
+		    (uint16_t)conn->session->params.time2wait, 0);
+}
+
+void iscsi_async_dropped(struct iscsi_session *session, uint16_t cid)
+{
+	struct iscsi_conn *conn = any_conn(session);
+
+	if (conn)
+		tell_dropped(conn, cid);
 }
 
 void iscsi_async_logout(struct iscsi_conn *conn)
@@ -184,25 +197,18 @@ void iscsi_async_logout(struct iscsi_conn *conn)
 
 void iscsi_async_dropping(struct iscsi_conn *conn)
 {
-	async_event(conn, ISCSI_ASYNC_DROP_CONN, NULL, conn->cid,
-		    (uint16_t)conn->session->params.time2wait, 0);
+	tell_dropped(conn, conn->cid);
 }
 
 void iscsi_async_session_dropped(struct iscsi_session *session)
 {
-	struct list_head *pos;
+	struct iscsi_conn *conn = any_conn(session);
 
-	list_for_each (pos, &session->conns) {
-		struct iscsi_conn *conn =
-			list_entry(pos, struct iscsi_conn, session_link);
-
-		if (conn->state != CONN_FULL)
-			continue;
-		async_event(conn, ISCSI_ASYNC_DROP_SESSION, NULL, 0,
-			    (uint16_t)session->params.time2wait, 0);
-		iscsi_tx_flush(conn);
+	if (!conn)
 		return;
-	}
+	async_event(conn, ISCSI_ASYNC_DROP_SESSION, NULL, 0,
+		    (uint16_t)session->params.time2wait, 0);
+	iscsi_tx_flush(conn);
 }
 
 void iscsi_async_negotiate(struct iscsi_conn *conn)
