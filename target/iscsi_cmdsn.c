@@ -100,7 +100,7 @@ static void held_remove(struct iscsi_session *session, struct iscsi_held *held)
 
 void iscsi_release_held(struct iscsi_session *session)
 {
-	session->num_tasks++; /* what is released may end the session */
+	iscsi_session_pin(session); /* what is released may end the session */
 	while (session->num_conns && !list_empty(&session->held)) {
 		struct iscsi_held *held =
 			list_entry(session->held.next, struct iscsi_held, link);
@@ -117,8 +117,7 @@ void iscsi_release_held(struct iscsi_session *session)
 				      held->len);
 		free(held);
 	}
-	session->num_tasks--;
-	iscsi_session_reap(session);
+	iscsi_session_unpin(session);
 }
 
 void iscsi_drop_held(struct iscsi_session *session,

@@ -229,7 +229,7 @@ static void end_tasks(struct iscsi_session *session,
 	bool issuing = drain->multi && session->id == drain->by;
 	struct list_head *pos, *n;
 
-	session->num_tasks++; /* this may end it */
+	iscsi_session_pin(session); /* this may end it */
 	if (drain->multi && fast)
 		tell_terminated(session, drain);
 	list_for_each_safe(pos, n, &session->tasks)
@@ -250,8 +250,7 @@ static void end_tasks(struct iscsi_session *session,
 		else if (task->state != TASK_RUN)
 			unit_gone(task);
 	}
-	session->num_tasks--;
-	iscsi_session_reap(session);
+	iscsi_session_unpin(session);
 }
 
 static void lane_got_drain(struct msg *msg, void *receiver)

@@ -201,13 +201,12 @@ void iscsi_fence_check(struct iscsi_session *session)
 {
 	if (!session->fencing)
 		return;
-	session->num_tasks++; /* what is sent may end the session */
+	iscsi_session_pin(session); /* what is sent may end the session */
 	while (session->num_conns && step(session))
 		;
 	session->fencing =
 		session->fence != FENCE_NONE || !list_empty(&session->line);
-	session->num_tasks--;
-	iscsi_session_reap(session);
+	iscsi_session_unpin(session);
 }
 
 /* At the end of the pass, where nothing else is at work. */

@@ -66,9 +66,8 @@ void iscsi_order_release(struct iscsi_session *session)
 {
 	struct iscsi_task *task;
 
-	session->num_tasks++; /* what is released may end the session */
+	iscsi_session_pin(session); /* what is released may end the session */
 	while (session->num_conns && (task = next_unblocked(session)))
 		iscsi_task_enable(task);
-	session->num_tasks--;
-	iscsi_session_reap(session);
+	iscsi_session_unpin(session);
 }

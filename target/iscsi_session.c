@@ -284,7 +284,7 @@ void iscsi_session_leave(struct iscsi_conn *conn)
 	conn->session = NULL;
 	list_del(&conn->session_link);
 	session->num_conns--;
-	session->num_tasks++; /* its end is at the end of this */
+	iscsi_session_pin(session); /* its end is at the end of this */
 	end_tasks(session, conn);
 	if (conn->record)
 		iscsi_report_conn_end(session->lane->server, session->record,
@@ -292,8 +292,7 @@ void iscsi_session_leave(struct iscsi_conn *conn)
 	if (conn->record && !conn->expected_end)
 		iscsi_async_dropped(session, conn->cid);
 	iscsi_fence_left(session);
-	session->num_tasks--;
-	iscsi_session_reap(session);
+	iscsi_session_unpin(session);
 }
 
 struct iscsi_conn *iscsi_session_conn(struct iscsi_session *session,
@@ -330,7 +329,7 @@ void iscsi_session_close(struct iscsi_session *session,
 {
 	struct list_head *pos, *n;
 
-	session->num_tasks++; /* it may end with the last of them */
+	iscsi_session_pin(session); /* it may end with the last of them */
 	list_for_each_safe(pos, n, &session->conns)
 	{
 		struct iscsi_conn *conn =
@@ -340,23 +339,28 @@ void iscsi_session_close(struct iscsi_session *session,
 		if (conn != except)
 			iscsi_conn_close(conn);
 	}
-	session->num_tasks--;
-	iscsi_session_reap(session);
+	iscsi_session_unpin(session);
 }
 
 void iscsi_session_drop(struct iscsi_session *session)
 {
-	session->num_tasks++; /* it may end with the first of them */
+	iscsi_session_pin(session); /* it may end with the first of them */
 	iscsi_async_session_dropped(session);
-	session->num_tasks--;
 	iscsi_session_close(session, NULL);
+	iscsi_session_unpin(session);
+}
+
+void iscsi_session_unpin(struct iscsi_session *session)
+{
+	session->pins--;
+	iscsi_session_reap(session);
 }
 
 void iscsi_session_reap(struct iscsi_session *session)
 {
 	struct lane *lane = session->lane;
 
-	if (session->num_conns || session->num_tasks)
+	if (session->num_conns || session->num_tasks || session->pins)
 		return;
 	list_del(&session->lane_link);
 	iscsi_fence_drop(session);
@@ -399,7 +403,7 @@ static void logout_conns(struct iscsi_session *session,
 {
 	struct list_head *pos, *n;
 
-	session->num_tasks++; /* it may end with the last of them */
+	iscsi_session_pin(session); /* it may end with the last of them */
 	list_for_each_safe(pos, n, &session->conns)
 	{
 		struct iscsi_conn *conn =
@@ -409,8 +413,7 @@ static void logout_conns(struct iscsi_session *session,
 		    !iscsi_acl_has(conf, &conn->admitted))
 			iscsi_async_logout(conn);
 	}
-	session->num_tasks--;
-	iscsi_session_reap(session);
+	iscsi_session_unpin(session);
 }
 
 /* Of what IHost sets, MaxRecvDataSegmentLength alone is not settled by the
@@ -419,7 +422,7 @@ static void ask_to_negotiate(struct iscsi_session *session)
 {
 	struct list_head *pos, *n;
 
-	session->num_tasks++; /* it may end with the last of them */
+	iscsi_session_pin(session); /* it may end with the last of them */
 	list_for_each_safe(pos, n, &session->conns)
 	{
 		struct iscsi_conn *conn =
@@ -429,8 +432,7 @@ static void ask_to_negotiate(struct iscsi_session *session)
 			conn->target_mrdsl = session->conf->target_mrdsl;
 		iscsi_async_negotiate(conn);
 	}
-	session->num_tasks--;
-	iscsi_session_reap(session);
+	iscsi_session_unpin(session);
 }
 
 void iscsi_session_conf_changed(struct iscsi_session *session)

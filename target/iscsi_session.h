@@ -73,6 +73,7 @@ struct iscsi_session {
 	unsigned active;	/* tasks in the window without a response */
 	unsigned immediate;	/* immediate ones */
 	unsigned num_tasks;	/* all that exist */
+	unsigned pins;		/* iscsi_session_pin() */
 	struct list_head tasks; /* iscsi_task.link, by arrival */
 	struct list_head hash[ISCSI_TASK_HASH];
 	struct list_head held; /* iscsi_held.link, by CmdSN */
@@ -182,6 +183,12 @@ struct iscsi_session *iscsi_session_find(const struct iscsi_session *like,
 int iscsi_session_register(struct iscsi_session *session, uint64_t conn_id);
 /* After a task has gone: is the ended session finished too? */
 void iscsi_session_reap(struct iscsi_session *session);
+/* Between the two it stays there, whatever ends in it. */
+static inline void iscsi_session_pin(struct iscsi_session *session)
+{
+	session->pins++;
+}
+void iscsi_session_unpin(struct iscsi_session *session);
 
 /* For the device server (scsi.h): any thread. */
 bool iscsi_session_abort_tasks(struct scsi_nexus *nexus, struct scsi_lu *lu,
