@@ -403,7 +403,6 @@ static void logout_conns(struct iscsi_session *session,
 {
 	struct list_head *pos, *n;
 
-	iscsi_session_pin(session); /* it may end with the last of them */
 	list_for_each_safe(pos, n, &session->conns)
 	{
 		struct iscsi_conn *conn =
@@ -413,7 +412,6 @@ static void logout_conns(struct iscsi_session *session,
 		    !iscsi_acl_has(conf, &conn->admitted))
 			iscsi_async_logout(conn);
 	}
-	iscsi_session_unpin(session);
 }
 
 /* Of what IHost sets, MaxRecvDataSegmentLength alone is not settled by the
@@ -422,7 +420,6 @@ static void ask_to_negotiate(struct iscsi_session *session)
 {
 	struct list_head *pos, *n;
 
-	iscsi_session_pin(session); /* it may end with the last of them */
 	list_for_each_safe(pos, n, &session->conns)
 	{
 		struct iscsi_conn *conn =
@@ -432,10 +429,10 @@ static void ask_to_negotiate(struct iscsi_session *session)
 			conn->target_mrdsl = session->conf->target_mrdsl;
 		iscsi_async_negotiate(conn);
 	}
-	iscsi_session_unpin(session);
 }
 
-void iscsi_session_conf_changed(struct iscsi_session *session)
+/* The lane got word that the target's configuration changed. */
+static void conf_changed(struct iscsi_session *session)
 {
 	struct iscsi_conf *conf = iscsi_tgt_conf(session->tgt);
 	struct iscsi_conf *old = session->conf;
@@ -447,7 +444,9 @@ void iscsi_session_conf_changed(struct iscsi_session *session)
 		scsi_nexus_set_map(session->nexus, &none);
 		session->conf = NULL;
 		iscsi_conf_unref(old);
+		iscsi_session_pin(session);
 		logout_conns(session, NULL);
+		iscsi_session_unpin(session);
 		return;
 	}
 	if (conf == old) {
@@ -455,12 +454,14 @@ void iscsi_session_conf_changed(struct iscsi_session *session)
 		return;
 	}
 	session->conf = conf;
+	iscsi_session_pin(session); /* it may end with its connections */
 	if (!same_map(conf->map, old->map))
 		scsi_nexus_set_map(session->nexus, conf->map);
 	if (conf->target_mrdsl != old->target_mrdsl)
 		ask_to_negotiate(session);
 	iscsi_conf_unref(old);
 	logout_conns(session, conf->enabled ? conf : NULL);
+	iscsi_session_unpin(session);
 }
 
 struct tgt_msg {
@@ -480,7 +481,7 @@ static void lane_got_tgt_changed(struct msg *msg, void *receiver)
 			list_entry(pos, struct iscsi_session, lane_link);
 
 		if (session->tgt == m->tgt && session->conf && session->nexus)
-			iscsi_session_conf_changed(session);
+			conf_changed(session);
 	}
 	iscsi_tgt_unref(m->tgt);
 	free(m);

@@ -194,8 +194,7 @@ void iscsi_session_unpin(struct iscsi_session *session);
 bool iscsi_session_abort_tasks(struct scsi_nexus *nexus, struct scsi_lu *lu,
 			       struct scsi_task *by, void *private_data);
 
-/* The lane got word that a target's configuration changed. */
-void iscsi_session_conf_changed(struct iscsi_session *session);
+/* A target's configuration has changed: have all lanes told. */
 void iscsi_lane_tgt_changed(struct iscsi_server *server, struct iscsi_tgt *tgt);
 
 /* ---- command ordering (iscsi_cmdsn.c) ------------------------------------ */
