@@ -11,6 +11,7 @@
 struct background {
 	struct list_head link; /* lane->background */
 	struct lane *lane;
+	struct scsi_nexus_name begun_by;
 	struct scsi_task scsi;
 };
 
@@ -39,6 +40,7 @@ struct scsi_task *iscsi_background_new(struct scsi_nexus *nexus,
 	if (!bg)
 		return NULL;
 	bg->lane = session->lane;
+	scsi_nexus_get_name(nexus, &bg->begun_by);
 	bg->scsi.io = session->lane->io;
 	bg->scsi.done = background_done;
 	bg->scsi.private_data = bg;
@@ -66,6 +68,37 @@ void iscsi_background_end(struct lane *lane, const struct scsi_lu *lu,
 		if (!reset)
 			bg->scsi.ending = true;
 	}
+}
+
+static bool is_copy_of(const struct background *bg, const struct scsi_lu *lu,
+		       const struct scsi_nexus_name *name)
+{
+	return bg->scsi.copy_lu[0] && uses(bg, lu) &&
+	       (!name || scsi_nexus_name_is(name, &bg->begun_by));
+}
+
+void iscsi_background_abort(struct lane *lane, const struct scsi_lu *lu,
+			    const struct scsi_nexus_name *name)
+{
+	struct list_head *pos;
+
+	list_for_each (pos, &lane->background) {
+		if (is_copy_of(entry(pos), lu, name))
+			entry(pos)->scsi.aborted = true;
+	}
+}
+
+bool iscsi_background_copies(struct lane *lane, const struct scsi_lu *lu,
+			     const struct scsi_nexus_name *name)
+{
+	struct list_head *pos;
+
+	list_for_each (pos, &lane->background) {
+		if (entry(pos)->scsi.aborted &&
+		    is_copy_of(entry(pos), lu, name))
+			return true;
+	}
+	return false;
 }
 
 bool iscsi_background_busy(struct lane *lane, const struct scsi_lu *lu)

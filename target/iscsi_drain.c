@@ -40,22 +40,64 @@ struct iscsi_drain *iscsi_drain_for(const struct iscsi_conn *conn, uint32_t tag,
 	return drain;
 }
 
+static bool concerns(const struct iscsi_drain *drain,
+		     const struct iscsi_session *session)
+{
+	if (drain->only && session->id != drain->only)
+		return false;
+	if (drain->tgt && session->tgt != drain->tgt)
+		return false;
+	return !drain->named ||
+	       (session->nexus && scsi_nexus_is(session->nexus, &drain->name));
+}
+
+/* @task of a session that it concerns */
 static bool matches(const struct iscsi_drain *drain,
 		    const struct iscsi_task *task)
 {
 	if (task->state == TASK_HELD)
 		return false; /* not delivered: comes after */
-	if (drain->only && task->session->id != drain->only)
+	if (task->session->id == drain->by && task->order > drain->by_order)
+		return false; /* so does this */
+	if (&task->scsi == drain->preempts)
 		return false;
 	if (drain->has_itt && task->itt != drain->itt)
 		return false;
 	if (drain->has_cid && (task->conn || task->cid != drain->cid))
 		return false;
-	if (drain->tgt && task->session->tgt != drain->tgt)
-		return false;
 	return !drain->lu || task->scsi.lu == drain->lu ||
 	       task->scsi.copy_lu[0] == drain->lu ||
 	       task->scsi.copy_lu[1] == drain->lu;
+}
+
+/* SPC-4 table 109: resets end copies, 5.13.11.2.6: so does PREEMPT AND ABORT.
+ * They do not wait for what else goes on by itself. */
+static bool background_busy(struct lane *lane, const struct iscsi_drain *drain)
+{
+	const struct scsi_lun_map *map = drain->conf ? drain->conf->map : NULL;
+
+	if (drain->named)
+		return iscsi_background_copies(lane, drain->lu, &drain->name);
+	for (uint32_t i = 0; map && i < map->count; i++) {
+		if (iscsi_background_copies(lane, map->entry[i].lu, NULL))
+			return true;
+	}
+	if (!drain->lu || drain->only)
+		return false;
+	return drain->abort ? iscsi_background_copies(lane, drain->lu, NULL)
+			    : iscsi_background_busy(lane, drain->lu);
+}
+
+static void background_end(struct lane *lane, const struct iscsi_drain *drain)
+{
+	const struct scsi_lun_map *map = drain->conf ? drain->conf->map : NULL;
+
+	for (uint32_t i = 0; map && i < map->count; i++)
+		iscsi_background_end(lane, map->entry[i].lu, true);
+	if (drain->named)
+		iscsi_background_abort(lane, drain->lu, &drain->name);
+	else if (drain->lu && !drain->only)
+		iscsi_background_end(lane, drain->lu, drain->abort);
 }
 
 static bool lane_busy(struct lane *lane, const struct drain_node *node)
@@ -63,14 +105,14 @@ static bool lane_busy(struct lane *lane, const struct drain_node *node)
 	const struct iscsi_drain *drain = node->drain;
 	struct list_head *s, *t;
 
-	/* Resets do not wait for what goes on by itself. */
-	if (!drain->abort && drain->lu &&
-	    iscsi_background_busy(lane, drain->lu))
+	if (background_busy(lane, drain))
 		return true;
 	list_for_each (s, &lane->sessions) {
 		struct iscsi_session *session =
 			list_entry(s, struct iscsi_session, lane_link);
 
+		if (!concerns(drain, session))
+			continue;
 		list_for_each (t, &session->tasks) {
 			const struct iscsi_task *task =
 				list_entry(t, struct iscsi_task, link);
@@ -95,6 +137,8 @@ static void drain_done(struct iscsi_drain *drain)
 	drain->done(drain);
 	if (drain->tgt)
 		iscsi_tgt_unref(drain->tgt);
+	if (drain->conf)
+		iscsi_conf_unref(drain->conf);
 	free(drain);
 }
 
@@ -269,11 +313,10 @@ static void lane_got_drain(struct msg *msg, void *receiver)
 		    session->tgt == node->drain->tgt &&
 		    session->id != node->drain->origin)
 			iscsi_session_drop(session);
-		else
+		else if (concerns(drain, session))
 			end_tasks(session, node->drain);
 	}
-	if (drain->lu && !drain->only)
-		iscsi_background_end(lane, drain->lu, drain->abort);
+	background_end(lane, drain);
 	node->before = lane->delivered;
 	list_add_tail(&node->link, &lane->drains);
 	iscsi_drain_check(lane);

@@ -17,7 +17,7 @@ static bool make_nexus(struct iscsi_session *session)
 		.initiator_name = session->initiator,
 		.target_name = session->conf->name,
 		.portal_group = session->tpgt,
-		.abort_tasks = iscsi_session_abort_tasks,
+		.abort_nexus = iscsi_session_abort_nexus,
 		.background = iscsi_background_new,
 		.private_data = session,
 	};

@@ -316,18 +316,23 @@ struct iscsi_drain {
 	/* Which tasks, of those delivered to the device server: */
 	const struct scsi_lu *lu; /* of this unit; NULL: of any */
 	struct iscsi_tgt *tgt;	  /* of this target, a reference; NULL: any */
+	struct iscsi_conf *conf;  /* and copies that use its units, the same */
 	uint64_t only;		  /* session id; 0: of any */
+	bool named;		  /* of this I_T nexus: */
+	struct scsi_nexus_name name;
 	bool has_itt, has_cid;
 	uint32_t itt;
 	uint16_t cid; /* of a connection that has gone */
 	/* End them; else those that still wait for data get told that their
 	 * unit has gone. */
 	bool abort;
-	bool multi;    /* a multi-task abort of RFC 7143 4.2.3 */
-	bool preempts; /* for PREEMPT AND ABORT */
-	uint64_t by;   /* the session that wants it; 0: none does */
-	bool told;     /* others than that hear TASK ABORTED */
-	bool close;    /* and their sessions, but this one: */
+	bool multi; /* a multi-task abort of RFC 7143 4.2.3 */
+	const struct scsi_task *preempts; /* PREEMPT AND ABORT that wants it */
+	/* The session that wants it, 0: none does; of its commands not those
+	 * that came later (lane->delivered). */
+	uint64_t by, by_order;
+	bool told;  /* others than that hear TASK ABORTED */
+	bool close; /* and their sessions, but this one: */
 	uint64_t origin;
 	/* On @lane; without one on the thread of the last to finish. */
 	void (*done)(struct iscsi_drain *drain);

@@ -190,9 +190,11 @@ static inline void iscsi_session_pin(struct iscsi_session *session)
 }
 void iscsi_session_unpin(struct iscsi_session *session);
 
-/* For the device server (scsi.h): any thread. */
-bool iscsi_session_abort_tasks(struct scsi_nexus *nexus, struct scsi_lu *lu,
-			       struct scsi_task *by, void *private_data);
+/* For the device server: scsi_nexus_config.abort_nexus, @private_data the
+ * session. On its lane. */
+bool iscsi_session_abort_nexus(const struct scsi_nexus_name *name,
+			       struct scsi_lu *lu, struct scsi_task *by,
+			       void *private_data);
 
 /* A target's configuration has changed: have all lanes told. */
 void iscsi_lane_tgt_changed(struct iscsi_server *server, struct iscsi_tgt *tgt);

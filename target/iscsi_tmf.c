@@ -40,6 +40,7 @@ static struct iscsi_drain *tmf_drain(struct iscsi_conn *conn, uint32_t itt)
 	}
 	drain->abort = true;
 	drain->by = conn->session->id;
+	drain->by_order = conn->lane->delivered;
 	return drain;
 }
 
@@ -179,6 +180,7 @@ static void target_reset(struct iscsi_conn *conn, const uint8_t *bhs, bool cold)
 	drain->close = cold;
 	drain->origin = session->id;
 	if (session->conf) {
+		drain->conf = iscsi_conf_ref(session->conf);
 		map = session->conf->map;
 		for (uint32_t i = 0; i < map->count; i++)
 			scsi_lu_reset(map->entry[i].lu, session->nexus);
@@ -230,24 +232,26 @@ static void preempted(struct iscsi_drain *drain)
 	scsi_tasks_aborted(drain->private_data);
 }
 
-bool iscsi_session_abort_tasks(struct scsi_nexus *nexus, struct scsi_lu *lu,
-			       struct scsi_task *by, void *private_data)
+bool iscsi_session_abort_nexus(const struct scsi_nexus_name *name,
+			       struct scsi_lu *lu, struct scsi_task *by,
+			       void *private_data)
 {
-	const struct iscsi_task *task = by->private_data;
 	struct iscsi_session *session = private_data;
 	struct iscsi_drain *drain = iscsi_drain_new(session->lane->server);
 
 	if (!drain)
 		return false;
 	drain->lu = lu;
-	drain->only = session->id;
+	drain->named = true;
+	drain->name = *name;
 	drain->abort = true;
-	drain->preempts = true;
-	drain->by = task->session->id;
+	drain->preempts = by;
+	drain->by = session->id;
+	drain->by_order = session->lane->delivered;
 	drain->told = scsi_lu_tells_aborts(lu);
 	drain->done = preempted;
 	drain->private_data = by;
-	drain->lane = task->session->lane;
-	iscsi_drain_start(drain, session->lane);
+	drain->lane = session->lane;
+	iscsi_drain_start(drain, NULL);
 	return true;
 }

@@ -81,7 +81,7 @@ void scsi_stored(struct scsi_task *task, int error);
 /* Before the first nexus: what the store kept. 0 or EINVAL. */
 int scsi_lu_restore(struct scsi_lu *lu, const void *state, size_t len);
 
-/* On the lane of @by, once for each abort_tasks() that returned true. */
+/* On the lane of @by, once for each abort_nexus() that returned true. */
 void scsi_tasks_aborted(struct scsi_task *by);
 
 /* Main thread: the unit will be freed when nobody uses it any more; before
@@ -119,6 +119,15 @@ struct scsi_lun_map {
 	} entry[]; /* ascending by lun */
 };
 
+/* Who an I_T nexus is, whether it is there or not. */
+struct scsi_nexus_name {
+	char initiator[224]; /* iSCSI names */
+	char target[224];
+	uint8_t isid[6];
+	bool any_isid; /* of this initiator: all */
+	uint16_t port; /* relative target port identifier */
+};
+
 /* One I_T nexus: made by the transport at login, used on the session's
  * lane(s) only, except for unit attentions, which anyone may raise. */
 struct scsi_nexus_config {
@@ -126,12 +135,14 @@ struct scsi_nexus_config {
 	uint8_t isid[6];
 	const char *target_name;
 	uint16_t portal_group; /* relative target port identifier, not 0 */
-	/* PREEMPT AND ABORT (SPC-4 5.13.11.2.6): abort this nexus's tasks on
-	 * @lu, for @by. Called on @by's lane with the unit's lock held: post
-	 * to the nexus's own lane and return. True: scsi_tasks_aborted() will
-	 * be called when they have ended. May be NULL. */
-	bool (*abort_tasks)(struct scsi_nexus *nexus, struct scsi_lu *lu,
-			    struct scsi_task *by, void *private_data);
+	/* PREEMPT AND ABORT (SPC-4 5.13.11.2.6): abort what @name has on @lu,
+	 * its tasks other than @by, and its copies, these also when it is not
+	 * there any more. For @by, a task of this nexus, with the unit's lock
+	 * held: post to all lanes and return. True: scsi_tasks_aborted() will
+	 * be called when all has ended. May be NULL. */
+	bool (*abort_nexus)(const struct scsi_nexus_name *name,
+			    struct scsi_lu *lu, struct scsi_task *by,
+			    void *private_data);
 	/* A task for work that goes on after its command's status (IMMED): all
 	 * zero but io, done and private_data; no nexus. It is waited for by who
 	 * waits for the tasks of its units, and told to end then: aborted
@@ -151,6 +162,15 @@ struct scsi_nexus *scsi_nexus_create(const struct scsi_nexus_config *config,
 void scsi_nexus_set_map(struct scsi_nexus *nexus,
 			const struct scsi_lun_map *map);
 void scsi_nexus_free(struct scsi_nexus *nexus);
+
+/* Any thread. */
+void scsi_nexus_get_name(const struct scsi_nexus *nexus,
+			 struct scsi_nexus_name *name);
+bool scsi_nexus_is(const struct scsi_nexus *nexus,
+		   const struct scsi_nexus_name *name);
+/* Is it @other, which has an ISID? */
+bool scsi_nexus_name_is(const struct scsi_nexus_name *name,
+			const struct scsi_nexus_name *other);
 
 /* Raise a unit attention (SAM-5 5.14) on this nexus for one unit, or for all
  * its units when @lu is NULL. */
@@ -202,7 +222,7 @@ struct scsi_task {
 	struct scsi_lu *copy_lu[SCSI_COPY_UNITS];
 
 	/* What a PERSISTENT RESERVE OUT under way waits for: its store, ends
-	 * of tasks. */
+	 * of tasks; a COPY OPERATION ABORT: the end of the copy. */
 	unsigned waits;
 	bool preempts; /* it is PREEMPT AND ABORT, at work */
 
@@ -231,6 +251,7 @@ struct scsi_task {
 	uint32_t transfer_len;
 
 	/* The device server's own. */
+	struct scsi_task *next;
 	struct vhd_req req;
 	uint64_t scratch[16];
 };

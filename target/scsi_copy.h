@@ -49,7 +49,8 @@ struct scsi_copy_op {
 	uint32_t list_id;
 	uint8_t action;
 	uint8_t status;
-	bool abort; /* COPY OPERATION ABORT asks for it */
+	bool abort;		  /* COPY OPERATION ABORT asks for it: */
+	struct scsi_task *aborts; /* these, and wait for its end */
 	uint16_t segments;
 	unsigned shift; /* logarithm of the block length it is told in */
 	uint64_t bytes; /* copied */

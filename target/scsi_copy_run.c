@@ -359,7 +359,8 @@ static bool copy_step(struct scsi_task *task)
 				copy->op->bytes = copy->copied;
 			}
 			if (task->aborted || task->ending || copy->op->abort) {
-				scsi_fail(task, SENSE_COPY_ABORTED, ASC_NONE);
+				scsi_fail(task, SENSE_COPY_ABORTED,
+					  ASC_CLEARED_BY_DEVICE_SERVER);
 				return copy_end(task, COPY_STATUS_TERMINATED);
 			}
 			work->phase = PHASE_NEXT;

@@ -123,6 +123,12 @@ void scsi_copy_op_end(struct scsi_copy_op *op, const struct scsi_task *task,
 	op->scsi_status = task->status;
 	op->sense_len = task->sense_len;
 	memcpy(op->sense, task->sense, task->sense_len);
+	while (op->aborts != NULL) {
+		struct scsi_task *by = op->aborts;
+
+		op->aborts = by->next;
+		scsi_tasks_aborted(by);
+	}
 }
 
 /* ---- LID1 -----------------------------------------------------------------
@@ -273,8 +279,16 @@ bool scsi_copy_abort(struct scsi_task *task)
 		scsi_refuse_cdb(task, 2, 7);
 		return true;
 	}
+	scsi_good(task);
+	if (!runs(op)) {
+		return true;
+	}
+	/* 5.17.4.7: GOOD means that nothing is copied any more. */
 	op->abort = true;
-	return scsi_good(task);
+	task->waits = 1;
+	task->next = op->aborts;
+	op->aborts = task;
+	return false;
 }
 
 /* ---- RECEIVE COPY OPERATING PARAMETERS -------------------------------------

@@ -2,6 +2,7 @@
 /*
  * PERSISTENT RESERVE OUT (SPC-4 5.13.7 to 5.13.11, 6.16).
  */
+#include <stdio.h>
 #include <strings.h>
 
 #include "target/scsi_commands.h"
@@ -288,19 +289,23 @@ static bool pr_clear(struct pr_command *c)
 
 /* ---- preempting (5.13.11.2.4, .6) -------------------------------- */
 
-static void abort_tasks_of(struct pr_command *c,
-			   const struct scsi_registration *reg)
+/* What the registered nexus has under way, the preempting one too. */
+static void abort_nexus(struct pr_command *c,
+			const struct scsi_registration *reg)
 {
-	struct scsi_itl *itl;
+	struct scsi_nexus *nexus = c->task->nexus;
+	struct scsi_nexus_name name = {
+		.any_isid = reg->any_isid,
+		.port = reg->port,
+	};
 
-	for (itl = c->lu->itls; itl != NULL; itl = itl->next) {
-		if (itl != c->itl && itl->nexus->abort_tasks != NULL &&
-		    scsi_pr_find(c->lu, itl) == reg &&
-		    itl->nexus->abort_tasks(itl->nexus, c->lu, c->task,
-					    itl->nexus->private_data)) {
-			c->task->waits++;
-			c->task->preempts = true;
-		}
+	snprintf(name.initiator, sizeof(name.initiator), "%s", reg->initiator);
+	snprintf(name.target, sizeof(name.target), "%s", reg->target);
+	memcpy(name.isid, reg->isid, sizeof(name.isid));
+	if (nexus->abort_nexus != NULL &&
+	    nexus->abort_nexus(&name, c->lu, c->task, nexus->private_data)) {
+		c->task->waits++;
+		c->task->preempts = true;
 	}
 }
 
@@ -318,13 +323,13 @@ static unsigned preempt_registrations(struct pr_command *c, uint64_t key,
 			continue;
 		}
 		matched++;
+		if (c->task->op->action == PR_PREEMPT_AND_ABORT) {
+			abort_nexus(c, reg);
+		}
 		if (reg == c->own && !own) {
 			continue;
 		}
 		scsi_pr_tell(c->lu, reg, c->itl, SCSI_UA_REG_PREEMPTED);
-		if (c->task->op->action == PR_PREEMPT_AND_ABORT) {
-			abort_tasks_of(c, reg);
-		}
 		if (reg == c->own) {
 			c->own = NULL;
 		}

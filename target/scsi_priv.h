@@ -274,8 +274,9 @@ struct scsi_nexus {
 	char *target_name;
 	uint8_t isid[6];
 	uint16_t port;
-	bool (*abort_tasks)(struct scsi_nexus *nexus, struct scsi_lu *lu,
-			    struct scsi_task *by, void *private_data);
+	bool (*abort_nexus)(const struct scsi_nexus_name *name,
+			    struct scsi_lu *lu, struct scsi_task *by,
+			    void *private_data);
 	struct scsi_task *(*background)(struct scsi_nexus *nexus,
 					void *private_data);
 	void *private_data;

@@ -217,8 +217,8 @@ struct bench {
 	struct scsi_lun_map *map;
 	struct scsi_nexus *nexus[BENCH_NEXUSES];
 	unsigned aborts;
-	struct scsi_nexus *aborted;
-	bool background; /* there is such a thing */
+	struct scsi_nexus_name aborted; /* the last */
+	bool background;		/* there is such a thing */
 	struct scsi_task *bg;
 	unsigned bg_done;
 	uint8_t bg_status;
@@ -234,14 +234,16 @@ static const uint8_t bench_guid[16] = {
 	0x89, 0xab, 0xcd, 0xef, 0x10, 0x32, 0x54, 0x76,
 };
 
-static bool bench_abort_tasks(struct scsi_nexus *nexus, struct scsi_lu *lu,
-			      struct scsi_task *by, void *private_data)
+static bool bench_abort_nexus(const struct scsi_nexus_name *name,
+			      struct scsi_lu *lu, struct scsi_task *by,
+			      void *private_data)
 {
 	struct bench *b = private_data;
 
 	assert_ptr_equal(lu, b->lu);
+	assert_ptr_equal(by, &b->task);
 	b->aborts++;
-	b->aborted = nexus;
+	b->aborted = *name;
 	return false;
 }
 
@@ -278,7 +280,7 @@ static UNUSED struct scsi_nexus *bench_login(struct bench *b,
 		.isid = {0x40, 0, 0, 0, 0, isid},
 		.target_name = BENCH_TARGET,
 		.portal_group = 1,
-		.abort_tasks = bench_abort_tasks,
+		.abort_nexus = bench_abort_nexus,
 		.background = bench_background,
 		.private_data = b,
 	};

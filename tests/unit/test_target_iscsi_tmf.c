@@ -1,16 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Task management and task attributes in a session of one connection, and what
- * other sessions see of it (RFC 7143 11.5, 11.6; SAM-5 5.6, 7, 8.7; PREEMPT AND
- * ABORT of SPC-4 5.13.11.2.6). */
-#include "target_iscsi_bench.h"
+ * other sessions see of it (RFC 7143 11.5, 11.6; SAM-5 5.6, 7, 8.7). */
+#include "target_iscsi_keeper.h"
 
-#include <sched.h>
-#include <stdatomic.h>
-
-#include "target/iscsi_server.h"
-#include "target/iscsi_session.h"
-
-static struct bench *b;
 static uint8_t pattern[512];
 
 static int setup(void **state)
@@ -50,16 +42,9 @@ static void expect_tmf(struct peer *p, uint8_t response)
 /* The function has reached the tasks, if two pings have come back. */
 static void send_tmf_and_wait(struct peer *p, uint8_t function)
 {
-	uint8_t nop[48] = {ISCSI_OP_NOP_OUT | ISCSI_OP_IMMEDIATE, 0x80};
-
 	send_tmf(p, function, ISCSI_TAG_NONE, 0, 0);
-	put_be32(nop + 16, 0x7777);
-	put_be32(nop + 20, ISCSI_TAG_NONE);
-	put_be32(nop + 24, p->cmdsn);
-	for (unsigned i = 0; i < 2; i++) {
-		peer_send(p, nop, NULL, 0);
-		peer_expect(p, ISCSI_OP_NOP_IN);
-	}
+	ping(p);
+	ping(p);
 }
 
 static void tmf(struct peer *p, uint8_t function, uint32_t rtt,
@@ -354,121 +339,11 @@ static void test_cold_reset_of_lanes(void **state)
 	b = all;
 }
 
-/* ---- commands that take their time ---------------------------------------
- */
-
-#define PR_OUT 0x5f
-
-/* Stores reservations when told to: keeps a command waiting. */
-static struct {
-	atomic_bool hold, release;
-	struct scsi_task *task;
-} keeper;
-
-static int keep(struct scsi_lu *lu, struct scsi_task *task, const void *state,
-		size_t len, void *private_data)
-{
-	struct scsi_task *old = keeper.task;
-	bool hold = keeper.hold;
-
-	keeper.hold = false;
-	if (keeper.release) {
-		keeper.release = false;
-		keeper.task = NULL;
-		scsi_stored(old, 0);
-	}
-	if (hold)
-		keeper.task = task;
-	return hold ? EINPROGRESS : 0;
-}
-
-static void send_pr_out(struct peer *p, uint8_t action, uint64_t key,
-			uint64_t action_key)
-{
-	uint8_t bhs[48], list[24] = {0};
-
-	command(p, bhs, FW, 24, PR_OUT, 0, 0);
-	memset(bhs + 33, 0, 15);
-	bhs[33] = action;
-	bhs[34] = action == 5 ? 1 : 0; /* write exclusive */
-	put_be32(bhs + 37, 24);
-	put_be64(list, key);
-	put_be64(list + 8, action_key);
-	list[20] = 1; /* APTPL */
-	peer_send(p, bhs, list, 24);
-}
-
-static void pr_out(struct peer *p, uint8_t action, uint64_t key,
-		   uint64_t action_key)
-{
-	send_pr_out(p, action, key, action_key);
-	peer_expect(p, ISCSI_OP_SCSI_RSP);
-	assert_int_equal(p->bhs[3], 0);
-}
-
-/* A registration by @p that is not finished until let_go(). */
-static void register_slowly(struct peer *p)
-{
-	keeper.hold = true;
-	send_pr_out(p, 6, 0, 0x22);
-	while (keeper.hold)
-		sched_yield();
-}
-
-static struct peer *keeper_start(struct peer **q)
-{
-	struct peer *p = peer_new(b, "");
-
-	*q = peer_connect(b);
-	(*q)->isid[5] = 2;
-	peer_login(*q, "");
-	peer_ready(*q);
-	scsi_lu_set_store(b->lu->scsi, keep, NULL);
-	return p;
-}
-
-struct stored {
-	struct msg msg;
-	struct scsi_task *task;
-};
-
-static void lane_got_stored(struct msg *msg, void *receiver)
-{
-	struct stored *m = (struct stored *)(void *)msg;
-
-	scsi_stored(m->task, 0);
-	free(m);
-}
-
-/* The command that is kept finishes, on its own lane. Any thread. */
-static void let_finish(void)
-{
-	struct stored *m = calloc(1, sizeof(*m));
-	const struct iscsi_task *task = keeper.task->private_data;
-
-	if (m == NULL) {
-		abort();
-	}
-	m->msg.handle = lane_got_stored;
-	m->task = keeper.task;
-	keeper.task = NULL;
-	msgq_post(&task->session->lane->inbox, &m->msg);
-}
-
-static void keeper_stop(struct peer *p, struct peer *q)
-{
-	peer_close(p);
-	peer_close(q);
-	bench_wait_sessions(b, 0);
-	scsi_lu_set_store(b->lu->scsi, NULL, NULL);
-}
-
 /* Task management waits for what was there before it, for nothing else. */
 static void test_reset_under_load(void **state)
 {
 	struct peer *q, *p = keeper_start(&q);
-	uint8_t bhs[48],
-		nop[48] = {ISCSI_OP_NOP_OUT | ISCSI_OP_IMMEDIATE, 0x80};
+	uint8_t bhs[48];
 
 	register_slowly(q);
 	/* without its data: it will be lost */
@@ -476,11 +351,7 @@ static void test_reset_under_load(void **state)
 	peer_send(q, bhs, NULL, 0);
 	peer_expect(q, ISCSI_OP_R2T);
 	send_tmf(p, ISCSI_TMF_LU_RESET, ISCSI_TAG_NONE, 0, 0);
-	put_be32(nop + 16, 0x7777);
-	put_be32(nop + 20, ISCSI_TAG_NONE);
-	put_be32(nop + 24, p->cmdsn);
-	peer_send(p, nop, NULL, 0);
-	peer_expect(p, ISCSI_OP_NOP_IN);
+	ping(p);
 	/* It is on its way to q's lane, which sees to it before it sends. */
 	send_test_unit_ready(q);
 	expect_sense(q, 6, 0x2903);
@@ -497,119 +368,6 @@ static void test_reset_under_load(void **state)
 	keeper_stop(p, q);
 }
 
-/* SPC-4 5.13.11.2.6: its status means that they have ended. */
-static void test_preempt_and_abort(void **state)
-{
-	struct peer *q, *p = keeper_start(&q);
-	uint8_t nop[48] = {ISCSI_OP_NOP_OUT | ISCSI_OP_IMMEDIATE, 0x80};
-
-	pr_out(p, 6, 0, 0x11);
-	register_slowly(q);
-	send_pr_out(p, 5, 0x11, 0x22);
-	put_be32(nop + 16, 0x7777);
-	put_be32(nop + 20, ISCSI_TAG_NONE);
-	put_be32(nop + 24, p->cmdsn);
-	peer_send(p, nop, NULL, 0);
-	peer_expect(p, ISCSI_OP_NOP_IN);
-	do {
-		send_test_unit_ready(q);
-		peer_expect(q, ISCSI_OP_SCSI_RSP);
-	} while (q->bhs[3] != 0);
-	keeper.release = true;
-	pr_out(q, 6, 0, 0x22);
-	peer_expect(p, ISCSI_OP_SCSI_RSP);
-	assert_int_equal(p->bhs[3], 0);
-	pr_out(q, 6, 0, 0);
-	pr_out(p, 6, 0, 0);
-	keeper_stop(p, q);
-}
-
-/* @p waits for a command of @q, which is kept. */
-static void start_preempting(struct peer *p, struct peer *q)
-{
-	uint8_t nop[48] = {ISCSI_OP_NOP_OUT | ISCSI_OP_IMMEDIATE, 0x80};
-
-	pr_out(p, 6, 0, 0x11);
-	register_slowly(q);
-	send_pr_out(p, 5, 0x11, 0x22);
-	put_be32(nop + 16, 0x7777);
-	put_be32(nop + 20, ISCSI_TAG_NONE);
-	put_be32(nop + 24, p->cmdsn);
-	peer_send(p, nop, NULL, 0);
-	peer_expect(p, ISCSI_OP_NOP_IN);
-}
-
-/* The session whose commands it waits for goes, or the one that waits. */
-static void test_preempted_goes(void **state)
-{
-	struct peer *q, *r, *p = keeper_start(&q);
-
-	start_preempting(p, q);
-	peer_close(q);
-	/* its place is free when its command has ended, and so is the end of
-	 * PREEMPT AND ABORT */
-	peer_works(p);
-	let_finish();
-	peer_expect(p, ISCSI_OP_SCSI_RSP);
-	assert_int_equal(p->bhs[3], 0);
-	q = peer_second(b, "");
-	pr_out(p, 6, 0, 0);
-
-	start_preempting(p, q);
-	peer_close(p);
-	r = peer_connect(b);
-	r->isid[5] = 3;
-	peer_login(r, "");
-	peer_ready(r);
-	let_finish();
-	/* it has preempted all the same */
-	do {
-		send_test_unit_ready(q);
-		peer_expect(q, ISCSI_OP_SCSI_RSP);
-	} while (q->bhs[3] != 0);
-	send_pr_out(q, 0, 0x22, 0x33);
-	peer_expect(q, ISCSI_OP_SCSI_RSP);
-	assert_int_equal(q->bhs[3], 0x18);
-	p = peer_new(b, "");
-	pr_out(p, 6, 0, 0);
-	peer_close(r);
-	keeper_stop(p, q);
-}
-
-static void *finish_after_close(void *private_data)
-{
-	struct peer *q = private_data;
-
-	while (peer_read(q, q->data, 48)) {
-	}
-	let_finish();
-	return NULL;
-}
-
-/* The server stops meanwhile: it waits for the command, and for nothing else.
- */
-static void test_stop_while_preempting(void **state)
-{
-	struct bench *all = b;
-
-	for (unsigned lanes = 1; lanes < 4; lanes++) {
-		struct peer *p, *q;
-		pthread_t thread;
-
-		b = bench_start(lanes);
-		p = keeper_start(&q);
-		start_preempting(p, q);
-		assert_int_equal(pthread_create(&thread, NULL,
-						finish_after_close, q),
-				 0);
-		bench_stop(b);
-		pthread_join(thread, NULL);
-		peer_close(p);
-		peer_close(q);
-	}
-	b = all;
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -622,9 +380,6 @@ int main(void)
 		cmocka_unit_test(test_cold_reset),
 		cmocka_unit_test(test_cold_reset_of_lanes),
 		cmocka_unit_test(test_reset_under_load),
-		cmocka_unit_test(test_preempt_and_abort),
-		cmocka_unit_test(test_preempted_goes),
-		cmocka_unit_test(test_stop_while_preempting),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

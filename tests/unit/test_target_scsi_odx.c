@@ -405,18 +405,19 @@ static void copying_in_the_background(void **state)
 	assert_int_equal(b->bg_done, 1);
 	assert_int_equal(copy_status(b, 77), 1);
 	assert_memory_equal(block(b, 8000), block(b, 0), 2000 * 512);
-	/* COPY OPERATION ABORT */
+	/* COPY OPERATION ABORT waits for its end (SPC-4 5.17.4.7) */
 	b->disk.later = 1;
 	assert_good(send_as(b, 0, 0x01, 0, list, len));
-	req = b->disk.pending;
-	b->disk.pending = NULL;
+	assert_non_null(b->disk.pending);
 	put_be32(cdb + 2, 77);
 	assert_good(bench_cdb(b, cdb, 16));
 	b->disk.later = 0;
-	req->error = 0;
-	req->done(req);
 	assert_int_equal(b->bg_done, 2);
 	assert_int_equal(copy_status(b, 77), 0x60);
+	assert_int_equal(b->in[12], SCSI_CHECK_CONDITION);
+	assert_int_equal(b->in[32 + 2], 0x0a);
+	assert_int_equal(get_be16(b->in + 32 + 12), 0x2f02);
+	assert_good(bench_cdb(b, cdb, 16)); /* it has ended */
 	put_be32(cdb + 2, 78);
 	assert_sense(b, bench_cdb(b, cdb, 16), INVALID_CDB);
 	/* the unit goes, and so does the nexus */

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * PERSISTENT RESERVE OUT over the bench, as a command that takes its time: the
+ * unit's store keeps it until it is told.
+ */
+#ifndef ISCSI_KEEPER_H
+#define ISCSI_KEEPER_H
+
+#include "target_iscsi_bench.h"
+
+#include <sched.h>
+#include <stdatomic.h>
+
+#include "target/iscsi_server.h"
+#include "target/iscsi_session.h"
+
+#define PR_OUT 0x5f
+
+static struct bench *b;
+
+/* Stores reservations when told to: keeps a command waiting. */
+static struct {
+	atomic_bool hold, release;
+	struct scsi_task *task;
+} keeper;
+
+static int keep(struct scsi_lu *lu, struct scsi_task *task, const void *state,
+		size_t len, void *private_data)
+{
+	struct scsi_task *old = keeper.task;
+	bool hold = keeper.hold;
+
+	keeper.hold = false;
+	if (keeper.release) {
+		keeper.release = false;
+		keeper.task = NULL;
+		scsi_stored(old, 0);
+	}
+	if (hold)
+		keeper.task = task;
+	return hold ? EINPROGRESS : 0;
+}
+
+static UNUSED void send_pr_out(struct peer *p, uint8_t action, uint64_t key,
+			       uint64_t action_key)
+{
+	uint8_t bhs[48], list[24] = {0};
+
+	command(p, bhs, FW, 24, PR_OUT, 0, 0);
+	memset(bhs + 33, 0, 15);
+	bhs[33] = action;
+	bhs[34] = action == 5 ? 1 : 0; /* write exclusive */
+	put_be32(bhs + 37, 24);
+	put_be64(list, key);
+	put_be64(list + 8, action_key);
+	list[20] = 1; /* APTPL */
+	peer_send(p, bhs, list, 24);
+}
+
+static UNUSED void pr_out(struct peer *p, uint8_t action, uint64_t key,
+			  uint64_t action_key)
+{
+	send_pr_out(p, action, key, action_key);
+	peer_expect(p, ISCSI_OP_SCSI_RSP);
+	assert_int_equal(p->bhs[3], 0);
+}
+
+/* A registration by @p that is not finished until let_finish(). */
+static UNUSED void register_slowly(struct peer *p)
+{
+	keeper.hold = true;
+	send_pr_out(p, 6, 0, 0x22);
+	while (keeper.hold)
+		sched_yield();
+}
+
+static UNUSED struct peer *keeper_start(struct peer **q)
+{
+	struct peer *p = peer_new(b, "");
+
+	*q = peer_connect(b);
+	(*q)->isid[5] = 2;
+	peer_login(*q, "");
+	peer_ready(*q);
+	scsi_lu_set_store(b->lu->scsi, keep, NULL);
+	return p;
+}
+
+struct stored {
+	struct msg msg;
+	struct scsi_task *task;
+};
+
+static void lane_got_stored(struct msg *msg, void *receiver)
+{
+	struct stored *m = (struct stored *)(void *)msg;
+
+	scsi_stored(m->task, 0);
+	free(m);
+}
+
+/* The command that is kept finishes, on its own lane. Any thread. */
+static UNUSED void let_finish(void)
+{
+	struct stored *m = calloc(1, sizeof(*m));
+	const struct iscsi_task *task = keeper.task->private_data;
+
+	if (m == NULL) {
+		abort();
+	}
+	m->msg.handle = lane_got_stored;
+	m->task = keeper.task;
+	keeper.task = NULL;
+	msgq_post(&task->session->lane->inbox, &m->msg);
+}
+
+static UNUSED void keeper_stop(struct peer *p, struct peer *q)
+{
+	peer_close(p);
+	peer_close(q);
+	bench_wait_sessions(b, 0);
+	scsi_lu_set_store(b->lu->scsi, NULL, NULL);
+}
+
+static UNUSED void ping(struct peer *p)
+{
+	uint8_t nop[48] = {ISCSI_OP_NOP_OUT | ISCSI_OP_IMMEDIATE, 0x80};
+
+	put_be32(nop + 16, 0x7777);
+	put_be32(nop + 20, ISCSI_TAG_NONE);
+	put_be32(nop + 24, p->cmdsn);
+	peer_send(p, nop, NULL, 0);
+	peer_expect(p, ISCSI_OP_NOP_IN);
+}
+
+#endif /* ISCSI_KEEPER_H */

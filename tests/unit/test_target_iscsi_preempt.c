@@ -1,0 +1,461 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* PREEMPT AND ABORT (SPC-4 5.13.11.2.6) and what else ends commands and copies
+ * under way (SPC-4 5.17.4.6, 5.17.4.7, 5.17.5). */
+#include "target_iscsi_keeper.h"
+
+#include <sys/syscall.h>
+
+/* ---- commands -------------------------------------------------------------
+ */
+
+/* SPC-4 5.13.11.2.6: its status means that they have ended. */
+static void test_preempt_and_abort(void **state)
+{
+	struct peer *q, *p = keeper_start(&q);
+
+	pr_out(p, 6, 0, 0x11);
+	register_slowly(q);
+	send_pr_out(p, 5, 0x11, 0x22);
+	ping(p);
+	peer_ready(q);
+	keeper.release = true;
+	pr_out(q, 6, 0, 0x22);
+	peer_expect(p, ISCSI_OP_SCSI_RSP);
+	assert_int_equal(p->bhs[3], 0);
+	pr_out(q, 6, 0, 0);
+	pr_out(p, 6, 0, 0);
+	keeper_stop(p, q);
+}
+
+/* @p waits for a command of @q, which is kept. */
+static void start_preempting(struct peer *p, struct peer *q)
+{
+
+	pr_out(p, 6, 0, 0x11);
+	register_slowly(q);
+	send_pr_out(p, 5, 0x11, 0x22);
+	ping(p);
+}
+
+/* The session whose commands it waits for goes, or the one that waits. */
+static void test_preempted_goes(void **state)
+{
+	struct peer *q, *r, *p = keeper_start(&q);
+
+	start_preempting(p, q);
+	peer_close(q);
+	/* its place is free when its command has ended, and so is the end of
+	 * PREEMPT AND ABORT */
+	peer_works(p);
+	let_finish();
+	peer_expect(p, ISCSI_OP_SCSI_RSP);
+	assert_int_equal(p->bhs[3], 0);
+	q = peer_second(b, "");
+	pr_out(p, 6, 0, 0);
+
+	start_preempting(p, q);
+	peer_close(p);
+	r = peer_connect(b);
+	r->isid[5] = 3;
+	peer_login(r, "");
+	peer_ready(r);
+	let_finish();
+	/* it has preempted all the same */
+	peer_ready(q);
+	send_pr_out(q, 0, 0x22, 0x33);
+	peer_expect(q, ISCSI_OP_SCSI_RSP);
+	assert_int_equal(q->bhs[3], 0x18);
+	p = peer_new(b, "");
+	pr_out(p, 6, 0, 0);
+	peer_close(r);
+	keeper_stop(p, q);
+}
+
+static void *finish_after_close(void *private_data)
+{
+	struct peer *q = private_data;
+
+	while (peer_read(q, q->data, 48)) {
+	}
+	let_finish();
+	return NULL;
+}
+
+/* The server stops meanwhile: it waits for the command, and for nothing else.
+ */
+static void test_stop_while_preempting(void **state)
+{
+	struct bench *all = b;
+
+	for (unsigned lanes = 1; lanes < 4; lanes++) {
+		struct peer *p, *q;
+		pthread_t thread;
+
+		b = bench_start(lanes);
+		p = keeper_start(&q);
+		start_preempting(p, q);
+		assert_int_equal(pthread_create(&thread, NULL,
+						finish_after_close, q),
+				 0);
+		bench_stop(b);
+		pthread_join(thread, NULL);
+		peer_close(p);
+		peer_close(q);
+	}
+	b = all;
+}
+
+/* ---- copies ---------------------------------------------------------------
+ */
+
+#define SOURCE	    0
+#define DESTINATION 70000
+#define BLOCKS	    40000 /* more than the engine copies at once */
+#define LIST_ID	    77
+
+#define IN_BACKGROUND 0x12
+#define TERMINATED    0x60
+
+/* What libc has, but it may be kept waiting. */
+static struct {
+	atomic_bool hold;
+	atomic_uint calls;
+} copying;
+
+ssize_t copy_file_range(int in, off64_t *in_offset, int out,
+			off64_t *out_offset, size_t length, unsigned flags)
+{
+	copying.calls++;
+	while (copying.hold) {
+		usleep(1000);
+	}
+	return syscall(SYS_copy_file_range, in, in_offset, out, out_offset,
+		       length, flags);
+}
+
+/* On a disk that has a file, which is full. */
+static struct peer *copies_start(struct peer **q)
+{
+	static uint8_t content[DISK_SIZE / 2];
+	char path[] = "/tmp/istm-preempt-XXXXXX";
+
+	bench_fd = mkstemp(path);
+	assert_true(bench_fd >= 0);
+	unlink(path);
+	b = bench_start(2);
+	memset(content, 0x11, sizeof(content));
+	assert_int_equal(pwrite(bench_fd, content, sizeof(content), 0),
+			 sizeof(content));
+	copying.calls = 0;
+	copying.hold = true;
+	return keeper_start(q);
+}
+
+static void copies_stop(struct peer *p, struct peer *q, struct bench *all)
+{
+	keeper_stop(p, q);
+	bench_stop(b);
+	close(bench_fd);
+	bench_fd = -1;
+	b = all;
+}
+
+/* EXTENDED COPY(LID4), which has begun to copy. */
+static void send_copy(struct peer *p, bool immediate)
+{
+	uint8_t bhs[48], list[108] = {0};
+
+	list[0] = 0x01;
+	put_be16(list + 2, 0x20);
+	list[15] = immediate;
+	list[16] = 0xff;
+	put_be32(list + 20, LIST_ID);
+	put_be16(list + 42, 32);
+	put_be16(list + 44, 28);
+	list[48] = 0xe4; /* the unit, by its NAA */
+	list[52] = 1;
+	list[53] = 3;
+	list[55] = 16;
+	scsi_lu_naa(b->lu->scsi, list + 56);
+	put_be24(list + 77, 512);
+	list[80] = 0x02; /* block to block */
+	put_be16(list + 82, 24);
+	put_be16(list + 90, BLOCKS);
+	put_be64(list + 92, SOURCE);
+	put_be64(list + 100, DESTINATION);
+	command(p, bhs, FW, sizeof(list), 0x83, 0, 0);
+	memset(bhs + 33, 0, 15);
+	bhs[33] = 0x01;
+	put_be32(bhs + 42, sizeof(list));
+	peer_send(p, bhs, list, sizeof(list));
+	while (copying.calls == 0) {
+		sched_yield();
+	}
+}
+
+/* COPY OPERATION ABORT @return its task tag */
+static uint32_t send_copy_abort(struct peer *p)
+{
+	uint8_t bhs[48];
+
+	command(p, bhs, ISCSI_FLAG_FINAL, 0, 0x83, 0, 0);
+	memset(bhs + 33, 0, 15);
+	bhs[33] = 0x1c;
+	put_be32(bhs + 34, LIST_ID);
+	peer_send(p, bhs, NULL, 0);
+	return p->itt;
+}
+
+/* COPY OPERATION STATUS of RECEIVE COPY STATUS(LID4) */
+static uint8_t copy_status(struct peer *p)
+{
+	uint8_t bhs[48];
+
+	command(p, bhs, FR, 256, 0x84, 0, 0);
+	memset(bhs + 33, 0, 15);
+	bhs[33] = 0x05;
+	put_be32(bhs + 34, LIST_ID);
+	put_be32(bhs + 42, 256);
+	peer_send(p, bhs, NULL, 0);
+	peer_expect(p, ISCSI_OP_DATA_IN);
+	assert_true(p->len >= 32);
+	return p->data[5];
+}
+
+static uint8_t first_byte(struct peer *p, uint32_t lba)
+{
+	uint8_t bhs[48];
+
+	command(p, bhs, FR, 512, READ10, lba, 1);
+	peer_send(p, bhs, NULL, 0);
+	peer_expect(p, ISCSI_OP_DATA_IN);
+	assert_int_equal(p->len, 512);
+	return p->data[0];
+}
+
+static void assert_silent(const struct peer *p)
+{
+	struct pollfd fd = {.fd = p->fd, .events = POLLIN};
+
+	assert_int_equal(poll(&fd, 1, 0), 0);
+}
+
+/* Copies in the background end like commands do (5.13.11.2.6 d). */
+static void test_copies_of_preempted(void **state)
+{
+	struct bench *all = b;
+	struct peer *q, *p = copies_start(&q);
+
+	pr_out(p, 6, 0, 0x11);
+	pr_out(q, 6, 0, 0x22);
+	send_copy(q, true);
+	peer_expect(q, ISCSI_OP_SCSI_RSP);
+	assert_int_equal(q->bhs[3], 0);
+	send_pr_out(p, 5, 0x11, 0x22);
+	ping(p);
+	peer_ready(q);
+	assert_int_equal(copy_status(q), IN_BACKGROUND);
+	ping(p);
+	assert_silent(p);
+	copying.hold = false;
+	peer_expect(p, ISCSI_OP_SCSI_RSP);
+	assert_int_equal(p->bhs[3], 0);
+	assert_int_equal(copy_status(q), TERMINATED);
+	assert_int_equal(first_byte(p, DESTINATION + BLOCKS - 1), 0);
+	copies_stop(p, q, all);
+}
+
+/* They do also when their session has gone, for whose sake they may have been
+ * preempted. */
+static void test_copies_without_session(void **state)
+{
+	struct bench *all = b;
+	struct peer *q, *p = copies_start(&q);
+
+	pr_out(p, 6, 0, 0x11);
+	pr_out(q, 6, 0, 0x22);
+	send_copy(q, true);
+	peer_expect(q, ISCSI_OP_SCSI_RSP);
+	assert_int_equal(q->bhs[3], 0);
+	peer_close(q);
+	bench_wait_sessions(b, 1);
+	send_pr_out(p, 5, 0x11, 0x22);
+	ping(p);
+	ping(p);
+	assert_silent(p);
+	copying.hold = false;
+	peer_expect(p, ISCSI_OP_SCSI_RSP);
+	assert_int_equal(p->bhs[3], 0);
+	assert_int_equal(first_byte(p, DESTINATION + BLOCKS - 1), 0);
+	copies_stop(p, peer_second(b, ""), all);
+}
+
+/* Others' go on. */
+static void test_copies_of_others(void **state)
+{
+	struct bench *all = b;
+	struct peer *q, *p = copies_start(&q);
+
+	pr_out(p, 6, 0, 0x11);
+	pr_out(q, 6, 0, 0x22);
+	send_copy(p, true);
+	peer_expect(p, ISCSI_OP_SCSI_RSP);
+	assert_int_equal(p->bhs[3], 0);
+	pr_out(p, 5, 0x11, 0x22);
+	assert_int_equal(copy_status(p), IN_BACKGROUND);
+	copying.hold = false;
+	while (copy_status(p) == IN_BACKGROUND) {
+		usleep(1000);
+	}
+	assert_int_equal(copy_status(p), 1);
+	assert_int_equal(first_byte(p, DESTINATION + BLOCKS - 1), 0x11);
+	copies_stop(p, q, all);
+}
+
+/* 5.17.5: as if by COPY OPERATION ABORT */
+static void test_copies_and_resets(void **state)
+{
+	static const uint8_t functions[] = {ISCSI_TMF_LU_RESET,
+					    ISCSI_TMF_WARM_RESET};
+
+	for (unsigned i = 0; i < 2; i++) {
+		struct bench *all = b;
+		struct peer *q, *p = copies_start(&q);
+		uint8_t bhs[48] = {ISCSI_OP_TMF | ISCSI_OP_IMMEDIATE};
+
+		send_copy(q, true);
+		peer_expect(q, ISCSI_OP_SCSI_RSP);
+		assert_int_equal(q->bhs[3], 0);
+		bhs[1] = ISCSI_FLAG_FINAL | functions[i];
+		put_be32(bhs + 16, ++p->itt);
+		put_be32(bhs + 20, ISCSI_TAG_NONE);
+		put_be32(bhs + 24, p->cmdsn);
+		peer_send(p, bhs, NULL, 0);
+		ping(p);
+		peer_ready(q);
+		ping(p);
+		assert_silent(p);
+		copying.hold = false;
+		peer_expect(p, ISCSI_OP_TMF_RSP);
+		assert_int_equal(p->bhs[2], ISCSI_TMF_COMPLETE);
+		assert_int_equal(copy_status(q), TERMINATED);
+		peer_ready(p);
+		assert_int_equal(first_byte(p, DESTINATION + BLOCKS - 1), 0);
+		copies_stop(p, q, all);
+	}
+}
+
+/* 5.17.4.7: GOOD means that the copy has ended, in the foreground too. */
+static void test_copy_operation_abort(void **state)
+{
+	struct bench *all = b;
+	struct peer *q, *p = copies_start(&q);
+	uint32_t itt[2], copy;
+	unsigned aborts = 0, copies = 0;
+
+	send_copy(p, false);
+	copy = p->itt;
+	itt[0] = send_copy_abort(p);
+	itt[1] = send_copy_abort(p);
+	ping(p);
+	assert_silent(p);
+	copying.hold = false;
+	while (aborts + copies < 3) {
+		uint32_t tag;
+
+		peer_expect(p, ISCSI_OP_SCSI_RSP);
+		tag = get_be32(p->bhs + 16);
+		if (tag == copy) {
+			assert_int_equal(p->bhs[3], 2);
+			assert_int_equal(p->data[2 + 2], 0x0a);
+			assert_int_equal(get_be16(p->data + 2 + 12), 0x2f02);
+			copies++;
+		} else {
+			assert_true(tag == itt[0] || tag == itt[1]);
+			assert_int_equal(p->bhs[3], 0);
+			aborts++;
+		}
+	}
+	assert_int_equal(copies, 1);
+	assert_int_equal(copy_status(p), TERMINATED);
+	assert_int_equal(first_byte(p, DESTINATION + BLOCKS - 1), 0);
+	copies_stop(p, q, all);
+}
+
+/* ---- the own key ----------------------------------------------------------
+ */
+
+/* All commands of the nexus but itself (5.13.11.2.6 c), of those that came
+ * before it. */
+static void test_own_commands(void **state)
+{
+	struct peer *q, *p = keeper_start(&q);
+	uint8_t bhs[48], data[512] = {0};
+	uint32_t before, ttt, later = 0, preempt;
+
+	pr_out(p, 6, 0, 0x11);
+	before = peer_pending(p);
+	ttt = get_be32(p->bhs + 20);
+	send_pr_out(p, 5, 0x11, 0x11);
+	preempt = p->itt;
+	command(p, bhs, FW, 512, WRITE10, 1, 1);
+	peer_send(p, bhs, NULL, 0);
+	for (unsigned i = 0; i < 2; i++) {
+		if (peer_recv(p) == ISCSI_OP_R2T) {
+			assert_int_equal(get_be32(p->bhs + 16), p->itt);
+			later = get_be32(p->bhs + 20);
+			continue;
+		}
+		assert_int_equal(p->bhs[0], ISCSI_OP_SCSI_RSP);
+		assert_int_equal(get_be32(p->bhs + 16), preempt);
+		assert_int_equal(p->bhs[3], 0);
+	}
+	/* what is sent for it goes nowhere */
+	data_out(p, before, ttt, 0, 0, data, 512, true);
+	data_out(p, p->itt, later, 0, 0, data, 512, true);
+	peer_expect(p, ISCSI_OP_SCSI_RSP);
+	assert_int_equal(get_be32(p->bhs + 16), p->itt);
+	assert_int_equal(p->bhs[3], 0);
+	peer_works(p);
+	/* those at work are waited for, and not answered */
+	register_slowly(p);
+	send_pr_out(p, 5, 0x22, 0x22);
+	ping(p);
+	ping(p);
+	assert_silent(p);
+	let_finish();
+	peer_expect(p, ISCSI_OP_SCSI_RSP);
+	assert_int_equal(get_be32(p->bhs + 16), p->itt);
+	assert_int_equal(p->bhs[3], 0);
+	peer_works(p);
+	keeper_stop(p, q);
+}
+
+static int setup(void **state)
+{
+	b = bench_start(2);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	bench_stop(b);
+	return 0;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_preempt_and_abort),
+		cmocka_unit_test(test_preempted_goes),
+		cmocka_unit_test(test_stop_while_preempting),
+		cmocka_unit_test(test_copies_of_preempted),
+		cmocka_unit_test(test_copies_without_session),
+		cmocka_unit_test(test_copies_of_others),
+		cmocka_unit_test(test_copies_and_resets),
+		cmocka_unit_test(test_copy_operation_abort),
+		cmocka_unit_test(test_own_commands),
+	};
+
+	return cmocka_run_group_tests(tests, setup, teardown);
+}
