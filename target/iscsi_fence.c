@@ -118,14 +118,21 @@ static void end(struct iscsi_session *session)
 			false;
 }
 
-static void tmf_send(struct iscsi_conn *conn, uint32_t itt, uint8_t response,
-		     bool close)
+/* @conn NULL: it has gone, and nobody is answered. */
+static void tmf_send(struct iscsi_session *session, struct iscsi_conn *conn,
+		     uint32_t itt, uint8_t response, bool close)
 {
-	iscsi_tmf_respond(conn, itt, response);
-	if (close && conn->state == CONN_FULL) {
-		iscsi_session_close(conn->session, conn);
-		iscsi_conn_finish(conn);
+	iscsi_session_pin(session); /* this may end it */
+	if (conn)
+		iscsi_tmf_respond(conn, itt, response);
+	if (conn && conn->state != CONN_FULL)
+		conn = NULL;
+	if (close) {
+		iscsi_session_close(session, conn);
+		if (conn)
+			iscsi_conn_finish(conn);
 	}
+	iscsi_session_unpin(session);
 }
 
 /* The first in line gets its response. @return where; NULL: nowhere */
@@ -140,8 +147,9 @@ static struct iscsi_conn *deliver(struct iscsi_session *session,
 			list_entry(turn, struct fenced_tmf, turn);
 
 		conn = iscsi_conn_find(session->lane, tmf->conn_id);
-		if (conn && conn->state == CONN_FULL)
-			tmf_send(conn, tmf->itt, tmf->response, tmf->close);
+		if (conn && conn->state != CONN_FULL)
+			conn = NULL;
+		tmf_send(session, conn, tmf->itt, tmf->response, tmf->close);
 		free(tmf);
 	} else {
 		struct iscsi_task *task = turn_task(turn);
@@ -259,19 +267,19 @@ bool iscsi_fence_task(struct iscsi_task *task)
 	return true;
 }
 
-void iscsi_fence_tmf(struct iscsi_conn *conn, uint32_t itt, uint8_t response,
-		     bool close)
+void iscsi_fence_tmf(struct iscsi_session *session, struct iscsi_conn *conn,
+		     uint32_t itt, uint8_t response, bool close)
 {
-	struct iscsi_session *session = conn->session;
 	struct fenced_tmf *tmf;
 
-	if (session->num_conns < 2 && !session->fencing) {
-		tmf_send(conn, itt, response, close);
+	if (!conn || (session->num_conns < 2 && !session->fencing)) {
+		tmf_send(session, conn, itt, response, close);
 		return;
 	}
 	tmf = calloc(1, sizeof(*tmf));
 	if (!tmf) {
-		iscsi_conn_fail(conn, "out of memory for task management");
+		iscsi_conn_warn(conn, "out of memory for task management");
+		tmf_send(session, NULL, itt, response, close);
 		return;
 	}
 	tmf->conn_id = conn->id;

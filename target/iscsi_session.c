@@ -36,6 +36,20 @@ struct iscsi_session *iscsi_session_new(struct lane *lane)
 	return session;
 }
 
+struct iscsi_session *iscsi_session_by_id(const struct lane *lane, uint64_t id)
+{
+	const struct list_head *pos;
+
+	list_for_each (pos, &lane->sessions) {
+		struct iscsi_session *session =
+			list_entry(pos, struct iscsi_session, lane_link);
+
+		if (session->id == id)
+			return session;
+	}
+	return NULL;
+}
+
 /* ---- messages to the lane of another session ----------------------------- */
 
 struct session_msg {
@@ -47,21 +61,13 @@ static void lane_got_kill(struct msg *msg, void *receiver)
 {
 	struct session_msg *m = (struct session_msg *)(void *)msg;
 	struct lane *lane = receiver;
-	struct list_head *pos;
+	struct iscsi_session *session = iscsi_session_by_id(lane, m->id);
 
-	list_for_each (pos, &lane->sessions) {
-		struct iscsi_session *session =
-			list_entry(pos, struct iscsi_session, lane_link);
-
-		if (session->id != m->id)
-			continue;
-		if (session->num_conns) {
-			iscsi_log(lane->server, ISCSI_LOG_NOTICE,
-				  "session 0x%04x of %s is reinstated",
-				  session->tsih, session->initiator);
-			iscsi_session_close(session, NULL);
-		}
-		break;
+	if (session && session->num_conns) {
+		iscsi_log(lane->server, ISCSI_LOG_NOTICE,
+			  "session 0x%04x of %s is reinstated", session->tsih,
+			  session->initiator);
+		iscsi_session_close(session, NULL);
 	}
 	free(m);
 }

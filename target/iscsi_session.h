@@ -155,6 +155,8 @@ struct iscsi_task {
 /* ---- sessions (iscsi_session.c) ----------------------------------------- */
 
 struct iscsi_session *iscsi_session_new(struct lane *lane);
+/* By struct iscsi_session.id; NULL: it is not there any more. */
+struct iscsi_session *iscsi_session_by_id(const struct lane *lane, uint64_t id);
 /* A connection becomes one of the session's, or is no longer: its tasks end,
  * and with the last connection the session. */
 void iscsi_session_enter(struct iscsi_session *session,
@@ -287,9 +289,10 @@ void iscsi_order_release(struct iscsi_session *session);
 /* @return true: the response has to wait its turn, and comes by itself */
 bool iscsi_fence_task(struct iscsi_task *task);
 /* The response of a multi-task abort: now, or in its turn.
- * @param close the session goes with it */
-void iscsi_fence_tmf(struct iscsi_conn *conn, uint32_t itt, uint8_t response,
-		     bool close);
+ * @param conn  NULL: the connection that wants it has gone
+ * @param close the session goes with it, answered or not */
+void iscsi_fence_tmf(struct iscsi_session *session, struct iscsi_conn *conn,
+		     uint32_t itt, uint8_t response, bool close);
 /* An acknowledgement may have come, while a fence stands. */
 void iscsi_fence_heard(struct iscsi_conn *conn);
 /* A connection has gone. */

@@ -19,14 +19,16 @@ void iscsi_tmf_respond(struct iscsi_conn *conn, uint32_t itt, uint8_t response)
 
 static void tmf_drained(struct iscsi_drain *drain)
 {
+	struct iscsi_session *session =
+		iscsi_session_by_id(drain->lane, drain->by);
 	struct iscsi_conn *conn = iscsi_conn_find(drain->lane, drain->conn_id);
 
-	if (!conn || conn->state != CONN_FULL)
-		return;
-	if (drain->multi)
-		iscsi_fence_tmf(conn, drain->tag, ISCSI_TMF_COMPLETE,
+	if (conn && conn->state != CONN_FULL)
+		conn = NULL;
+	if (drain->multi && session)
+		iscsi_fence_tmf(session, conn, drain->tag, ISCSI_TMF_COMPLETE,
 				drain->close);
-	else
+	else if (conn)
 		iscsi_tmf_respond(conn, drain->tag, ISCSI_TMF_COMPLETE);
 }
 

@@ -576,6 +576,35 @@ static void test_fence_and_cut(void **state)
 	}
 }
 
+/* The session goes though the connection that asked for it has gone before,
+ * while tasks were waited for, and while its response was in line. */
+static void test_cold_reset_and_cut(void **state)
+{
+	struct multi m = open_multi(2, FENCED);
+	uint32_t itt = pending(&m, m.c[1]), ttt = get_be32(m.c[1]->bhs + 20);
+
+	send_tmf(&m, m.c[0], ISCSI_TMF_COLD_RESET, ISCSI_TAG_NONE);
+	is_quiet(&m, m.c[1], m.c[0]);
+	peer_close(m.c[0]);
+	m.c[0] = NULL;
+	expect_dropped(m.c[1], 100);
+	data_out(m.c[1], itt, ttt, 0, 0, pattern, 512, true);
+	peer_expect_close(m.c[1]);
+	close_multi(&m);
+
+	m = open_multi(2, FENCED);
+	works(&m, m.c[1]);
+	m.c[1]->answers = false;
+	send_tmf(&m, m.c[0], ISCSI_TMF_COLD_RESET, ISCSI_TAG_NONE);
+	peer_expect(m.c[1], ISCSI_OP_NOP_IN);
+	peer_close(m.c[0]);
+	m.c[0] = NULL;
+	expect_dropped(m.c[1], 100);
+	acknowledge(m.c[1], 0);
+	peer_expect_close(m.c[1]);
+	close_multi(&m);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -593,6 +622,7 @@ int main(void)
 		cmocka_unit_test(test_line),
 		cmocka_unit_test(test_what_is_fenced),
 		cmocka_unit_test(test_fence_and_cut),
+		cmocka_unit_test(test_cold_reset_and_cut),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
