@@ -174,16 +174,18 @@ void dyn_publish(struct vhd_req *req, struct vhd_bitmap *bitmap)
 	pthread_mutex_unlock(&dyn->lock);
 }
 
-void dyn_give_back(struct vhd_req *req)
+void dyn_give_back(struct vhd_req *req, bool keep)
 {
 	struct vhd_state *st = vhd_state(req);
 	struct vhd_dyn *dyn = vhd_dyn(st->disk);
 
 	pthread_mutex_lock(&dyn->lock);
 	atomic_store(&dyn->bat[st->dyn.block], BAT_NONE);
-	if (dyn->failed_count < DYN_FAILED_MAX) {
+	if (keep && dyn->failed_count < DYN_FAILED_MAX) {
 		dyn->failed[dyn->failed_count].block = st->dyn.block;
 		dyn->failed[dyn->failed_count++].place = st->dyn.place;
+	} else {
+		atomic_store(&dyn->unsure, true);
 	}
 	allocating_ends(dyn);
 	pthread_mutex_unlock(&dyn->lock);

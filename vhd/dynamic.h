@@ -135,7 +135,8 @@ struct vhd_dyn {
 		uint32_t block, place;
 	} failed[DYN_FAILED_MAX];
 	/* The table in the file may lead to places that it does not in
-	 * memory: their release could not be flushed. */
+	 * memory: their release could not be flushed, or a block's allocation
+	 * has failed and its place is not among the failed. */
 	_Atomic bool unsure;
 	/* Places of released blocks, to be used again: their data read as
 	 * zeroes durably. */
@@ -201,7 +202,9 @@ enum dyn_take {
 
 enum dyn_take dyn_take_block(struct vhd_req *req, uint32_t block);
 void dyn_publish(struct vhd_req *req, struct vhd_bitmap *bitmap);
-void dyn_give_back(struct vhd_req *req);
+/* The block is absent as before. @param keep  its place is the next attempt's;
+ * else it is lost until the file is opened again */
+void dyn_give_back(struct vhd_req *req, bool keep);
 /* Blocks are about to be released: growth waits. @return false: the request
  * will be posted; try again then */
 bool dyn_release_begin(struct vhd_req *req);

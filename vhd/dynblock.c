@@ -122,7 +122,7 @@ static int new_block_failed(struct vhd_req *req, int error)
 	    st->dyn.bitmap != atomic_load(&dyn->bitmaps[st->dyn.block])) {
 		free(st->dyn.bitmap);
 	}
-	dyn_give_back(req);
+	dyn_give_back(req, true);
 	return error;
 }
 
@@ -148,7 +148,7 @@ static int new_parents_block(struct vhd_req *req)
 	/* An empty bitmap: the block is the parent's still. */
 	st->dyn.bitmap = new_bitmap(dyn, st->dyn.block);
 	if (st->dyn.bitmap == NULL) {
-		dyn_give_back(req);
+		dyn_give_back(req, true);
 		return ENOMEM;
 	}
 	if (!st->dyn.used_before) {
@@ -195,8 +195,14 @@ int dyn_block_scrubbed(struct vhd_req *req, int result)
 {
 	struct vhd_state *st = vhd_state(req);
 
-	if (result != 0 && result != EOPNOTSUPP) {
-		dyn_give_back(req);
+	if (result == EOPNOTSUPP) {
+		/* Then another place. */
+		dyn_give_back(req, false);
+		st->phase = DYN_NEXT;
+		return 0;
+	}
+	if (result != 0) {
+		dyn_give_back(req, true);
 		return result;
 	}
 	st->phase = DYN_SCRUB_SYNCED;
@@ -206,7 +212,7 @@ int dyn_block_scrubbed(struct vhd_req *req, int result)
 int dyn_scrub_synced(struct vhd_req *req, int result)
 {
 	if (result != 0) {
-		dyn_give_back(req);
+		dyn_give_back(req, true);
 		return result;
 	}
 	return new_full_block(req);
