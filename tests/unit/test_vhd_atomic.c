@@ -53,7 +53,7 @@ static void test_kinds(void **state)
 	struct vhd_disk *disk;
 	unsigned kind;
 
-	for (kind = 0; kind < 14; kind++) {
+	for (kind = 0; kind < VT_KINDS; kind++) {
 		bool memory = kind == 2;
 		uint64_t sector;
 

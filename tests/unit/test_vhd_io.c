@@ -22,7 +22,11 @@ static void on_all(void **state,
 	struct vhd_disk *disk;
 	unsigned kind;
 
-	for (kind = 0; (disk = vt_kind(vt, kind, SIZE)) != NULL; kind++) {
+	for (kind = 0; kind < VT_KINDS; kind++) {
+		disk = vt_kind(vt, kind, SIZE);
+		if (disk == NULL) {
+			continue; /* no direct I/O here */
+		}
 		assert_int_equal(vhd_disk_size(disk), SIZE);
 		test(vt, disk);
 		vhd_close(disk);
@@ -474,7 +478,11 @@ static void test_compare_and_write_fua(void **state)
 	unsigned kind;
 
 	vhd_set_tap(&tap);
-	for (kind = 0; (disk = vt_kind(vt, kind, SIZE)) != NULL; kind++) {
+	for (kind = 0; kind < VT_KINDS; kind++) {
+		disk = vt_kind(vt, kind, SIZE);
+		if (disk == NULL) {
+			continue; /* no direct I/O here */
+		}
 		unstable = false;
 		compare_and_write_fua(vt, disk);
 		vhd_close(disk);

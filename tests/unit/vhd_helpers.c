@@ -303,6 +303,7 @@ struct vhd_disk *vt_kind(struct vt *vt, unsigned kind, uint64_t size)
 		assert_int_equal(vt_create_child(vt, "p2.vhdx", "p1.vhdx"), 0);
 		return vt_child(vt, "p3.vhdx", "p2.vhdx");
 	default:
+		fail_msg("there is no kind %u", kind);
 		return NULL;
 	}
 }

@@ -62,7 +62,9 @@ int vt_create_child(struct vt *vt, const char *name, const char *parent);
  * the folder. */
 struct vhd_disk *vt_open_chain(struct vt *vt, const char *name, uint32_t flags);
 
-/* Each kind of disk in turn, empty, of @size bytes; NULL: no more. */
+/* Each kind of disk in turn, empty, of @size bytes; NULL: the file system has
+ * no direct I/O. */
+#define VT_KINDS 14
 struct vhd_disk *vt_kind(struct vt *vt, unsigned kind, uint64_t size);
 
 /* Run one request to its end on @io, whose loop is @ev. @return its error */
