@@ -454,8 +454,10 @@ void vhd_transfer_prepare(struct vhd_req *req, struct io_uring_sqe *sqe)
 	case IORING_OP_SYNC_FILE_RANGE:
 		/* fdatasync of a range: that operation is not durable. */
 		io_uring_prep_fsync(sqe, st->file->fd, IORING_FSYNC_DATASYNC);
-		sqe->off = st->durable.offset;
-		sqe->len = (uint32_t)st->durable.length;
+		if (st->durable.length <= UINT32_MAX) { /* else all of it */
+			sqe->off = st->durable.offset;
+			sqe->len = (uint32_t)st->durable.length;
+		}
 		break;
 	}
 }

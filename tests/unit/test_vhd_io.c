@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "vhd/private.h"
 #include "vhd/tap.h"
 #include "vhd_helpers.h"
 
@@ -638,6 +639,35 @@ static void test_readonly(void **state)
 	vhd_close(disk);
 }
 
+/* The ring's range of a sync has 32 bits for its length: a longer one is all of
+ * the file (0 at 0), not what is left of the length. */
+static void test_long_sync(void **state)
+{
+	static const struct {
+		uint64_t length, offset, len;
+	} cases[] = {
+		{4096, 8192, 4096},
+		{UINT32_MAX, 8192, UINT32_MAX},
+		{4 * GiB, 0, 0},
+		{5 * GiB, 0, 0},
+	};
+	struct vhd_file file = {.fd = 1, .direct_fd = -1};
+	unsigned i;
+
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct vhd_req req = {.op = VHD_ZERO};
+		struct io_uring_sqe sqe = {.len = 1};
+
+		vhd_state(&req)->sqe_op = IORING_OP_SYNC_FILE_RANGE;
+		vhd_state(&req)->file = &file;
+		vhd_state(&req)->durable.offset = 8192;
+		vhd_state(&req)->durable.length = cases[i].length;
+		vhd_transfer_prepare(&req, &sqe);
+		assert_int_equal(sqe.off, cases[i].offset);
+		assert_int_equal(sqe.len, cases[i].len);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -671,6 +701,7 @@ int main(void)
 						vt_setup, vt_teardown),
 		cmocka_unit_test_setup_teardown(test_readonly, vt_setup,
 						vt_teardown),
+		cmocka_unit_test(test_long_sync),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
