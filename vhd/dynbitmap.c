@@ -52,7 +52,7 @@ uint32_t dyn_bitmap_run(const struct vhd_bitmap *bitmap, uint32_t first,
 	return i - first;
 }
 
-/* Of a block that nobody uses; yet dyn_mapped() may be looking. */
+/* Of a block that nobody uses; yet vhd_disk_mapped() may be looking. */
 void dyn_bitmap_clear(const struct vhd_dyn *dyn, struct vhd_bitmap *bitmap)
 {
 	uint32_t i;

@@ -127,7 +127,7 @@ static int new_block_failed(struct vhd_req *req, int error)
 }
 
 /* An earlier block in the same place of the table may have left a bitmap:
- * it stays until the disk is closed, since dyn_mapped() may look at it. */
+ * it stays until the disk is closed, since vhd_disk_mapped() may look at it. */
 static struct vhd_bitmap *new_bitmap(const struct vhd_dyn *dyn, uint32_t block)
 {
 	struct vhd_bitmap *bitmap = atomic_load(&dyn->bitmaps[block]);
@@ -136,6 +136,18 @@ static struct vhd_bitmap *new_bitmap(const struct vhd_dyn *dyn, uint32_t block)
 		return dyn_bitmap_new(dyn);
 	}
 	dyn_bitmap_clear(dyn, bitmap);
+	return bitmap;
+}
+
+/* The same where all bits are set, as the block's sectors will be. */
+static struct vhd_bitmap *full_bitmap(const struct vhd_dyn *dyn, uint32_t block)
+{
+	struct vhd_bitmap *bitmap = atomic_load(&dyn->bitmaps[block]);
+
+	if (bitmap == NULL || bitmap == &vhd_bitmap_full) {
+		return &vhd_bitmap_full;
+	}
+	atomic_store(&bitmap->full, true);
 	return bitmap;
 }
 
@@ -165,7 +177,7 @@ static int new_full_block(struct vhd_req *req)
 	struct vhd_state *st = vhd_state(req);
 	struct vhd_dyn *dyn = vhd_dyn(st->disk);
 
-	st->dyn.bitmap = &vhd_bitmap_full;
+	st->dyn.bitmap = full_bitmap(dyn, st->dyn.block);
 	st->phase = DYN_ONES;
 	return dyn_meta_transfer(req, st->disk, true, false, dyn->ones,
 				 dyn->bitmap_size,
