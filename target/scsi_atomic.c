@@ -28,19 +28,12 @@ bool scsi_compare_and_write_prepare(struct scsi_task *task)
 	       scsi_prepare_out(task, 2 * blocks * task->lu->block);
 }
 
-static bool compared(struct scsi_task *task)
-{
-	if (task->req.error != 0) {
-		return scsi_fail_io(task);
-	}
-	return scsi_good(task);
-}
-
-bool scsi_compare_and_write(struct scsi_task *task)
+/* All of the data at once. What a buffer of another size than the CDB's holds
+ * is not what was to be written; of a comparison, which half is which? */
+static bool submit_whole(struct scsi_task *task, enum vhd_op op, uint32_t flags)
 {
 	struct scsi_work *work = scsi_work(task);
 
-	/* A buffer of another size than the CDB's: which half is which? */
 	if (task->edtl != task->length || task->data_len != task->length) {
 		return scsi_fail(task, SENSE_ILLEGAL_REQUEST,
 				 ASC_INVALID_FIELD_IN_CDB);
@@ -48,12 +41,12 @@ bool scsi_compare_and_write(struct scsi_task *task)
 	if (work->total == 0) {
 		return scsi_good(task);
 	}
-	work->step = compared;
-	if (!scsi_submit(task, VHD_COMPARE_AND_WRITE, write_flags(task),
-			 work->offset, work->total, task->iov, task->iovcnt)) {
-		return false;
-	}
-	return compared(task);
+	return scsi_submit_data(task, op, flags, work->total, scsi_finished);
+}
+
+bool scsi_compare_and_write(struct scsi_task *task)
+{
+	return submit_whole(task, VHD_COMPARE_AND_WRITE, write_flags(task));
 }
 
 /* ---- ORWRITE ----------------------------------------------------- */
@@ -65,11 +58,7 @@ enum phase { PHASE_NEXT, PHASE_READ, PHASE_WRITTEN };
 
 bool scsi_orwrite_prepare(struct scsi_task *task)
 {
-	uint64_t lba;
-	uint32_t blocks;
-
-	scsi_cdb_range(task, &lba, &blocks);
-	return scsi_check_range(task, lba, blocks, SCSI_MAX_TRANSFER) &&
+	return scsi_range_prepare(task) &&
 	       scsi_prepare_out(task, (uint32_t)scsi_work(task)->total);
 }
 
@@ -135,16 +124,8 @@ bool scsi_orwrite(struct scsi_task *task)
 {
 	struct scsi_work *work = scsi_work(task);
 
-	if (task->data_len > task->length) {
-		task->data_len = task->length;
-	}
-	if (!scsi_whole_blocks(task)) {
-		return scsi_fail(task, SENSE_ILLEGAL_REQUEST,
-				 ASC_INVALID_FIELD_IN_IU);
-	}
-	work->total = task->data_len;
-	if (work->total == 0) {
-		return scsi_good(task);
+	if (!scsi_take_blocks(task)) {
+		return true;
 	}
 	if (!scsi_task_buffer(task, 2 * (work->total < ORWRITE_CHUNK
 						 ? work->total
@@ -181,31 +162,8 @@ bool scsi_write_atomic_prepare(struct scsi_task *task)
 	return scsi_prepare_out(task, (uint32_t)scsi_work(task)->total);
 }
 
-static bool written_atomically(struct scsi_task *task)
-{
-	if (task->req.error != 0) {
-		return scsi_fail_io(task);
-	}
-	return scsi_good(task);
-}
-
 bool scsi_write_atomic(struct scsi_task *task)
 {
-	struct scsi_work *work = scsi_work(task);
-
-	/* All of the data, or they are not what was to be written. */
-	if (task->edtl != task->length || task->data_len != task->length) {
-		return scsi_fail(task, SENSE_ILLEGAL_REQUEST,
-				 ASC_INVALID_FIELD_IN_CDB);
-	}
-	if (work->total == 0) {
-		return scsi_good(task);
-	}
-	work->step = written_atomically;
 	/* It is on stable storage at the end with FUA or without. */
-	if (!scsi_submit(task, VHD_WRITE_ATOMIC, 0, work->offset, work->total,
-			 task->iov, task->iovcnt)) {
-		return false;
-	}
-	return written_atomically(task);
+	return submit_whole(task, VHD_WRITE_ATOMIC, 0);
 }

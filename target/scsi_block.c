@@ -62,14 +62,6 @@ bool scsi_synchronize_cache_prepare(struct scsi_task *task)
 
 #define CDB_IMMED 0x02
 
-static bool flushed(struct scsi_task *task)
-{
-	if (task->req.error != 0) {
-		return scsi_fail_io(task);
-	}
-	return scsi_good(task);
-}
-
 /* What fails when nobody waits is told by the next SYNCHRONIZE CACHE. */
 static bool flushed_later(struct scsi_task *task)
 {
@@ -82,9 +74,7 @@ static bool flushed_later(struct scsi_task *task)
 
 static bool start_flush(struct scsi_task *task)
 {
-	scsi_work(task)->step = flushed_later;
-	return scsi_submit(task, VHD_FLUSH, 0, 0, 0, NULL, 0) &&
-	       flushed_later(task);
+	return scsi_flush(task, flushed_later);
 }
 
 bool scsi_synchronize_cache(struct scsi_task *task)
@@ -99,11 +89,7 @@ bool scsi_synchronize_cache(struct scsi_task *task)
 		scsi_run_background(bg, start_flush);
 		return scsi_good(task);
 	}
-	scsi_work(task)->step = flushed;
-	if (!scsi_submit(task, VHD_FLUSH, 0, 0, 0, NULL, 0)) {
-		return false;
-	}
-	return flushed(task);
+	return scsi_flush(task, scsi_finished);
 }
 
 /* ---- START STOP UNIT (SBC-3 5.25) -------------------------------- */
@@ -155,11 +141,7 @@ bool scsi_start_stop(struct scsi_task *task)
 	if (task->cdb[4] & CDB_NO_FLUSH) {
 		return stopped(task);
 	}
-	scsi_work(task)->step = stopped;
-	if (!scsi_submit(task, VHD_FLUSH, 0, 0, 0, NULL, 0)) {
-		return false;
-	}
-	return stopped(task);
+	return scsi_flush(task, stopped);
 }
 
 /* ---- READ DEFECT DATA (SBC-3 5.17, 5.18): there are none --------- */

@@ -183,4 +183,7 @@ void scsi_cdb_range(const struct scsi_task *task, uint64_t *lba,
 bool scsi_check_range(struct scsi_task *task, uint64_t lba, uint64_t blocks,
 		      uint64_t max);
 
+/* Both, for all that is limited as READ and WRITE are. */
+bool scsi_range_prepare(struct scsi_task *task);
+
 #endif /* ISTM_TARGET_SCSI_COMMANDS_H */

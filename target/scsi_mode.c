@@ -467,11 +467,7 @@ static bool select_apply(struct scsi_task *task, const struct select *s)
 	pthread_mutex_unlock(&lu->lock);
 	if ((before & SCSI_LU_WCE) && !(after & SCSI_LU_WCE)) {
 		/* SBC-3 6.5.5: what the cache holds goes to the medium. */
-		scsi_work(task)->step = select_flushed;
-		if (!scsi_submit(task, VHD_FLUSH, 0, 0, 0, NULL, 0)) {
-			return false;
-		}
-		return select_flushed(task);
+		return scsi_flush(task, select_flushed);
 	}
 	return select_save(task);
 }

@@ -371,6 +371,8 @@ bool scsi_submit(struct scsi_task *task, enum vhd_op op, uint32_t flags,
 bool scsi_submit_lu(struct scsi_task *task, struct scsi_lu *lu, enum vhd_op op,
 		    uint32_t flags, uint64_t offset, uint64_t length,
 		    struct iovec *iov, int iovcnt);
+/* Empty the volatile cache, then go on with @step. As scsi_opcode.execute. */
+bool scsi_flush(struct scsi_task *task, bool (*step)(struct scsi_task *task));
 /*
  * Work that goes on after the command's status: a task of its own, with the
  * unit, the CDB and the work (buffer included) of @task, which keeps none.
@@ -442,6 +444,47 @@ bool scsi_good(struct scsi_task *task);
 
 void scsi_log(int level, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
+
+/* ---- commands of one request; inline for the hot path ------------ */
+
+/* The data to write that is there, to work->total. False: the command ends
+ * here, for there is none, or not in whole blocks. RFC 7143 11.4.5 leaves that
+ * to us: nobody wants a part of a block written. */
+static inline bool scsi_take_blocks(struct scsi_task *task)
+{
+	if (task->data_len > task->length) {
+		task->data_len = task->length;
+	}
+	if (!scsi_whole_blocks(task)) {
+		return scsi_refuse(task, SENSE_ILLEGAL_REQUEST,
+				   ASC_INVALID_FIELD_IN_IU);
+	}
+	scsi_work(task)->total = task->data_len;
+	if (task->data_len == 0) {
+		scsi_good(task);
+	}
+	return task->data_len != 0;
+}
+
+/* Have @length bytes from work->offset on read into the task's data, or written
+ * from there, then go on with @step. As scsi_opcode.execute. */
+static inline bool scsi_submit_data(struct scsi_task *task, enum vhd_op op,
+				    uint32_t flags, uint64_t length,
+				    bool (*step)(struct scsi_task *task))
+{
+	struct scsi_work *work = scsi_work(task);
+
+	work->step = step;
+	return scsi_submit(task, op, flags, work->offset, length, task->iov,
+			   task->iovcnt) &&
+	       step(task);
+}
+
+/* The last step. */
+static inline bool scsi_finished(struct scsi_task *task)
+{
+	return task->req.error != 0 ? scsi_fail_io(task) : scsi_good(task);
+}
 
 /* ---- readiness --------------------------------------------------- */
 

@@ -34,14 +34,6 @@ bool scsi_write_same_prepare(struct scsi_task *task)
 	return scsi_prepare_out(task, no_data_out(task) ? 0 : task->lu->block);
 }
 
-static bool same_finished(struct scsi_task *task)
-{
-	if (task->req.error != 0) {
-		return scsi_fail_io(task);
-	}
-	return scsi_good(task);
-}
-
 static uint32_t write_flags(const struct scsi_task *task)
 {
 	return scsi_lu_is(task->lu, SCSI_LU_WCE) ? 0 : VHD_FUA;
@@ -110,12 +102,10 @@ bool scsi_write_same(struct scsi_task *task)
 	if (!is_zero(data, len)) {
 		return fill(task, data);
 	}
-	work->step = same_finished;
-	if (!scsi_submit(task, op, write_flags(task), work->offset, work->total,
-			 NULL, 0)) {
-		return false;
-	}
-	return same_finished(task);
+	work->step = scsi_finished;
+	return scsi_submit(task, op, write_flags(task), work->offset,
+			   work->total, NULL, 0) &&
+	       scsi_finished(task);
 }
 
 /* ---- UNMAP ------------------------------------------------------- */

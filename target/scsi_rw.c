@@ -78,13 +78,18 @@ bool scsi_check_range(struct scsi_task *task, uint64_t lba, uint64_t blocks,
 	return check_range(task, lba, blocks, max);
 }
 
-static bool range_prepare(struct scsi_task *task)
+static inline bool range_prepare(struct scsi_task *task)
 {
 	uint64_t lba;
 	uint32_t blocks;
 
 	scsi_cdb_range(task, &lba, &blocks);
 	return check_range(task, lba, blocks, SCSI_MAX_TRANSFER);
+}
+
+bool scsi_range_prepare(struct scsi_task *task)
+{
+	return range_prepare(task);
 }
 
 /* READ(6) and WRITE(6) have no flags: byte 1 is the LBA. */
@@ -134,10 +139,9 @@ static bool read_partial(struct scsi_task *task)
 	work->iov[0].iov_base = work->buf;
 	work->iov[0].iov_len = size;
 	work->step = read_finished;
-	if (!scsi_submit(task, VHD_READ, 0, work->offset, size, work->iov, 1)) {
-		return false;
-	}
-	return read_finished(task);
+	return scsi_submit(task, VHD_READ, 0, work->offset, size, work->iov,
+			   1) &&
+	       read_finished(task);
 }
 
 static bool read_start(struct scsi_task *task)
@@ -154,12 +158,8 @@ static bool read_start(struct scsi_task *task)
 		task->data_in_len = task->data_len;
 		return scsi_good(task);
 	}
-	work->step = read_finished;
-	if (!scsi_submit(task, VHD_READ, 0, work->offset, task->data_len,
-			 task->iov, task->iovcnt)) {
-		return false;
-	}
-	return read_finished(task);
+	return scsi_submit_data(task, VHD_READ, 0, task->data_len,
+				read_finished);
 }
 
 static bool read_flushed(struct scsi_task *task)
@@ -183,11 +183,7 @@ bool scsi_read(struct scsi_task *task)
 	}
 	/* SBC-3 5.11: with FUA, what the volatile cache has is written to the
 	 * medium before it is read. */
-	scsi_work(task)->step = read_flushed;
-	if (!scsi_submit(task, VHD_FLUSH, 0, 0, 0, NULL, 0)) {
-		return false;
-	}
-	return read_flushed(task);
+	return scsi_flush(task, read_flushed);
 }
 
 /* ---- WRITE ------------------------------------------------------- */
@@ -198,38 +194,16 @@ bool scsi_write_prepare(struct scsi_task *task)
 	       scsi_prepare_out(task, (uint32_t)scsi_work(task)->total);
 }
 
-static bool write_finished(struct scsi_task *task)
-{
-	if (task->req.error != 0) {
-		return scsi_fail_io(task);
-	}
-	return scsi_good(task);
-}
-
 bool scsi_write(struct scsi_task *task)
 {
-	struct scsi_work *work = scsi_work(task);
 	uint32_t flags = 0;
 
-	if (task->data_len > task->length) {
-		task->data_len = task->length;
-	}
-	if (!scsi_whole_blocks(task)) {
-		/* RFC 7143 11.4.5 leaves it to us: nobody wants a part of a
-		 * block written. */
-		return scsi_fail(task, SENSE_ILLEGAL_REQUEST,
-				 ASC_INVALID_FIELD_IN_IU);
-	}
-	if (task->data_len == 0) {
-		return scsi_good(task);
+	if (!scsi_take_blocks(task)) {
+		return true;
 	}
 	if (has_fua(task) || !scsi_lu_is(task->lu, SCSI_LU_WCE)) {
 		flags = VHD_FUA;
 	}
-	work->step = write_finished;
-	if (!scsi_submit(task, VHD_WRITE, flags, work->offset, task->data_len,
-			 task->iov, task->iovcnt)) {
-		return false;
-	}
-	return write_finished(task);
+	return scsi_submit_data(task, VHD_WRITE, flags, task->data_len,
+				scsi_finished);
 }

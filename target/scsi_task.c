@@ -276,6 +276,12 @@ bool scsi_submit_lu(struct scsi_task *task, struct scsi_lu *lu, enum vhd_op op,
 	return vhd_submit(task->io, lu->config.disk, req);
 }
 
+bool scsi_flush(struct scsi_task *task, bool (*step)(struct scsi_task *task))
+{
+	scsi_work(task)->step = step;
+	return scsi_submit(task, VHD_FLUSH, 0, 0, 0, NULL, 0) && step(task);
+}
+
 /* ---- in the background ------------------------------------------- */
 
 struct scsi_task *scsi_background(struct scsi_task *task)

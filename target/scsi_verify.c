@@ -99,15 +99,6 @@ static bool start_reading(struct scsi_task *task)
 
 /* ---- VERIFY ------------------------------------------------------ */
 
-static bool range_prepare(struct scsi_task *task)
-{
-	uint64_t lba;
-	uint32_t blocks;
-
-	scsi_cdb_range(task, &lba, &blocks);
-	return scsi_check_range(task, lba, blocks, SCSI_MAX_TRANSFER);
-}
-
 bool scsi_verify_prepare(struct scsi_task *task)
 {
 	uint8_t bytchk = BYTCHK(task->cdb);
@@ -116,7 +107,7 @@ bool scsi_verify_prepare(struct scsi_task *task)
 	if (bytchk == 2) {
 		return scsi_refuse_cdb(task, 1, 2);
 	}
-	if (!range_prepare(task)) {
+	if (!scsi_range_prepare(task)) {
 		return false;
 	}
 	if (bytchk == BYTCHK_COMPARE) {
@@ -146,7 +137,7 @@ bool scsi_write_verify_prepare(struct scsi_task *task)
 	if (BYTCHK(task->cdb) > BYTCHK_COMPARE) {
 		return scsi_refuse_cdb(task, 1, 2);
 	}
-	return range_prepare(task) &&
+	return scsi_range_prepare(task) &&
 	       scsi_prepare_out(task, (uint32_t)scsi_work(task)->total);
 }
 
@@ -160,26 +151,12 @@ static bool written(struct scsi_task *task)
 
 bool scsi_write_verify(struct scsi_task *task)
 {
-	struct scsi_work *work = scsi_work(task);
-
-	if (task->data_len > task->length) {
-		task->data_len = task->length;
-	}
-	if (!scsi_whole_blocks(task)) {
-		return scsi_fail(task, SENSE_ILLEGAL_REQUEST,
-				 ASC_INVALID_FIELD_IN_IU);
-	}
-	work->total = task->data_len;
-	if (work->total == 0) {
-		return scsi_good(task);
+	if (!scsi_take_blocks(task)) {
+		return true;
 	}
 	/* What is verified is on the medium, not in a volatile cache. */
-	work->step = written;
-	if (!scsi_submit(task, VHD_WRITE, VHD_FUA, work->offset, work->total,
-			 task->iov, task->iovcnt)) {
-		return false;
-	}
-	return written(task);
+	return scsi_submit_data(task, VHD_WRITE, VHD_FUA, task->data_len,
+				written);
 }
 
 /* ---- PRE-FETCH --------------------------------------------------- */
