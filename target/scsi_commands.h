@@ -60,6 +60,15 @@ bool scsi_log_select_prepare(struct scsi_task *task);
 bool scsi_log_select(struct scsi_task *task);
 bool scsi_log_sense_prepare(struct scsi_task *task);
 bool scsi_log_sense(struct scsi_task *task);
+/* A log parameter's header (SPC-4 7.3.2.2). @return where its @len bytes go */
+uint8_t *scsi_log_parameter(uint8_t *p, uint16_t code, uint8_t control,
+			    uint8_t len);
+/* Its control byte: TSD, where the value does not outlive the server; counters,
+ * bounded or not, binary lists. */
+#define SCSI_LOG_TSD	   0x20
+#define SCSI_LOG_COUNTER   SCSI_LOG_TSD
+#define SCSI_LOG_UNBOUNDED (SCSI_LOG_TSD | 0x02)
+#define SCSI_LOG_LIST	   0x03
 
 /* scsi_alua.c */
 bool scsi_report_port_groups_prepare(struct scsi_task *task);

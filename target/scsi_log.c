@@ -15,12 +15,6 @@
 
 #define LOG_MAX 512 /* bytes of a page: self-test results have 404 */
 
-/* Parameter control bytes (SPC-4 7.3.2.2): TSD, since nothing of this outlives
- * the server; counters and lists. */
-#define CONTROL_COUNTER	  0x20
-#define CONTROL_UNBOUNDED 0x22
-#define CONTROL_LIST	  0x23
-
 /* ---- counters ---------------------------------------------------- */
 
 static void add_itl(struct scsi_totals *t, const struct scsi_itl *itl)
@@ -74,9 +68,7 @@ static struct scsi_totals counted(struct scsi_task *task,
 				  const struct scsi_totals *base)
 {
 	struct scsi_lu *lu = task->lu;
-	struct scsi_totals t;
-
-	memset(&t, 0, sizeof(t));
+	struct scsi_totals t = {0};
 	unsigned i;
 
 	if (task->cdb[2] >> 6 == PC_DEFAULT) {
@@ -95,8 +87,8 @@ static struct scsi_totals counted(struct scsi_task *task,
 
 /* ---- pages ------------------------------------------------------- */
 
-static uint8_t *put_parameter(uint8_t *p, uint16_t code, uint8_t control,
-			      uint8_t len)
+uint8_t *scsi_log_parameter(uint8_t *p, uint16_t code, uint8_t control,
+			    uint8_t len)
 {
 	put_be16(p, code);
 	p[2] = control;
@@ -114,7 +106,7 @@ static size_t put_errors(struct scsi_task *task, uint8_t *buf,
 	uint16_t code;
 
 	for (code = 0; code <= 6; code++) {
-		p = put_parameter(p, code, CONTROL_COUNTER, 8);
+		p = scsi_log_parameter(p, code, SCSI_LOG_COUNTER, 8);
 		put_be64(p, code == 5	? t.bytes[kind]
 			    : code == 6 ? t.errors[kind]
 					: 0);
@@ -144,7 +136,7 @@ static size_t other_errors(struct scsi_task *task, uint8_t *buf)
 {
 	struct scsi_totals t = counted(task, &task->lu->errors_base);
 
-	put_be64(put_parameter(buf + 4, 0x0000, CONTROL_COUNTER, 8),
+	put_be64(scsi_log_parameter(buf + 4, 0x0000, SCSI_LOG_COUNTER, 8),
 		 t.errors[SCSI_COUNT_OTHER]);
 	return 4 + 12;
 }
@@ -155,15 +147,17 @@ static size_t other_errors(struct scsi_task *task, uint8_t *buf)
 static size_t statistics(struct scsi_task *task, uint8_t *buf)
 {
 	struct scsi_totals t = counted(task, &task->lu->statistics_base);
-	uint8_t *p = put_parameter(buf + 4, 0x0001, CONTROL_UNBOUNDED, 64);
+	uint8_t *p =
+		scsi_log_parameter(buf + 4, 0x0001, SCSI_LOG_UNBOUNDED, 64);
 
 	put_be64(p, t.commands[SCSI_COUNT_READS]);
 	put_be64(p + 8, t.commands[SCSI_COUNT_WRITES]);
 	put_be64(p + 16, t.bytes[SCSI_COUNT_WRITES] >> task->lu->shift);
 	put_be64(p + 24, t.bytes[SCSI_COUNT_READS] >> task->lu->shift);
-	p = put_parameter(p + 64, 0x0002, CONTROL_UNBOUNDED, 8); /* idle time */
+	/* idle time */
+	p = scsi_log_parameter(p + 64, 0x0002, SCSI_LOG_UNBOUNDED, 8);
 	/* time interval: a negative power of 10, and what to multiply */
-	p = put_parameter(p + 8, 0x0003, CONTROL_LIST, 8);
+	p = scsi_log_parameter(p + 8, 0x0003, SCSI_LOG_TSD | SCSI_LOG_LIST, 8);
 	put_be32(p, 3);
 	put_be32(p + 4, 1);
 	return (size_t)(p + 8 - buf);
@@ -172,7 +166,7 @@ static size_t statistics(struct scsi_task *task, uint8_t *buf)
 /* SPC-4 7.3.8: there are none, and no temperature is known */
 static size_t exceptions(struct scsi_task *task, uint8_t *buf)
 {
-	uint8_t *p = put_parameter(buf + 4, 0x0000, 0x03, 4);
+	uint8_t *p = scsi_log_parameter(buf + 4, 0x0000, SCSI_LOG_LIST, 4);
 
 	(void)task;
 	p[2] = 0xff;

@@ -100,20 +100,19 @@ size_t scsi_selftest_log_page(struct scsi_task *task, uint8_t *buf)
 	unsigned i;
 
 	pthread_mutex_lock(&lu->lock);
-	for (i = 0; i < SCSI_SELFTESTS; i++, p += 20) {
+	for (i = 0; i < SCSI_SELFTESTS; i++, p += 16) {
 		const struct scsi_selftest_result *r = &lu->selftests[i];
 
-		put_be16(p, (uint16_t)(i + 1));
-		p[2] = 0x23; /* TSD: not kept; a list */
-		p[3] = 16;
+		p = scsi_log_parameter(p, (uint16_t)(i + 1),
+				       SCSI_LOG_TSD | SCSI_LOG_LIST, 16);
 		if (!r->used) {
 			continue;
 		}
-		p[4] = (uint8_t)(r->code << 5 | r->result);
-		put_be16(p + 6, r->hours);
-		put_be64(p + 8, r->lba);
-		p[16] = r->key;
-		put_be16(p + 17, r->asc);
+		p[0] = (uint8_t)(r->code << 5 | r->result);
+		put_be16(p + 2, r->hours);
+		put_be64(p + 4, r->lba);
+		p[12] = r->key;
+		put_be16(p + 13, r->asc);
 	}
 	pthread_mutex_unlock(&lu->lock);
 	return (size_t)(p - buf);
@@ -126,10 +125,16 @@ static struct selftest *selftest_of(struct scsi_task *task)
 	return (struct selftest *)scsi_work(task)->buf;
 }
 
-/* Is it still this one that is under way? */
+/* Has nothing else ended it? */
 static bool is_current(const struct scsi_task *task, const struct selftest *t)
 {
 	return t->id == 0 || atomic_load(&task->lu->selftest) == t->id;
+}
+
+/* Is it the one that the log has as under way? */
+static bool is_logged(const struct scsi_task *task, const struct selftest *t)
+{
+	return t->id != 0 && is_current(task, t);
 }
 
 static void end_with(struct scsi_task *task, const struct selftest *t,
@@ -137,11 +142,8 @@ static void end_with(struct scsi_task *task, const struct selftest *t,
 {
 	struct scsi_lu *lu = task->lu;
 
-	if (t->id == 0) {
-		return;
-	}
 	pthread_mutex_lock(&lu->lock);
-	if (is_current(task, t)) {
+	if (is_logged(task, t)) {
 		log_end(lu, result);
 	}
 	pthread_mutex_unlock(&lu->lock);
@@ -150,15 +152,14 @@ static void end_with(struct scsi_task *task, const struct selftest *t,
 static bool failed(struct scsi_task *task, const struct selftest *t)
 {
 	struct scsi_lu *lu = task->lu;
-
 	bool medium = task->req.error == EIO;
 
 	scsi_fail_io(task); /* for its message, and the counter */
 	pthread_mutex_lock(&lu->lock);
-	if (t->id != 0 && is_current(task, t) && !medium) {
+	if (is_logged(task, t) && !medium) {
 		log_end(lu, RESULT_NOT_COMPLETED);
-	} else if (t->id != 0 && is_current(task, t)) {
-		lu->selftests[0].lba = scsi_work(task)->pos >> task->lu->shift;
+	} else if (is_logged(task, t)) {
+		lu->selftests[0].lba = scsi_work(task)->pos >> lu->shift;
 		lu->selftests[0].key = SENSE_MEDIUM_ERROR;
 		lu->selftests[0].asc = ASC_UNRECOVERED_READ;
 		log_end(lu, t->sample < SAMPLES ? RESULT_FIRST_FAILED

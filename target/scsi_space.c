@@ -175,19 +175,20 @@ void scsi_space_set_threshold(struct scsi_lu *lu,
 
 /* ---- the log page ------------------------------------------------- */
 
-static void put_count(uint8_t *p, uint16_t code, uint32_t count, uint8_t scope)
+static uint8_t *put_count(uint8_t *p, uint16_t code, uint32_t count,
+			  uint8_t scope)
 {
-	put_be16(p, code);
-	p[2] = 0x03; /* binary list */
-	p[3] = 8;
-	put_be32(p + 4, count);
-	p[8] = scope;
+	p = scsi_log_parameter(p, code, SCSI_LOG_LIST, 8);
+	put_be32(p, count);
+	p[4] = scope;
+	return p + 8;
 }
 
 /* 0Ch logical block provisioning (SBC-3 6.4.4) */
 size_t scsi_space_log_page(struct scsi_task *task, uint8_t *buf)
 {
 	struct scsi_lu *lu = task->lu;
+	uint8_t *p = buf + 4;
 	struct vhd_space space;
 	bool known;
 
@@ -199,7 +200,7 @@ size_t scsi_space_log_page(struct scsi_task *task, uint8_t *buf)
 		return 4;
 	}
 	/* shared with other units; this unit's own */
-	put_count(buf + 4, 0x0001, sets(space.available), 2);
-	put_count(buf + 16, 0x0002, sets(space.used), 1);
-	return 28;
+	p = put_count(p, 0x0001, sets(space.available), 2);
+	p = put_count(p, 0x0002, sets(space.used), 1);
+	return (size_t)(p - buf);
 }
