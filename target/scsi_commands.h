@@ -119,7 +119,7 @@ bool scsi_get_lba_status_prepare(struct scsi_task *task);
 bool scsi_get_lba_status(struct scsi_task *task);
 
 /* scsi_copy.c */
-bool scsi_extended_copy_prepare(struct scsi_task *task);
+bool scsi_copy_prepare(struct scsi_task *task);
 bool scsi_extended_copy(struct scsi_task *task);
 
 /* scsi_copy_status.c */
@@ -134,7 +134,6 @@ bool scsi_copy_parameters_prepare(struct scsi_task *task);
 bool scsi_copy_parameters(struct scsi_task *task);
 
 /* scsi_odx.c */
-bool scsi_token_prepare(struct scsi_task *task);
 bool scsi_populate_token(struct scsi_task *task);
 bool scsi_write_using_token(struct scsi_task *task);
 size_t scsi_vpd_third_party(struct scsi_task *task, uint8_t *buf);

@@ -371,7 +371,8 @@ static bool parse_list(struct scsi_task *task, struct scsi_copy *copy,
 /* ---- the command ------------------------------------------------------------
  */
 
-bool scsi_extended_copy_prepare(struct scsi_task *task)
+/* Of all third-party copy commands that have a parameter list. */
+bool scsi_copy_prepare(struct scsi_task *task)
 {
 	uint32_t length = get_be32(task->cdb + 10);
 

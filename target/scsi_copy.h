@@ -32,6 +32,13 @@
 
 #define ROD_TOKEN_LEN 512
 
+/* ROD types: SPC-4's point in time copies (the default one, change vulnerable,
+ * any), SBC-3's zeroes */
+#define ROD_TYPE_PIT_DEFAULT 0x00800000u
+#define ROD_TYPE_PIT	     0x00800001u
+#define ROD_TYPE_PIT_ANY     0x0080ffffu
+#define ROD_TYPE_ZERO	     0xffff0001u
+
 /* ---- operations (scsi_copy_status.c) ----------------------------------- */
 
 /* COPY OPERATION STATUS (SPC-4 6.24) */
@@ -76,6 +83,13 @@ struct scsi_range {
 	uint64_t lba;
 	uint32_t blocks;
 };
+
+/* Does it share blocks with those from @lba on? */
+static inline bool scsi_range_meets(const struct scsi_range *range,
+				    uint64_t lba, uint64_t blocks)
+{
+	return range->lba < lba + blocks && lba < range->lba + range->blocks;
+}
 
 /* What a token stands for, as looked up. */
 struct scsi_token_data {

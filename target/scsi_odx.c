@@ -16,11 +16,6 @@
 #define FLAG_RTV     0x02 /* ROD TYPE is valid */
 #define FLAG_DEL_TKN 0x02
 
-#define ROD_TYPE_PIT_DEFAULT 0x00800000u
-#define ROD_TYPE_PIT	     0x00800001u
-#define ROD_TYPE_PIT_ANY     0x0080ffffu
-#define ROD_TYPE_ZERO	     0xffff0001u
-
 /* ---- parameter lists ------------------------------------------------------
  */
 
@@ -42,8 +37,8 @@ static bool ranges_meet(const struct scsi_range *range, unsigned n)
 	unsigned i;
 
 	for (i = 0; i < n; i++) {
-		if (range[i].lba < range[n].lba + range[n].blocks &&
-		    range[n].lba < range[i].lba + range[i].blocks) {
+		if (scsi_range_meets(&range[i], range[n].lba,
+				     range[n].blocks)) {
 			return true;
 		}
 	}
@@ -115,17 +110,6 @@ static const uint8_t *token_list(struct scsi_task *task, size_t header,
 	}
 	*len = (size_t)get_be16(p) + 2;
 	return p;
-}
-
-bool scsi_token_prepare(struct scsi_task *task)
-{
-	uint32_t length = get_be32(task->cdb + 10);
-
-	if (length > SCSI_MAX_PARAMETER) {
-		return scsi_refuse(task, SENSE_ILLEGAL_REQUEST,
-				   ASC_PARAMETER_LIST_LENGTH);
-	}
-	return scsi_prepare_out(task, length);
 }
 
 /* ---- POPULATE TOKEN -------------------------------------------------------

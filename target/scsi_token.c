@@ -16,11 +16,9 @@
 
 #include "target/scsi_copy.h"
 
-#define MAX_TOKENS    4096
-#define MAX_OF_UNIT   256
-#define ROD_TYPE_PIT  0x00800001u /* point in time copy, change vulnerable */
-#define ROD_TYPE_ZERO 0xffff0001u /* SBC-3: block device zero */
-#define SECRET_LEN    16
+#define MAX_TOKENS  4096
+#define MAX_OF_UNIT 256
+#define SECRET_LEN  16
 
 enum token_state { TOKEN_GOOD, TOKEN_REVOKED, TOKEN_DELETED };
 
@@ -285,8 +283,7 @@ static bool token_has(const struct token *t, uint64_t lba, uint64_t blocks)
 	unsigned i;
 
 	for (i = 0; i < t->count; i++) {
-		if (t->range[i].lba < lba + blocks &&
-		    lba < t->range[i].lba + t->range[i].blocks) {
+		if (scsi_range_meets(&t->range[i], lba, blocks)) {
 			return true;
 		}
 	}
