@@ -228,21 +228,29 @@ static void not_kept(struct scsi_task *task, int error)
 	scsi_fail(task, SENSE_HARDWARE_ERROR, ASC_INTERNAL_FAILURE);
 }
 
+/* @return as scsi_store_fn; there is a store. Caller holds the lock. */
+static int keep(struct scsi_lu *lu, struct scsi_task *task)
+{
+	size_t len;
+	uint8_t *state = pack(lu, &len);
+	int error = ENOMEM;
+
+	if (state != NULL) {
+		error = lu->store(lu, task, len != 0 ? state : NULL, len,
+				  lu->store_private);
+	}
+	free(state);
+	return error;
+}
+
 bool scsi_keep(struct scsi_task *task)
 {
-	struct scsi_lu *lu = task->lu;
-	uint8_t *state;
-	size_t len;
 	int error;
 
-	if (lu->store == NULL) {
+	if (task->lu->store == NULL) {
 		return true;
 	}
-	state = pack(lu, &len);
-	error = state == NULL ? ENOMEM
-			      : lu->store(lu, task, len != 0 ? state : NULL,
-					  len, lu->store_private);
-	free(state);
+	error = keep(task->lu, task);
 	if (error == EINPROGRESS) {
 		task->waits++;
 		return false;
@@ -266,18 +274,12 @@ bool scsi_keep_then(struct scsi_task *task,
 
 void scsi_keep_later(struct scsi_lu *lu)
 {
-	uint8_t *state;
-	size_t len;
 	int error;
 
 	if (lu->store == NULL) {
 		return;
 	}
-	state = pack(lu, &len);
-	error = state == NULL ? ENOMEM
-			      : lu->store(lu, NULL, len != 0 ? state : NULL,
-					  len, lu->store_private);
-	free(state);
+	error = keep(lu, NULL);
 	if (error != 0 && error != EINPROGRESS) {
 		scsi_log(0, "disk %d: its state is not kept: %s",
 			 (int)lu->config.index, strerror(error));
