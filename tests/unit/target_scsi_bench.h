@@ -511,6 +511,55 @@ static UNUSED void bench_clear_ua(struct bench *b)
 	}
 }
 
+/* ---- what units keep ------------------------------------------------ */
+
+/* For scsi_lu_set_store(). */
+struct bench_store {
+	size_t max; /* bytes that it may be at the most */
+	uint8_t state[4096];
+	size_t len;
+	unsigned calls;
+	bool later; /* the answer: scsi_stored() with @task */
+	struct scsi_task *task;
+};
+
+static UNUSED int bench_keep(struct scsi_lu *lu, struct scsi_task *task,
+			     const void *state, size_t len, void *private_data)
+{
+	struct bench_store *store = private_data;
+
+	assert_non_null(lu);
+	assert_true(len <= store->max && len <= sizeof(store->state));
+	if (len > 0) {
+		memcpy(store->state, state, len);
+	}
+	store->len = len;
+	store->calls++;
+	store->task = task;
+	return store->later ? EINPROGRESS : 0;
+}
+
+/* Wherever it is cut, all of it is refused: @nothing checks a unit that has
+ * nothing of it, or is NULL. */
+static UNUSED void bench_cut(const struct bench_store *store,
+			     void (*nothing)(struct bench *b))
+{
+	struct bench *b = malloc(sizeof(*b));
+	size_t len;
+
+	for (len = 0; len < store->len; len++) {
+		bench_open(b);
+		assert_int_equal(scsi_lu_restore(b->lu, store->state, len),
+				 EINVAL);
+		bench_clear_ua(b);
+		if (nothing != NULL) {
+			nothing(b);
+		}
+		bench_close(b);
+	}
+	free(b);
+}
+
 /* Group setup and teardown of one test. */
 static UNUSED int bench_setup(void **state)
 {

@@ -5,29 +5,6 @@
 #define IN_PROGRESS 0x2041b
 #define FAILED	    0x33103
 
-struct store {
-	uint8_t state[64];
-	size_t len;
-	unsigned calls;
-	bool later;
-	struct scsi_task *task;
-};
-
-static int keep(struct scsi_lu *lu, struct scsi_task *task, const void *state,
-		size_t len, void *private_data)
-{
-	struct store *store = private_data;
-
-	assert_true(len <= sizeof(store->state));
-	if (len > 0) {
-		memcpy(store->state, state, len);
-	}
-	store->len = len;
-	store->calls++;
-	store->task = task;
-	return store->later ? EINPROGRESS : 0;
-}
-
 static uint8_t erase(struct bench *b, uint8_t flags)
 {
 	return RUN(b, 0x48, 0x02 | flags, 0, 0, 0, 0, 0, 0, 0, 0);
@@ -183,11 +160,11 @@ static void in_progress(void **state)
 static void failure_mode(void **state)
 {
 	struct bench *b = *state, *again = malloc(sizeof(*again));
-	struct store store = {.len = 0};
+	struct bench_store store = {.max = 64};
 	struct vhd_req *req;
 	unsigned progress;
 
-	scsi_lu_set_store(b->lu, keep, &store);
+	scsi_lu_set_store(b->lu, bench_keep, &store);
 	/* AUSE 0: only another SANITIZE helps */
 	req = start(b, 0);
 	assert_int_equal(store.calls, 1);
@@ -229,12 +206,12 @@ static void failure_mode(void **state)
 static void waiting_command(void **state)
 {
 	struct bench *b = *state;
-	struct store store = {.later = true};
+	struct bench_store store = {.max = 64, .later = true};
 	struct scsi_task task = {0};
 	struct vhd_req *req;
 	unsigned abort;
 
-	scsi_lu_set_store(b->lu, keep, &store);
+	scsi_lu_set_store(b->lu, bench_keep, &store);
 	b->background = true;
 	for (abort = 0; abort < 2; abort++) {
 		memset(&task, 0, sizeof(task));
