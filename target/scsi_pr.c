@@ -67,7 +67,7 @@ size_t scsi_transport_id_parse(const uint8_t *p, size_t len,
 
 size_t scsi_transport_id_build(const struct scsi_registration *reg, uint8_t *p)
 {
-	char text[260] = {0};
+	char text[PR_TRANSPORT_ID_MAX - 4] = {0};
 	size_t size;
 	int n;
 

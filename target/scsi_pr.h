@@ -15,9 +15,11 @@
 #define PR_WRITE_EXCLUSIVE_AR  7
 #define PR_EXCLUSIVE_ACCESS_AR 8
 
+#define PR_NAME_MAX 223 /* of initiators and targets: RFC 7143 4.2.7.1 */
+
 /* TransportID of iSCSI (SPC-4 7.6.4.6) */
 struct scsi_transport_id {
-	char initiator[224];
+	char initiator[PR_NAME_MAX + 1];
 	uint8_t isid[6];
 	bool any_isid; /* format 00b: no ISID */
 };
@@ -25,7 +27,8 @@ struct scsi_transport_id {
 /* Bytes used, 0 when it is none of ours or damaged. */
 size_t scsi_transport_id_parse(const uint8_t *p, size_t len,
 			       struct scsi_transport_id *id);
-/* Bytes written into @p, at most 264. */
+/* Bytes written into @p, at most PR_TRANSPORT_ID_MAX. */
+#define PR_TRANSPORT_ID_MAX 248
 size_t scsi_transport_id_build(const struct scsi_registration *reg, uint8_t *p);
 
 /* Who a registration is for. */

@@ -9,7 +9,7 @@
 #include "target/scsi_pr.h"
 
 /* key, flags, port, length, TransportID */
-#define FULL_STATUS_MAX (24 + 264)
+#define FULL_STATUS_MAX (24 + PR_TRANSPORT_ID_MAX)
 
 bool scsi_pr_in_prepare(struct scsi_task *task)
 {

@@ -82,7 +82,7 @@ static bool get_string(const uint8_t **p, const uint8_t *end, char *to,
 static bool unpack_registration(struct scsi_lu *lu, const uint8_t **p,
 				const uint8_t *end)
 {
-	char initiator[256], target[256];
+	char initiator[PR_NAME_MAX + 1], target[PR_NAME_MAX + 1];
 	struct scsi_pr_port port = {.initiator = initiator, .target = target};
 	const uint8_t *fixed = *p;
 	uint16_t flags;

@@ -414,6 +414,50 @@ static void through_power_loss(void **state)
 	assert_int_equal(store.len, 0);
 }
 
+/* What was kept of one registration, by an initiator of so long a name. */
+static size_t kept_registration(uint8_t *p, uint16_t name_len)
+{
+	static const char target[] = BENCH_TARGET;
+	const uint16_t target_len = sizeof(target) - 1;
+
+	memset(p, 0, 36 + 18 + 2 + name_len + 2 + target_len);
+	put_be32(p, 0x49534c55);
+	put_be32(p + 4, 1);
+	put_be32(p + 8, 0x02); /* reservations */
+	put_be32(p + 16, 0x49535250);
+	put_be32(p + 28, UINT32_MAX); /* no holder */
+	put_be32(p + 32, 1);
+	put_be64(p + 36, 5);	  /* key */
+	put_be16(p + 36 + 10, 1); /* port */
+	put_be16(p + 54, name_len);
+	memset(p + 56, 'x', name_len);
+	put_be16(p + 56 + name_len, target_len);
+	memcpy(p + 58 + name_len, target, target_len);
+	return 58u + name_len + target_len;
+}
+
+/* No longer than iSCSI's (RFC 7143 4.2.7.1), which READ FULL STATUS tells. */
+static void kept_names(void **state)
+{
+	struct bench *b = *state;
+	uint8_t kept[512];
+
+	assert_int_equal(scsi_lu_restore(b->lu, kept,
+					 kept_registration(kept, 224)),
+			 EINVAL);
+	no_keys(b);
+	assert_int_equal(scsi_lu_restore(b->lu, kept,
+					 kept_registration(kept, 255)),
+			 EINVAL);
+	no_keys(b);
+	assert_int_equal(
+		scsi_lu_restore(b->lu, kept, kept_registration(kept, 223)), 0);
+	assert_good(in(b, 0, 3));
+	/* name, ",i,0x" and ISID, and their null, in fours */
+	assert_int_equal(get_be32(b->in + 8 + 20), 4 + 244);
+	assert_int_equal(b->task.data_in_len, 8 + 24 + 4 + 244);
+}
+
 /* The status waits for the store. */
 static void store_answers_later(void **state)
 {
@@ -565,6 +609,7 @@ int main(void)
 		BENCH_TEST(capabilities),
 		BENCH_TEST(full_status),
 		BENCH_TEST(through_power_loss),
+		BENCH_TEST(kept_names),
 		BENCH_TEST(store_answers_later),
 		BENCH_TEST(legacy),
 	};
