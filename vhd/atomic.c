@@ -46,7 +46,8 @@ enum {
 void vhd_atomic_init(struct vhd_atomic *atomic)
 {
 	pthread_mutex_init(&atomic->lock, NULL);
-	atomic->owner = atomic->first = atomic->last = NULL;
+	atomic->owner = NULL;
+	atomic->waiting = (struct vhd_queue){NULL, NULL};
 	atomic->journal = NULL;
 	atomic_init(&atomic->stuck, false);
 }
@@ -70,13 +71,7 @@ static bool take_turn(struct vhd_atomic *atomic, struct vhd_req *req)
 	if (mine) {
 		atomic->owner = req;
 	} else {
-		vhd_state(req)->next = NULL;
-		if (atomic->last != NULL) {
-			vhd_state(atomic->last)->next = req;
-		} else {
-			atomic->first = req;
-		}
-		atomic->last = req;
+		vhd_queue_push(&atomic->waiting, req);
 	}
 	pthread_mutex_unlock(&atomic->lock);
 	return mine;
@@ -89,14 +84,8 @@ void vhd_atomic_done(struct vhd_req *req)
 
 	req->flags = atomic->flags;
 	pthread_mutex_lock(&atomic->lock);
-	next = atomic->first;
+	next = vhd_queue_pop(&atomic->waiting);
 	atomic->owner = next;
-	if (next != NULL) {
-		atomic->first = vhd_state(next)->next;
-		if (atomic->first == NULL) {
-			atomic->last = NULL;
-		}
-	}
 	pthread_mutex_unlock(&atomic->lock);
 	if (next != NULL) {
 		vhd_io_post(next);

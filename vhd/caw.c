@@ -79,13 +79,7 @@ int vhd_caw_run(struct vhd_req *req, int result)
 	case CAW_START:
 		if (io->bounce_owner != NULL) {
 			st->outer_phase = CAW_BOUNCE;
-			st->next = NULL;
-			if (io->bounce_last != NULL) {
-				vhd_state(io->bounce_last)->next = req;
-			} else {
-				io->bounce_first = req;
-			}
-			io->bounce_last = req;
+			vhd_queue_push(&io->bounce_waiting, req);
 			return VHD_PENDING;
 		}
 		io->bounce_owner = req;
@@ -122,13 +116,9 @@ void vhd_caw_done(struct vhd_req *req)
 	if (io->bounce_owner != req) {
 		return;
 	}
-	next = io->bounce_first;
+	next = vhd_queue_pop(&io->bounce_waiting);
 	io->bounce_owner = next;
 	if (next != NULL) {
-		io->bounce_first = vhd_state(next)->next;
-		if (io->bounce_first == NULL) {
-			io->bounce_last = NULL;
-		}
 		vhd_io_post(next);
 	}
 }

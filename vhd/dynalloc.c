@@ -57,21 +57,12 @@ uint64_t dyn_span(const struct vhd_dyn *dyn)
 
 void dyn_wait(struct vhd_dyn *dyn, struct vhd_req *req)
 {
-	vhd_state(req)->next = dyn->waiters;
-	dyn->waiters = req;
+	vhd_wait(&dyn->waiters, req);
 }
 
 void dyn_wake(struct vhd_dyn *dyn)
 {
-	struct vhd_req *req = dyn->waiters;
-
-	dyn->waiters = NULL;
-	while (req != NULL) {
-		struct vhd_req *next = vhd_state(req)->next;
-
-		vhd_io_post(req);
-		req = next;
-	}
+	vhd_wake(&dyn->waiters);
 }
 
 /* ---- places ------------------------------------------------------ */

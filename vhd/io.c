@@ -121,36 +121,44 @@ void vhd_io_post(struct vhd_req *req)
 	}
 }
 
+void vhd_wait(struct vhd_req **waiters, struct vhd_req *req)
+{
+	vhd_state(req)->next = *waiters;
+	*waiters = req;
+}
+
+void vhd_wake(struct vhd_req **waiters)
+{
+	struct vhd_req *req = *waiters;
+
+	*waiters = NULL;
+	while (req != NULL) {
+		struct vhd_req *next = vhd_state(req)->next;
+
+		vhd_io_post(req);
+		req = next;
+	}
+}
+
 /* ---- submission -------------------------------------------------- */
 
 void vhd_io_queue(struct vhd_req *req)
 {
-	struct vhd_io *io = vhd_state(req)->io;
-
-	vhd_state(req)->next = NULL;
-	if (io->queue_last != NULL) {
-		vhd_state(io->queue_last)->next = req;
-	} else {
-		io->queue_first = req;
-	}
-	io->queue_last = req;
+	vhd_queue_push(&vhd_state(req)->io->queue, req);
 }
 
 void vhd_io_kick(struct vhd_io *io)
 {
 	int ret;
 
-	while (io->queue_first != NULL && io->inflight < io->depth) {
-		struct vhd_req *req = io->queue_first;
+	while (io->queue.first != NULL && io->inflight < io->depth) {
 		struct io_uring_sqe *sqe = io_uring_get_sqe(&io->ring);
+		struct vhd_req *req;
 
 		if (sqe == NULL) {
 			break;
 		}
-		io->queue_first = vhd_state(req)->next;
-		if (io->queue_first == NULL) {
-			io->queue_last = NULL;
-		}
+		req = vhd_queue_pop(&io->queue);
 		vhd_transfer_prepare(req, sqe);
 		io_uring_sqe_set_data(sqe, req);
 		io->inflight++;

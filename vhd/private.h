@@ -127,6 +127,13 @@ int vhd_file_size(struct vhd_file *file, uint64_t *size, uint64_t *allocated);
 
 bool vhd_file_space(const struct vhd_file *file, struct vhd_space *space);
 
+/* ---- lists of requests ------------------------------------------- */
+
+/* First in, first out, by vhd_state.next. */
+struct vhd_queue {
+	struct vhd_req *first, *last;
+};
+
 /* ---- the gate (gate.c) ------------------------------------------- */
 
 #define VHD_GATE_SHARDS 8
@@ -170,8 +177,9 @@ struct vhd_journal;
 /* One atomic write to a disk at a time; the others wait for their turn. */
 struct vhd_atomic {
 	uint8_t disk_id[16];  /* vhd_info.unique_id; constant */
-	pthread_mutex_t lock; /* of owner, first and last */
-	struct vhd_req *owner, *first, *last;
+	pthread_mutex_t lock; /* of owner and waiting */
+	struct vhd_req *owner;
+	struct vhd_queue waiting;
 	/* The owner's: */
 	struct vhd_journal *journal; /* NULL until it is needed */
 	uint32_t flags;		     /* the request's own */
@@ -373,7 +381,7 @@ struct vhd_cursor {
 struct vhd_state {
 	struct vhd_io *io;
 	struct vhd_disk *disk;
-	struct vhd_req *next; /* lane's queue, or lane's inbox */
+	struct vhd_req *next; /* in a vhd_queue, or a list of such as wait */
 	/* How the request continues: caw_run, or the format's run. */
 	int (*run)(struct vhd_req *req, int result);
 
@@ -460,6 +468,31 @@ static inline struct vhd_state *vhd_state(struct vhd_req *req)
 	return (struct vhd_state *)(void *)req->engine;
 }
 
+static inline void vhd_queue_push(struct vhd_queue *queue, struct vhd_req *req)
+{
+	vhd_state(req)->next = NULL;
+	if (queue->last != NULL) {
+		vhd_state(queue->last)->next = req;
+	} else {
+		queue->first = req;
+	}
+	queue->last = req;
+}
+
+/* @return NULL: it is empty */
+static inline struct vhd_req *vhd_queue_pop(struct vhd_queue *queue)
+{
+	struct vhd_req *req = queue->first;
+
+	if (req != NULL) {
+		queue->first = vhd_state(req)->next;
+		if (queue->first == NULL) {
+			queue->last = NULL;
+		}
+	}
+	return req;
+}
+
 /* Skip @n bytes of the cursor's data. */
 void vhd_cursor_advance(struct vhd_cursor *cursor, uint64_t n);
 void vhd_cursor_copy_to(struct vhd_cursor *cursor, const void *from,
@@ -515,7 +548,7 @@ struct vhd_io {
 	struct tevent_fd *fde;
 	unsigned depth, inflight;
 	unsigned shard; /* of gates */
-	struct vhd_req *queue_first, *queue_last;
+	struct vhd_queue queue;
 	/* Requests that other threads let go on: a lock-free stack. */
 	_Atomic(struct vhd_req *) inbox;
 
@@ -529,13 +562,17 @@ struct vhd_io {
 	uint8_t *bounce;
 	struct iovec bounce_iov;
 	struct vhd_req *bounce_owner;
-	struct vhd_req *bounce_first, *bounce_last;
+	struct vhd_queue bounce_waiting;
 };
 
 /* Append to what vhd_io_kick() submits. */
 void vhd_io_queue(struct vhd_req *req);
 /* Any thread: have the request carry on (run with result 0) on its lane. */
 void vhd_io_post(struct vhd_req *req);
+/* Add to those who wait for others; let all of them carry on, and look again.
+ * Whoever owns the list holds its lock. */
+void vhd_wait(struct vhd_req **waiters, struct vhd_req *req);
+void vhd_wake(struct vhd_req **waiters);
 /* Is a buffered write of @length expected not to be throttled? */
 bool vhd_io_dirty_ok(struct vhd_io *io, uint64_t length);
 

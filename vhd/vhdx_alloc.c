@@ -14,22 +14,7 @@
 
 void vhdx_wait(struct vhdx *vx, struct vhd_req *req)
 {
-	vhd_state(req)->next = vx->waiters;
-	vx->waiters = req;
-}
-
-/* The lock is held. */
-static void wake(struct vhdx *vx)
-{
-	struct vhd_req *req = vx->waiters;
-
-	vx->waiters = NULL;
-	while (req != NULL) {
-		struct vhd_req *next = vhd_state(req)->next;
-
-		vhd_io_post(req);
-		req = next;
-	}
+	vhd_wait(&vx->waiters, req);
 }
 
 bool vhdx_take_role(struct vhd_req *req)
@@ -53,7 +38,7 @@ void vhdx_release_role(struct vhdx *vx)
 	pthread_mutex_lock(&vx->lock);
 	vx->busy = false;
 	pthread_cond_signal(&vx->idle);
-	wake(vx);
+	vhd_wake(&vx->waiters);
 	pthread_mutex_unlock(&vx->lock);
 }
 
@@ -194,7 +179,7 @@ void vhdx_give_back(struct vhd_req *req, bool keep)
 		vx->failed[vx->failed_count].index = index;
 		vx->failed[vx->failed_count++].place = st->vx.place;
 	}
-	wake(vx);
+	vhd_wake(&vx->waiters);
 	pthread_mutex_unlock(&vx->lock);
 }
 
