@@ -15,9 +15,6 @@
 
 #include "vhd/dynamic.h"
 
-/* Zeroing up to this much by writing is cheaper than a worker's fallocate. */
-#define ZERO_BY_WRITING 65536u
-
 /* Table entries are cleared at once within such a part of the file: a page,
  * which a failing write leaves as it was. */
 #define TABLE_PAGE 4096u
@@ -240,7 +237,7 @@ static int zero_own(struct vhd_req *req, const struct vhd_place *place)
 {
 	struct vhd_state *st = vhd_state(req);
 
-	if (st->op == VHD_ZERO && place->length <= ZERO_BY_WRITING) {
+	if (st->op == VHD_ZERO && place->length <= VHD_ZERO_BY_WRITING) {
 		return dyn_segment_transfer(req, DYN_MOVED, true,
 					    req->flags & VHD_FUA, place->disk,
 					    place->offset);
@@ -290,7 +287,7 @@ static int hide(struct vhd_req *req)
 	st->dyn.block = block;
 	st->dyn.place = entry;
 	at = (uint64_t)entry * VHD_SECTOR + dyn->bitmap_size + within;
-	if (st->op == VHD_ZERO && st->dyn.seg <= ZERO_BY_WRITING) {
+	if (st->op == VHD_ZERO && st->dyn.seg <= VHD_ZERO_BY_WRITING) {
 		return dyn_segment_transfer(req, DYN_NEW_SECTORS, true, true,
 					    st->disk, at);
 	}

@@ -10,9 +10,6 @@
 
 #include "vhd/private.h"
 
-/* Zeroing up to this much by writing is cheaper than a worker's fallocate. */
-#define ZERO_BY_WRITING 65536u
-
 enum {
 	FIXED_START = 0,
 	FIXED_TRANSFER, /* read or write of the data */
@@ -51,7 +48,7 @@ static int fixed_start(struct vhd_req *req)
 		return vhd_transfer(req, st->disk->file, st->op == VHD_WRITE,
 				    st->offset, st->length);
 	case VHD_ZERO:
-		if (st->length <= ZERO_BY_WRITING) {
+		if (st->length <= VHD_ZERO_BY_WRITING) {
 			return fixed_write_zeroes(req);
 		}
 		return fixed_fallocate(req, FIXED_ZERO_RANGE,

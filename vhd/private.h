@@ -512,6 +512,9 @@ void vhd_finish(struct vhd_req *req, int error);
 
 /* ---- transfers (transfer.c) -------------------------------------- */
 
+/* Zeroing up to this much by writing is cheaper than a worker's fallocate. */
+#define VHD_ZERO_BY_WRITING 65536u
+
 /* Read into / write from the cursor, which is advanced. */
 int vhd_transfer(struct vhd_req *req, struct vhd_file *file, bool write,
 		 uint64_t file_offset, uint64_t length);

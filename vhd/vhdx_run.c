@@ -11,9 +11,6 @@
 #include "vhd/vhdx_disk.h"
 #include "vhd/vhdx_place.h"
 
-/* Zeroing up to this much by writing is cheaper than a worker's fallocate. */
-#define ZERO_BY_WRITING 65536u
-
 /* ---- bitmaps ----------------------------------------------------- */
 
 static int load_page(struct vhd_req *req, const struct vhd_disk *disk,
@@ -387,7 +384,7 @@ static int zero_place(struct vhd_req *req, uint64_t offset)
 	int mode = req->op == VHD_DISCARD ? FALLOC_FL_PUNCH_HOLE
 					  : FALLOC_FL_ZERO_RANGE;
 
-	if (req->op == VHD_ZERO && st->vx.seg <= ZERO_BY_WRITING) {
+	if (req->op == VHD_ZERO && st->vx.seg <= VHD_ZERO_BY_WRITING) {
 		return segment_transfer(req, VHDX_MOVED, true,
 					req->flags & VHD_FUA, st->disk, offset);
 	}
