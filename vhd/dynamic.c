@@ -106,24 +106,6 @@ static inline const struct vhd_disk *whole_place(const struct vhd_disk *disk,
 
 /* ---- metadata ---------------------------------------------------- */
 
-int dyn_meta_transfer(struct vhd_req *req, const struct vhd_disk *disk,
-		      bool write, bool durable, const void *buf, size_t len,
-		      uint64_t offset)
-{
-	struct vhd_state *st = vhd_state(req);
-
-	st->dyn.saved = st->cursor;
-	st->dyn.iov = (struct iovec){(void *)(uintptr_t)buf, len};
-	st->cursor = (struct vhd_cursor){.iov = &st->dyn.iov, .cnt = 1};
-	st->fua = durable;
-	return vhd_transfer(req, disk->file, write, offset, len);
-}
-
-void dyn_meta_done(struct vhd_req *req)
-{
-	vhd_state(req)->cursor = vhd_state(req)->dyn.saved;
-}
-
 int dyn_load_bitmap(struct vhd_req *req, const struct vhd_place *place)
 {
 	struct vhd_state *st = vhd_state(req);
@@ -134,11 +116,11 @@ int dyn_load_bitmap(struct vhd_req *req, const struct vhd_place *place)
 	if (bitmap == NULL) {
 		return ENOMEM;
 	}
-	st->dyn.disk = place->disk;
+	st->seg.disk = place->disk;
 	st->dyn.block = (uint32_t)place->number;
 	st->phase = DYN_LOADED;
 	offset = (uint64_t)atomic_load(&dyn->bat[place->number]) * VHD_SECTOR;
-	return dyn_meta_transfer(req, place->disk, false, false, bitmap->bits,
+	return vhd_meta_transfer(req, place->disk, false, false, bitmap->bits,
 				 dyn->bitmap_size, offset);
 }
 
@@ -164,14 +146,14 @@ static void publish_loaded(struct vhd_dyn *dyn, uint32_t block,
 static int bitmap_loaded(struct vhd_req *req, int result)
 {
 	struct vhd_state *st = vhd_state(req);
-	struct vhd_dyn *dyn = vhd_dyn(st->dyn.disk);
-	uint8_t *bits = st->dyn.iov.iov_base;
+	struct vhd_dyn *dyn = vhd_dyn(st->seg.disk);
+	uint8_t *bits = st->seg.iov.iov_base;
 	struct vhd_bitmap *bitmap;
 
 	bitmap =
 		(struct vhd_bitmap *)(void *)(bits - offsetof(struct vhd_bitmap,
 							      bits));
-	dyn_meta_done(req);
+	vhd_meta_done(req);
 	if (result != 0) {
 		free(bitmap);
 		return result;
@@ -204,34 +186,17 @@ static int load_now(const struct vhd_place *place)
 
 /* ---- segments ---------------------------------------------------- */
 
-void dyn_segment_done(struct vhd_state *st)
-{
-	st->dyn.at += st->dyn.seg;
-	st->phase = DYN_NEXT;
-}
-
-int dyn_segment_transfer(struct vhd_req *req, uint8_t phase, bool write,
-			 bool durable, const struct vhd_disk *disk,
-			 uint64_t offset)
-{
-	struct vhd_state *st = vhd_state(req);
-
-	st->phase = phase;
-	st->fua = durable;
-	return vhd_transfer(req, disk->file, write, offset, st->dyn.seg);
-}
-
 static int read_segment(struct vhd_req *req, const struct vhd_place *place)
 {
 	struct vhd_state *st = vhd_state(req);
 
-	st->dyn.seg = place->length;
+	st->seg.length = place->length;
 	if (place->kind == VHD_PLACE_NOWHERE) {
 		vhd_cursor_nowhere(st->disk, &st->cursor, place->length);
-		dyn_segment_done(st);
+		vhd_segment_done(st);
 		return 0;
 	}
-	return dyn_segment_transfer(req, DYN_MOVED, false, false, place->disk,
+	return vhd_segment_transfer(req, DYN_MOVED, false, false, place->disk,
 				    place->offset);
 }
 
@@ -242,19 +207,19 @@ static int write_segment(struct vhd_req *req, uint64_t left)
 	struct vhd_state *st = vhd_state(req);
 	struct vhd_dyn *dyn = vhd_dyn(st->disk);
 	uint32_t bs = dyn->header.block_size;
-	uint32_t within = st->dyn.at & (bs - 1), run;
-	uint32_t block = (uint32_t)(st->dyn.at >> dyn->block_shift);
+	uint32_t within = st->seg.at & (bs - 1), run;
+	uint32_t block = (uint32_t)(st->seg.at >> dyn->block_shift);
 	struct vhd_place place = {.disk = st->disk, .number = block};
 	struct vhd_bitmap *bitmap;
 	uint32_t entry;
 	bool set;
 
-	st->dyn.seg = left < bs - within ? left : bs - within;
+	st->seg.length = left < bs - within ? left : bs - within;
 	entry = atomic_load_explicit(&dyn->bat[block], memory_order_acquire);
 	if (entry <= BAT_BUSY) {
 		if (st->disk->parent == NULL &&
-		    vhd_copy_skips_hole(req, st->dyn.seg)) {
-			dyn_segment_done(st);
+		    vhd_copy_skips_hole(req, st->seg.length)) {
+			vhd_segment_done(st);
 			return 0;
 		}
 		return dyn_write_absent_block(req, block);
@@ -265,22 +230,22 @@ static int write_segment(struct vhd_req *req, uint64_t left)
 		return dyn_load_bitmap(req, &place);
 	}
 	run = dyn_bitmap_run(bitmap, within / VHD_SECTOR,
-			     (uint32_t)(st->dyn.seg / VHD_SECTOR), &set);
-	st->dyn.seg = (uint64_t)run * VHD_SECTOR;
+			     (uint32_t)(st->seg.length / VHD_SECTOR), &set);
+	st->seg.length = (uint64_t)run * VHD_SECTOR;
 	place.offset = (uint64_t)entry * VHD_SECTOR + dyn->bitmap_size + within;
 	if (set) {
 		/* What leads here may be in the cache only. */
-		st->dyn.need_sync |= (req->flags & VHD_FUA) &&
+		st->seg.need_sync |= (req->flags & VHD_FUA) &&
 				     atomic_load(&dyn->meta_synced) <
 					     atomic_load(&dyn->meta_written);
-		return dyn_segment_transfer(req, DYN_MOVED, true,
+		return vhd_segment_transfer(req, DYN_MOVED, true,
 					    req->flags & VHD_FUA, st->disk,
 					    place.offset);
 	}
 	st->dyn.bitmap = bitmap;
 	st->dyn.block = block;
 	st->dyn.place = entry;
-	return dyn_segment_transfer(req, DYN_NEW_SECTORS, true, true, st->disk,
+	return vhd_segment_transfer(req, DYN_NEW_SECTORS, true, true, st->disk,
 				    place.offset);
 }
 
@@ -288,7 +253,7 @@ static uint32_t first_sector(const struct vhd_state *st)
 {
 	uint32_t bs = vhd_dyn(st->disk)->header.block_size;
 
-	return (uint32_t)(st->dyn.at & (bs - 1)) / VHD_SECTOR;
+	return (uint32_t)(st->seg.at & (bs - 1)) / VHD_SECTOR;
 }
 
 /*
@@ -314,13 +279,13 @@ static int write_bitmap(struct vhd_req *req, int result)
 		bitmap->shadow[i] =
 			__atomic_load_n(&bitmap->bits[i], __ATOMIC_ACQUIRE);
 	}
-	for (i = first; i < first + st->dyn.seg / VHD_SECTOR; i++) {
+	for (i = first; i < first + st->seg.length / VHD_SECTOR; i++) {
 		bitmap->shadow[i / 8] |= 0x80 >> i % 8;
 	}
 	pthread_mutex_unlock(&dyn->lock);
 	st->phase = DYN_BITS_WRITTEN;
-	st->dyn.need_sync |= req->flags & VHD_FUA;
-	return dyn_meta_transfer(req, st->disk, true, false, bitmap->shadow,
+	st->seg.need_sync |= req->flags & VHD_FUA;
+	return vhd_meta_transfer(req, st->disk, true, false, bitmap->shadow,
 				 dyn->bitmap_size,
 				 (uint64_t)st->dyn.place * VHD_SECTOR);
 }
@@ -330,17 +295,17 @@ static int bitmap_written(struct vhd_req *req, int result)
 	struct vhd_state *st = vhd_state(req);
 	struct vhd_dyn *dyn = vhd_dyn(st->disk);
 
-	dyn_meta_done(req);
+	vhd_meta_done(req);
 	if (result == 0) {
 		atomic_fetch_add(&dyn->meta_written, 1);
 		dyn_bitmap_set(dyn, st->dyn.bitmap, first_sector(st),
-			       (uint32_t)(st->dyn.seg / VHD_SECTOR));
+			       (uint32_t)(st->seg.length / VHD_SECTOR));
 	}
 	pthread_mutex_lock(&dyn->lock);
 	st->dyn.bitmap->writing = false;
 	dyn_wake(dyn);
 	pthread_mutex_unlock(&dyn->lock);
-	dyn_segment_done(st);
+	vhd_segment_done(st);
 	return result;
 }
 
@@ -352,7 +317,7 @@ static int flush(struct vhd_req *req)
 	struct vhd_state *st = vhd_state(req);
 
 	st->phase = DYN_FLUSHED;
-	st->dyn.mark = atomic_load(&vhd_dyn(st->disk)->meta_written);
+	st->seg.mark = atomic_load(&vhd_dyn(st->disk)->meta_written);
 	return vhd_transfer_sync(req, st->disk->file);
 }
 
@@ -361,9 +326,9 @@ static void flushed(struct vhd_state *st)
 	struct vhd_dyn *dyn = vhd_dyn(st->disk);
 	uint64_t before = atomic_load(&dyn->meta_synced);
 
-	while (before < st->dyn.mark &&
+	while (before < st->seg.mark &&
 	       !atomic_compare_exchange_weak(&dyn->meta_synced, &before,
-					     st->dyn.mark)) {
+					     st->seg.mark)) {
 	}
 }
 
@@ -371,33 +336,20 @@ static int begin(struct vhd_req *req, int result)
 {
 	struct vhd_state *st = vhd_state(req);
 
-	st->dyn.at = st->offset;
-	st->dyn.need_sync = false;
-	st->dyn.mark = 0;
-	st->phase = DYN_NEXT;
-	switch (st->op) {
-	case VHD_FLUSH:
-		return flush(req);
-	case VHD_ZERO:
-	case VHD_DISCARD:
-		st->cursor = (struct vhd_cursor){.iov = NULL};
-		st->dyn.keep = false;
-		break;
-	default:
-		break;
-	}
-	return 0;
+	vhd_segment_begin(st);
+	st->dyn.keep = false;
+	return st->op == VHD_FLUSH ? flush(req) : 0;
 }
 
 static int next_segment(struct vhd_req *req, int result)
 {
 	struct vhd_state *st = vhd_state(req);
-	uint64_t left = st->offset + st->length - st->dyn.at;
+	uint64_t left = st->offset + st->length - st->seg.at;
 	struct vhd_place place;
 
 	if (left == 0) {
 		st->phase = DYN_FLUSHED;
-		return st->dyn.need_sync ? flush(req) : 0;
+		return st->seg.need_sync ? flush(req) : 0;
 	}
 	if (st->op == VHD_WRITE) {
 		return write_segment(req, left);
@@ -405,14 +357,14 @@ static int next_segment(struct vhd_req *req, int result)
 	if (st->op != VHD_READ) {
 		return dyn_zero_next(req, left);
 	}
-	vhd_find_place(st->disk, st->dyn.at, left, &place);
+	vhd_find_place(st->disk, st->seg.at, left, &place);
 	return place.kind == VHD_PLACE_LOAD ? dyn_load_bitmap(req, &place)
 					    : read_segment(req, &place);
 }
 
 static int segment_moved(struct vhd_req *req, int result)
 {
-	dyn_segment_done(vhd_state(req));
+	vhd_segment_done(vhd_state(req));
 	return result;
 }
 
@@ -468,14 +420,7 @@ static bool run_at_once(struct vhd_req *req, int *result)
 	if (disk == NULL) {
 		return false;
 	}
-	/* Where the request goes on if the transfer has to wait. */
-	st->dyn.at = st->offset;
-	st->dyn.seg = st->length;
-	st->dyn.need_sync = false;
-	st->dyn.mark = 0;
-	st->phase = DYN_MOVED;
-	st->fua = false;
-	*result = vhd_transfer(req, disk->file, write, offset, st->length);
+	*result = vhd_segment_whole(req, disk, write, offset);
 	return true;
 }
 

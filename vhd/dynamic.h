@@ -76,10 +76,10 @@ struct dyn_regions {
  * before it.
  */
 enum dyn_phase {
-	DYN_START = 0,
-	DYN_NEXT,	 /* look at the next segment */
-	DYN_MOVED,	 /* a segment's data are read, written or zeroed */
-	DYN_LOADED,	 /* a bitmap is read */
+	DYN_START = VHD_SEGMENT_START,
+	DYN_NEXT = VHD_SEGMENT_NEXT,
+	DYN_MOVED = VHD_SEGMENT_MOVED,
+	DYN_LOADED = VHD_SEGMENT_PHASES, /* a bitmap is read */
 	DYN_NEW_SECTORS, /* data of absent sectors are written, durable */
 	DYN_SET_BITS,	 /* now their bits */
 	DYN_BITS_WRITTEN,
@@ -231,19 +231,6 @@ void dyn_wake(struct vhd_dyn *dyn);
 
 /* Load the bitmap of @place->number in @place->disk, then look again. */
 int dyn_load_bitmap(struct vhd_req *req, const struct vhd_place *place);
-
-/* Transfer metadata; @durable: RWF_DSYNC. The next phase begins with
- * dyn_meta_done(). */
-int dyn_meta_transfer(struct vhd_req *req, const struct vhd_disk *disk,
-		      bool write, bool durable, const void *buf, size_t len,
-		      uint64_t offset);
-void dyn_meta_done(struct vhd_req *req);
-
-/* Transfer the segment's data, then enter @phase. */
-int dyn_segment_transfer(struct vhd_req *req, uint8_t phase, bool write,
-			 bool durable, const struct vhd_disk *disk,
-			 uint64_t offset);
-void dyn_segment_done(struct vhd_state *st);
 
 /* Allocation (dynblock.c): the disk has no such block. For a dynamic disk the
  * segment is written with it; for a differencing one the block is empty. */

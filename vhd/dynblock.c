@@ -71,7 +71,7 @@ static int extend(struct vhd_req *req)
 	}
 	vhd_file_mark_hole(st->disk->file, dyn->end, end - dyn->end);
 	st->phase = DYN_FOOTER;
-	return dyn_meta_transfer(req, st->disk, true, false, dyn->footer,
+	return vhd_meta_transfer(req, st->disk, true, false, dyn->footer,
 				 VHD_FOOTER_SIZE, end);
 }
 
@@ -79,7 +79,7 @@ int dyn_footer_written(struct vhd_req *req, int result)
 {
 	struct vhd_state *st = vhd_state(req);
 
-	dyn_meta_done(req);
+	vhd_meta_done(req);
 	if (result != 0) {
 		dyn_extended(vhd_dyn(st->disk), DYN_NOT_WRITTEN);
 		return result;
@@ -106,9 +106,9 @@ static int new_block_table_entry(struct vhd_req *req)
 	struct vhd_dyn *dyn = vhd_dyn(st->disk);
 
 	st->phase = DYN_ENTERED;
-	st->dyn.need_sync |= req->flags & VHD_FUA;
+	st->seg.need_sync |= req->flags & VHD_FUA;
 	st->dyn.word = htobe32(st->dyn.place);
-	return dyn_meta_transfer(req, st->disk, true, false, &st->dyn.word, 4,
+	return vhd_meta_transfer(req, st->disk, true, false, &st->dyn.word, 4,
 				 dyn->header.table_offset +
 					 (uint64_t)st->dyn.block * 4);
 }
@@ -167,7 +167,7 @@ static int new_parents_block(struct vhd_req *req)
 		return new_block_table_entry(req);
 	}
 	st->phase = DYN_CLEARED;
-	return dyn_meta_transfer(req, st->disk, true, true, no_bits,
+	return vhd_meta_transfer(req, st->disk, true, true, no_bits,
 				 dyn->bitmap_size,
 				 (uint64_t)st->dyn.place * VHD_SECTOR);
 }
@@ -179,7 +179,7 @@ static int new_full_block(struct vhd_req *req)
 
 	st->dyn.bitmap = full_bitmap(dyn, st->dyn.block);
 	st->phase = DYN_ONES;
-	return dyn_meta_transfer(req, st->disk, true, false, dyn->ones,
+	return vhd_meta_transfer(req, st->disk, true, false, dyn->ones,
 				 dyn->bitmap_size,
 				 (uint64_t)st->dyn.place * VHD_SECTOR);
 }
@@ -232,7 +232,7 @@ int dyn_scrub_synced(struct vhd_req *req, int result)
 
 int dyn_block_cleared(struct vhd_req *req, int result)
 {
-	dyn_meta_done(req);
+	vhd_meta_done(req);
 	return result != 0 ? new_block_failed(req, result)
 			   : new_block_table_entry(req);
 }
@@ -241,13 +241,13 @@ int dyn_block_ones(struct vhd_req *req, int result)
 {
 	struct vhd_state *st = vhd_state(req);
 	struct vhd_dyn *dyn = vhd_dyn(st->disk);
-	uint64_t within = st->dyn.at & (dyn->header.block_size - 1);
+	uint64_t within = st->seg.at & (dyn->header.block_size - 1);
 
-	dyn_meta_done(req);
+	vhd_meta_done(req);
 	if (result != 0) {
 		return new_block_failed(req, result);
 	}
-	return dyn_segment_transfer(req, DYN_FILLED, true, false, st->disk,
+	return vhd_segment_transfer(req, DYN_FILLED, true, false, st->disk,
 				    (uint64_t)st->dyn.place * VHD_SECTOR +
 					    dyn->bitmap_size + within);
 }
@@ -264,7 +264,7 @@ int dyn_block_entered(struct vhd_req *req, int result)
 {
 	struct vhd_state *st = vhd_state(req);
 
-	dyn_meta_done(req);
+	vhd_meta_done(req);
 	if (result != 0) {
 		return new_block_failed(req, result);
 	}
@@ -273,7 +273,7 @@ int dyn_block_entered(struct vhd_req *req, int result)
 	if (st->disk->type == VHD_TYPE_DIFFERENCING) {
 		st->phase = DYN_NEXT; /* now its sectors */
 	} else {
-		dyn_segment_done(st);
+		vhd_segment_done(st);
 	}
 	return 0;
 }

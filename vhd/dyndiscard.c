@@ -83,13 +83,13 @@ static int find_releasable(struct vhd_state *st, uint64_t left, bool *any,
 {
 	struct vhd_dyn *dyn = vhd_dyn(st->disk);
 	uint64_t bs = dyn->header.block_size;
-	uint64_t block = st->dyn.at >> dyn->block_shift;
+	uint64_t block = st->seg.at >> dyn->block_shift;
 	uint64_t entry_at = dyn->header.table_offset + block * 4;
 	uint64_t most = (TABLE_PAGE - entry_at % TABLE_PAGE) / 4;
 
 	*any = false;
 	st->dyn.first = st->dyn.end = (uint32_t)block;
-	if (!st->alone || st->dyn.keep || st->dyn.at % bs != 0) {
+	if (!st->alone || st->dyn.keep || st->seg.at % bs != 0) {
 		return 0;
 	}
 	for (; most > 0 && left >= bs; most--, left -= bs) {
@@ -122,7 +122,7 @@ static int clear_entries(struct vhd_req *req)
 	uint32_t first = st->dyn.first;
 
 	st->phase = DYN_RELEASE_ENTERED;
-	return dyn_meta_transfer(req, st->disk, true, false, unused,
+	return vhd_meta_transfer(req, st->disk, true, false, unused,
 				 (size_t)(st->dyn.end - first) * 4,
 				 vhd_dyn(st->disk)->header.table_offset +
 					 (uint64_t)first * 4);
@@ -194,7 +194,7 @@ int dyn_release_entered(struct vhd_req *req, int result)
 	struct vhd_dyn *dyn = vhd_dyn(st->disk);
 	uint32_t block;
 
-	dyn_meta_done(req);
+	vhd_meta_done(req);
 	if (result != 0) {
 		release_ends(st, 0); /* still there, and zero */
 		return result;
@@ -224,9 +224,9 @@ int dyn_release_synced(struct vhd_req *req, int result)
 		return result;
 	}
 	release_ends(st, st->dyn.released_count);
-	st->dyn.seg = (uint64_t)(st->dyn.end - st->dyn.first)
-		      << dyn->block_shift;
-	dyn_segment_done(st);
+	st->seg.length = (uint64_t)(st->dyn.end - st->dyn.first)
+			 << dyn->block_shift;
+	vhd_segment_done(st);
 	return 0;
 }
 
@@ -238,12 +238,12 @@ static int zero_own(struct vhd_req *req, const struct vhd_place *place)
 	struct vhd_state *st = vhd_state(req);
 
 	if (st->op == VHD_ZERO && place->length <= VHD_ZERO_BY_WRITING) {
-		return dyn_segment_transfer(req, DYN_MOVED, true,
+		return vhd_segment_transfer(req, DYN_MOVED, true,
 					    req->flags & VHD_FUA, place->disk,
 					    place->offset);
 	}
 	st->phase = DYN_PUNCHED;
-	st->dyn.need_sync |= req->flags & VHD_FUA;
+	st->seg.need_sync |= req->flags & VHD_FUA;
 	return vhd_transfer_fallocate(req, place->disk->file, zero_mode(st),
 				      place->offset, place->length);
 }
@@ -253,11 +253,11 @@ int dyn_punched(struct vhd_req *req, int result)
 	struct vhd_state *st = vhd_state(req);
 
 	if (result == EOPNOTSUPP) {
-		return dyn_segment_transfer(req, DYN_MOVED, true,
+		return vhd_segment_transfer(req, DYN_MOVED, true,
 					    req->flags & VHD_FUA, st->disk,
 					    st->file_offset);
 	}
-	dyn_segment_done(st);
+	vhd_segment_done(st);
 	return result;
 }
 
@@ -269,8 +269,8 @@ static int hide(struct vhd_req *req)
 {
 	struct vhd_state *st = vhd_state(req);
 	struct vhd_dyn *dyn = vhd_dyn(st->disk);
-	uint32_t within = st->dyn.at & (dyn->header.block_size - 1);
-	uint32_t block = (uint32_t)(st->dyn.at >> dyn->block_shift);
+	uint32_t within = st->seg.at & (dyn->header.block_size - 1);
+	uint32_t block = (uint32_t)(st->seg.at >> dyn->block_shift);
 	uint32_t entry =
 		atomic_load_explicit(&dyn->bat[block], memory_order_acquire);
 	uint64_t at;
@@ -287,13 +287,13 @@ static int hide(struct vhd_req *req)
 	st->dyn.block = block;
 	st->dyn.place = entry;
 	at = (uint64_t)entry * VHD_SECTOR + dyn->bitmap_size + within;
-	if (st->op == VHD_ZERO && st->dyn.seg <= VHD_ZERO_BY_WRITING) {
-		return dyn_segment_transfer(req, DYN_NEW_SECTORS, true, true,
+	if (st->op == VHD_ZERO && st->seg.length <= VHD_ZERO_BY_WRITING) {
+		return vhd_segment_transfer(req, DYN_NEW_SECTORS, true, true,
 					    st->disk, at);
 	}
 	st->phase = DYN_HIDDEN;
 	return vhd_transfer_fallocate(req, st->disk->file, zero_mode(st), at,
-				      st->dyn.seg);
+				      st->seg.length);
 }
 
 int dyn_hidden(struct vhd_req *req, int result)
@@ -301,7 +301,7 @@ int dyn_hidden(struct vhd_req *req, int result)
 	struct vhd_state *st = vhd_state(req);
 
 	if (result == EOPNOTSUPP) {
-		return dyn_segment_transfer(req, DYN_NEW_SECTORS, true, true,
+		return vhd_segment_transfer(req, DYN_NEW_SECTORS, true, true,
 					    st->disk, st->file_offset);
 	}
 	if (result != 0) {
@@ -332,13 +332,13 @@ int dyn_zero_next(struct vhd_req *req, uint64_t left)
 		return release(req);
 	}
 	if (st->dyn.end > st->dyn.first) { /* nothing there */
-		st->dyn.seg = (uint64_t)(st->dyn.end - st->dyn.first)
-			      << vhd_dyn(st->disk)->block_shift;
-		dyn_segment_done(st);
+		st->seg.length = (uint64_t)(st->dyn.end - st->dyn.first)
+				 << vhd_dyn(st->disk)->block_shift;
+		vhd_segment_done(st);
 		return 0;
 	}
-	vhd_find_place(st->disk, st->dyn.at, left, &place);
-	st->dyn.seg = place.length;
+	vhd_find_place(st->disk, st->seg.at, left, &place);
+	st->seg.length = place.length;
 	if (place.kind == VHD_PLACE_LOAD) {
 		return dyn_load_bitmap(req, &place);
 	}
@@ -346,18 +346,19 @@ int dyn_zero_next(struct vhd_req *req, uint64_t left)
 		return zero_own(req, &place);
 	}
 	if (place.kind == VHD_PLACE_DATA &&
-	    vhd_file_has_data(place.disk->file, place.offset, &st->dyn.seg)) {
+	    vhd_file_has_data(place.disk->file, place.offset,
+			      &st->seg.length)) {
 		/* File systems answer by bytes. */
-		st->dyn.seg = (st->dyn.seg + VHD_SECTOR - 1) / VHD_SECTOR *
-			      VHD_SECTOR;
+		st->seg.length = (st->seg.length + VHD_SECTOR - 1) /
+				 VHD_SECTOR * VHD_SECTOR;
 		return hide(req);
 	}
 	/* Nobody's, or a hole of a parent's. */
-	st->dyn.seg = st->dyn.seg / VHD_SECTOR * VHD_SECTOR;
-	if (st->dyn.seg > 0) {
-		dyn_segment_done(st);
+	st->seg.length = st->seg.length / VHD_SECTOR * VHD_SECTOR;
+	if (st->seg.length > 0) {
+		vhd_segment_done(st);
 		return 0;
 	}
-	st->dyn.seg = place.length;
+	st->seg.length = place.length;
 	return hide(req);
 }

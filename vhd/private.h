@@ -415,45 +415,40 @@ struct vhd_state {
 	/* In the gate's list; see gate.c. */
 	struct vhd_req *gate_prev, *gate_next;
 
-	/* The format's own: where it stands, and its step's data. */
+	/* Of formats whose data lie in several places (segment.c). */
+	struct {
+		uint64_t at, length; /* being done, in the disk, bytes */
+		const struct vhd_disk
+			*disk;		 /* whose metadata the step is about */
+		struct vhd_cursor saved; /* while metadata are transferred */
+		struct iovec iov;	 /* of metadata */
+		uint64_t mark;		 /* of changes, before a flush */
+		bool need_sync;		 /* at the end */
+	} seg;
+	/* The format's own. */
 	union {
-		struct {		  /* dynamic.c */
-			uint64_t at, seg; /* done so far; being done, bytes */
-			const struct vhd_disk
-				*disk; /* whose metadata the step is about */
-			struct vhd_cursor
-				saved;	  /* while metadata are transferred */
-			struct iovec iov; /* of metadata */
+		struct {			   /* dynamic.c */
 			struct vhd_bitmap *bitmap; /* loaded, new or written */
 			uint32_t block, place;
 			uint32_t *released; /* places, while blocks are */
 			uint32_t first, end, released_count; /* blocks */
-			uint32_t word; /* big-endian table entry */
-			uint64_t mark; /* of meta_written, before a flush */
-			bool need_sync;
+			uint32_t word;	  /* big-endian table entry */
 			bool used_before; /* the place has held a block */
 			bool scrub;	  /* and is not clean */
 			bool keep; /* holes cannot be punched: no release */
 		} dyn;
-		struct {		  /* vhdx_run.c, vhdx_commit.c */
-			uint64_t at, seg; /* done so far; being done, bytes */
-			const struct vhd_disk
-				*disk; /* whose bitmap is loaded */
-			struct vhd_cursor
-				saved;	  /* while metadata are transferred */
-			struct iovec iov; /* of metadata */
+		struct {			/* vhdx_run.c, vhdx_commit.c */
 			struct vhdx_page *page; /* loaded, or that gets bits */
 			struct vhd_req *link;	/* in the queue of commits */
 			uint64_t index, value;	/* a table entry's change */
 			uint64_t place;	       /* a new or a given-up block's */
 			uint64_t need, end;    /* extension */
-			uint64_t mark;	       /* of events, before a flush */
 			uint32_t first, count; /* bits to set */
 			int result;	       /* of the commit */
 			uint8_t kind;	       /* what is committed */
 			uint8_t step;	       /* of writing a log entry */
 			bool has_entry, has_bits, queued, committed;
-			bool log_starts, need_sync;
+			bool log_starts;
 			bool scrub, durable; /* the place, before; its data */
 		} vx;
 	};
@@ -526,6 +521,34 @@ int vhd_transfer_sync(struct vhd_req *req, struct vhd_file *file);
 int vhd_transfer_completed(struct vhd_req *req, int res);
 /* Fill @sqe for the step. */
 void vhd_transfer_prepare(struct vhd_req *req, struct io_uring_sqe *sqe);
+
+/* ---- segments (segment.c) ---------------------------------------- */
+
+/* A format's phases begin with these. */
+enum {
+	VHD_SEGMENT_START = 0,
+	VHD_SEGMENT_NEXT,  /* look at what is next */
+	VHD_SEGMENT_MOVED, /* a segment's data are read, written or zeroed */
+	VHD_SEGMENT_PHASES,
+};
+
+/* Start with the first byte; zeroes are what ZERO and DISCARD write. */
+void vhd_segment_begin(struct vhd_state *st);
+/* Transfer the segment's data, then enter @phase. */
+int vhd_segment_transfer(struct vhd_req *req, uint8_t phase, bool write,
+			 bool durable, const struct vhd_disk *disk,
+			 uint64_t offset);
+void vhd_segment_done(struct vhd_state *st);
+/* A read or write, not durable, of what is in one place: no steps, unless it
+ * has to wait. */
+int vhd_segment_whole(struct vhd_req *req, const struct vhd_disk *disk,
+		      bool write, uint64_t offset);
+/* Transfer metadata in place of the request's data; @durable: RWF_DSYNC. The
+ * next phase begins with vhd_meta_done(). */
+int vhd_meta_transfer(struct vhd_req *req, const struct vhd_disk *disk,
+		      bool write, bool durable, const void *buf, size_t len,
+		      uint64_t offset);
+void vhd_meta_done(struct vhd_req *req);
 
 /* ---- direct I/O (direct.c) --------------------------------------- */
 

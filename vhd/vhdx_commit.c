@@ -16,26 +16,6 @@
 
 #define MB_UP(n) (((n) + VHDX_MB - 1) / VHDX_MB * VHDX_MB)
 
-/* ---- transfers of metadata --------------------------------------- */
-
-int vhdx_meta_transfer(struct vhd_req *req, const struct vhd_disk *disk,
-		       bool write, bool durable, void *buf, size_t len,
-		       uint64_t offset)
-{
-	struct vhd_state *st = vhd_state(req);
-
-	st->vx.saved = st->cursor;
-	st->vx.iov = (struct iovec){buf, len};
-	st->cursor = (struct vhd_cursor){.iov = &st->vx.iov, .cnt = 1};
-	st->fua = durable;
-	return vhd_transfer(req, disk->file, write, offset, len);
-}
-
-void vhdx_meta_done(struct vhd_req *req)
-{
-	vhd_state(req)->cursor = vhd_state(req)->vx.saved;
-}
-
 /* Done with the role: the request goes on, or ends with @result. */
 static int role_done(struct vhd_req *req, int result)
 {
@@ -72,8 +52,8 @@ static int write_header(struct vhd_req *req, uint8_t phase)
 		       VHDX_GUID);
 	}
 	vhdx_header_push(&h, vx->header_buf);
-	return vhdx_meta_transfer(req, st->disk, true, true, vx->header_buf,
-				  VHDX_SECTOR, VHDX_HEADER_AT(!vx->current));
+	return vhd_meta_transfer(req, st->disk, true, true, vx->header_buf,
+				 VHDX_SECTOR, VHDX_HEADER_AT(!vx->current));
 }
 
 static void header_written(struct vhdx *vx)
@@ -137,8 +117,8 @@ static int extend_to(struct vhd_req *req, uint8_t phase, uint64_t end)
 	st->vx.end = end;
 	/* Durable: the size is on stable storage with it. Zeroes of its own:
 	 * a VHD_COPY's data are the source's (copy.c). */
-	return vhdx_meta_transfer(req, st->disk, true, true, zeroes,
-				  sizeof(zeroes), end - VHDX_SECTOR);
+	return vhd_meta_transfer(req, st->disk, true, true, zeroes,
+				 sizeof(zeroes), end - VHDX_SECTOR);
 }
 
 /* Log entries tell the size in whole MB, 2.3.1.1. */
@@ -159,7 +139,7 @@ static int tail_rounded(struct vhd_req *req, int result)
 {
 	struct vhdx *vx = vhdx_of(vhd_state(req)->disk);
 
-	vhdx_meta_done(req);
+	vhd_meta_done(req);
 	if (result != 0) {
 		return role_done(req, result);
 	}
@@ -182,7 +162,7 @@ static int extended(struct vhd_req *req, int result)
 	struct vhd_state *st = vhd_state(req);
 	struct vhdx *vx = vhdx_of(st->disk);
 
-	vhdx_meta_done(req);
+	vhd_meta_done(req);
 	pthread_mutex_lock(&vx->lock);
 	if (result == 0) {
 		vx->end = st->vx.end;
@@ -205,7 +185,7 @@ static int reclaim_next(struct vhd_req *req)
 
 	if (st->vx.first == vx->reclaim_count) {
 		st->phase = VHDX_RECLAIM_FLUSHED;
-		st->vx.mark = vhdx_flush_mark(vx);
+		st->seg.mark = vhdx_flush_mark(vx);
 		return vhd_transfer_sync(req, st->disk->file);
 	}
 	st->phase = VHDX_RECLAIM_PUNCHED;
@@ -244,7 +224,7 @@ static int reclaim_flushed(struct vhd_req *req, int result)
 	struct vhdx *vx = vhdx_of(st->disk);
 
 	if (result == 0) {
-		vhdx_flushed(vx, st->vx.mark);
+		vhdx_flushed(vx, st->seg.mark);
 		vhdx_reclaimed(vx);
 	}
 	return role_done(req, result);
@@ -320,7 +300,7 @@ static bool batch_add(struct vhdx *vx, struct vhdx_batch *batch,
 		put_le64(image + at % VHDX_SECTOR, st->vx.value);
 	}
 	if (st->vx.has_bits) {
-		uint64_t page = vhdx_page_of(vx, st->vx.at);
+		uint64_t page = vhdx_page_of(vx, st->seg.at);
 		uint8_t *image = vhdx_batch_sector(
 			vx, batch,
 			vhdx_page_at(vhdx_entry(vx, vhdx_page_index(vx, page)),
@@ -471,7 +451,7 @@ static int write_entry(struct vhd_req *req)
 
 	if (!vhdx_batch_entry(vx, vx->batch)) {
 		st->phase = VHDX_LOG_FLUSHED;
-		st->vx.mark = vhdx_flush_mark(vx);
+		st->seg.mark = vhdx_flush_mark(vx);
 		return vhd_transfer_sync(req, st->disk->file);
 	}
 	/* The log is a ring: an entry may come in two pieces. */
@@ -560,7 +540,7 @@ static int log_flushed(struct vhd_req *req, int result)
 	if (result != 0) {
 		return batch_end(req, result);
 	}
-	vhdx_flushed(vx, st->vx.mark);
+	vhdx_flushed(vx, st->seg.mark);
 	return write_entry(req);
 }
 
@@ -575,9 +555,9 @@ static int apply_next(struct vhd_req *req)
 		return batch_end(req, 0);
 	}
 	st->phase = VHDX_APPLIED;
-	return vhdx_meta_transfer(req, st->disk, true, false,
-				  b->image[st->vx.step], VHDX_SECTOR,
-				  b->offset[st->vx.step]);
+	return vhd_meta_transfer(req, st->disk, true, false,
+				 b->image[st->vx.step], VHDX_SECTOR,
+				 b->offset[st->vx.step]);
 }
 
 /* Pieces 1 and 2 of the entry are written; then the header leads to it. */
@@ -592,22 +572,22 @@ static int log_written(struct vhd_req *req, int result)
 		first = b->head.length;
 	}
 	if (st->vx.step > 0) {
-		vhdx_meta_done(req);
+		vhd_meta_done(req);
 	}
 	if (result != 0) {
 		return batch_end(req, result);
 	}
 	switch (st->vx.step++) {
 	case 0:
-		return vhdx_meta_transfer(req, st->disk, true, true, b->entry,
-					  first,
-					  vx->header.log_offset + vx->log_at);
+		return vhd_meta_transfer(req, st->disk, true, true, b->entry,
+					 first,
+					 vx->header.log_offset + vx->log_at);
 	case 1:
 		if (first < b->head.length) {
-			return vhdx_meta_transfer(req, st->disk, true, true,
-						  b->entry + first,
-						  b->head.length - first,
-						  vx->header.log_offset);
+			return vhd_meta_transfer(req, st->disk, true, true,
+						 b->entry + first,
+						 b->head.length - first,
+						 vx->header.log_offset);
 		}
 		break;
 	default:
@@ -627,7 +607,7 @@ static int applied(struct vhd_req *req, int result)
 	struct vhd_state *st = vhd_state(req);
 	struct vhdx *vx = vhdx_of(st->disk);
 
-	vhdx_meta_done(req);
+	vhd_meta_done(req);
 	if (result != 0) {
 		/* Whoever wanted it is told so: the log need not keep it. */
 		vhdx_batch_applied(vx, vx->batch);
@@ -643,7 +623,7 @@ static int header_step(struct vhd_req *req, int result)
 	struct vhd_state *st = vhd_state(req);
 	struct vhdx *vx = vhdx_of(st->disk);
 
-	vhdx_meta_done(req);
+	vhd_meta_done(req);
 	if (result == 0) {
 		header_written(vx);
 		if (st->phase == VHDX_HEADER_FIRST) {

@@ -354,17 +354,11 @@ int vhdx_extend(struct vhd_req *req);
 /* Make places usable that were free at open; with the role. */
 int vhdx_reclaim(struct vhd_req *req);
 
-/* Transfer metadata in place of the request's data. */
-int vhdx_meta_transfer(struct vhd_req *req, const struct vhd_disk *disk,
-		       bool write, bool durable, void *buf, size_t len,
-		       uint64_t offset);
-void vhdx_meta_done(struct vhd_req *req);
-
 enum {
-	VHDX_START = 0,
-	VHDX_NEXT,
-	VHDX_MOVED,
-	VHDX_LOADED,
+	VHDX_START = VHD_SEGMENT_START,
+	VHDX_NEXT = VHD_SEGMENT_NEXT,
+	VHDX_MOVED = VHD_SEGMENT_MOVED,
+	VHDX_LOADED = VHD_SEGMENT_PHASES,
 	VHDX_PUNCHED,  /* a part of a block */
 	VHDX_SCRUBBED, /* a place that a failed attempt wrote to */
 	VHDX_SCRUB_FLUSHED,

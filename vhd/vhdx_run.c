@@ -23,10 +23,10 @@ static int load_page(struct vhd_req *req, const struct vhd_disk *disk,
 	if (st->vx.page == NULL) {
 		return ENOMEM;
 	}
-	st->vx.disk = disk;
+	st->seg.disk = disk;
 	st->vx.index = number;
 	st->phase = VHDX_LOADED;
-	return vhdx_meta_transfer(
+	return vhd_meta_transfer(
 		req, disk, false, false, st->vx.page, sizeof(*st->vx.page),
 		vhdx_page_at(vhdx_entry(vx, vhdx_page_index(vx, number)),
 			     number));
@@ -35,12 +35,12 @@ static int load_page(struct vhd_req *req, const struct vhd_disk *disk,
 static int page_loaded(struct vhd_req *req, int result)
 {
 	struct vhd_state *st = vhd_state(req);
-	struct vhdx *vx = vhdx_of(st->vx.disk);
+	struct vhdx *vx = vhdx_of(st->seg.disk);
 	struct vhdx_page *page = st->vx.page, *none = NULL;
 	uint64_t number = st->vx.index;
 	unsigned i;
 
-	vhdx_meta_done(req);
+	vhd_meta_done(req);
 	if (result != 0) {
 		free(page);
 		return result;
@@ -65,40 +65,23 @@ static int page_loaded(struct vhd_req *req, int result)
 
 /* ---- segments ---------------------------------------------------- */
 
-static void segment_done(struct vhd_state *st)
-{
-	st->vx.at += st->vx.seg;
-	st->phase = VHDX_NEXT;
-}
-
-static int segment_transfer(struct vhd_req *req, uint8_t phase, bool write,
-			    bool durable, const struct vhd_disk *disk,
-			    uint64_t offset)
-{
-	struct vhd_state *st = vhd_state(req);
-
-	st->phase = phase;
-	st->fua = durable;
-	return vhd_transfer(req, disk->file, write, offset, st->vx.seg);
-}
-
 static int read_segment(struct vhd_req *req, uint64_t left)
 {
 	struct vhd_state *st = vhd_state(req);
 	struct vhd_place place;
 
-	vhd_find_place(st->disk, st->vx.at, left, &place);
-	st->vx.seg = place.length;
+	vhd_find_place(st->disk, st->seg.at, left, &place);
+	st->seg.length = place.length;
 	switch (place.kind) {
 	case VHD_PLACE_LOAD:
 		return load_page(req, place.disk, place.number);
 	case VHD_PLACE_NOWHERE:
 		vhd_cursor_nowhere(st->disk, &st->cursor, place.length);
-		segment_done(st);
+		vhd_segment_done(st);
 		return 0;
 	default:
-		return segment_transfer(req, VHDX_MOVED, false, false,
-					place.disk, place.offset);
+		return vhd_segment_transfer(req, VHDX_MOVED, false, false,
+					    place.disk, place.offset);
 	}
 }
 
@@ -154,9 +137,9 @@ static int fill_block(struct vhd_req *req)
 	struct vhd_state *st = vhd_state(req);
 	uint64_t bs = vhdx_of(st->disk)->metadata.block_size;
 
-	return segment_transfer(req, VHDX_FILLED, true, st->vx.durable,
-				st->disk,
-				st->vx.place + (st->vx.at & (bs - 1)));
+	return vhd_segment_transfer(req, VHDX_FILLED, true, st->vx.durable,
+				    st->disk,
+				    st->vx.place + (st->seg.at & (bs - 1)));
 }
 
 /* It holds what a request wrote that then failed. */
@@ -198,18 +181,18 @@ static int new_block(struct vhd_req *req, uint64_t index, uint64_t entry)
 {
 	struct vhd_state *st = vhd_state(req);
 	struct vhdx *vx = vhdx_of(st->disk);
-	uint64_t bs = vx->metadata.block_size, within = st->vx.at & (bs - 1);
+	uint64_t bs = vx->metadata.block_size, within = st->seg.at & (bs - 1);
 	uint64_t size = vhd_disk_size(st->disk);
 	bool hides = vx->metadata.has_parent &&
 		     VHDX_BAT_STATE(entry) == VHDX_NOT_PRESENT;
-	bool whole = within == 0 &&
-		     (st->vx.seg == bs || st->vx.at + st->vx.seg == size);
+	bool whole = within == 0 && (st->seg.length == bs ||
+				     st->seg.at + st->seg.length == size);
 	bool taken;
 	int ret;
 
 	st->vx.has_bits = hides && !whole;
 	if (st->vx.has_bits) {
-		uint64_t number = vhdx_page_of(vx, st->vx.at);
+		uint64_t number = vhdx_page_of(vx, st->seg.at);
 		uint64_t bitmap = vhdx_page_index(vx, number);
 		uint64_t bitmap_entry = vhdx_entry(vx, bitmap);
 
@@ -221,13 +204,14 @@ static int new_block(struct vhd_req *req, uint64_t index, uint64_t entry)
 		if (st->vx.page == NULL) {
 			return load_page(req, st->disk, number);
 		}
-		st->vx.first = vhdx_bit_of(vx, st->vx.at);
-		if (st->vx.seg >> vx->sector_shift >
+		st->vx.first = vhdx_bit_of(vx, st->seg.at);
+		if (st->seg.length >> vx->sector_shift >
 		    VHDX_PAGE_BITS - st->vx.first) {
-			st->vx.seg = (uint64_t)(VHDX_PAGE_BITS - st->vx.first)
-				     << vx->sector_shift;
+			st->seg.length =
+				(uint64_t)(VHDX_PAGE_BITS - st->vx.first)
+				<< vx->sector_shift;
 		}
-		st->vx.count = (uint32_t)(st->vx.seg >> vx->sector_shift);
+		st->vx.count = (uint32_t)(st->seg.length >> vx->sector_shift);
 	}
 	ret = take(req, index, entry, vx->metadata.block_size, &taken);
 	if (!taken) {
@@ -286,48 +270,49 @@ static int block_filled(struct vhd_req *req, int result)
 static int write_partial(struct vhd_req *req, uint64_t entry)
 {
 	struct vhd_state *st = vhd_state(req);
-	struct vhd_place place = {.length = st->vx.seg};
+	struct vhd_place place = {.length = st->seg.length};
 	struct vhdx *vx = vhdx_of(st->disk);
-	uint64_t within = st->vx.at & (vx->metadata.block_size - 1);
-	bool set = vhdx_place_by_bitmap(st->disk, st->vx.at, &place);
+	uint64_t within = st->seg.at & (vx->metadata.block_size - 1);
+	bool set = vhdx_place_by_bitmap(st->disk, st->seg.at, &place);
 
 	if (place.kind == VHD_PLACE_LOAD) {
 		return load_page(req, st->disk, place.number);
 	}
-	st->vx.seg = place.length;
+	st->seg.length = place.length;
 	if (!set) {
-		st->vx.page = vx->pages[vhdx_page_of(vx, st->vx.at)];
-		st->vx.first = vhdx_bit_of(vx, st->vx.at);
-		st->vx.count = (uint32_t)(st->vx.seg >> vx->sector_shift);
+		st->vx.page = vx->pages[vhdx_page_of(vx, st->seg.at)];
+		st->vx.first = vhdx_bit_of(vx, st->seg.at);
+		st->vx.count = (uint32_t)(st->seg.length >> vx->sector_shift);
 	}
-	return segment_transfer(req, set ? VHDX_MOVED : VHDX_NEW_SECTORS, true,
-				!set || (req->flags & VHD_FUA), st->disk,
-				VHDX_BAT_OFFSET(entry) + within);
+	return vhd_segment_transfer(req, set ? VHDX_MOVED : VHDX_NEW_SECTORS,
+				    true, !set || (req->flags & VHD_FUA),
+				    st->disk, VHDX_BAT_OFFSET(entry) + within);
 }
 
 static int write_segment(struct vhd_req *req, uint64_t left)
 {
 	struct vhd_state *st = vhd_state(req);
 	struct vhdx *vx = vhdx_of(st->disk);
-	uint64_t bs = vx->metadata.block_size, within = st->vx.at & (bs - 1);
-	uint64_t index = vhdx_payload_index(vx, st->vx.at);
+	uint64_t bs = vx->metadata.block_size, within = st->seg.at & (bs - 1);
+	uint64_t index = vhdx_payload_index(vx, st->seg.at);
 	uint64_t entry = vhdx_entry(vx, index);
 	unsigned state = VHDX_BAT_STATE(entry);
 
 	if (state == VHDX_FULLY_PRESENT && !(entry & VHDX_UNSURE)) {
-		st->vx.seg = vhdx_run_of_blocks(vx, st->vx.at, entry, left);
-		return segment_transfer(req, VHDX_MOVED, true,
-					req->flags & VHD_FUA, st->disk,
-					VHDX_BAT_OFFSET(entry) + within);
+		st->seg.length =
+			vhdx_run_of_blocks(vx, st->seg.at, entry, left);
+		return vhd_segment_transfer(req, VHDX_MOVED, true,
+					    req->flags & VHD_FUA, st->disk,
+					    VHDX_BAT_OFFSET(entry) + within);
 	}
-	st->vx.seg = left < bs - within ? left : bs - within;
+	st->seg.length = left < bs - within ? left : bs - within;
 	if (state < VHDX_FULLY_PRESENT) {
 		bool zeroes =
 			!vx->metadata.has_parent || state != VHDX_NOT_PRESENT;
 
 		if (zeroes && !(entry & (VHDX_BUSY | VHDX_UNSURE)) &&
-		    vhd_copy_skips_hole(req, st->vx.seg)) {
-			segment_done(st);
+		    vhd_copy_skips_hole(req, st->seg.length)) {
+			vhd_segment_done(st);
 			return 0;
 		}
 		return new_block(req, index, entry);
@@ -384,15 +369,16 @@ static int zero_place(struct vhd_req *req, uint64_t offset)
 	int mode = req->op == VHD_DISCARD ? FALLOC_FL_PUNCH_HOLE
 					  : FALLOC_FL_ZERO_RANGE;
 
-	if (req->op == VHD_ZERO && st->vx.seg <= VHD_ZERO_BY_WRITING) {
-		return segment_transfer(req, VHDX_MOVED, true,
-					req->flags & VHD_FUA, st->disk, offset);
+	if (req->op == VHD_ZERO && st->seg.length <= VHD_ZERO_BY_WRITING) {
+		return vhd_segment_transfer(req, VHDX_MOVED, true,
+					    req->flags & VHD_FUA, st->disk,
+					    offset);
 	}
 	st->phase = VHDX_PUNCHED;
-	st->vx.need_sync |= req->flags & VHD_FUA;
+	st->seg.need_sync |= req->flags & VHD_FUA;
 	return vhd_transfer_fallocate(req, st->disk->file,
 				      mode | FALLOC_FL_KEEP_SIZE, offset,
-				      st->vx.seg);
+				      st->seg.length);
 }
 
 /*
@@ -404,14 +390,14 @@ static int zero_segment(struct vhd_req *req, uint64_t left)
 {
 	struct vhd_state *st = vhd_state(req);
 	struct vhdx *vx = vhdx_of(st->disk);
-	uint64_t bs = vx->metadata.block_size, within = st->vx.at & (bs - 1);
-	uint64_t index = vhdx_payload_index(vx, st->vx.at);
+	uint64_t bs = vx->metadata.block_size, within = st->seg.at & (bs - 1);
+	uint64_t index = vhdx_payload_index(vx, st->seg.at);
 	uint64_t entry = vhdx_entry(vx, index);
 	unsigned state = VHDX_BAT_STATE(entry);
 	bool parents = vx->metadata.has_parent;
 	bool present = state == VHDX_FULLY_PRESENT;
 
-	st->vx.seg = left < bs - within ? left : bs - within;
+	st->seg.length = left < bs - within ? left : bs - within;
 	if (entry & VHDX_BUSY) {
 		return write_segment(req, left); /* waits */
 	}
@@ -419,7 +405,7 @@ static int zero_segment(struct vhd_req *req, uint64_t left)
 		return confirm_entry(req, index, entry);
 	}
 	if (!vx->metadata.leave_allocated &&
-	    covers_block(vx, vhd_disk_size(st->disk), st->vx.at, left) &&
+	    covers_block(vx, vhd_disk_size(st->disk), st->seg.at, left) &&
 	    (present ? req->op == VHD_DISCARD
 		     : parents && (state == VHDX_NOT_PRESENT ||
 				   state == VHDX_PARTIALLY_PRESENT))) {
@@ -427,11 +413,11 @@ static int zero_segment(struct vhd_req *req, uint64_t left)
 	}
 	if (!present && (state != VHDX_PARTIALLY_PRESENT) &&
 	    (state != VHDX_NOT_PRESENT || !parents)) {
-		segment_done(st);
+		vhd_segment_done(st);
 		return 0;
 	}
 	if (!present) {
-		return write_segment(req, st->vx.seg);
+		return write_segment(req, st->seg.length);
 	}
 	return zero_place(req, VHDX_BAT_OFFSET(entry) + within);
 }
@@ -441,11 +427,11 @@ static int segment_punched(struct vhd_req *req, int result)
 	struct vhd_state *st = vhd_state(req);
 
 	if (result == EOPNOTSUPP) {
-		return segment_transfer(req, VHDX_MOVED, true,
-					req->flags & VHD_FUA, st->disk,
-					st->file_offset);
+		return vhd_segment_transfer(req, VHDX_MOVED, true,
+					    req->flags & VHD_FUA, st->disk,
+					    st->file_offset);
 	}
-	segment_done(st);
+	vhd_segment_done(st);
 	return result;
 }
 
@@ -492,7 +478,7 @@ static int committed(struct vhd_req *req)
 	default: /* VHDX_NEW_BITS */
 		break;
 	}
-	segment_done(st);
+	vhd_segment_done(st);
 	return result;
 }
 
@@ -504,7 +490,7 @@ static int place_punched(struct vhd_req *req, int result)
 	if (result == 0) {
 		vhdx_place_freed(vhdx_of(st->disk), st->vx.place);
 	}
-	segment_done(st);
+	vhd_segment_done(st);
 	return result == EOPNOTSUPP ? 0 : result;
 }
 
@@ -528,7 +514,7 @@ static int flush(struct vhd_req *req)
 	struct vhd_state *st = vhd_state(req);
 
 	st->phase = VHDX_FLUSHED;
-	st->vx.mark = vhdx_flush_mark(vhdx_of(st->disk));
+	st->seg.mark = vhdx_flush_mark(vhdx_of(st->disk));
 	return vhd_transfer_sync(req, st->disk->file);
 }
 
@@ -536,31 +522,18 @@ static int start(struct vhd_req *req)
 {
 	struct vhd_state *st = vhd_state(req);
 
-	st->vx.at = st->offset;
-	st->vx.need_sync = false;
-	st->vx.mark = 0;
-	st->phase = VHDX_NEXT;
-	switch (st->op) {
-	case VHD_FLUSH:
-		return flush(req);
-	case VHD_ZERO:
-	case VHD_DISCARD:
-		st->cursor = (struct vhd_cursor){.iov = NULL};
-		break;
-	default:
-		break;
-	}
-	return 0;
+	vhd_segment_begin(st);
+	return st->op == VHD_FLUSH ? flush(req) : 0;
 }
 
 static int next_segment(struct vhd_req *req)
 {
 	struct vhd_state *st = vhd_state(req);
-	uint64_t left = st->offset + st->length - st->vx.at;
+	uint64_t left = st->offset + st->length - st->seg.at;
 
 	if (left == 0) {
 		st->phase = VHDX_FLUSHED;
-		return st->vx.need_sync ? flush(req) : 0;
+		return st->seg.need_sync ? flush(req) : 0;
 	}
 	if (st->op == VHD_READ) {
 		return read_segment(req, left);
@@ -575,7 +548,7 @@ static int next_segment(struct vhd_req *req)
 
 static int segment_moved(struct vhd_req *req, int result)
 {
-	segment_done(vhd_state(req));
+	vhd_segment_done(vhd_state(req));
 	return result;
 }
 
@@ -666,14 +639,7 @@ static bool run_at_once(struct vhd_req *req, int *result)
 	if (disk == NULL) {
 		return false;
 	}
-	/* Where the request goes on if the transfer has to wait. */
-	st->vx.at = st->offset;
-	st->vx.seg = st->length;
-	st->vx.need_sync = false;
-	st->vx.mark = 0;
-	st->phase = VHDX_MOVED;
-	st->fua = false;
-	*result = vhd_transfer(req, disk->file, write, offset, st->length);
+	*result = vhd_segment_whole(req, disk, write, offset);
 	return true;
 }
 
@@ -690,8 +656,8 @@ static int vhdx_run(struct vhd_req *req, int result)
 			return result; /* pending, or an error */
 		}
 	}
-	if (result == 0 && st->vx.mark != 0) {
-		vhdx_flushed(vhdx_of(st->disk), st->vx.mark);
+	if (result == 0 && st->seg.mark != 0) {
+		vhdx_flushed(vhdx_of(st->disk), st->seg.mark);
 	}
 	return result;
 }
