@@ -75,8 +75,9 @@ int compact_scan(struct compact_work *work, uint64_t data, uint64_t len,
 	return ret;
 }
 
-int compact_copy(struct compact_work *work, uint64_t from, uint64_t to,
-		 uint64_t len)
+/* Copy @len bytes to a place that may hold anything. */
+static int copy(struct compact_work *work, uint64_t from, uint64_t to,
+		uint64_t len)
 {
 	uint64_t at = 0;
 	int ret = vhd_file_fallocate(work->w.file,
@@ -104,6 +105,56 @@ int compact_copy(struct compact_work *work, uint64_t from, uint64_t to,
 					      to + at);
 		}
 		at += n;
+	}
+	return ret;
+}
+
+/* Blocks are copied, then their entries written, so many at a time. */
+#define BATCH 32
+
+static int finish_moves(struct compact_work *work,
+			const struct compact_mover *mover, void *data,
+			const struct compact_move *move, unsigned n)
+{
+	unsigned i;
+	int ret = vhd_file_sync(work->w.file);
+
+	for (i = 0; ret == 0 && i < n; i++) {
+		ret = mover->enter(data, &move[i]);
+	}
+	if (ret == 0) {
+		ret = mover->commit(data);
+	}
+	for (i = 0; ret == 0 && i < n; i++) {
+		ret = compact_punch(work, move[i].from, move[i].length);
+	}
+	work->result.moved += n;
+	return ret;
+}
+
+int compact_move_all(struct compact_work *work,
+		     const struct compact_mover *mover, void *data)
+{
+	struct compact_move move[BATCH];
+	bool more = true;
+	unsigned n = 0;
+	int ret = 0;
+
+	work->what = "moving blocks";
+	while (ret == 0 && more) {
+		if (vhd_job_cancelled(work->job)) {
+			return ECANCELED;
+		}
+		more = mover->next(data, &move[n]);
+		if (more) {
+			ret = copy(work, move[n].from, move[n].to,
+				   move[n].length);
+			n++;
+		}
+		if (ret == 0 && n > 0 && (n == BATCH || !more)) {
+			ret = finish_moves(work, mover, data, move, n);
+			n = 0;
+		}
 	}
 	return ret;
 }

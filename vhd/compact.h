@@ -9,9 +9,6 @@
  * sectors, 2 of one of 4096. */
 #define COMPACT_PIECE 65536u
 
-/* Blocks are copied, then their entries written, so many at a time. */
-#define COMPACT_BATCH 32
-
 struct compact_work {
 	struct vhd_work w;
 	struct vhd_job *job;
@@ -35,9 +32,27 @@ int compact_punch(struct compact_work *work, uint64_t at, uint64_t len);
 int compact_scan(struct compact_work *work, uint64_t data, uint64_t len,
 		 const uint8_t *bits, uint32_t sector, bool *zero);
 
-/* Copy a block to a place that may hold anything. */
-int compact_copy(struct compact_work *work, uint64_t from, uint64_t to,
-		 uint64_t len);
+/* A block, or a sector bitmap, that goes to another place. */
+struct compact_move {
+	uint64_t entry; /* the format's own: who leads there */
+	uint64_t from, to, length;
+};
+
+struct compact_mover {
+	/* The next to be moved, and where to. @return false: no more */
+	bool (*next)(void *data, struct compact_move *move);
+	/* Its copy is stable: let its entry lead there. @return 0 or errno */
+	int (*enter)(void *data, const struct compact_move *move);
+	/* Have all that was entered on stable storage. @return 0 or errno */
+	int (*commit)(void *data);
+};
+
+/*
+ * Move all, a batch at a time: a place is given up when nothing leads there any
+ * more. @return 0, ECANCELED or errno
+ */
+int compact_move_all(struct compact_work *work,
+		     const struct compact_mover *mover, void *data);
 
 /* Each format's own: @return 0, or an errno with work->w.why, or one that
  * happened while work->what was being done. */

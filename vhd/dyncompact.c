@@ -16,6 +16,12 @@
 #include "vhd/compact.h"
 #include "vhd/dynamic.h"
 
+/* Gaps, from the start of the file on: between what stays. */
+struct gaps {
+	uint64_t at;   /* everything before is taken, or too small */
+	uint32_t next; /* the first block of the order behind it */
+};
+
 struct dyn_work {
 	struct compact_work *work;
 	const struct vhd_footer *footer;
@@ -23,6 +29,8 @@ struct dyn_work {
 	uint8_t *bitmap;
 	uint32_t *order; /* blocks by their places */
 	uint32_t count;
+	uint32_t left; /* of the order: not moved yet */
+	struct gaps gaps;
 };
 
 static uint64_t place_of(const struct dyn_work *w, uint32_t block)
@@ -145,12 +153,6 @@ static int sort_blocks(struct dyn_work *w)
 	return 0;
 }
 
-/* Gaps, from the start of the file on: between what stays. */
-struct gaps {
-	uint64_t at;   /* everything before is taken, or too small */
-	uint32_t next; /* the first block of the order behind it */
-};
-
 /* The first place that a block fits in before the file's @limit. */
 static bool next_gap(const struct dyn_work *w, struct gaps *gaps,
 		     uint64_t limit, uint64_t *place)
@@ -184,61 +186,51 @@ static bool next_gap(const struct dyn_work *w, struct gaps *gaps,
 	}
 }
 
-struct move {
-	uint32_t block;
-	uint64_t from, to;
-};
-
-static int finish_moves(struct dyn_work *w, const struct move *move, uint32_t n)
+static bool next_move(void *data, struct compact_move *move)
 {
-	uint32_t i;
-	int ret = vhd_file_sync(w->work->w.file);
+	struct dyn_work *w = data;
 
-	for (i = 0; ret == 0 && i < n; i++) {
-		w->dyn->bat[move[i].block] =
-			(uint32_t)(move[i].to / VHD_SECTOR);
-		ret = write_entries(w, move[i].block, move[i].block + 1);
+	if (w->left == 0) {
+		return false;
 	}
-	if (ret == 0) {
-		ret = vhd_file_sync(w->work->w.file);
+	move->entry = w->order[w->left - 1];
+	move->from = place_of(w, (uint32_t)move->entry);
+	move->length = block_len(w);
+	if (!next_gap(w, &w->gaps, move->from, &move->to)) {
+		return false;
 	}
-	for (i = 0; ret == 0 && i < n; i++) {
-		ret = compact_punch(w->work, move[i].from, block_len(w));
-	}
-	w->work->result.moved += n;
-	return ret;
+	w->left--;
+	return true;
 }
 
+static int enter_move(void *data, const struct compact_move *move)
+{
+	struct dyn_work *w = data;
+	uint32_t block = (uint32_t)move->entry;
+
+	w->dyn->bat[block] = (uint32_t)(move->to / VHD_SECTOR);
+	return write_entries(w, block, block + 1);
+}
+
+static int commit_moves(void *data)
+{
+	struct dyn_work *w = data;
+
+	return vhd_file_sync(w->work->w.file);
+}
+
+/* From the end of the file on, as long as there are gaps. */
 static int move_blocks(struct dyn_work *w)
 {
-	struct gaps gaps = {.at = dyn_header_end(w->dyn, w->footer)};
-	uint32_t left = w->count, n = 0;
-	struct move move[COMPACT_BATCH];
-	bool more = true;
-	int ret = 0;
+	static const struct compact_mover mover = {
+		.next = next_move,
+		.enter = enter_move,
+		.commit = commit_moves,
+	};
 
-	w->work->what = "moving blocks";
-	while (ret == 0 && more) {
-		uint32_t block = left > 0 ? w->order[left - 1] : 0;
-		uint64_t from = left > 0 ? place_of(w, block) : 0;
-
-		if (vhd_job_cancelled(w->work->job)) {
-			return ECANCELED;
-		}
-		more = left > 0 && next_gap(w, &gaps, from, &move[n].to);
-		if (more) {
-			move[n].from = from;
-			ret = compact_copy(w->work, from, move[n].to,
-					   block_len(w));
-			move[n++].block = block;
-			left--;
-		}
-		if (ret == 0 && n > 0 && (n == COMPACT_BATCH || !more)) {
-			ret = finish_moves(w, move, n);
-			n = 0;
-		}
-	}
-	return ret;
+	w->gaps.at = dyn_header_end(w->dyn, w->footer);
+	w->left = w->count;
+	return compact_move_all(w->work, &mover, w);
 }
 
 /* ---- the end ----------------------------------------------------- */

@@ -26,7 +26,9 @@ struct vhdx_compaction {
 	struct vhdx *vx;
 	uint8_t *bits; /* of one block */
 	struct vhdx_extents extents;
+	size_t left; /* of them: not moved yet */
 	struct vhdx_gaps gaps;
+	size_t next_small, next_large; /* gaps for bitmaps, for blocks */
 };
 
 /* ---- the table --------------------------------------------------- */
@@ -56,8 +58,10 @@ static int set_entry(struct vhdx_compaction *c, uint64_t index, uint64_t value)
 	return 0;
 }
 
-static int commit(struct vhdx_compaction *c)
+static int commit(void *data)
 {
+	struct vhdx_compaction *c = data;
+
 	return c->vx->batch != NULL ? vhdx_worker_commit(c->file, c->vx) : 0;
 }
 
@@ -210,74 +214,45 @@ static int release_bitmaps(struct vhdx_compaction *c)
 
 /* ---- moving ------------------------------------------------------ */
 
-struct move {
-	uint64_t entry, from, to, length;
-};
-
-static int finish_moves(struct vhdx_compaction *c, const struct move *move,
-			unsigned n)
+/* Blocks from the end of the file on, as long as they find a gap. */
+static bool next_move(void *data, struct compact_move *move)
 {
-	unsigned i;
-	int ret = vhd_file_sync(c->file);
+	struct vhdx_compaction *c = data;
+	const struct vhdx_extent *e;
+	bool small;
 
-	for (i = 0; ret == 0 && i < n; i++) {
-		unsigned state =
-			VHDX_BAT_STATE(vhdx_entry(c->vx, move[i].entry));
-
-		ret = set_entry(c, move[i].entry, VHDX_BAT(state, move[i].to));
-	}
-	if (ret == 0) {
-		ret = commit(c);
-	}
-	for (i = 0; ret == 0 && i < n; i++) {
-		ret = compact_punch(c->work, move[i].from, move[i].length);
-	}
-	c->work->result.moved += n;
-	return ret;
+	do {
+		if (c->left == 0) {
+			return false;
+		}
+		e = &c->extents.e[--c->left];
+	} while (e->entry == UINT64_MAX); /* a region stays */
+	move->entry = e->entry;
+	move->from = e->start * VHDX_MB;
+	move->length = (e->end - e->start) * VHDX_MB;
+	small = move->length == VHDX_BITMAP_BLOCK;
+	return vhdx_gap_take(&c->gaps, small ? &c->next_small : &c->next_large,
+			     move->length, move->from, &move->to);
 }
 
-/* Blocks from the end of the file on, as long as they find a gap. */
+static int enter_move(void *data, const struct compact_move *move)
+{
+	struct vhdx_compaction *c = data;
+	unsigned state = VHDX_BAT_STATE(vhdx_entry(c->vx, move->entry));
+
+	return set_entry(c, move->entry, VHDX_BAT(state, move->to));
+}
+
 static int move_blocks(struct vhdx_compaction *c)
 {
-	struct vhdx_extents *x = &c->extents;
-	size_t i = x->count, next_small = 0, next_large = 0;
-	struct move move[COMPACT_BATCH];
-	bool more = true;
-	unsigned n = 0;
-	int ret = 0;
+	static const struct compact_mover mover = {
+		.next = next_move,
+		.enter = enter_move,
+		.commit = commit,
+	};
 
-	c->work->what = "moving blocks";
-	while (ret == 0 && more) {
-		const struct vhdx_extent *e = i > 0 ? &x->e[--i] : NULL;
-		struct move *m = &move[n];
-		bool small;
-
-		if (vhd_job_cancelled(c->work->job)) {
-			return ECANCELED;
-		}
-		if (e != NULL && e->entry == UINT64_MAX) {
-			continue; /* a region stays */
-		}
-		if (e != NULL) {
-			m->entry = e->entry;
-			m->from = e->start * VHDX_MB;
-			m->length = (e->end - e->start) * VHDX_MB;
-		}
-		small = e != NULL && m->length == VHDX_BITMAP_BLOCK;
-		more = e != NULL &&
-		       vhdx_gap_take(&c->gaps,
-				     small ? &next_small : &next_large,
-				     m->length, m->from, &m->to);
-		if (more) {
-			ret = compact_copy(c->work, m->from, m->to, m->length);
-			n++;
-		}
-		if (ret == 0 && n > 0 && (n == COMPACT_BATCH || !more)) {
-			ret = finish_moves(c, move, n);
-			n = 0;
-		}
-	}
-	return ret;
+	c->left = c->extents.count;
+	return compact_move_all(c->work, &mover, c);
 }
 
 /* ---- the end ----------------------------------------------------- */
