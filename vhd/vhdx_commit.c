@@ -403,7 +403,8 @@ static int batch_alloc(struct vhdx *vx)
 	return vx->batch == NULL || vx->unsettled == NULL ? ENOMEM : 0;
 }
 
-/* What came of the batch, for all that are in it; then others may. */
+/* What came of the batch, for all that are in it; then others may. Whoever has
+ * written it may not have had room in it, and looks again. */
 static int batch_end(struct vhd_req *req, int result)
 {
 	struct vhd_state *st = vhd_state(req);
@@ -440,7 +441,7 @@ static int batch_end(struct vhd_req *req, int result)
 	vx->batch_first = NULL;
 	pthread_mutex_unlock(&vx->lock);
 	vhdx_release_role(vx);
-	st->phase = VHDX_COMMITTED;
+	st->phase = st->vx.committed ? VHDX_COMMITTED : VHDX_COMMIT;
 	return 0;
 }
 
@@ -460,7 +461,8 @@ static int write_entry(struct vhd_req *req)
 	return 0;
 }
 
-/* The request carries out what all queued ones want, its own first. */
+/* The request carries out what queued ones want, as many as there is room for,
+ * in their order. */
 static int batch_start(struct vhd_req *req)
 {
 	struct vhd_state *st = vhd_state(req);
