@@ -53,8 +53,10 @@ static int probe_alignment(int fd, uint32_t *mem_align, char *why,
 	memset(&stx, 0, sizeof(stx));
 	if (statx(fd, "", AT_EMPTY_PATH, STATX_DIOALIGN,
 		  (struct statx *)(void *)&stx) != 0) {
-		snprintf(why, why_len, "statx: %s", strerror(errno));
-		return errno;
+		int ret = errno;
+
+		snprintf(why, why_len, "statx: %s", strerror(ret));
+		return ret;
 	}
 	if (!(stx.mask & STATX_DIOALIGN)) {
 		/* It does not say: sectors, and what suits all devices. */
