@@ -202,10 +202,14 @@ struct vhdx_log_write {
 	bool zero;
 	uint8_t data[VHDX_SECTOR]; /* unless zero */
 };
-/* The @index'th descriptor of an entry that was found valid. */
+/*
+ * The @index'th descriptor of an entry that was found valid; one after the
+ * other, from 0 on.
+ * @param data  how many of those before had data; 0 at first, counted here
+ */
 void vhdx_log_descriptor(const uint8_t *log, uint32_t log_len, uint32_t at,
 			 const struct vhdx_log_entry *entry, unsigned index,
-			 struct vhdx_log_write *write);
+			 uint32_t *data, struct vhdx_log_write *write);
 
 /*
  * Find the active sequence (2.3.3).

@@ -214,9 +214,8 @@ int vhdx_log_entry_pull(const uint8_t *log, uint32_t log_len, uint32_t at,
 
 void vhdx_log_descriptor(const uint8_t *log, uint32_t log_len, uint32_t at,
 			 const struct vhdx_log_entry *entry, unsigned index,
-			 struct vhdx_log_write *write)
+			 uint32_t *data, struct vhdx_log_write *write)
 {
-	uint32_t i, data = descriptor_sectors(entry->descriptors);
 	const uint8_t *d = log_descriptor(log, log_len, at, index), *s;
 
 	write->offset = get_le64(d + D_OFFSET);
@@ -226,11 +225,8 @@ void vhdx_log_descriptor(const uint8_t *log, uint32_t log_len, uint32_t at,
 		return;
 	}
 	write->length = VHDX_SECTOR;
-	for (i = 0; i < index; i++) {
-		data += memcmp(log_descriptor(log, log_len, at, i), "desc",
-			       4) == 0;
-	}
-	s = log_sector(log, log_len, at, data);
+	s = log_sector(log, log_len, at,
+		       descriptor_sectors(entry->descriptors) + (*data)++);
 	memcpy(write->data, d + D_LEADING, 8);
 	memcpy(write->data + 8, s + 8, S_LOW - 8);
 	memcpy(write->data + S_LOW, d + D_TRAILING, 4);

@@ -267,12 +267,13 @@ static int replay_entries(struct replay *r, const uint8_t *log, uint32_t at,
 
 	while (ret == 0 && count-- > 0) {
 		struct vhdx_log_entry e;
+		uint32_t data = 0;
 
 		ret = vhdx_log_entry_pull(log, log_len, at,
 					  r->vx->header.log_guid, &e, r->why,
 					  r->why_len);
 		for (i = 0; ret == 0 && i < e.descriptors; i++) {
-			vhdx_log_descriptor(log, log_len, at, &e, i, &w);
+			vhdx_log_descriptor(log, log_len, at, &e, i, &data, &w);
 			ret = replay_write(r, &w);
 		}
 		at = (uint32_t)(((uint64_t)at + e.length) % log_len);

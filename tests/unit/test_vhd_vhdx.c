@@ -129,7 +129,7 @@ static void test_active_sequence(void **state)
 	uint8_t *log = calloc(1, LOG);
 	struct vhdx_log_entry head;
 	struct vhdx_log_write w;
-	uint32_t at, first = 1;
+	uint32_t at, first = 1, data = 0;
 
 	vhdx_guid_new(guid);
 	vhdx_guid_new(other);
@@ -145,7 +145,7 @@ static void test_active_sequence(void **state)
 	assert_int_equal(vhdx_log_find(log, LOG, guid, &first, &head), 2);
 	assert_int_equal(first, 0xf000);
 	assert_int_equal(head.sequence, 9);
-	vhdx_log_descriptor(log, LOG, 0x1000, &head, 0, &w);
+	vhdx_log_descriptor(log, LOG, 0x1000, &head, 0, &data, &w);
 	assert_int_equal(w.offset, 4 * MiB);
 	assert_int_equal(w.data[0], 5);
 	assert_int_equal(w.data[4095], 5);
