@@ -26,9 +26,11 @@ struct job_queue {
 struct job_pool {
 	pthread_mutex_t mutex;
 	pthread_cond_t work;
-	struct job_queue waiting, finished; /* under the mutex */
-	unsigned idle;			    /* under the mutex */
-	bool stop;			    /* under the mutex */
+	/* under the mutex */
+	struct job_queue waiting, finished;
+	unsigned num_waiting;
+	unsigned idle; /* threads, also those that have been woken up */
+	bool stop;
 	pthread_t *threads;
 	unsigned num_threads, max_threads;
 	int event_fd;
@@ -97,6 +99,7 @@ static void *job_thread(void *private_data)
 			pool->idle--;
 			continue;
 		}
+		pool->num_waiting--;
 		pthread_mutex_unlock(&pool->mutex);
 		job->fn(job->data);
 		pthread_mutex_lock(&pool->mutex);
@@ -180,7 +183,13 @@ struct job_pool *job_pool_create(TALLOC_CTX *mem_ctx, struct tevent_context *ev,
 	pool->threads = talloc_zero_array(pool, pthread_t, threads);
 	pool->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (pool->threads == NULL || pool->event_fd < 0) {
+		int error = pool->event_fd < 0 ? errno : ENOMEM;
+
+		if (pool->event_fd >= 0) {
+			close(pool->event_fd);
+		}
 		talloc_free(pool);
+		errno = error;
 		return NULL;
 	}
 	pthread_mutex_init(&pool->mutex, NULL);
@@ -213,6 +222,31 @@ static int job_state_destructor(struct job_state *state)
 	return 0;
 }
 
+/*
+ * Hand the job to a thread, a new one where all that are idle have been woken
+ * up for others. @return false: there is none, and none can be made
+ */
+static bool pool_put(struct job_pool *pool, struct job *job)
+{
+	bool ok;
+
+	pthread_mutex_lock(&pool->mutex);
+	if (pool->num_waiting >= pool->idle &&
+	    pool->num_threads < pool->max_threads &&
+	    pthread_create(&pool->threads[pool->num_threads], NULL, job_thread,
+			   pool) == 0) {
+		pool->num_threads++;
+	}
+	ok = pool->num_threads > 0;
+	if (ok) {
+		queue_put(&pool->waiting, job);
+		pool->num_waiting++;
+		pthread_cond_signal(&pool->work);
+	}
+	pthread_mutex_unlock(&pool->mutex);
+	return ok;
+}
+
 struct tevent_req *job_send(TALLOC_CTX *mem_ctx, struct tevent_context *ev,
 			    struct job_pool *pool, void (*fn)(void *data),
 			    void (*free_data)(void *data), void *data)
@@ -242,17 +276,13 @@ struct tevent_req *job_send(TALLOC_CTX *mem_ctx, struct tevent_context *ev,
 		.data = data,
 		.req = req,
 	};
+	if (!pool_put(pool, job)) {
+		job_free(job);
+		tevent_req_error(req, EAGAIN);
+		return tevent_req_post(req, ev);
+	}
 	state->job = job;
 	talloc_set_destructor(state, job_state_destructor);
-	pthread_mutex_lock(&pool->mutex);
-	queue_put(&pool->waiting, job);
-	if (pool->idle == 0 && pool->num_threads < pool->max_threads &&
-	    pthread_create(&pool->threads[pool->num_threads], NULL, job_thread,
-			   pool) == 0) {
-		pool->num_threads++;
-	}
-	pthread_cond_signal(&pool->work);
-	pthread_mutex_unlock(&pool->mutex);
 	return req;
 }
 
