@@ -368,15 +368,15 @@ static void portals_check_groups(struct model *model)
 int portals_reload(struct model *model, const struct model_options *options)
 {
 	struct portal_groups *groups = portal_groups_parse(model, options);
+	bool configured =
+		options->portals != NULL && options->portals[0] != NULL;
 	struct list_head *pos;
 	int error = 0;
 
 	if (groups == NULL) {
 		return EINVAL;
 	}
-	model->portals_configured =
-		options->portals != NULL && options->portals[0] != NULL;
-	if (model->portals_configured) {
+	if (configured) {
 		error = portals_configured(model, options->portals);
 	} else {
 		list_for_each (pos, &model->portals) {
@@ -390,6 +390,7 @@ int portals_reload(struct model *model, const struct model_options *options)
 		talloc_free(groups);
 		return error;
 	}
+	model->portals_configured = configured;
 	portal_groups_apply(model, groups);
 	portals_refresh(model);
 	portals_check_groups(model);

@@ -366,6 +366,36 @@ static void test_follows(void **state)
 	assert_int_equal(system("ip addr del 192.0.2.3/32 dev lo"), 0);
 }
 
+static void too_late(struct tevent_context *ev, struct tevent_timer *timer,
+		     struct timeval now, void *private_data)
+{
+	*(bool *)private_data = true;
+}
+
+/* An option that was refused leaves them following as before. */
+static void test_follows_after_refusal(void **state)
+{
+	const char *bad[] = {"192.0.2.1:99999", NULL};
+	struct mt *mt = *state;
+	struct model_portal *portals;
+	bool late = false;
+
+	if (mt == NULL) {
+		print_message(
+			"# skip: no network namespace to have addresses in\n");
+		skip();
+	}
+	assert_hr(reload(mt, bad), ISTM_INVALID_ARG);
+	assert_int_equal(system("ip addr add 192.0.2.3/32 dev lo"), 0);
+	tevent_add_timer(mt->ev, mt->mem, tevent_timeval_current_ofs(30, 0),
+			 too_late, &late);
+	while (model_portals(mt->model, mt->mem, &portals) != 4 && !late) {
+		tevent_loop_once(mt->ev);
+	}
+	assert_int_equal(system("ip addr del 192.0.2.3/32 dev lo"), 0);
+	assert_false(late);
+}
+
 #define PORTAL_TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
 int main(void)
@@ -374,6 +404,7 @@ int main(void)
 		PORTAL_TEST(test_global_scope), PORTAL_TEST(test_set),
 		PORTAL_TEST(test_port_taken),	PORTAL_TEST(test_commit_fails),
 		PORTAL_TEST(test_reload),	PORTAL_TEST(test_follows),
+		PORTAL_TEST(test_follows_after_refusal),
 	};
 
 	isolate();
