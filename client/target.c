@@ -129,36 +129,69 @@ static int target_list(struct ctl *ctl)
 	return 0;
 }
 
+static HRESULT open_mappings(struct ctl *ctl, struct istm_object *host,
+			     struct istm_object **list)
+{
+	struct IHost_EnumWTDiskLunMappings r = {0};
+	HRESULT hr =
+		istm_call(host, ctl->mem, NDR_IHOST_ENUMWTDISKLUNMAPPINGS, &r);
+
+	return ctl_is_ok(hr)
+		       ? istm_unmarshal(ctl->mem, host,
+					&com_IEnumWTDiskLunMapping,
+					*r.out.ppEnumWTDiskLunMapping, list)
+		       : hr;
+}
+
+/* @return S_FALSE at the end */
+static HRESULT next_mapping(struct ctl *ctl, struct istm_object *list,
+			    struct LUN_MAPPING *mapping)
+{
+	struct IEnumWTDiskLunMapping_Next next = {
+		.in.ulNumElements = 1,
+		.in.pElements = mapping,
+		.out.pElements = mapping,
+	};
+	HRESULT hr;
+
+	*mapping = (struct LUN_MAPPING){0};
+	hr = istm_call(list, ctl->mem, NDR_IENUMWTDISKLUNMAPPING_NEXT, &next);
+	if (ctl_is_ok(hr)) {
+		*mapping = *next.out.pElements;
+	}
+	return hr;
+}
+
 /* "0=3 1=7": LUN and disk. */
 static HRESULT mappings(struct ctl *ctl, struct istm_object *host, char **text)
 {
-	struct IHost_EnumWTDiskLunMappings r = {0};
 	struct istm_object *list;
-	HRESULT hr;
+	struct LUN_MAPPING m;
+	HRESULT hr = open_mappings(ctl, host, &list);
 
 	*text = talloc_strdup(ctl->mem, "");
-	hr = istm_call(host, ctl->mem, NDR_IHOST_ENUMWTDISKLUNMAPPINGS, &r);
-	if (!ctl_is_ok(hr)) {
-		return hr;
-	}
-	hr = istm_unmarshal(ctl->mem, host, &com_IEnumWTDiskLunMapping,
-			    *r.out.ppEnumWTDiskLunMapping, &list);
 	while (ctl_is_ok(hr)) {
-		struct LUN_MAPPING m = {0};
-		struct IEnumWTDiskLunMapping_Next next = {
-			.in.ulNumElements = 1,
-			.in.pElements = &m,
-			.out.pElements = &m,
-		};
-
-		hr = istm_call(list, ctl->mem, NDR_IENUMWTDISKLUNMAPPING_NEXT,
-			       &next);
+		hr = next_mapping(ctl, list, &m);
 		if (ctl_is_ok(hr)) {
-			*text = talloc_asprintf_append(
-				*text, "%s%u=%u", (*text)[0] ? " " : "",
-				next.out.pElements->dwLun,
-				next.out.pElements->dwWTD);
+			*text = talloc_asprintf_append(*text, "%s%u=%u",
+						       (*text)[0] ? " " : "",
+						       m.dwLun, m.dwWTD);
 		}
+	}
+	return ctl_failed(hr) ? hr : ISTM_S_OK;
+}
+
+static HRESULT has_disk(struct ctl *ctl, struct istm_object *host,
+			uint32_t disk, bool *mapped)
+{
+	struct istm_object *list;
+	struct LUN_MAPPING m;
+	HRESULT hr = open_mappings(ctl, host, &list);
+
+	*mapped = false;
+	while (ctl_is_ok(hr)) {
+		hr = next_mapping(ctl, list, &m);
+		*mapped |= ctl_is_ok(hr) && m.dwWTD == disk;
 	}
 	return ctl_failed(hr) ? hr : ISTM_S_OK;
 }
@@ -428,6 +461,7 @@ static int target_map(struct ctl *ctl)
 	struct IHost_SetWTDiskLunMapping set = {0};
 	struct IHost_RemoveWTDisk undo = {0};
 	uint32_t disk, lun = 0;
+	bool mapped;
 	HRESULT hr;
 
 	if (!ctl_parse_number(ctl->args[1], UINT32_MAX, &disk)) {
@@ -444,15 +478,21 @@ static int target_map(struct ctl *ctl)
 	}
 	add.in.nWTD = set.in.nWTD = undo.in.nWTD = disk;
 	set.in.nNewLun = lun;
-	hr = istm_call(host, ctl->mem, NDR_IHOST_ADDWTDISK, &add);
+	hr = has_disk(ctl, host, disk, &mapped);
+	if (ctl_is_ok(hr)) {
+		hr = istm_call(host, ctl->mem, NDR_IHOST_ADDWTDISK, &add);
+	}
 	if (ctl_is_ok(hr) && ctl->opt.lun != NULL) {
 		hr = istm_call(host, ctl->mem, NDR_IHOST_SETWTDISKLUNMAPPING,
 			       &set);
 		if (!ctl_is_ok(hr)) {
 			ctl_fail(ctl, hr, "mapping disk %u at LUN %u", disk,
 				 lun);
-			istm_call(host, ctl->mem, NDR_IHOST_REMOVEWTDISK,
-				  &undo);
+			/* One that it had before stays at its LUN. */
+			if (!mapped) {
+				istm_call(host, ctl->mem,
+					  NDR_IHOST_REMOVEWTDISK, &undo);
+			}
 			return 1;
 		}
 	}

@@ -401,9 +401,12 @@ static void test_follows_after_refusal(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		PORTAL_TEST(test_global_scope), PORTAL_TEST(test_set),
-		PORTAL_TEST(test_port_taken),	PORTAL_TEST(test_commit_fails),
-		PORTAL_TEST(test_reload),	PORTAL_TEST(test_follows),
+		PORTAL_TEST(test_global_scope),
+		PORTAL_TEST(test_set),
+		PORTAL_TEST(test_port_taken),
+		PORTAL_TEST(test_commit_fails),
+		PORTAL_TEST(test_reload),
+		PORTAL_TEST(test_follows),
 		PORTAL_TEST(test_follows_after_refusal),
 	};
 
