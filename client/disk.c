@@ -373,6 +373,10 @@ static int disk_set(struct ctl *ctl)
 	if (!disk_argument(ctl, &index)) {
 		return 2;
 	}
+	if (ctl->opt.description == NULL && !ctl->opt.enable &&
+	    !ctl->opt.disable) {
+		return ctl_usage("give --description, --enable or --disable");
+	}
 	disk = ctl_disk(ctl, index);
 	if (disk == NULL) {
 		return 1;

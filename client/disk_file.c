@@ -55,7 +55,8 @@ static int check_file(struct ctl *ctl, bool repair)
 				 "the file on this machine",
 				 path);
 	}
-	fd = open(path, (repair ? O_RDWR : O_RDONLY) | O_CLOEXEC);
+	/* A FIFO is refused, not waited for. */
+	fd = open(path, (repair ? O_RDWR : O_RDONLY) | O_NONBLOCK | O_CLOEXEC);
 	if (fd < 0) {
 		return file_fail(path, NULL, errno);
 	}

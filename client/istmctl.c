@@ -136,22 +136,47 @@ bool ctl_parse_number(const char *text, uint32_t max, uint32_t *value)
 	return true;
 }
 
-static void print_commands(FILE *f)
+/* @return whether there are any; @noun NULL: of all */
+static bool print_commands(FILE *f, const char *noun)
 {
+	bool any = false;
 	size_t t;
 
-	fprintf(f, "\nCommands:\n");
 	for (t = 0; t < NUM_TABLES; t++) {
 		const struct ctl_command *c;
 
 		for (c = tables[t]; c->noun != NULL; c++) {
 			char line[80];
 
+			if (noun != NULL && strcmp(noun, c->noun) != 0) {
+				continue;
+			}
 			snprintf(line, sizeof(line), "%s %s %s", c->noun,
 				 c->verb, c->args);
-			fprintf(f, "  %-44s %s\n", line, c->summary);
+			fprintf(f, "%s  %-34s %s\n", any ? "" : "Commands:\n",
+				line, c->summary);
+			any = true;
 		}
 	}
+	return any;
+}
+
+static void print_help(poptContext pc)
+{
+	poptPrintHelp(pc, stdout, 0);
+	printf("\n");
+	print_commands(stdout, NULL);
+}
+
+/* What there is, in fewer lines than all of Samba's options take. */
+static int print_usage(const char *noun)
+{
+	fprintf(stderr, "Usage: istmctl [OPTION...] NOUN VERB [ARGUMENT...]\n"
+			"'istmctl --help' tells the options, too.\n\n");
+	if (!print_commands(stderr, noun)) {
+		print_commands(stderr, NULL);
+	}
+	return 2;
 }
 
 static const struct ctl_command *find_command(const char *noun,
@@ -178,14 +203,11 @@ static int run(struct ctl *ctl, poptContext pc)
 	const char *noun = poptGetArg(pc), *verb = poptGetArg(pc);
 
 	if (noun != NULL && strcmp(noun, "help") == 0) {
-		poptPrintUsage(pc, stdout, 0);
-		print_commands(stdout);
+		print_help(pc);
 		return 0;
 	}
 	if (noun == NULL || verb == NULL) {
-		poptPrintUsage(pc, stderr, 0);
-		print_commands(stderr);
-		return 2;
+		return print_usage(noun);
 	}
 	c = find_command(noun, verb);
 	if (c == NULL) {
@@ -201,6 +223,9 @@ static int run(struct ctl *ctl, poptContext pc)
 	}
 	if (ctl->opt.port < 0 || ctl->opt.port > 65535) {
 		return ctl_usage("there is no port %d", ctl->opt.port);
+	}
+	if (ctl->opt.enable && ctl->opt.disable) {
+		return ctl_usage("give --enable or --disable, not both");
 	}
 	ctl->out = output_new(ctl->mem, ctl->opt.json);
 	ctl->ev = tevent_context_init(ctl->mem);
@@ -233,8 +258,10 @@ int main(int argc, const char **argv)
 		return 1;
 	}
 	const struct poptOption options[] = {
-		POPT_AUTOHELP{"server", 'S', POPT_ARG_STRING, &o->server, 0,
-			      "server to administer [this machine]", "HOST"},
+		{"help", '?', POPT_ARG_NONE, NULL, '?',
+		 "show this, and all commands", NULL},
+		{"server", 'S', POPT_ARG_STRING, &o->server, 0,
+		 "server to administer [this machine]", "HOST"},
 		{"port", 0, POPT_ARG_INT, &o->port, 0,
 		 "port of its endpoint mapper [135]", "PORT"},
 		{"json", 'j', POPT_ARG_NONE, &o->json, 0, "print JSON", NULL},
@@ -271,10 +298,12 @@ int main(int argc, const char **argv)
 		talloc_free(mem);
 		return 1;
 	}
-	poptSetOtherOptionHelp(pc, "[OPTION...] NOUN VERB [ARGUMENT...]"
-				   " ('istmctl help' lists them)");
+	poptSetOtherOptionHelp(pc, "[OPTION...] NOUN VERB [ARGUMENT...]");
 	rc = poptGetNextOpt(pc);
-	if (rc < -1) {
+	if (rc == '?') {
+		print_help(pc);
+		status = 0;
+	} else if (rc < -1) {
 		status = ctl_usage("%s: %s",
 				   poptBadOption(pc, POPT_BADOPTION_NOALIAS),
 				   poptStrerror(rc));

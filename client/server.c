@@ -153,7 +153,7 @@ static int portal_set(struct ctl *ctl)
 	if (!ctl_parse_number(ctl->args[1], 65535, &port) || port == 0) {
 		return ctl_usage("'%s' is no port", ctl->args[1]);
 	}
-	if (ctl->opt.enable == ctl->opt.disable) {
+	if (!ctl->opt.enable && !ctl->opt.disable) {
 		return ctl_usage("give --enable or --disable");
 	}
 	mgr = device_mgr(ctl);

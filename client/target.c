@@ -338,9 +338,16 @@ static int target_create(struct ctl *ctl)
 
 static int target_set(struct ctl *ctl)
 {
-	struct istm_object *host = ctl_target(ctl, ctl->args[0]);
+	struct istm_object *host;
 	HRESULT hr;
 
+	if (ctl->opt.name == NULL && ctl->opt.iqn == NULL &&
+	    ctl->opt.description == NULL && !ctl->opt.enable &&
+	    !ctl->opt.disable) {
+		return ctl_usage("give --name, --iqn, --description, --enable "
+				 "or --disable");
+	}
+	host = ctl_target(ctl, ctl->args[0]);
 	if (host == NULL) {
 		return 1;
 	}
@@ -424,9 +431,10 @@ static int change_id(struct ctl *ctl, bool add)
 	HRESULT hr;
 
 	if (!parse_id(ctl->args[1], &id)) {
-		return ctl_usage("'%s' is no initiator: give an iSCSI name, or"
-				 " ip:, ipv6:, dns:, mac: and a value",
-				 ctl->args[1]);
+		return ctl_usage(
+			"'%s' is no initiator: give an iSCSI name, or"
+			" ip:, ipv6:, dns:, netbios:, mac: and a value",
+			ctl->args[1]);
 	}
 	host = ctl_target(ctl, ctl->args[0]);
 	if (host == NULL) {
@@ -683,7 +691,7 @@ const struct ctl_command ctl_target_commands[] = {
 	{"target", "set", "TARGET", 1, 1, target_set,
 	 "--name, --iqn, --description, --enable, --disable"},
 	{"target", "allow", "TARGET INITIATOR", 2, 2, target_allow,
-	 "iSCSI name, or ip:, ipv6:, dns:, mac: ..."},
+	 "iSCSI name, or ip:, ipv6:, dns:, netbios:, mac: ..."},
 	{"target", "deny", "TARGET INITIATOR", 2, 2, target_deny,
 	 "take it back, and disconnect"},
 	{"target", "map", "TARGET DISK", 2, 2, target_map,

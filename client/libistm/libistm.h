@@ -27,7 +27,6 @@ struct istm_client_config {
 	uint16_t port;	    /* 0: 135 */
 	struct loadparm_context *lp;
 	struct cli_credentials *credentials;
-	int debug_level;
 };
 
 /*
