@@ -124,9 +124,12 @@ static const char *type_name(enum vhd_type type)
 
 /* ---- opening ----------------------------------------------------- */
 
+/* A FIFO is refused, not waited for. */
+#define OPEN_FLAGS (O_NONBLOCK | O_CLOEXEC)
+
 static int probe(const char *name, struct vhd_info *info)
 {
-	int fd = open(name, O_RDONLY | O_CLOEXEC);
+	int fd = open(name, O_RDONLY | OPEN_FLAGS);
 	struct tevent_req *req;
 	char *message = NULL;
 	int ret;
@@ -228,7 +231,7 @@ static int open_parents(const char *name, struct vhd_disk *disk, unsigned depth)
 
 static int open_disk(const char *name, bool readonly, struct vhd_disk **disk)
 {
-	int fd = open(name, (readonly ? O_RDONLY : O_RDWR) | O_CLOEXEC);
+	int fd = open(name, (readonly ? O_RDONLY : O_RDWR) | OPEN_FLAGS);
 	struct tevent_req *req;
 	char *message = NULL;
 	int ret;
@@ -432,7 +435,7 @@ static int create_main(const char *name, const char *size,
 
 static int check_main(const char *name, bool repair)
 {
-	int fd = open(name, (repair ? O_RDWR : O_RDONLY) | O_CLOEXEC);
+	int fd = open(name, (repair ? O_RDWR : O_RDONLY) | OPEN_FLAGS);
 	struct vhd_check check;
 	struct tevent_req *req;
 	char *message = NULL;
@@ -462,7 +465,7 @@ static int check_main(const char *name, bool repair)
 
 static int compact_main(const char *name)
 {
-	int fd = open(name, O_RDWR | O_CLOEXEC);
+	int fd = open(name, O_RDWR | OPEN_FLAGS);
 	struct vhd_compact result;
 	struct tevent_req *req;
 	char *message = NULL;
