@@ -67,6 +67,33 @@ static bool get_number(struct loadparm_context *lp, const char *option,
 	return true;
 }
 
+/* As Samba's own booleans, but anything else is refused. */
+static bool get_bool(struct loadparm_context *lp, const char *option,
+		     bool *value)
+{
+	static const struct {
+		const char *name;
+		bool value;
+	} names[] = {
+		{"yes", true}, {"true", true},	 {"on", true},	 {"1", true},
+		{"no", false}, {"false", false}, {"off", false}, {"0", false},
+	};
+	const char *text = get_string(lp, option);
+
+	*value = false;
+	if (text == NULL) {
+		return true;
+	}
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (strcasecmp(text, names[i].name) == 0) {
+			*value = names[i].value;
+			return true;
+		}
+	}
+	log_msg(LOG_ERROR, "istm:%s = %s: neither yes nor no", option, text);
+	return false;
+}
+
 /* Bytes, or with one of K, M, G, T behind the number. */
 static bool parse_size(const char *text, uint64_t min, uint64_t max,
 		       uint64_t *value)
@@ -102,9 +129,9 @@ static bool get_size(struct loadparm_context *lp, const char *option,
 	*value = 0;
 	if (text != NULL && !parse_size(text, min, max, value)) {
 		log_msg(LOG_ERROR,
-			"istm:%s = %s: not a size from %llu to %llu bytes",
-			option, text, (unsigned long long)min,
-			(unsigned long long)max);
+			"istm:%s = %s: not a size from %lluM to %lluM", option,
+			text, (unsigned long long)min >> 20,
+			(unsigned long long)max >> 20);
 		return false;
 	}
 	return true;
@@ -344,21 +371,19 @@ static bool load_limits(struct config *config, struct loadparm_context *lp)
 		      &config->buffers) ||
 	    !get_number(lp, "max luns", 1, MAX_LUNS, 0, &luns) ||
 	    !get_size(lp, "max disk size", MIN_DISK_SIZE, MAX_DISK_SIZE,
-		      &config->max_disk_size)) {
+		      &config->max_disk_size) ||
+	    !get_bool(lp, "discovery chap", &config->discovery_chap) ||
+	    !get_bool(lp, "self check", &config->self_check)) {
 		return false;
 	}
 	config->lanes = lanes;
 	config->lane_spin = spin;
 	config->session_connections = session;
-	config->discovery_chap =
-		lpcfg_parm_bool(lp, NULL, "istm", "discovery chap", false);
 	config->ping_period = ping;
 	config->max_connections = connections;
 	config->max_objects = objects;
 	config->max_references = references;
 	config->max_luns = luns;
-	config->self_check =
-		lpcfg_parm_bool(lp, NULL, "istm", "self check", false);
 	return true;
 }
 

@@ -141,6 +141,10 @@ static void reload(struct daemon *daemon)
 	}
 	if (auth_config_reload()) {
 		config = config_load(NULL, cmdline_lp());
+		if (config == NULL) {
+			log_msg(LOG_ERROR,
+				"istmd's settings stay as they were");
+		}
 	}
 	if (config != NULL && auth_set_admin_users(config->admin_users)) {
 		if (daemon->service != NULL) {

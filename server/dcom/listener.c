@@ -426,7 +426,7 @@ NTSTATUS dcom_listen(struct dcom_runtime *runtime)
 		strerror(error),
 		error == EADDRINUSE
 			? ". Another program answers DCOM clients there; "
-			  "see istmd(8), istm:epm port"
+			  "see istmd(8), istm:epmapper port"
 			: "");
 	return map_nt_error_from_unix_common(error);
 }
