@@ -22,7 +22,6 @@ struct dcom_proxy {
 	const char *name;
 	struct dcerpc_pipe *pipe;
 	/* pinging */
-	struct tevent_timer *ping_timer;
 	struct tevent_req *ping;
 	uint64_t set;
 	uint16_t sequence;
@@ -289,8 +288,12 @@ static void proxy_call_connected(struct tevent_req *subreq)
 	if (tevent_req_nterror(req, status)) {
 		return;
 	}
-	talloc_free(state->proxy->pipe); /* another call was faster */
-	state->proxy->pipe = pipe;
+	if (state->proxy->pipe == NULL) {
+		state->proxy->pipe = pipe;
+	} else {
+		/* Another call was faster and uses its own. */
+		talloc_free(pipe);
+	}
 	proxy_call_start(req);
 }
 
@@ -426,8 +429,11 @@ static void ping_timer(struct tevent_context *ev, struct tevent_timer *timer,
 
 static void ping_schedule(struct dcom_proxy *proxy, unsigned ms)
 {
-	proxy->ping_timer = tevent_add_timer(
-		proxy->runtime->ev, proxy,
-		tevent_timeval_current_ofs(ms / 1000, ms % 1000 * 1000),
-		ping_timer, proxy);
+	if (tevent_add_timer(proxy->runtime->ev, proxy,
+			     tevent_timeval_current_ofs(ms / 1000,
+							ms % 1000 * 1000),
+			     ping_timer, proxy) == NULL) {
+		log_msg(LOG_WARNING, "%s: no more pings: out of memory",
+			proxy->name);
+	}
 }
