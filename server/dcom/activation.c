@@ -105,14 +105,13 @@ static struct DUALSTRINGARRAY *object_bindings(struct dcom_call *call)
 	return dualstring_pack(call, &ds);
 }
 
-static bool wants_tcp(uint32_t count, const uint16_t *protseqs)
+/* Before any object is looked at. */
+static HRESULT refuse(const struct dcom_call *call, HRESULT hr,
+		      const char *reason)
 {
-	for (uint32_t i = 0; protseqs != NULL && i < count; i++) {
-		if (protseqs[i] == DCOM_TOWER_TCP) {
-			return true;
-		}
-	}
-	return false;
+	log_msg(LOG_INFO, "%s from %s: %s: %s [0x%08x]", call->account,
+		call->address, call->method_name, reason, HRES_ERROR_V(hr));
+	return hr;
 }
 
 /* ---- IRemoteSCMActivator ------------------------------------------------- */
@@ -124,16 +123,19 @@ static HRESULT check_request(const struct actprops_in *in, struct activation *a)
 		in->scm_request->remoteRequest;
 
 	if (!agree_version(&info->clientCOMVersion, &a->version)) {
-		return HRES_ERROR(DCOM_E_VERSION_MISMATCH);
+		return refuse(a->call, HRES_ERROR(DCOM_E_VERSION_MISMATCH),
+			      "another COM version");
 	}
 	if (info->pIID == NULL || info->cIID == 0 ||
 	    info->cIID > MAX_INTERFACES) {
-		return ISTM_INVALID_ARG;
+		return refuse(a->call, ISTM_INVALID_ARG,
+			      "no interface asked for, or too many");
 	}
-	if (remote == NULL || !wants_tcp(remote->cRequestedProtseqs,
-					 remote->pRequestedProtseqs)) {
-		/* RPC_S_PROTSEQ_NOT_SUPPORTED: there is TCP only */
-		return ISTM_WIN32(1703);
+	if (remote == NULL || !dcom_wants_tcp(remote->cRequestedProtseqs,
+					      remote->pRequestedProtseqs)) {
+		return refuse(a->call,
+			      ISTM_WIN32(DCOM_RPC_PROTSEQ_NOT_SUPPORTED),
+			      "not over TCP");
 	}
 	a->clsid = info->classId;
 	a->iids = info->pIID;
@@ -187,7 +189,7 @@ static HRESULT scm_activate(struct dcom_call *call, bool class_object,
 		return ISTM_S_OK;
 	}
 	if (in_blob == NULL) {
-		return ISTM_INVALID_ARG;
+		return refuse(call, ISTM_INVALID_ARG, "no properties");
 	}
 	ndr_err = actprops_in_unpack(call, in_blob, &in);
 	if (!NDR_ERR_CODE_IS_SUCCESS(ndr_err)) {
@@ -301,16 +303,19 @@ static HRESULT remote_activation(struct dcom_call *call,
 	HRESULT hr;
 
 	if (!agree_version(&r->in.ORPCthis.version, &a.version)) {
-		return HRES_ERROR(DCOM_E_VERSION_MISMATCH);
+		return refuse(call, HRES_ERROR(DCOM_E_VERSION_MISMATCH),
+			      "another COM version");
 	}
 	*r->out.pServerVersion = a.version;
 	if (a.iids == NULL || a.num_iids > MAX_INTERFACES ||
 	    r->in.pwszObjectName != NULL || r->in.pObjectStorage != NULL) {
-		/* Nothing here is activated from a file or a storage. */
-		return ISTM_INVALID_ARG;
+		return refuse(call, ISTM_INVALID_ARG,
+			      "no interfaces, too many, or from a file");
 	}
-	if (!wants_tcp(r->in.cRequestedProtseqs, r->in.aRequestedProtseqs)) {
-		return ISTM_WIN32(1703);
+	if (!dcom_wants_tcp(r->in.cRequestedProtseqs,
+			    r->in.aRequestedProtseqs)) {
+		return refuse(call, ISTM_WIN32(DCOM_RPC_PROTSEQ_NOT_SUPPORTED),
+			      "not over TCP");
 	}
 	hr = activate(&a);
 	for (size_t i = 0;

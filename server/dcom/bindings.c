@@ -196,6 +196,16 @@ static bool add_address(TALLOC_CTX *mem_ctx, struct dualstring *ds,
 	       add_host(mem_ctx, ds, buf, port);
 }
 
+bool dcom_wants_tcp(size_t count, const uint16_t *protseqs)
+{
+	for (size_t i = 0; protseqs != NULL && i < count; i++) {
+		if (protseqs[i] == DCOM_TOWER_TCP) {
+			return true;
+		}
+	}
+	return false;
+}
+
 bool dcom_bindings(struct dcom_runtime *runtime, TALLOC_CTX *mem_ctx,
 		   const struct dcom_address *local, uint16_t port,
 		   struct dualstring *ds)

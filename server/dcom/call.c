@@ -373,16 +373,6 @@ static void revoke_grants(struct dcom_call *call)
 	call->grants = NULL;
 }
 
-static void call_end(struct dcom_call *call)
-{
-	*com_call_result(call->method, call->r) = call->result;
-	call->finished = true;
-	if (ISTM_FAILED(call->result)) {
-		revoke_grants(call);
-	}
-	audit(call);
-}
-
 void dcom_call_done(struct dcom_call *call, HRESULT result)
 {
 	call->result = result;
@@ -391,6 +381,12 @@ void dcom_call_done(struct dcom_call *call, HRESULT result)
 		revoke_grants(call);
 	}
 	audit(call);
+}
+
+static void call_end(struct dcom_call *call)
+{
+	*com_call_result(call->method, call->r) = call->result;
+	dcom_call_done(call, call->result);
 }
 
 static NTSTATUS orpc_dispatch(struct dcesrv_call_state *dce,

@@ -117,7 +117,7 @@ struct dcom_class {
 	struct GUID clsid;
 	const char *name;
 	/* Returns the object to hand out: for a singleton the same each time.
-	 * @param mem_ctx for messages only */
+	 */
 	HRESULT(*create)
 	(struct dcom_runtime *runtime, void *private_data,
 	 struct dcom_object **object);

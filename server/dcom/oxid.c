@@ -15,17 +15,6 @@ static bool pack_bindings(struct dcom_call *call, uint16_t port,
 	return *out != NULL;
 }
 
-/* Only TCP is served; a client that cannot use it gets no bindings. */
-static bool wants_tcp(uint16_t count, const uint16_t *protseqs)
-{
-	for (uint16_t i = 0; i < count; i++) {
-		if (protseqs[i] == DCOM_TOWER_TCP) {
-			return true;
-		}
-	}
-	return false;
-}
-
 static WERROR resolve(struct dcom_call *call, uint64_t oxid,
 		      struct DUALSTRINGARRAY **bindings, struct GUID *ipid,
 		      uint32_t *authn_hint)
@@ -47,15 +36,11 @@ static WERROR resolve(struct dcom_call *call, uint64_t oxid,
 
 static const struct COMVERSION version = {COM_MAJOR_VERSION, COM_MINOR_VERSION};
 
-static WERROR no_protocol(void)
-{
-	return W_ERROR(1703); /* RPC_S_PROTSEQ_NOT_SUPPORTED */
-}
-
 static void resolve_oxid(struct dcom_call *call, struct ResolveOxid *r)
 {
-	if (!wants_tcp(r->in.cRequestedProtseqs, r->in.arRequestedProtseqs)) {
-		r->out.result = no_protocol();
+	if (!dcom_wants_tcp(r->in.cRequestedProtseqs,
+			    r->in.arRequestedProtseqs)) {
+		r->out.result = W_ERROR(DCOM_RPC_PROTSEQ_NOT_SUPPORTED);
 		return;
 	}
 	r->out.result = resolve(call, *r->in.pOxid, r->out.ppdsaOxidBindings,
@@ -65,8 +50,9 @@ static void resolve_oxid(struct dcom_call *call, struct ResolveOxid *r)
 static void resolve_oxid2(struct dcom_call *call, struct ResolveOxid2 *r)
 {
 	*r->out.pComVersion = version;
-	if (!wants_tcp(r->in.cRequestedProtseqs, r->in.arRequestedProtseqs)) {
-		r->out.result = no_protocol();
+	if (!dcom_wants_tcp(r->in.cRequestedProtseqs,
+			    r->in.arRequestedProtseqs)) {
+		r->out.result = W_ERROR(DCOM_RPC_PROTSEQ_NOT_SUPPORTED);
 		return;
 	}
 	r->out.result = resolve(call, *r->in.pOxid, r->out.ppdsaOxidBindings,

@@ -35,16 +35,17 @@
 #define DCOM_E_DISCONNECTED	0x80010108u /* RPC_E_DISCONNECTED */
 #define DCOM_E_INVALID_IPID	0x80010113u /* RPC_E_INVALID_IPID */
 #define DCOM_E_INVALID_OBJECT	HRES_ERROR(0x80010114u)
-#define DCOM_E_INVALID_HEADER	0x80010111u /* RPC_E_INVALID_HEADER */
 #define DCOM_E_CLASS_NOT_REG	HRES_ERROR(0x80040154u)
 #define DCOM_E_NO_AGGREGATION	HRES_ERROR(0x80040110u)
 #define DCOM_S_NOT_ALL_IFACES	HRES_ERROR(0x00080012u)
 
 /* [MS-DCOM] 2.2.4, error_status_t of IObjectExporter: Win32 codes */
-#define DCOM_OR_INVALID_OXID   1910u
-#define DCOM_OR_INVALID_OID    1911u
-#define DCOM_OR_INVALID_SET    1912u
-#define DCOM_WIN32_OUTOFMEMORY 14u
+#define DCOM_OR_INVALID_OXID 1910u
+#define DCOM_OR_INVALID_OID  1911u
+#define DCOM_OR_INVALID_SET  1912u
+/* There is TCP only. */
+#define DCOM_RPC_PROTSEQ_NOT_SUPPORTED 1703u
+#define DCOM_WIN32_OUTOFMEMORY	       14u
 
 #ifndef ARRAY_SIZE
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
@@ -157,8 +158,7 @@ struct dcom_call {
 	const struct com_method *method;
 	uint16_t opnum;
 	struct dcom_object *object;
-	struct dcom_client *client; /* looked up when needed */
-	const char *client_name;    /* SID@address */
+	const char *client_name; /* SID@address */
 	const char *account, *address, *method_name, *audit_object;
 	struct dcom_address local, remote;
 	struct dcom_grant *grants;
@@ -185,7 +185,7 @@ HRESULT dcom_object_query(const struct dcom_object *object,
 /*
  * Add @refs public references for the caller to its IPID of that interface,
  * which is made if it has none.
- * @param iid_interface NULL: IUnknown
+ * @param interface NULL: IUnknown
  */
 HRESULT dcom_object_reference(struct dcom_call *call,
 			      struct dcom_object *object,
@@ -232,6 +232,9 @@ void dcom_client_check(struct dcom_client *client);
 bool dcom_bindings(struct dcom_runtime *runtime, TALLOC_CTX *mem_ctx,
 		   const struct dcom_address *local, uint16_t port,
 		   struct dualstring *ds);
+/* Whether a client can use what is served here: of the protocol sequences that
+ * it names (NULL: none), one is TCP. */
+bool dcom_wants_tcp(size_t count, const uint16_t *protseqs);
 /* Whether clients elsewhere can be expected to reach it. */
 bool dcom_address_is_global(const struct sockaddr_storage *ss);
 
@@ -304,8 +307,6 @@ uint32_t dcom_ping_complex(struct dcom_runtime *runtime, const char *address,
 /* ---- remunknown.c, factory.c ----------------------------------------- */
 
 bool dcom_rem_unknown_create(struct dcom_runtime *runtime);
-bool dcom_factory_create(struct dcom_runtime *runtime,
-			 struct dcom_class_entry *entry);
 struct dcom_class_entry *dcom_class_find(struct dcom_runtime *runtime,
 					 const struct GUID *clsid);
 
