@@ -477,18 +477,15 @@ static HRESULT host_put_ResourceName(struct dcom_call *call, void *self,
 				     struct IHost2_put_ResourceName *r)
 {
 	struct model_target *target = host_target(self);
+	const char *name = bstr_or_empty(&r->in.resourceName);
 
 	if (target == NULL) {
 		return no_host(self);
 	}
-	if (bstr_empty(&r->in.resourceName)) {
-		return ISTM_INVALID_ARG;
-	}
-	return istm_audit(call,
-			  model_target_set_resource_name(model_of(self), target,
-							 r->in.resourceName.s),
-			  "target \"%s\": resource name \"%s\"", target->name,
-			  r->in.resourceName.s);
+	return istm_audit(
+		call,
+		model_target_set_resource_name(model_of(self), target, name),
+		"target \"%s\": resource name \"%s\"", target->name, name);
 }
 
 /* Empty outside a cluster (3.23.4.3). */

@@ -37,8 +37,7 @@ struct sink {
 	/* under way: what, to which cookie */
 	struct tevent_req *req;
 	struct pending now;
-	size_t cookie, status;
-	bool list_done;
+	size_t cookie;
 	union {
 		struct IStatusNotify_LunListChanged list;
 		struct IStatusNotify_LunStatusUpdate status;

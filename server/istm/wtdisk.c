@@ -2,9 +2,6 @@
 /* IWTDisk, IWTDisk2, IWTDisk3: one virtual disk (MS-ISTM 3.43 to 3.45). */
 #include "server/istm/private.h"
 
-/* Appendix B <95>. */
-#define SNAPSHOT_STORAGE_MIN (320ll << 20)
-
 /* NULL when the disk has been deleted. */
 static struct model_disk *self_disk(void *self)
 {
@@ -148,22 +145,6 @@ static bool snapshot_storage_readable(void *self, const struct model_disk *disk,
 	return false;
 }
 
-/* 3.43.4.19 and .21: type checks come before the rule on disabled disks. */
-static bool snapshot_storage_writable(void *self, const struct model_disk *disk,
-				      HRESULT *result)
-{
-	*result = ISTM_S_OK;
-	if (disk == NULL) {
-		*result = no_disk(self);
-	} else if (disk->type != MODEL_DISK_FILE ||
-		   disk->vhd_type != VHD_TYPE_FIXED) {
-		*result = ISTM_INVALID_ARG;
-	} else {
-		return disk->enabled;
-	}
-	return false;
-}
-
 static HRESULT wtdisk_get_SnapshotStoragePath(
 	struct dcom_call *call, void *self,
 	struct IWTDisk_get_SnapshotStoragePath *r)
@@ -186,10 +167,9 @@ static HRESULT wtdisk_put_SnapshotStoragePath(
 {
 	struct model_disk *disk = online_disk(self);
 	const char *path = bstr_or_empty(&r->in.SnapshotStoragePath);
-	HRESULT result;
 
-	if (!snapshot_storage_writable(self, disk, &result)) {
-		return result;
+	if (disk == NULL) {
+		return no_disk(self);
 	}
 	return istm_audit(call,
 			  model_disk_set_snapshot_storage_path(model_of(self),
@@ -218,18 +198,9 @@ static HRESULT wtdisk_put_SnapshotStorageSize(
 {
 	struct model_disk *disk = online_disk(self);
 	int64_t size = r->in.nSize;
-	bool writable;
-	HRESULT result;
 
-	writable = snapshot_storage_writable(self, disk, &result);
-	if (ISTM_FAILED(result)) {
-		return result;
-	}
-	if (size != -1 && size < SNAPSHOT_STORAGE_MIN) {
-		return ISTM_INVALID_ARG;
-	}
-	if (!writable) {
-		return ISTM_S_OK;
+	if (disk == NULL) {
+		return no_disk(self);
 	}
 	return istm_audit(call,
 			  model_disk_set_snapshot_storage_size(model_of(self),
@@ -439,7 +410,6 @@ static HRESULT wtdisk_put_Enable(struct dcom_call *call, void *self,
 				 struct IWTDisk2_put_Enable *r)
 {
 	struct model_disk *disk = online_disk(self);
-
 	const char *what = r->in.bEnable ? "enable" : "disable";
 	HRESULT result;
 
@@ -465,18 +435,14 @@ static HRESULT wtdisk_put_ResourceName(struct dcom_call *call, void *self,
 				       struct IWTDisk2_put_ResourceName *r)
 {
 	struct model_disk *disk = self_disk(self);
+	const char *name = bstr_or_empty(&r->in.ResourceName);
 
 	if (disk == NULL) {
 		return no_disk(self);
 	}
-	if (bstr_empty(&r->in.ResourceName)) {
-		return ISTM_INVALID_ARG;
-	}
-	return istm_audit(call,
-			  model_disk_set_resource_name(model_of(self), disk,
-						       r->in.ResourceName.s),
-			  "disk %u: resource name \"%s\"", disk->index,
-			  r->in.ResourceName.s);
+	return istm_audit(
+		call, model_disk_set_resource_name(model_of(self), disk, name),
+		"disk %u: resource name \"%s\"", disk->index, name);
 }
 
 /* Empty outside a cluster (3.44.4.5). */
@@ -546,9 +512,6 @@ static HRESULT wtdisk_put_CacheParent(struct dcom_call *call, void *self,
 
 	if (disk == NULL) {
 		return no_disk(self);
-	}
-	if (disk->vhd_type != VHD_TYPE_DIFFERENCING) {
-		return ISTM_INVALID_ARG;
 	}
 	return istm_audit(call,
 			  model_disk_set_cache_parent(model_of(self), disk,

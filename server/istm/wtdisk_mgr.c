@@ -187,20 +187,26 @@ struct create_non_persistent {
 	struct MInterfacePointer **out;
 };
 
-static HRESULT wtdisk_created_non_persistent(struct tevent_req *req,
-					     struct dcom_call *call,
-					     void *private_data)
+static HRESULT return_created(struct dcom_call *call,
+			      const struct create_non_persistent *state,
+			      HRESULT result, uint32_t index)
 {
-	struct create_non_persistent *state = private_data;
-	uint32_t index;
-	HRESULT result = model_disk_create_recv(req, &index);
-
 	if (ISTM_FAILED(result)) {
 		return result;
 	}
 	return istm_return_wtdisk(
 		istm_of(state->self), call,
 		model_disk_by_index(model_of(state->self), index), state->out);
+}
+
+static HRESULT wtdisk_created_non_persistent(struct tevent_req *req,
+					     struct dcom_call *call,
+					     void *private_data)
+{
+	uint32_t index;
+	HRESULT result = model_disk_create_recv(req, &index);
+
+	return return_created(call, private_data, result, index);
 }
 
 /* What 3.48.4.1 and 3.48.4.2 have in common; index -1 is the next free. */
@@ -252,16 +258,10 @@ static HRESULT wtdisk_mgr_CreateWTDiskNonPersistent(
 static HRESULT wtdisk_shadow_created(struct tevent_req *req,
 				     struct dcom_call *call, void *private_data)
 {
-	struct create_non_persistent *state = private_data;
 	uint32_t index;
 	HRESULT result = model_snapshot_export_recv(req, &index);
 
-	if (ISTM_FAILED(result)) {
-		return result;
-	}
-	return istm_return_wtdisk(
-		istm_of(state->self), call,
-		model_disk_by_index(model_of(state->self), index), state->out);
+	return return_created(call, private_data, result, index);
 }
 
 static HRESULT create_shadow(
@@ -373,15 +373,15 @@ static HRESULT wtdisk_mgr_ClusterNotifyWTDiskDeletion2(
 	if (r->in.bShadowDisk && (disk->flags & MODEL_DISK_SHADOW) != 0) {
 		return istm_defer(call,
 				  model_disk_delete_send(mem_ctx, model,
-							 disk->index),
+							 r->in.nWTD),
 				  wtdisk_deleted, r,
-				  "delete disk %u of a snapshot", disk->index);
+				  "delete disk %u of a snapshot", r->in.nWTD);
 	}
 	return istm_defer(call,
-			  model_disk_close_send(mem_ctx, model, disk->index),
+			  model_disk_close_send(mem_ctx, model, r->in.nWTD),
 			  wtdisk_closed, r,
 			  "forget disk %u, which the cluster has deleted",
-			  disk->index);
+			  r->in.nWTD);
 }
 
 #define NOTIMPL(X)                                                             \
