@@ -48,6 +48,7 @@ static bool resolve(struct admin_entry *e)
 	int flags = LOOKUP_NAME_ALL;
 	TALLOC_CTX *frame;
 	size_t marks;
+	bool ok;
 
 	if (string_to_sid(&e->sid, name)) {
 		return true;
@@ -58,10 +59,10 @@ static bool resolve(struct admin_entry *e)
 		flags |= LOOKUP_NAME_GROUP;
 	}
 	frame = auth_frame();
-	e->resolved = lookup_name_smbconf(frame, name + marks, flags, &domain,
-					  &account, &e->sid, &type);
+	ok = lookup_name_smbconf(frame, name + marks, flags, &domain, &account,
+				 &e->sid, &type);
 	talloc_free(frame);
-	return e->resolved;
+	return ok;
 }
 
 static void resolve_all(void)

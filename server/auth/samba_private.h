@@ -18,8 +18,6 @@ struct dom_sid;
 struct gensec_security;
 struct loadparm_context;
 struct loadparm_s3_helpers;
-struct loadparm_substitution;
-struct messaging_context;
 struct security_token;
 struct tsocket_address;
 
@@ -32,7 +30,6 @@ bool lp_load_client(const char *file_name);
 const char *lp_pid_directory(void);
 struct tevent_context *global_event_context(void);
 void global_event_context_free(void);
-struct messaging_context *global_messaging_context(void);
 void global_messaging_context_free(void);
 void load_interfaces(void);
 struct sockaddr_storage;
@@ -41,7 +38,6 @@ int iface_count(void);
 const struct sockaddr_storage *iface_n_sockaddr_storage(int n);
 void gfree_loadparm(void);
 void reopen_logs(void);
-const char *samba_version_string(void);
 
 /* libsamba-util and others */
 bool is_default_dyn_CONFIGFILE(void);
@@ -56,7 +52,6 @@ struct memcache *memcache_init(TALLOC_CTX *mem_ctx, size_t max_size);
 void memcache_set_global(struct memcache *cache);
 
 /* libsamba-security */
-bool dom_sid_equal(const struct dom_sid *sid1, const struct dom_sid *sid2);
 bool string_to_sid(struct dom_sid *sidout, const char *sidstr);
 bool security_token_has_builtin_administrators(
 	const struct security_token *token);

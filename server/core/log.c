@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "server/core/log.h"
 
-static int max_level = LOG_INFO;
+/* Other threads ask for it (log_thread.c). */
+static atomic_int max_level = LOG_INFO;
 static void (*log_sink)(int level, const char *line);
 
 void log_set_sink(void (*sink)(int level, const char *line))

@@ -4,7 +4,8 @@
  * only server/auth may touch; so everyone logs here and auth/ connects the
  * sink to Samba. Until then, and in unit tests, lines go to stderr.
  *
- * Main thread only. Never log a secret.
+ * Main thread only, but for log_level(); log_thread.h has what other threads
+ * use. Never log a secret.
  */
 #ifndef ISTM_LOG_H
 #define ISTM_LOG_H

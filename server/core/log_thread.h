@@ -10,7 +10,8 @@
 #include <talloc.h>
 #include <tevent.h>
 
-/* Main thread, once. talloc_free() of @mem_ctx writes what is left. */
+/* Main thread, once. False without memory or descriptors. talloc_free() of
+ * @mem_ctx writes what is left. */
 bool log_threads_start(TALLOC_CTX *mem_ctx, struct tevent_context *ev);
 
 /* Any thread; on the main thread as log_msg(). Lines are dropped, and counted,
