@@ -110,8 +110,11 @@ static bool list_kind_of(const struct list_job *job, const struct dirent *entry,
 	}
 	error = fstat(fd, &st);
 	close(fd);
+	if (error != 0) {
+		return false;
+	}
 	*is_directory = S_ISDIR(st.st_mode);
-	return error == 0 && (S_ISDIR(st.st_mode) || S_ISREG(st.st_mode));
+	return S_ISDIR(st.st_mode) || S_ISREG(st.st_mode);
 }
 
 static bool list_order(struct list_job *job)

@@ -303,7 +303,9 @@ struct disk_entry *disk_create(struct model *model, const struct GUID *guid,
 		.persistent = true,
 	};
 	talloc_set_destructor(entry, disk_destructor);
-	if (entry->d.serial == NULL || entry->d.snapshot_storage_path == NULL ||
+	if (entry->d.serial == NULL || entry->d.description == NULL ||
+	    entry->d.resource_name == NULL ||
+	    entry->d.snapshot_storage_path == NULL ||
 	    entry->d.mount_point == NULL ||
 	    !hash_add(&model->disks_by_guid, &entry->by_guid,
 		      hash_guid(guid)) ||
