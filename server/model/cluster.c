@@ -89,10 +89,7 @@ HRESULT model_group_of_path(struct model *model, TALLOC_CTX *mem_ctx,
 	if (ISTM_FAILED(hr)) {
 		return ISTM_INVALID_ARG;
 	}
-	*group = model->cluster == NULL
-			 ? ""
-			 : model->cluster->group_of_volume(
-				   model->cluster_data, mem_ctx, &volume->guid);
+	*group = model_volume_group(model, mem_ctx, volume);
 	talloc_free(volume);
 	return *group == NULL ? ISTM_OUT_OF_MEMORY : ISTM_S_OK;
 }

@@ -19,7 +19,6 @@ struct model_start_state {
 	struct list_head *next; /* disk to be opened next */
 	unsigned opening;
 	bool shadows; /* what shows snapshots comes last */
-	bool filling;
 };
 
 /* ---- from the engine --------------------------------------------------------
@@ -242,13 +241,12 @@ static bool start_load(struct model_start_state *state)
 	return true;
 }
 
-struct tevent_req *model_start_send(TALLOC_CTX *mem_ctx,
-				    struct tevent_context *ev,
-				    const struct model_options *options)
+/* The target engine, with its portal groups. @return false, having logged why
+ */
+static bool start_engine(struct model_start_state *state)
 {
-	struct model_start_state *state;
-	struct tevent_req *req =
-		tevent_req_create(mem_ctx, &state, struct model_start_state);
+	const struct model_options *options = state->options;
+	struct model *model = state->model;
 	struct iscsi_server_config config = {
 		.lanes = options->lanes,
 		.spin = options->lane_spin,
@@ -258,9 +256,35 @@ struct tevent_req *model_start_send(TALLOC_CTX *mem_ctx,
 		.ops = &engine_ops,
 		.debug_level = options->debug_level,
 		.log = log_from_thread,
+		.private_data = model,
 	};
-	struct change_list changes = {NULL, 0};
 	struct portal_groups *groups;
+
+	if (!redirects_configured(state, options, &config)) {
+		return false;
+	}
+	model->engine = iscsi_server_create(model, model->ev, &config);
+	if (model->engine == NULL) {
+		log_msg(LOG_ERROR, "target engine: %s", strerror(errno));
+		return false;
+	}
+	/* Before disks are opened, so that nobody sees them otherwise. */
+	groups = portal_groups_parse(state, options);
+	if (groups == NULL) {
+		return false;
+	}
+	portal_groups_apply(model, groups);
+	return true;
+}
+
+struct tevent_req *model_start_send(TALLOC_CTX *mem_ctx,
+				    struct tevent_context *ev,
+				    const struct model_options *options)
+{
+	struct model_start_state *state;
+	struct tevent_req *req =
+		tevent_req_create(mem_ctx, &state, struct model_start_state);
+	struct change_list changes = {NULL, 0};
 	struct tevent_req *subreq;
 	struct model *model;
 
@@ -277,32 +301,12 @@ struct tevent_req *model_start_send(TALLOC_CTX *mem_ctx,
 		tevent_req_error(req, HRES_ERROR_V(ISTM_NOT_READY));
 		return tevent_req_post(req, ev);
 	}
-	config.private_data = model;
 	if (!log_threads_start(model, ev)) {
 		tevent_req_oom(req);
 		return tevent_req_post(req, ev);
 	}
 	vhd_set_log(log_from_thread);
-	if (!redirects_configured(state, options, &config)) {
-		tevent_req_error(req, HRES_ERROR_V(ISTM_NOT_READY));
-		return tevent_req_post(req, ev);
-	}
-	model->engine = iscsi_server_create(model, ev, &config);
-	if (model->engine == NULL) {
-		tevent_req_error(req,
-				 HRES_ERROR_V(model_refuse(ISTM_NOT_READY,
-							   "target engine: %s",
-							   strerror(errno))));
-		return tevent_req_post(req, ev);
-	}
-	/* Before disks are opened, so that nobody sees them otherwise. */
-	groups = portal_groups_parse(state, options);
-	if (groups == NULL) {
-		tevent_req_error(req, HRES_ERROR_V(ISTM_NOT_READY));
-		return tevent_req_post(req, ev);
-	}
-	portal_groups_apply(model, groups);
-	if (!model_load_objects(model, state->loaded) ||
+	if (!start_engine(state) || !model_load_objects(model, state->loaded) ||
 	    !volumes_identify(state, model, &changes) ||
 	    (!model->service_saved &&
 	     !service_record(state, model, &changes))) {

@@ -110,7 +110,7 @@ char *name_normalise_iscsi(TALLOC_CTX *mem_ctx, const char *name)
 /* Append @s, lower case, what no name may have as a dash. */
 static char *append_iscsi(char *out, const char *s)
 {
-	char *lower, *p;
+	char *lower;
 
 	if (out == NULL) {
 		return NULL;
@@ -119,16 +119,14 @@ static char *append_iscsi(char *out, const char *s)
 	if (lower == NULL) {
 		return NULL;
 	}
-	for (p = lower; *p != '\0'; p++) {
+	for (char *p = lower; *p != '\0'; p++) {
 		unsigned char c = *p;
 
 		if (!isalnum(c) && c != '-' && c != '.' && c != ':') {
 			*p = '-';
 		}
 	}
-	p = lower;
-	out = talloc_strdup_append_buffer(out, p);
-	return out;
+	return talloc_strdup_append_buffer(out, lower);
 }
 
 char *name_generate_iqn(TALLOC_CTX *mem_ctx, const char *host,
