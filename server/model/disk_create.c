@@ -63,14 +63,7 @@ static void disk_create_done(struct disk_create_op *op, HRESULT hr)
 	if (ISTM_FAILED(hr)) {
 		talloc_free(entry); /* never was visible */
 	}
-	if (req == NULL) {
-		return;
-	}
-	if (ISTM_FAILED(hr)) {
-		tevent_req_error(req, HRES_ERROR_V(hr));
-	} else {
-		tevent_req_done(req);
-	}
+	model_req_end(req, hr);
 }
 
 /* The last step: from now on everybody sees it. */

@@ -73,29 +73,6 @@ static int disk_open_ram(struct disk_entry *entry)
 /* ---- the disk's file
  * ---------------------------------------------------------- */
 
-/* @return fd or -errno: only a regular file is ever handed to the engine */
-static int open_regular(const struct location *location, int flags,
-			struct stat *st)
-{
-	/* O_NONBLOCK: a FIFO must not hold up the main thread. */
-	int fd = location_open(location, flags | O_NONBLOCK | O_NOCTTY, 0);
-	int error = 0;
-
-	if (fd < 0) {
-		return fd;
-	}
-	if (fstat(fd, st) != 0) {
-		error = errno;
-	} else if (!S_ISREG(st->st_mode)) {
-		error = EINVAL;
-	}
-	if (error != 0) {
-		close(fd);
-		return -error;
-	}
-	return fd;
-}
-
 /* @reason may be a child of the disk that is given up here. */
 static void disk_open_fail(struct tevent_req *req, int error, const char *what,
 			   const char *reason)
@@ -133,8 +110,8 @@ static struct tevent_req *disk_open_file(struct tevent_req *req)
 				   &state->child_location);
 	struct tevent_req *subreq;
 	int fd = ISTM_FAILED(hr) ? -ENOENT
-				 : open_regular(state->child_location, O_RDWR,
-						&state->st);
+				 : location_open_regular(state->child_location,
+							 O_RDWR, &state->st);
 
 	if (fd < 0) {
 		disk_open_fail(req, -fd, "cannot be opened", NULL);
@@ -301,7 +278,8 @@ static int open_parent_path(TALLOC_CTX *mem_ctx, const char *text,
 	}
 	state->parent_location = location;
 	*name = talloc_strdup(mem_ctx, location->client);
-	return *name == NULL ? -ENOMEM : open_regular(location, O_RDONLY, &st);
+	return *name == NULL ? -ENOMEM
+			     : location_open_regular(location, O_RDONLY, &st);
 }
 
 static void parent_opened(struct tevent_req *subreq);

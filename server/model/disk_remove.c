@@ -120,14 +120,15 @@ static void disk_remove_done(struct disk_remove_op *op, HRESULT hr)
 	struct tevent_req *req = op->req;
 
 	talloc_free(op);
-	if (req == NULL) {
-		return;
-	}
-	if (ISTM_FAILED(hr)) {
-		tevent_req_error(req, HRES_ERROR_V(hr));
-	} else {
-		tevent_req_done(req);
-	}
+	model_req_end(req, hr);
+}
+
+static void disk_remove_drop(struct disk_remove_op *op)
+{
+	log_msg(LOG_INFO, "disk %u: %s (%s)", (unsigned)op->entry->d.index,
+		op->what, op->entry->d.path);
+	disk_drop(op->entry);
+	disk_remove_done(op, ISTM_S_OK);
 }
 
 static void disk_remove_released(struct tevent_req *subreq)
@@ -135,14 +136,9 @@ static void disk_remove_released(struct tevent_req *subreq)
 	struct disk_remove_op *op =
 		tevent_req_callback_data(subreq, struct disk_remove_op);
 
-	if (subreq != NULL) {
-		iscsi_lu_remove_recv(subreq);
-		TALLOC_FREE(subreq);
-	}
-	log_msg(LOG_INFO, "disk %u: %s (%s)", (unsigned)op->entry->d.index,
-		op->what, op->entry->d.path);
-	disk_drop(op->entry);
-	disk_remove_done(op, ISTM_S_OK);
+	iscsi_lu_remove_recv(subreq);
+	TALLOC_FREE(subreq);
+	disk_remove_drop(op);
 }
 
 /* Durable where it had to be: take it out of memory. */
@@ -153,10 +149,7 @@ static void disk_remove_now(struct disk_remove_op *op)
 
 	disk_unmap_all(entry);
 	if (entry->lu == NULL) {
-		log_msg(LOG_INFO, "disk %u: %s (%s)", (unsigned)entry->d.index,
-			op->what, entry->d.path);
-		disk_drop(entry);
-		disk_remove_done(op, ISTM_S_OK);
+		disk_remove_drop(op);
 		return;
 	}
 	subreq = iscsi_lu_remove_send(op, op->model->ev, entry->lu);

@@ -365,11 +365,8 @@ static HRESULT diff_check(struct file_create_state *state, const char *text,
 				    "create %s: would be its own parent",
 				    state->location->client);
 	}
-	*fd = location_open(state->parent, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0);
-	if (*fd < 0 || fstat(*fd, &st) != 0 || !S_ISREG(st.st_mode)) {
-		if (*fd >= 0) {
-			close(*fd);
-		}
+	*fd = location_open_regular(state->parent, O_RDONLY, &st);
+	if (*fd < 0) {
 		return model_refuse(ISTM_INVALID_ARG,
 				    "create %s: parent %s is no file that can "
 				    "be read",

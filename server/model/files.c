@@ -87,16 +87,11 @@ static HRESULT file_open_regular(const struct location *location, int flags,
 {
 	struct stat st;
 
-	*fd = location_open(location, flags | O_NONBLOCK | O_NOCTTY, 0);
+	*fd = location_open_regular(location, flags, &st);
 	if (*fd < 0) {
-		return model_refuse(hresult_from_errno(-*fd), "%s: %s",
-				    location->client, strerror(-*fd));
-	}
-	if (fstat(*fd, &st) != 0 || !S_ISREG(st.st_mode)) {
-		close(*fd);
-		*fd = -1;
-		return model_refuse(ISTM_INVALID_DATA, "%s: is no file",
-				    location->client);
+		return model_refuse(
+			hresult_from_errno(-*fd), "%s: %s", location->client,
+			*fd == -EINVAL ? "is no file" : strerror(-*fd));
 	}
 	return ISTM_S_OK;
 }
@@ -184,7 +179,6 @@ struct file_delete_state {
 static void delete_job_run(void *data)
 {
 	struct delete_job *job = data;
-
 	char journal[sizeof(job->name)];
 
 	job->error = unlinkat(job->dir, job->name, 0) == 0 ? 0 : errno;
@@ -384,14 +378,7 @@ static void file_grow_done(struct file_grow_op *op, HRESULT hr)
 		vhd_close(op->own);
 	}
 	talloc_free(op);
-	if (req == NULL) {
-		return;
-	}
-	if (ISTM_FAILED(hr)) {
-		tevent_req_error(req, HRES_ERROR_V(hr));
-	} else {
-		tevent_req_done(req);
-	}
+	model_req_end(req, hr);
 }
 
 /* MS-ISTM 3.30.4.7: what does not fit is a bad length, what is no fixed VHD
@@ -510,12 +497,14 @@ struct tevent_req *model_file_grow_send(TALLOC_CTX *mem_ctx,
 		return NULL;
 	}
 	hr = location_find(op, model, text, &location);
-	if (ISTM_FAILED(hr) || !location->exists ||
-	    !S_ISREG(location->st.st_mode)) {
+	if (ISTM_FAILED(hr)) {
+		return file_grow_fail(req, op, model, ISTM_INVALID_ARG);
+	}
+	if (!location->exists || !S_ISREG(location->st.st_mode)) {
 		return file_grow_fail(req, op, model,
 				      model_refuse(ISTM_INVALID_ARG,
-						   "grow %.500s: is no file",
-						   text == NULL ? "" : text));
+						   "grow %s: is no file",
+						   text));
 	}
 	/* Appendix B <63> */
 	if (additional < MEBIBYTE) {
@@ -539,8 +528,12 @@ struct tevent_req *model_file_grow_send(TALLOC_CTX *mem_ctx,
 		op->guid = entry->d.guid;
 		if (entry->pending || entry->d.deleting ||
 		    entry->reverting != NULL) {
-			return file_grow_fail(req, op, model,
-					      ISTM_SHARING_VIOLATION);
+			return file_grow_fail(
+				req, op, model,
+				model_refuse(ISTM_SHARING_VIOLATION,
+					     "grow %s: disk %u is being made, "
+					     "deleted or put back",
+					     text, (unsigned)entry->d.index));
 		}
 		/* May end at once: that needs the loop. */
 		tevent_req_defer_callback(req, model->ev);

@@ -84,15 +84,9 @@ bool model_disk_mounting(const struct model_disk *disk)
 static void mount_changed(struct disk_entry *disk,
 			  struct snapshot_entry *snapshot)
 {
-	struct GUID id;
-
 	model_emit_disk(disk->model, MODEL_EVENT_DISK_CHANGED, &disk->d);
 	if (snapshot != NULL) {
-		id = snapshot->s.id;
-		model_emit(disk->model, &(struct model_event){
-						.type = MODEL_EVENT_SNAPSHOTS,
-						.guid = &id,
-					});
+		snapshot_changed(snapshot);
 	}
 }
 
@@ -127,14 +121,7 @@ static void mount_done(struct mount_op *op, HRESULT hr)
 
 	talloc_free(op);
 	disk_publish_targets(disk);
-	if (req == NULL) {
-		return;
-	}
-	if (ISTM_FAILED(hr)) {
-		tevent_req_error(req, HRES_ERROR_V(hr));
-	} else {
-		tevent_req_done(req);
-	}
+	model_req_end(req, hr);
 }
 
 static void mount_mounted(struct tevent_req *subreq)
@@ -158,7 +145,7 @@ static void mount_mounted(struct tevent_req *subreq)
 		s = model_snapshot_by_id(disk->model, &op->snapshot);
 	}
 	if (s != NULL) {
-		disk->mounted = (struct snapshot_entry *)(void *)s;
+		disk->mounted = snapshot_entry(s);
 		s->status |= MODEL_SNAPSHOT_MOUNTED;
 	}
 	log_msg(LOG_INFO, "disk %u: %smounted on this machine",
@@ -270,6 +257,30 @@ HRESULT model_mount_recv(struct tevent_req *req)
 /* ---- disks
  * ------------------------------------------------------------------- */
 
+static HRESULT mount_refuse(const struct model_disk *d, HRESULT hr,
+			    const char *reason)
+{
+	return model_refuse(hr, "disk %u: neither mounted nor dismounted: %s",
+			    (unsigned)d->index, reason);
+}
+
+static HRESULT mount_usable(const struct model_disk *d)
+{
+	if (!d->usable) {
+		return mount_refuse(d, ISTM_POINTER, "its file is not open");
+	}
+	return d->enabled ? ISTM_S_OK
+			  : mount_refuse(d, ISTM_FAIL, "is disabled");
+}
+
+static HRESULT mount_supported(const struct disk_entry *disk)
+{
+	return disk->model->mounter != NULL
+		       ? ISTM_S_OK
+		       : mount_refuse(&disk->d, ISTM_NOT_IMPLEMENTED,
+				      "nothing here mounts disks");
+}
+
 static HRESULT mount_check(const struct disk_entry *disk)
 {
 	if (!disk->d.manage_mount_point) {
@@ -294,18 +305,17 @@ static HRESULT mount_direct_check(const struct disk_entry *disk)
 	const struct model_disk *d = &disk->d;
 	HRESULT hr;
 
-	if (!d->usable) {
-		return ISTM_POINTER;
-	}
-	if (!d->enabled) {
-		return ISTM_FAIL;
+	hr = mount_usable(d);
+	if (ISTM_FAILED(hr)) {
+		return hr;
 	}
 	if (d->type != MODEL_DISK_FILE) {
-		return ISTM_INVALID_ARG;
+		return mount_refuse(d, ISTM_INVALID_ARG, "is in memory");
 	}
 	if (d->vhd_type == VHD_TYPE_DIFFERENCING ||
 	    (d->flags & MODEL_DISK_SHADOW) != 0) {
-		return ISTM_INVALID_FUNCTION;
+		return mount_refuse(d, ISTM_INVALID_FUNCTION,
+				    "is differencing, or shows a snapshot");
 	}
 	hr = mount_check(disk);
 	if (ISTM_FAILED(hr)) {
@@ -317,7 +327,7 @@ static HRESULT mount_direct_check(const struct disk_entry *disk)
 				    "disk %u: an initiator uses it",
 				    (unsigned)d->index);
 	}
-	return disk->model->mounter == NULL ? ISTM_NOT_IMPLEMENTED : ISTM_S_OK;
+	return mount_supported(disk);
 }
 
 struct tevent_req *model_disk_mount_send(TALLOC_CTX *mem_ctx,
@@ -338,27 +348,32 @@ static HRESULT dismount_check(const struct disk_entry *disk)
 {
 	const struct model_disk *d = &disk->d;
 
-	if (!d->usable) {
-		return ISTM_POINTER;
-	}
-	if (!d->enabled) {
-		return ISTM_FAIL;
+	HRESULT hr = mount_usable(d);
+
+	if (ISTM_FAILED(hr)) {
+		return hr;
 	}
 	if (d->vhd_type == VHD_TYPE_DIFFERENCING) {
-		return ISTM_INVALID_FUNCTION;
+		return mount_refuse(d, ISTM_INVALID_FUNCTION,
+				    "is differencing");
 	}
 	if (disk->mount == MODEL_MOUNT_SNAPSHOT) {
-		return ISTM_INVALID_OPERATION; /* the snapshot may */
+		return mount_refuse(d, ISTM_INVALID_OPERATION,
+				    "a snapshot of it is mounted, not itself");
 	}
 	if (disk->model->mounter == NULL) {
-		return ISTM_INVALID_HANDLE; /* no such services */
+		return mount_refuse(d, ISTM_INVALID_HANDLE,
+				    "nothing here mounts disks");
 	}
 	if (disk->mount_op != NULL) {
-		return ISTM_SHARING_VIOLATION;
+		return mount_refuse(d, ISTM_SHARING_VIOLATION,
+				    "is being mounted or dismounted");
 	}
 	/* "The sequence of mount / dismount operation is incorrect." */
-	return disk->mount == MODEL_MOUNT_NONE ? ISTM_INVALID_OPERATION
-					       : ISTM_S_OK;
+	return disk->mount == MODEL_MOUNT_NONE
+		       ? mount_refuse(d, ISTM_INVALID_OPERATION,
+				      "is not mounted")
+		       : ISTM_S_OK;
 }
 
 struct tevent_req *model_disk_dismount_send(TALLOC_CTX *mem_ctx,
@@ -444,7 +459,7 @@ static struct snapshot_entry *snapshot_by_id(struct model *model,
 {
 	struct model_snapshot *s = model_snapshot_by_id(model, id);
 
-	return (struct snapshot_entry *)(void *)s;
+	return s == NULL ? NULL : snapshot_entry(s);
 }
 
 /* MS-ISTM 3.36.4.18, in its order */
@@ -453,23 +468,23 @@ static HRESULT snapshot_mount_check(const struct snapshot_entry *entry)
 	HRESULT hr;
 
 	if (entry == NULL || entry->deleting) {
-		return ISTM_FILE_NOT_FOUND;
+		return model_refuse(ISTM_FILE_NOT_FOUND,
+				    "mount: there is no such snapshot");
 	}
 	if (entry->disk == NULL) {
-		return ISTM_INVALID_ARG;
+		return model_refuse(ISTM_INVALID_ARG,
+				    "mount: the snapshot's disk is gone");
 	}
 	if (!entry->disk->d.enabled) {
-		return ISTM_FAIL;
+		return mount_refuse(&entry->disk->d, ISTM_FAIL, "is disabled");
 	}
 	if (entry->disk->d.type != MODEL_DISK_FILE ||
 	    entry->state != SNAPSHOT_TAKEN) {
-		return ISTM_INVALID_ARG;
+		return mount_refuse(&entry->disk->d, ISTM_INVALID_ARG,
+				    "the snapshot has not been taken");
 	}
 	hr = mount_check(entry->disk);
-	if (ISTM_FAILED(hr)) {
-		return hr;
-	}
-	return entry->model->mounter == NULL ? ISTM_NOT_IMPLEMENTED : ISTM_S_OK;
+	return ISTM_FAILED(hr) ? hr : mount_supported(entry->disk);
 }
 
 struct tevent_req *model_snapshot_mount_send(TALLOC_CTX *mem_ctx,
@@ -489,20 +504,27 @@ struct tevent_req *model_snapshot_mount_send(TALLOC_CTX *mem_ctx,
 /* MS-ISTM 3.36.4.19: only the one that is mounted. */
 static HRESULT snapshot_dismount_check(const struct snapshot_entry *entry)
 {
+	const struct model_disk *d;
+
 	if (entry == NULL || entry->disk == NULL) {
-		return ISTM_FILE_NOT_FOUND;
+		return model_refuse(ISTM_FILE_NOT_FOUND,
+				    "dismount: there is no such snapshot");
 	}
-	if (!model_disk_online(entry->model, &entry->disk->d)) {
-		return ISTM_INVALID_FUNCTION;
+	d = &entry->disk->d;
+	if (!model_disk_online(entry->model, d)) {
+		return mount_refuse(d, ISTM_INVALID_FUNCTION, "is offline");
 	}
-	if (entry->disk->d.type != MODEL_DISK_FILE) {
-		return ISTM_INVALID_ARG;
+	if (d->type != MODEL_DISK_FILE) {
+		return mount_refuse(d, ISTM_INVALID_ARG, "is in memory");
 	}
 	if (entry->disk->mounted != entry) {
-		return ISTM_INVALID_OPERATION;
+		return mount_refuse(d, ISTM_INVALID_OPERATION,
+				    "this snapshot of it is not mounted");
 	}
-	return entry->disk->mount_op != NULL ? ISTM_SHARING_VIOLATION
-					     : ISTM_S_OK;
+	return entry->disk->mount_op != NULL
+		       ? mount_refuse(d, ISTM_SHARING_VIOLATION,
+				      "is being mounted or dismounted")
+		       : ISTM_S_OK;
 }
 
 struct tevent_req *model_snapshot_dismount_send(TALLOC_CTX *mem_ctx,

@@ -248,7 +248,9 @@ bool secret_blob_copy(TALLOC_CTX *mem_ctx, DATA_BLOB *to,
  * left and the request was freed. */
 
 HRESULT model_req_recv(struct tevent_req *req);
-/* A request that has failed already; NULL when out of memory. */
+/* Answer it, where anybody still waits (NULL: nobody). */
+void model_req_end(struct tevent_req *req, HRESULT hr);
+/* A request that has ended already; NULL when out of memory. */
 struct tevent_req *model_req_failed(TALLOC_CTX *mem_ctx, struct model *model,
 				    HRESULT hr);
 
@@ -381,8 +383,18 @@ void disk_tell_new_status(struct disk_entry *entry);
 void disk_publish_targets(struct disk_entry *disk);
 int disk_publish(struct disk_entry *entry);
 
-/* ---- snapshots.c ----------------------------------------------------------
+/* ---- snapshots.c, snapshot_delete.c ---------------------------------------
  */
+
+static inline struct snapshot_entry *snapshot_entry(
+	const struct model_snapshot *s)
+{
+	return (struct snapshot_entry *)(void *)(uintptr_t)s;
+}
+
+void snapshot_changed(struct snapshot_entry *entry);
+/* Whoever waits for its end hears of it. */
+void snapshot_wake(struct snapshot_entry *entry, HRESULT hr);
 
 /* May the disk go? MS-ISTM 3.46.4.4 */
 HRESULT snapshots_check_delete(const struct disk_entry *disk);
@@ -486,6 +498,10 @@ HRESULT location_resolve(TALLOC_CTX *mem_ctx, struct model *model,
 			 struct location **location);
 /* openat2 beneath the volume. @return fd or -errno */
 int location_open(const struct location *location, int flags, mode_t mode);
+/* The same for a regular file; neither a FIFO nor anything else is waited for.
+ * @return fd, or -errno: -EINVAL for what is no file */
+int location_open_regular(const struct location *location, int flags,
+			  struct stat *st);
 int volume_open_beneath(const struct volume *volume, const char *relative,
 			int flags, mode_t mode);
 /* @parent as seen from @child's folder, both canonical; NULL: elsewhere. */

@@ -28,6 +28,18 @@ HRESULT model_req_recv(struct tevent_req *req)
 	return ISTM_S_OK;
 }
 
+void model_req_end(struct tevent_req *req, HRESULT hr)
+{
+	if (req == NULL) {
+		return;
+	}
+	if (ISTM_FAILED(hr)) {
+		tevent_req_error(req, HRES_ERROR_V(hr));
+	} else {
+		tevent_req_done(req);
+	}
+}
+
 struct tevent_req *model_req_failed(TALLOC_CTX *mem_ctx, struct model *model,
 				    HRESULT hr)
 {
@@ -38,11 +50,7 @@ struct tevent_req *model_req_failed(TALLOC_CTX *mem_ctx, struct model *model,
 	if (req == NULL) {
 		return NULL;
 	}
-	if (ISTM_FAILED(hr)) {
-		tevent_req_error(req, HRES_ERROR_V(hr));
-	} else {
-		tevent_req_done(req);
-	}
+	model_req_end(req, hr);
 	return tevent_req_post(req, model->ev);
 }
 
@@ -106,14 +114,7 @@ static void commit_done(struct tevent_req *subreq)
 	}
 	req = op->req; /* done() may have been the end of it */
 	talloc_free(op);
-	if (req == NULL) {
-		return;
-	}
-	if (error != 0) {
-		tevent_req_error(req, HRES_ERROR_V(hresult_from_errno(error)));
-	} else {
-		tevent_req_done(req);
-	}
+	model_req_end(req, hresult_from_errno(error));
 }
 
 struct tevent_req *model_commit_send(TALLOC_CTX *mem_ctx, struct model *model,

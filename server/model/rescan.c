@@ -72,9 +72,7 @@ static void rescan_opened(struct tevent_req *subreq)
 	}
 	req = rescan->req;
 	talloc_free(rescan);
-	if (req != NULL) {
-		tevent_req_done(req);
-	}
+	model_req_end(req, ISTM_S_OK);
 }
 
 /* Open what is closed: originals, or in the second pass what shows them. */

@@ -5,11 +5,6 @@
 
 #include "server/model/private.h"
 
-static struct snapshot_entry *snapshot_of(const struct model_snapshot *s)
-{
-	return (struct snapshot_entry *)(void *)(uintptr_t)s;
-}
-
 /* ---- rollback (MS-ISTM 3.36.4.14, .15; 3.42.4.2)
  * ----------------------------- */
 
@@ -58,7 +53,7 @@ static void rollback_done(struct tevent_req *subreq)
 
 HRESULT model_snapshot_rollback(struct model *model, struct model_snapshot *s)
 {
-	struct snapshot_entry *entry = snapshot_of(s);
+	struct snapshot_entry *entry = snapshot_entry(s);
 	struct disk_entry *disk = entry->disk;
 
 	if (disk == NULL || entry->state != SNAPSHOT_TAKEN) {
@@ -82,7 +77,8 @@ HRESULT model_snapshot_rollback(struct model *model, struct model_snapshot *s)
 				    (unsigned)disk->d.index);
 	}
 	if (model->provider == NULL) {
-		return ISTM_VSS_NOT_SUPPORTED;
+		return model_refuse(ISTM_VSS_NOT_SUPPORTED,
+				    "rollback: nothing here has snapshots");
 	}
 	/* No initiator may come while its content changes. */
 	disk->reverting = entry;
@@ -112,7 +108,7 @@ void snapshot_stop_rollback(struct snapshot_entry *entry)
 HRESULT model_snapshot_abort_rollback(struct model *model,
 				      struct model_snapshot *s)
 {
-	struct snapshot_entry *entry = snapshot_of(s);
+	struct snapshot_entry *entry = snapshot_entry(s);
 
 	if (entry->disk == NULL) {
 		return model_refuse(ISTM_INVALID_ARG,
@@ -160,7 +156,7 @@ static int snapshot_export_op_destructor(struct snapshot_export_op *op)
 	struct model_snapshot *s = model_snapshot_by_id(op->model, &op->id);
 
 	if (s != NULL) {
-		snapshot_of(s)->exporting = false;
+		snapshot_entry(s)->exporting = false;
 	}
 	if (op->req != NULL) {
 		(tevent_req_data(op->req, struct snapshot_export_state))->op =
@@ -186,14 +182,7 @@ static void snapshot_export_done(struct snapshot_export_op *op, HRESULT hr)
 		TALLOC_FREE(op->disk);
 	}
 	talloc_free(op);
-	if (req == NULL) {
-		return;
-	}
-	if (ISTM_FAILED(hr)) {
-		tevent_req_error(req, HRES_ERROR_V(hr));
-	} else {
-		tevent_req_done(req);
-	}
+	model_req_end(req, hr);
 }
 
 struct disk_entry *snapshot_shadow(const struct snapshot_entry *entry)
@@ -214,16 +203,6 @@ void snapshot_export_to(struct snapshot_entry *entry, struct disk_entry *disk)
 	entry->s.exported = true;
 	entry->s.exported_disk = disk->d.index;
 	entry->s.status |= MODEL_SNAPSHOT_EXPORTED;
-}
-
-static void snapshot_changed(struct snapshot_entry *entry)
-{
-	struct GUID id = entry->s.id;
-
-	model_emit(entry->model, &(struct model_event){
-					 .type = MODEL_EVENT_SNAPSHOTS,
-					 .guid = &id,
-				 });
 }
 
 /* The last step: from now on everybody sees it. */
@@ -323,14 +302,15 @@ static void snapshot_export_opened(struct tevent_req *subreq)
 	HRESULT hr = disk_open_recv(subreq);
 
 	TALLOC_FREE(subreq);
-	if (!ISTM_FAILED(hr) && (s == NULL || snapshot_of(s)->disk == NULL)) {
+	if (!ISTM_FAILED(hr) &&
+	    (s == NULL || snapshot_entry(s)->disk == NULL)) {
 		hr = ISTM_FILE_NOT_FOUND;
 	}
 	if (ISTM_FAILED(hr)) {
 		snapshot_export_done(op, hr);
 		return;
 	}
-	snapshot_export_to(snapshot_of(s), op->disk);
+	snapshot_export_to(snapshot_entry(s), op->disk);
 	s->time_stamp = filetime_now(); /* the text has it so */
 	if (op->persistent) {
 		snapshot_export_keep(op);
@@ -343,22 +323,30 @@ static void snapshot_export_opened(struct tevent_req *subreq)
 static HRESULT snapshot_export_check(const struct snapshot_entry *entry)
 {
 	if (entry == NULL || entry->deleting) {
-		return ISTM_FILE_NOT_FOUND;
+		return model_refuse(ISTM_FILE_NOT_FOUND,
+				    "export: there is no such snapshot");
 	}
 	if (entry->s.exported) {
-		return ISTM_ABORT;
+		return model_refuse(
+			ISTM_ABORT,
+			"export: disk %u shows the snapshot already",
+			(unsigned)entry->s.exported_disk);
 	}
 	if (entry->exporting) {
-		return ISTM_BUSY;
+		return model_refuse(ISTM_BUSY, "export: is under way already");
 	}
 	if (entry->state != SNAPSHOT_TAKEN) {
-		return ISTM_UNEXPECTED;
+		return model_refuse(ISTM_UNEXPECTED,
+				    "export: the snapshot has not been taken");
 	}
 	if (entry->disk == NULL) {
-		return ISTM_INVALID_ARG;
+		return model_refuse(ISTM_INVALID_ARG,
+				    "export: the snapshot's disk is gone");
 	}
-	return entry->model->provider == NULL ? ISTM_VSS_NOT_SUPPORTED
-					      : ISTM_S_OK;
+	return entry->model->provider == NULL
+		       ? model_refuse(ISTM_VSS_NOT_SUPPORTED,
+				      "export: nothing here has snapshots")
+		       : ISTM_S_OK;
 }
 
 /* MS-ISTM 3.48.4.2: path, then index. */
@@ -403,7 +391,7 @@ static HRESULT snapshot_export_prepare(struct snapshot_export_op *op,
 				       const struct model_snapshot_export *how)
 {
 	struct model_snapshot *s = model_snapshot_by_id(op->model, &op->id);
-	struct snapshot_entry *entry = s == NULL ? NULL : snapshot_of(s);
+	struct snapshot_entry *entry = s == NULL ? NULL : snapshot_entry(s);
 	HRESULT hr = ISTM_S_OK;
 
 	op->index = -1;
@@ -439,7 +427,7 @@ struct tevent_req *model_snapshot_export_send(
 	op->id = *id;
 	hr = snapshot_export_prepare(op, how);
 	if (!ISTM_FAILED(hr)) {
-		entry = snapshot_of(model_snapshot_by_id(model, id));
+		entry = snapshot_entry(model_snapshot_by_id(model, id));
 		subreq = snapshot_open_send(op, entry, op->disk);
 		hr = subreq == NULL ? ISTM_OUT_OF_MEMORY : ISTM_S_OK;
 	}
@@ -449,9 +437,7 @@ struct tevent_req *model_snapshot_export_send(
 		}
 		talloc_free(op->disk);
 		talloc_free(op);
-		return model_req_failed(mem_ctx, model,
-					model_refuse(hr,
-						     "export of a snapshot"));
+		return model_req_failed(mem_ctx, model, hr);
 	}
 	entry->exporting = true;
 	talloc_set_destructor(op, snapshot_export_op_destructor);

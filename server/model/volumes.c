@@ -44,6 +44,27 @@ int location_open(const struct location *location, int flags, mode_t mode)
 				   mode);
 }
 
+int location_open_regular(const struct location *location, int flags,
+			  struct stat *st)
+{
+	int fd = location_open(location, flags | O_NONBLOCK | O_NOCTTY, 0);
+	int error = 0;
+
+	if (fd < 0) {
+		return fd;
+	}
+	if (fstat(fd, st) != 0) {
+		error = errno;
+	} else if (!S_ISREG(st->st_mode)) {
+		error = EINVAL;
+	}
+	if (error != 0) {
+		close(fd);
+		return -error;
+	}
+	return fd;
+}
+
 /* ---- finding ---------------------------------------------------------- */
 
 static struct volume *volume_of_drive(struct model *model, char letter)
@@ -228,11 +249,11 @@ HRESULT location_resolve(TALLOC_CTX *mem_ctx, struct model *model,
 	}
 	location->exists = error == 0;
 	if (error == ENOENT && (i == path->num_components || missing_ok)) {
-		for (; i < path->num_components; i++) {
+		for (error = 0; error == 0 && i < path->num_components; i++) {
 			location->relative = join(location, location->relative,
 						  path->components[i]);
+			error = location->relative == NULL ? ENOMEM : 0;
 		}
-		error = 0;
 	}
 	if (error != 0 || !location_set_client(location)) {
 		talloc_free(location);
