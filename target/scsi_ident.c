@@ -5,6 +5,7 @@
  */
 #include <time.h>
 
+#include "lib/utf8.h"
 #include "target/scsi_commands.h"
 
 /* INFORMATION TYPE, with the reserved bit below it */
@@ -84,50 +85,13 @@ bool scsi_set_ident_prepare(struct scsi_task *task)
 	return scsi_prepare_out(task, len);
 }
 
-/* Bytes of the UTF-8 character at @p (RFC 3629 4); 0: it is none. */
-static size_t utf8_char(const uint8_t *p, size_t len)
-{
-	uint8_t low = 0x80, high = 0xbf;
-	size_t n, i;
-
-	if (p[0] < 0x80) {
-		return 1;
-	}
-	n = p[0] >= 0xf0 ? 4 : p[0] >= 0xe0 ? 3 : 2;
-	if (p[0] < 0xc2 || p[0] > 0xf4 || n > len) {
-		return 0;
-	}
-	/* no longer than needed, no surrogates, not above U+10FFFF */
-	switch (p[0]) {
-	case 0xe0:
-		low = 0xa0;
-		break;
-	case 0xed:
-		high = 0x9f;
-		break;
-	case 0xf0:
-		low = 0x90;
-		break;
-	case 0xf4:
-		high = 0x8f;
-		break;
-	}
-	for (i = 1; i < n; i++, low = 0x80, high = 0xbf) {
-		if (p[i] < low || p[i] > high) {
-			return 0;
-		}
-	}
-	return n;
-}
-
 /* Null-terminated UTF-8 (SPC-4 4.3.2); @return where it is not, or @len. */
-static size_t check_text(const uint8_t *text, size_t len)
+static size_t check_text(const char *text, size_t len)
 {
 	size_t at = 0, n;
 
 	while (at < len && text[at] != '\0') {
-		n = utf8_char(text + at, len - at);
-		if (n == 0) {
+		if (utf8_next(text + at, len - at, &n) == UTF8_INVALID) {
 			return at;
 		}
 		at += n;
@@ -158,7 +122,8 @@ bool scsi_set_ident(struct scsi_task *task)
 			return scsi_fail(task, SENSE_ILLEGAL_REQUEST,
 					 ASC_PARAMETER_LIST_LENGTH);
 		}
-		wrong = type == TYPE_TEXT ? check_text(p, len) : len;
+		wrong = type == TYPE_TEXT ? check_text((const char *)p, len)
+					  : len;
 		if (wrong != len) {
 			return scsi_fail_parameter(task, (uint16_t)wrong, 7);
 		}

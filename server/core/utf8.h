@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * UTF-8, strictly (RFC 3629), and the case folding of names: Samba's table,
+ * Strings of UTF-8 (lib/utf8.h) and the case folding of names: Samba's table,
  * so that what is one file or target here is one for smbd too.
  */
 #ifndef ISTM_CORE_UTF8_H
@@ -11,11 +11,7 @@
 #include <stdint.h>
 #include <talloc.h>
 
-#define UTF8_INVALID UINT32_MAX
-
-/* The next code point and how many bytes it takes; @len at least 1.
- * UTF8_INVALID (one byte) for what is no UTF-8. */
-uint32_t utf8_next(const char *s, size_t len, size_t *taken);
+#include "lib/utf8.h"
 
 /* Write @c (valid) to @out (at least 4 bytes). @return bytes written */
 size_t utf8_put(uint32_t c, char *out);
