@@ -34,12 +34,13 @@ int iscsi_acl_parse(const struct iscsi_id *id, struct iscsi_acl_id *out)
 
 #define NONE UINT32_MAX
 
+/* Alike for names that differ in case only. */
 static uint32_t name_key(enum iscsi_id_method method, const char *value)
 {
-	uint32_t h = 2166136261u ^ (uint32_t)method;
+	uint32_t h = ISCSI_HASH_INIT ^ (uint32_t)method;
 
 	for (; *value; value++)
-		h = (h ^ (uint8_t)tolower((unsigned char)*value)) * 16777619u;
+		h = iscsi_hash_byte(h, (uint8_t)tolower((unsigned char)*value));
 	return h;
 }
 

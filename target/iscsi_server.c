@@ -49,10 +49,10 @@ static void scsi_log_line(int level, const char *message)
 uint32_t iscsi_hash(const void *data, size_t len)
 {
 	const uint8_t *p = data;
-	uint32_t h = 2166136261u;
+	uint32_t h = ISCSI_HASH_INIT;
 
 	for (; len; len--, p++)
-		h = (h ^ *p) * 16777619u;
+		h = iscsi_hash_byte(h, *p);
 	return h;
 }
 

@@ -278,8 +278,13 @@ const struct iscsi_redirect *iscsi_redirect_find(
 	const struct iscsi_server *server, const char *target,
 	const struct sockaddr_storage *local);
 
-/* FNV-1a */
+/* FNV-1a: of bytes, or byte by byte. */
 uint32_t iscsi_hash(const void *data, size_t len);
+#define ISCSI_HASH_INIT 2166136261u
+static inline uint32_t iscsi_hash_byte(uint32_t hash, uint8_t byte)
+{
+	return (hash ^ byte) * 16777619u;
+}
 
 /* Compare and format addresses; IPv4-mapped ones are IPv4. */
 void iscsi_addr_normalize(struct sockaddr_storage *addr);
