@@ -9,17 +9,7 @@
 #include <unistd.h>
 
 #include "target/iscsi_lookup.h"
-
-static int hex_value(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
+#include "target/iscsi_text.h"
 
 bool iscsi_mac_parse(const char *text, uint8_t mac[6])
 {
@@ -28,8 +18,8 @@ bool iscsi_mac_parse(const char *text, uint8_t mac[6])
 
 		if (i && (*text == '-' || *text == ':'))
 			text++;
-		high = hex_value(text[0]);
-		low = high < 0 ? -1 : hex_value(text[1]);
+		high = iscsi_hex_digit(text[0]);
+		low = high < 0 ? -1 : iscsi_hex_digit(text[1]);
 		if (low < 0)
 			return false;
 		mac[i] = (uint8_t)(high << 4 | low);

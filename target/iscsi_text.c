@@ -97,7 +97,7 @@ void iscsi_text_free(struct iscsi_text *text)
 	memset(text, 0, sizeof(*text));
 }
 
-static int hex_digit(char c)
+int iscsi_hex_digit(char c)
 {
 	if (c >= '0' && c <= '9')
 		return c - '0';
@@ -125,7 +125,7 @@ bool iscsi_text_number(const char *value, uint32_t *number)
 	if (*value == '\0')
 		return false;
 	for (; *value; value++) {
-		int d = hex_digit(*value);
+		int d = iscsi_hex_digit(*value);
 
 		if (d < 0 || (unsigned)d >= base)
 			return false;
@@ -145,14 +145,15 @@ static int hex_binary(const char *value, uint8_t *out, size_t max)
 		return -1;
 	/* An odd number of digits has a leading zero in mind. */
 	if (digits % 2) {
-		int d = hex_digit(*value++);
+		int d = iscsi_hex_digit(*value++);
 
 		if (d < 0)
 			return -1;
 		out[i++] = (uint8_t)d;
 	}
 	for (; i < len; i++, value += 2) {
-		int high = hex_digit(value[0]), low = hex_digit(value[1]);
+		int high = iscsi_hex_digit(value[0]),
+		    low = iscsi_hex_digit(value[1]);
 
 		if (high < 0 || low < 0)
 			return -1;

@@ -50,6 +50,9 @@ void iscsi_text_add_number(struct iscsi_text *text, const char *key,
 			   uint32_t value);
 void iscsi_text_free(struct iscsi_text *text);
 
+/* @return -1 when it is none */
+int iscsi_hex_digit(char c);
+
 /* Numerical values, decimal or 0x hexadecimal (RFC 7143 6.1), whole string.
  * @return false when it is none or does not fit */
 bool iscsi_text_number(const char *value, uint32_t *number);
