@@ -68,7 +68,6 @@ bool iscsi_conf_visible(const struct iscsi_conn *conn,
 			       conn->lookup);
 }
 
-/* Only what this initiator may use: it learns of nothing else. */
 /* Has the session authenticated itself as far as this target asks for? */
 static bool proven(const struct iscsi_conn *conn, const struct iscsi_conf *conf)
 {
@@ -108,10 +107,10 @@ static void send_targets(struct iscsi_conn *conn, const char *value,
 		iscsi_text_free(&portals);
 		return;
 	}
+	/* Only what this initiator may use: it learns of nothing else. */
 	list_for_each (pos, &server->tgts) {
-		struct iscsi_tgt *tgt = list_entry(pos, struct iscsi_tgt, link);
-
-		const struct iscsi_conf *conf = tgt->conf;
+		const struct iscsi_conf *conf =
+			list_entry(pos, struct iscsi_tgt, link)->conf;
 
 		if (name[0] && strcmp(name, conf->name) != 0)
 			continue;
