@@ -408,13 +408,6 @@ struct record_msg {
 	struct iscsi_conn_record *conn;
 };
 
-static void record_lus(struct iscsi_record *record, bool add)
-{
-	/* The counters of the units follow the target's present map. */
-	if (record->tgt)
-		iscsi_tgt_count(record->tgt, add ? 1 : -1);
-}
-
 static void session_changed(struct iscsi_server *server, struct iscsi_tgt *tgt)
 {
 	if (tgt && tgt->removed)
@@ -436,9 +429,10 @@ static void main_got_session(struct msg *msg, void *receiver)
 	server->num_records++;
 	server->record_by_tsih[record->info.tsih] = record;
 	list_init(&record->tgt_link);
-	if (record->tgt)
+	if (record->tgt) {
 		list_add_tail(&record->tgt_link, &record->tgt->records);
-	record_lus(record, true);
+		iscsi_tgt_count(record->tgt, 1);
+	}
 }
 
 static void main_got_conn(struct msg *msg, void *receiver)
@@ -478,7 +472,8 @@ static void main_got_session_end(struct msg *msg, void *receiver)
 	/* Another lane's new session may have the number already. */
 	if (server->record_by_tsih[record->info.tsih] == record)
 		server->record_by_tsih[record->info.tsih] = NULL;
-	record_lus(record, false);
+	if (record->tgt)
+		iscsi_tgt_count(record->tgt, -1);
 	session_changed(server, record->tgt);
 	if (record->tgt)
 		iscsi_tgt_unref(record->tgt);

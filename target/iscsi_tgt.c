@@ -208,9 +208,11 @@ static int conf_new(struct iscsi_server *server,
 	return error;
 }
 
-/* The same again, through the form that the owner gives it in. */
-static struct iscsi_conf *conf_copy(struct iscsi_server *server,
-				    const struct iscsi_conf *old)
+/* The same again but for one unit, through the form that the owner gives it
+ * in. */
+static struct iscsi_conf *conf_without(struct iscsi_server *server,
+				       const struct iscsi_conf *old,
+				       const struct iscsi_lu *lu)
 {
 	struct iscsi_id *ids = calloc(old->num_ids + 1, sizeof(*ids));
 	struct iscsi_lun *luns = calloc(old->map->count + 1, sizeof(*luns));
@@ -236,7 +238,6 @@ static struct iscsi_conf *conf_copy(struct iscsi_server *server,
 		.num_portals = old->num_portals,
 		.processors = old->processors,
 		.luns = luns,
-		.num_luns = old->map->count,
 	};
 
 	if (ids && luns) {
@@ -245,8 +246,10 @@ static struct iscsi_conf *conf_copy(struct iscsi_server *server,
 			ids[i].value = old->ids[i].value;
 		}
 		for (uint32_t i = 0; i < old->map->count; i++) {
-			luns[i].lun = old->map->entry[i].lun;
-			luns[i].lu = old->lus[i];
+			if (old->lus[i] == lu)
+				continue;
+			luns[config.num_luns].lun = old->map->entry[i].lun;
+			luns[config.num_luns++].lu = old->lus[i];
 		}
 		if (conf_new(server, &config, &conf))
 			conf = NULL;
@@ -368,7 +371,8 @@ static void count_lus(const struct iscsi_conf *conf, size_t sessions, bool add)
 
 void iscsi_tgt_count(struct iscsi_tgt *tgt, int change)
 {
-	/* The main thread alone changes tgt->conf: no lock to read it. */
+	/* The units' counters follow the target's present map, which the main
+	 * thread alone changes: no lock to read it. */
 	if (change > 0)
 		tgt->num_sessions++;
 	else
@@ -473,22 +477,14 @@ void iscsi_tgt_unmap(struct iscsi_tgt *tgt, const struct iscsi_lu *lu)
 {
 	const struct iscsi_conf *old = tgt->conf;
 	struct iscsi_conf *conf;
-	uint32_t n = 0;
 	bool mapped = false;
 
 	for (uint32_t i = 0; i < old->map->count; i++)
 		mapped |= old->lus[i] == lu;
 	if (!mapped)
 		return;
-	conf = conf_copy(tgt->server, old);
+	conf = conf_without(tgt->server, old, lu);
 	if (!conf)
 		abort(); /* the unit's memory is about to go */
-	for (uint32_t i = 0; i < old->map->count; i++) {
-		if (old->lus[i] == lu)
-			continue;
-		conf->map->entry[n] = old->map->entry[i];
-		conf->lus[n++] = old->lus[i];
-	}
-	conf->map->count = n;
 	swap_conf(tgt, conf);
 }
