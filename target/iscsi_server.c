@@ -325,22 +325,9 @@ static int start_lanes(struct iscsi_server *server, unsigned num)
 	return 0;
 }
 
-struct iscsi_server *iscsi_server_create(TALLOC_CTX *mem_ctx,
-					 struct tevent_context *ev,
-					 const struct iscsi_server_config *cfg)
+static void set_config(struct iscsi_server *server,
+		       const struct iscsi_server_config *cfg, unsigned lanes)
 {
-	struct iscsi_server *server = talloc_zero(mem_ctx, struct iscsi_server);
-	long cores = sysconf(_SC_NPROCESSORS_ONLN);
-	unsigned lanes = cfg->lanes;
-	int error;
-
-	if (!server) {
-		errno = ENOMEM;
-		return NULL;
-	}
-	if (lanes == 0)
-		lanes = cores > 0 ? (unsigned)cores : 1;
-	server->ev = ev;
 	if (cfg->ops)
 		server->ops = *cfg->ops;
 	server->private_data = cfg->private_data;
@@ -360,6 +347,10 @@ struct iscsi_server *iscsi_server_create(TALLOC_CTX *mem_ctx,
 	scsi_level = cfg->debug_level;
 	scsi_sink = cfg->log;
 	scsi_set_log(scsi_log_line);
+}
+
+static void init_lists(struct iscsi_server *server)
+{
 	list_init(&server->tgts);
 	list_init(&server->sessions);
 	list_init(&server->portals);
@@ -371,26 +362,52 @@ struct iscsi_server *iscsi_server_create(TALLOC_CTX *mem_ctx,
 		list_init(&server->session_hash[i]);
 		list_init(&server->peers[i]);
 	}
-	pthread_mutex_init(&server->lock, NULL);
-	pthread_mutex_init(&server->store_lock, NULL);
-	error = msgq_init(&server->inbox);
-	if (error) {
-		pthread_mutex_destroy(&server->lock);
-		talloc_free(server);
-		errno = error;
-		return NULL;
-	}
-	talloc_set_destructor(server, server_destructor);
+}
+
+/* What the destructor undoes. @return 0 or errno */
+static int start(struct iscsi_server *server,
+		 const struct iscsi_server_config *cfg, unsigned lanes)
+{
+	int error;
+
 	server->inbox_fde =
-		tevent_add_fd(ev, server, server->inbox.efd, TEVENT_FD_READ,
-			      server_inbox_ready, server);
+		tevent_add_fd(server->ev, server, server->inbox.efd,
+			      TEVENT_FD_READ, server_inbox_ready, server);
 	server->resolver = iscsi_resolver_create();
-	error = server->inbox_fde && server->resolver &&
-				copy_redirects(server, cfg)
-			? start_lanes(server, lanes)
-			: ENOMEM;
+	if (!server->inbox_fde || !server->resolver ||
+	    !copy_redirects(server, cfg))
+		return ENOMEM;
+	error = start_lanes(server, lanes);
 	if (!error)
 		iscsi_lane_processors(server);
+	return error;
+}
+
+struct iscsi_server *iscsi_server_create(TALLOC_CTX *mem_ctx,
+					 struct tevent_context *ev,
+					 const struct iscsi_server_config *cfg)
+{
+	struct iscsi_server *server = talloc_zero(mem_ctx, struct iscsi_server);
+	long cores = sysconf(_SC_NPROCESSORS_ONLN);
+	unsigned lanes = cfg->lanes;
+	int error;
+
+	if (!server) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	if (lanes == 0)
+		lanes = cores > 0 ? (unsigned)cores : 1;
+	server->ev = ev;
+	set_config(server, cfg, lanes);
+	init_lists(server);
+	error = msgq_init(&server->inbox);
+	if (!error) {
+		pthread_mutex_init(&server->lock, NULL);
+		pthread_mutex_init(&server->store_lock, NULL);
+		talloc_set_destructor(server, server_destructor);
+		error = start(server, cfg, lanes);
+	}
 	if (error) {
 		talloc_free(server);
 		errno = error;
