@@ -39,6 +39,7 @@ struct scsi_lu *scsi_lu_create(const struct scsi_lu_config *config)
 	lu->block = vhd_disk_sector(config->disk);
 	lu->shift = (unsigned)__builtin_ctz(lu->block);
 	lu->config.serial[sizeof(lu->config.serial) - 1] = '\0';
+	lu->config.volume[sizeof(lu->config.volume) - 1] = '\0';
 	lu->config.vendor[sizeof(lu->config.vendor) - 1] = '\0';
 	lu->config.product[sizeof(lu->config.product) - 1] = '\0';
 	lu->config.revision[sizeof(lu->config.revision) - 1] = '\0';

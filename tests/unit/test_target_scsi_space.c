@@ -258,12 +258,34 @@ static void logged(void **state)
 	bench_clear_ua(b);
 }
 
+/* A volume's name that fills its field has no null. */
+static void long_name(void **state)
+{
+	struct bench *b = *state;
+	struct scsi_lu_config config = {.disk = &b->disk,
+					.threshold = {.bytes = 2 * GB}};
+	struct scsi_lu *lu;
+	char expected[64];
+
+	memset(config.volume, 'v', sizeof(config.volume));
+	snprintf(expected, sizeof(expected), "volume %.31s has", config.volume);
+	lu = scsi_lu_create(&config);
+	line[0] = '\0';
+	scsi_set_log(note);
+	scsi_lu_set_space(lu, &(struct vhd_space){.used = 5 * MB,
+						  .total = 20 * GB,
+						  .available = GB});
+	scsi_set_log(NULL);
+	assert_non_null(strstr(line, expected));
+	scsi_lu_free(lu);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		BENCH_TEST_BLOCKS(pages), BENCH_TEST_BLOCKS(crossings),
 		BENCH_TEST(changes),	  BENCH_TEST(saved),
-		BENCH_TEST(logged),
+		BENCH_TEST(logged),	  BENCH_TEST(long_name),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
