@@ -49,7 +49,8 @@ struct scsi_lu_config {
 	struct vhd_disk *disk; /* stays the caller's; outlives the unit */
 };
 
-/* Main thread. The unit is reference-counted across lanes by the target. */
+/* Main thread. The transport sees to it that nobody uses the unit any more when
+ * it is freed. @return NULL: out of memory */
 struct scsi_lu *scsi_lu_create(const struct scsi_lu_config *config);
 void scsi_lu_free(struct scsi_lu *lu);
 
@@ -63,7 +64,8 @@ size_t scsi_lu_naa(const struct scsi_lu *lu, uint8_t naa[16]);
 /*
  * Where a unit keeps what has to outlive a power loss: registrations and
  * reservation where APTPL asks for it (SPC-4 5.13.5.1), saved mode pages (SPC-4
- * 6.11). @state is all of it, opaque, valid during the call only; len 0: there
+ * 6.11), identifying information (5.6), a SANITIZE under way (SBC-3 4.11).
+ * @state is all of it, opaque, valid during the call only; len 0: there
  * is nothing to keep. Called on a lane with the unit's lock held.
  * @task NULL: nobody waits.
  * @return 0 when it is on stable storage; EINPROGRESS when scsi_stored() on
@@ -221,8 +223,9 @@ struct scsi_task {
 	 * unit's tasks waits for these too. */
 	struct scsi_lu *copy_lu[SCSI_COPY_UNITS];
 
-	/* What a PERSISTENT RESERVE OUT under way waits for: its store, ends
-	 * of tasks; a COPY OPERATION ABORT: the end of the copy. */
+	/* What its status waits for besides I/O: the store, the ends of tasks
+	 * (PREEMPT AND ABORT), of a copy (COPY OPERATION ABORT), of work in
+	 * the background (SANITIZE). */
 	unsigned waits;
 	bool preempts; /* it is PREEMPT AND ABORT, at work */
 
@@ -272,7 +275,8 @@ bool scsi_task_prepare(struct scsi_task *task);
 bool scsi_task_execute(struct scsi_task *task);
 
 /* Task management that concerns the unit (SAM-5 7): the transport aborts its
- * own tasks; these raise the unit attentions for other nexuses. */
+ * own tasks; these raise the unit attentions and release what RESERVE holds.
+ * @by NULL: the server. Any thread; a nexus on its lane. */
 void scsi_lu_reset(struct scsi_lu *lu, struct scsi_nexus *by);
 void scsi_nexus_lost(struct scsi_nexus *nexus);
 

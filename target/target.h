@@ -49,11 +49,12 @@ struct iscsi_server_ops {
 	void (*session_changed)(struct iscsi_tgt *tgt, void *private_data);
 	/*
 	 * Keep what of a unit has to outlive a power loss (persistent
-	 * reservations with APTPL, saved mode pages), in place of what was
-	 * kept before; len 0: nothing any more. @state is opaque, valid during
-	 * the call; iscsi_lu_config hands it back. An initiator waits: answer
-	 * with iscsi_lu_stored(), at once or later, when it is on stable
-	 * storage. NULL: units offer neither.
+	 * reservations with APTPL, saved mode pages, identifying information,
+	 * that it is being sanitized), in place of what was kept before; len 0:
+	 * nothing any more. @state is opaque, valid during the call;
+	 * iscsi_lu_config hands it back. An initiator waits: answer with
+	 * iscsi_lu_stored(), at once or later, when it is on stable storage.
+	 * NULL: nothing is kept, and what needs that is not offered.
 	 * @param lu_private  of the unit's configuration
 	 */
 	void (*lu_store)(void *lu_private, const void *state, size_t len,
@@ -114,14 +115,17 @@ struct iscsi_server *iscsi_server_create(TALLOC_CTX *mem_ctx,
 int iscsi_portal_group_set(struct iscsi_server *server, uint16_t tag,
 			   enum scsi_access access);
 
-/* Listen on / stop listening on an address and port. Connections already
- * accepted stay, unless iscsi_portals_logout() is called. @return 0 or errno */
+/* Listen on an address and port. @return 0 or errno: EEXIST, EAFNOSUPPORT, what
+ * iscsi_portal_group_set(), bind(2) and listen(2) say */
 int iscsi_portal_add(struct iscsi_server *server, const struct sockaddr *addr,
 		     socklen_t len, uint16_t portal_group_tag);
-/* What a portal is bound to: tells the port where 0 was asked for. */
+/* What a portal is bound to: tells the port where 0 was asked for.
+ * @return 0 or ENOENT */
 int iscsi_portal_address(struct iscsi_server *server,
 			 const struct sockaddr *asked, socklen_t len,
 			 struct sockaddr_storage *bound);
+/* Stop listening; the address is free on return. Connections already accepted
+ * stay, unless iscsi_portals_logout() is called. @return 0, ENOENT or ENOMEM */
 int iscsi_portal_remove(struct iscsi_server *server,
 			const struct sockaddr *addr, socklen_t len);
 /* Initiators that came through addresses where no portal listens now, whatever
@@ -151,18 +155,23 @@ struct iscsi_lu_config {
 	size_t state_len;
 };
 
+/* A unit that no target maps yet. @return NULL with errno set; else there until
+ * iscsi_lu_remove_send() is done, or the server is freed */
 struct iscsi_lu *iscsi_lu_add(struct iscsi_server *server,
 			      const struct iscsi_lu_config *config);
 /* The answer to lu_store(), once for each, before the server is freed or not at
  * all. @error errno, or 0 */
 void iscsi_lu_stored(struct iscsi_lu_store *store, int error);
+/* Initiators see a disabled unit as not ready. */
 void iscsi_lu_set_enabled(struct iscsi_lu *lu, bool enabled);
+/* Tell initiators that the disk has another size than before. */
 void iscsi_lu_capacity_changed(struct iscsi_lu *lu);
 /* Unmaps from all targets, waits for I/O under way on every lane. When the
  * request is done no lane touches the disk any more. */
 struct tevent_req *iscsi_lu_remove_send(TALLOC_CTX *mem_ctx,
 					struct tevent_context *ev,
 					struct iscsi_lu *lu);
+/* @return 0, EALREADY (it is being removed) or ENOMEM */
 int iscsi_lu_remove_recv(struct tevent_req *req);
 /* NAA designator as VPD 83h answers it; returns its length. */
 size_t iscsi_lu_naa(const struct iscsi_lu *lu, uint8_t naa[16]);
@@ -214,17 +223,21 @@ struct iscsi_tgt_config {
 	size_t num_luns;
 };
 
+/* @return NULL with errno set: EEXIST (the name is in use), EINVAL (it is no
+ * iSCSI name, or a LUN is too large or there twice), ENOMEM; else there until
+ * iscsi_tgt_remove(), or the server is freed */
 struct iscsi_tgt *iscsi_tgt_add(struct iscsi_server *server,
 				const struct iscsi_tgt_config *config,
 				void *private_data);
 /* Sessions see a changed LUN map as unit attention; sessions admitted by an
  * id that is no longer in the list are disconnected, so are those through a
  * portal that is no longer the target's, and all of them when enabled goes
- * false. @return 0 or errno (EEXIST: name in use) */
+ * false. @return 0 or errno, as iscsi_tgt_add() */
 int iscsi_tgt_update(struct iscsi_tgt *tgt,
 		     const struct iscsi_tgt_config *config);
 /* Disconnects all sessions; @tgt is gone on return. */
 void iscsi_tgt_remove(struct iscsi_tgt *tgt);
+/* What iscsi_tgt_add() was given. */
 void *iscsi_tgt_private(const struct iscsi_tgt *tgt);
 
 /* ---- sessions, as the main thread last heard of them ------------------- */
@@ -246,7 +259,7 @@ struct iscsi_session_info {
 	size_t num_connections;
 };
 
-/* A copy on @mem_ctx, all sessions or one target's. */
+/* A copy on @mem_ctx, all sessions or one target's. @return 0 or ENOMEM */
 int iscsi_sessions(struct iscsi_server *server, struct iscsi_tgt *only,
 		   TALLOC_CTX *mem_ctx, struct iscsi_session_info **sessions,
 		   size_t *num);
