@@ -28,7 +28,7 @@ static bool iov_holds(const struct vhd_req *req, uint64_t need, bool *exact)
 
 /*
  * Check a request whole; what follows may assume that it is sane.
- * @return 0, EINVAL or EROFS
+ * @return 0, EINVAL, EROFS; of a VHD_COPY also EIO or EOPNOTSUPP
  */
 static int validate_request(const struct vhd_disk *disk,
 			    const struct vhd_req *req, bool *exact)
@@ -87,6 +87,9 @@ static int validate_request(const struct vhd_disk *disk,
 		    req->source_offset > size ||
 		    req->length > size - req->source_offset) {
 			return EINVAL;
+		}
+		if (vhd_lacks_parent(req->source)) {
+			return EIO;
 		}
 		return vhd_copy_possible(disk, req) ? 0 : EOPNOTSUPP;
 	default:
@@ -300,8 +303,7 @@ bool vhd_submit(struct vhd_io *io, struct vhd_disk *disk, struct vhd_req *req)
 	if (req->length == 0 && req->op != VHD_FLUSH && req->op != VHD_YIELD) {
 		return true;
 	}
-	if ((vhd_lacks_parent(disk) && !needs_no_data(disk, req)) ||
-	    (req->op == VHD_COPY && vhd_lacks_parent(req->source))) {
+	if (vhd_lacks_parent(disk) && !needs_no_data(disk, req)) {
 		req->error = EIO;
 		req->read_failed =
 			req->op == VHD_READ || req->op == VHD_COMPARE_AND_WRITE;
