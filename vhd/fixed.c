@@ -203,6 +203,29 @@ static void grow_undo(struct vhd_file *file, struct fixed_growth *g,
 	}
 }
 
+/* What lies between the data and the footer is nobody's, and becomes the
+ * disk's. */
+static int grow_clear_tail(struct vhd_file *file, struct fixed_growth *g,
+			   size_t old_len)
+{
+	uint64_t end = g->old_eof - old_len;
+	int ret;
+
+	if (end <= g->old_size) {
+		return 0;
+	}
+	g->what = "clearing what lies behind the data";
+	ret = vhd_file_fallocate(
+		file,
+		FALLOC_FL_KEEP_SIZE | (g->written_out ? FALLOC_FL_ZERO_RANGE
+						      : FALLOC_FL_PUNCH_HOLE),
+		g->old_size, end - g->old_size);
+	if (ret == EOPNOTSUPP) {
+		ret = write_zeroes(file, g->old_size, end);
+	}
+	return ret != 0 ? ret : vhd_file_sync(file);
+}
+
 /*
  * The order, such that the file opens after a crash at any point:
  *  1. reserve space behind the end of the file, whose size stays: the old
@@ -269,14 +292,18 @@ static int fixed_grow(struct vhd_disk *disk, uint64_t new_size,
 	g.written_out = allocated >= g.old_eof;
 	footer->current_size = new_size;
 	vhd_geometry(new_size, footer);
-	footer->stale_from = g.old_size;
+	footer->stale_from = g.old_eof - disk->footer_len;
 	footer->stale_to = g.old_eof < new_size ? g.old_eof : new_size;
-	if (footer->stale_to - g.old_size > VHD_STALE_MAX) {
-		footer->stale_to = g.old_size + VHD_STALE_MAX;
+	if (footer->stale_from >= footer->stale_to) {
+		footer->stale_from = footer->stale_to = 0;
 	}
 	vhd_footer_push(footer, g.new_footer);
 	if (!g.written_out) {
 		vhd_file_mark_hole(file, g.old_size, new_size - g.old_size);
+	}
+	ret = grow_clear_tail(file, &g, disk->footer_len);
+	if (ret != 0) {
+		goto fail;
 	}
 	ret = grow_file(file, &g, footer);
 	if (ret == 0) {

@@ -144,6 +144,31 @@ static void test_grow_over_tail(void **state)
 }
 
 /* Writes go on while the disk grows, and all of them arrive. */
+/* However much lies between a disk's data and its footer. */
+static void test_grow_over_much(void **state)
+{
+	struct vt *vt = *state;
+	struct vhd_disk *disk = vt_disk(vt, "g.vhd", 8 * MiB, true);
+	uint8_t footer[512];
+	uint64_t at;
+
+	vhd_close(disk);
+	vt_file_read(vt, "g.vhd", 8 * MiB, footer, sizeof(footer));
+	vt_pattern(big, 1 * MiB, 5);
+	for (at = 8 * MiB; at < 12 * MiB; at += 1 * MiB) {
+		vt_file_write(vt, "g.vhd", at, big, 1 * MiB);
+	}
+	vt_file_write(vt, "g.vhd", at, footer, sizeof(footer));
+	assert_int_equal(vt_open(vt, "g.vhd", 0, &disk), 0);
+	assert_int_equal(vt_grow(vt, disk, 8 * MiB), 0);
+	for (at = 8 * MiB; at < 16 * MiB; at += 1 * MiB) {
+		assert_int_equal(
+			vt_rw(vt, disk, VHD_READ, 0, at, back, 1 * MiB), 0);
+		assert_true(vt_is_zero(back, 1 * MiB));
+	}
+	vhd_close(disk);
+}
+
 static void test_grow_under_io(void **state)
 {
 	struct vt *vt = *state;
@@ -226,9 +251,13 @@ static void test_ram_grows(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_grow),	  TEST(test_grow_crash_points),
-		TEST(test_grow_refusals), TEST(test_grow_over_tail),
-		TEST(test_grow_under_io), TEST(test_closed_while_growing),
+		TEST(test_grow),
+		TEST(test_grow_crash_points),
+		TEST(test_grow_refusals),
+		TEST(test_grow_over_tail),
+		TEST(test_grow_over_much),
+		TEST(test_grow_under_io),
+		TEST(test_closed_while_growing),
 		TEST(test_ram_grows),
 	};
 
