@@ -354,20 +354,6 @@ static void test_fail_taking_back(void **state)
 
 /* ---- checking, compacting ---------------------------------------- */
 
-static struct vhd_check check(struct vt *vt, const char *name, uint32_t flags)
-{
-	int fd = vt_open_fd(vt, name, flags != 0 ? O_RDWR : O_RDONLY);
-	struct tevent_req *req =
-		vhd_check_send(vt->mem, vt->ev, fd, name, flags);
-	struct vhd_check result;
-
-	assert_true(tevent_req_poll(req, vt->ev));
-	assert_int_equal(vhd_check_recv(req, vt->mem, &result, &vt->message),
-			 0);
-	talloc_free(req);
-	return result;
-}
-
 static void test_repair(void **state)
 {
 	struct vt *vt = *state;
@@ -378,14 +364,14 @@ static void test_repair(void **state)
 	for (i = 0; i < 4; i++) {
 		make(vt, names[i]);
 		cut_off(vt, names[i], 3, old, new);
-		result = check(vt, names[i], 0);
+		result = vt_check(vt, names[i], 0);
 		assert_int_equal(result.mendable, 1);
 		assert_int_equal(result.mended, 0);
 		assert_non_null(strstr(result.report, "8192 bytes at 65536"));
-		result = check(vt, names[i], VHD_CHECK_REPAIR);
+		result = vt_check(vt, names[i], VHD_CHECK_REPAIR);
 		assert_int_equal(result.mended, 1);
 		assert_int_equal(count_journals(vt), 0);
-		result = check(vt, names[i], 0);
+		result = vt_check(vt, names[i], 0);
 		assert_int_equal(result.mendable, 0);
 		assert_holds(vt, names[i], old);
 	}
@@ -397,20 +383,15 @@ static void test_compact(void **state)
 	struct vt *vt = *state;
 	uint8_t old[8192], new[8192];
 	struct vhd_compact result;
-	struct tevent_req *req;
 	unsigned i;
 
 	for (i = 1; i < 4; i += 2) {
 		make(vt, names[i]);
 		cut_off(vt, names[i], 16, old, new);
-		req = vhd_compact_send(vt->mem, vt->ev,
-				       vt_open_fd(vt, names[i], O_RDWR),
-				       names[i], NULL, NULL);
-		assert_true(tevent_req_poll(req, vt->ev));
-		assert_int_equal(vhd_compact_recv(req, vt->mem, &result,
-						  &vt->message),
+		assert_int_equal(vt_compact_fd(vt,
+					       vt_open_fd(vt, names[i], O_RDWR),
+					       names[i], &result),
 				 0);
-		talloc_free(req);
 		assert_int_equal(count_journals(vt), 0);
 		assert_holds(vt, names[i], old);
 	}

@@ -17,15 +17,8 @@ static uint8_t big[4096], back[4096];
 static int check(struct vt *vt, const char *name, bool repair,
 		 struct vhd_check *result)
 {
-	int fd = vt_open_fd(vt, name, repair ? O_RDWR : O_RDONLY);
-	struct tevent_req *req = vhd_check_send(vt->mem, vt->ev, fd, name,
-						repair ? VHD_CHECK_REPAIR : 0);
-	int ret;
-
-	assert_true(tevent_req_poll(req, vt->ev));
-	ret = vhd_check_recv(req, vt->mem, result, &vt->message);
-	talloc_free(req);
-	return ret;
+	return vt_check_fd(vt, vt_open_fd(vt, name, repair ? O_RDWR : O_RDONLY),
+			   name, repair ? VHD_CHECK_REPAIR : 0, result);
 }
 
 static void assert_clean(struct vt *vt, const char *name)

@@ -37,22 +37,9 @@
 
 static uint8_t content[SIZE], back[SIZE];
 
-static int compact_fd(struct vt *vt, int fd, struct vhd_compact *result)
-{
-	struct tevent_req *req =
-		vhd_compact_send(vt->mem, vt->ev, fd, DISK, NULL, NULL);
-	int ret;
-
-	assert_non_null(req);
-	assert_true(tevent_req_poll(req, vt->ev));
-	ret = vhd_compact_recv(req, vt->mem, result, &vt->message);
-	talloc_free(req);
-	return ret;
-}
-
 static int compact(struct vt *vt, const char *name, struct vhd_compact *result)
 {
-	return compact_fd(vt, vt_open_fd(vt, name, O_RDWR), result);
+	return vt_compact_fd(vt, vt_open_fd(vt, name, O_RDWR), DISK, result);
 }
 
 static void put(struct vt *vt, struct vhd_disk *disk, uint32_t block,
@@ -100,20 +87,6 @@ static void fill(struct vt *vt, struct vhd_disk *disk)
 			 0);
 }
 
-static void check(struct vt *vt, int fd)
-{
-	struct tevent_req *req = vhd_check_send(vt->mem, vt->ev, fd, "c", 0);
-	struct vhd_check result;
-
-	assert_true(tevent_req_poll(req, vt->ev));
-	assert_int_equal(vhd_check_recv(req, vt->mem, &result, &vt->message),
-			 0);
-	talloc_free(req);
-	if (result.errors != 0) {
-		fail_msg("the checker: %s", result.report);
-	}
-}
-
 static void test_dynamic(void **state)
 {
 	struct vt *vt = *state;
@@ -138,7 +111,7 @@ static void test_dynamic(void **state)
 	assert_int_equal(stat(vt_path(vt, DISK), &after), 0);
 	assert_int_equal(before.st_mtime, after.st_mtime);
 
-	check(vt, vt_open_fd(vt, DISK, O_RDONLY));
+	vt_assert_sound(vt, vt_open_fd(vt, DISK, O_RDONLY));
 	assert_int_equal(vt_open(vt, DISK, 0, &disk), 0);
 	expect(vt, disk);
 	vhd_disk_info(disk, &info);
@@ -178,7 +151,7 @@ static void test_moved_table(void **state)
 	assert_int_equal(result.released, 2);
 	/* A VHDX' table leaves a gap that another takes. */
 	assert_int_equal(result.moved, VHDX ? 2 : 1);
-	check(vt, vt_open_fd(vt, DISK, O_RDONLY));
+	vt_assert_sound(vt, vt_open_fd(vt, DISK, O_RDONLY));
 	assert_int_equal(vt_open(vt, DISK, 0, &disk), 0);
 	assert_int_equal(vhd_disk_size(disk), SIZE + LONGER);
 	expect(vt, disk);
@@ -251,7 +224,7 @@ static void test_partial(void **state)
 	vhd_close(disk);
 	assert_int_equal(compact(vt, DISK, &result), 0);
 	assert_int_equal(result.released, 0);
-	check(vt, vt_open_fd(vt, DISK, O_RDONLY));
+	vt_assert_sound(vt, vt_open_fd(vt, DISK, O_RDONLY));
 	disk = vt_open_chain(vt, DISK, 0);
 	expect(vt, disk);
 	/* No part of a block is left: nor is the bitmap. */
@@ -262,7 +235,7 @@ static void test_partial(void **state)
 	assert_int_equal(compact(vt, DISK, &result), 0);
 	assert_true(result.size_after + 4 * BS <= result.size_before);
 	assert_true(result.size_after <= METADATA);
-	check(vt, vt_open_fd(vt, DISK, O_RDONLY));
+	vt_assert_sound(vt, vt_open_fd(vt, DISK, O_RDONLY));
 	disk = vt_open_chain(vt, DISK, 0);
 	expect(vt, disk);
 	/* And it comes back. */
@@ -295,7 +268,7 @@ static void test_fixed(void **state)
 	assert_int_equal(result.size_after, result.size_before);
 	assert_true(result.allocated_after + 29 * BS <=
 		    result.allocated_before);
-	check(vt, vt_open_fd(vt, DISK, O_RDONLY));
+	vt_assert_sound(vt, vt_open_fd(vt, DISK, O_RDONLY));
 	assert_int_equal(vt_open(vt, DISK, 0, &disk), 0);
 	expect(vt, disk);
 	put(vt, disk, 3, 3);
@@ -339,7 +312,7 @@ static void crash_at(struct vt *vt, size_t position, uint32_t seed)
 	}
 	expect(vt, disk);
 	vhd_close(disk);
-	check(vt, second);
+	vt_assert_sound(vt, second);
 }
 
 /* The recorder has to see the file from its first byte on. */
@@ -393,7 +366,7 @@ static void test_failures(void **state)
 		assert_true(ret == 0 || recorder_failed());
 		recorder_fail(0, 0);
 		if (nth % 39 == 0 || ret == 0) {
-			check(vt, vt_open_fd(vt, DISK, O_RDONLY));
+			vt_assert_sound(vt, vt_open_fd(vt, DISK, O_RDONLY));
 			assert_int_equal(
 				vt_open(vt, DISK, VHD_OPEN_READONLY, &disk), 0);
 			expect(vt, disk);

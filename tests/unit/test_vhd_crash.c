@@ -70,24 +70,6 @@ static void check_content(struct run *run, struct vhd_disk *disk,
 	free(content);
 }
 
-static void check_checker(struct run *run, int fd)
-{
-	struct vt *vt = run->vt;
-	struct tevent_req *req =
-		vhd_check_send(vt->mem, vt->ev, fd, "crashed", 0);
-	struct vhd_check result;
-	int ret;
-
-	assert_true(tevent_req_poll(req, vt->ev));
-	ret = vhd_check_recv(req, vt->mem, &result, &vt->message);
-	talloc_free(req);
-	assert_int_equal(ret, 0);
-	if (result.errors != 0) {
-		fail_msg("the checker: %s", result.report);
-	}
-	talloc_free(result.report);
-}
-
 /* The disk goes on working after it. */
 static void check_usable(struct run *run, struct vhd_disk *disk)
 {
@@ -148,7 +130,7 @@ static void crash_at(struct run *run, size_t position, uint32_t seed,
 		check_usable(run, disk);
 	}
 	vhd_close(disk);
-	check_checker(run, second);
+	vt_assert_sound(run->vt, second);
 }
 
 static void crash_everywhere(struct vt *vt, bool vhdx, enum vhd_type type,
@@ -362,7 +344,7 @@ static bool fail_step(struct vt *vt, bool vhdx, enum vhd_type type,
 		free(again);
 	}
 	vhd_close(disk);
-	check_checker(run, vt_open_fd(vt, disk_name(run), O_RDONLY));
+	vt_assert_sound(run->vt, vt_open_fd(vt, disk_name(run), O_RDONLY));
 	recorder_stop();
 	unlink(vt_path(vt, disk_name(run)));
 	unlink(vt_path(vt, parent_name(run)));
@@ -498,7 +480,7 @@ static bool fail_grow(struct vt *vt, enum vhd_type type, bool sparse,
 	assert_memory_equal(data, back, SIZE);
 	assert_true(vt_is_zero(back + SIZE, GROWN - SIZE));
 	vhd_close(disk);
-	check_checker(&run, vt_open_fd(vt, DISK, O_RDONLY));
+	vt_assert_sound(vt, vt_open_fd(vt, DISK, O_RDONLY));
 	recorder_stop();
 	unlink(vt_path(vt, DISK));
 	free(data);

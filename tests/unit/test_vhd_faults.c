@@ -143,14 +143,10 @@ static int probe(struct vt *vt, const struct kind *kind)
 
 static int check(struct vt *vt, const struct kind *kind)
 {
-	int fd = vt_open_fd(vt, kind->name, O_RDWR), ret;
-	struct tevent_req *req = vhd_check_send(vt->mem, vt->ev, fd, kind->name,
-						VHD_CHECK_REPAIR);
 	struct vhd_check result = {0};
+	int ret = vt_check_fd(vt, vt_open_fd(vt, kind->name, O_RDWR),
+			      kind->name, VHD_CHECK_REPAIR, &result);
 
-	assert_true(tevent_req_poll(req, vt->ev));
-	ret = vhd_check_recv(req, vt->mem, &result, &vt->message);
-	talloc_free(req);
 	/* A file that cannot be read in part is reported as damaged there. */
 	if (ret == 0 && result.errors != 0) {
 		vt->message = result.report;
@@ -161,15 +157,10 @@ static int check(struct vt *vt, const struct kind *kind)
 
 static int compact(struct vt *vt, const struct kind *kind)
 {
-	int fd = vt_open_fd(vt, kind->name, O_RDWR), ret;
-	struct tevent_req *req =
-		vhd_compact_send(vt->mem, vt->ev, fd, kind->name, NULL, NULL);
 	struct vhd_compact result;
 
-	assert_true(tevent_req_poll(req, vt->ev));
-	ret = vhd_compact_recv(req, vt->mem, &result, &vt->message);
-	talloc_free(req);
-	return ret;
+	return vt_compact_fd(vt, vt_open_fd(vt, kind->name, O_RDWR), kind->name,
+			     &result);
 }
 
 static const struct operation {

@@ -46,20 +46,6 @@ static void expect(struct vt *vt, struct vhd_disk *disk)
 	assert_memory_equal(content, back, SIZE);
 }
 
-static void check(struct vt *vt, int fd)
-{
-	struct tevent_req *req = vhd_check_send(vt->mem, vt->ev, fd, "c", 0);
-	struct vhd_check result;
-
-	assert_true(tevent_req_poll(req, vt->ev));
-	assert_int_equal(vhd_check_recv(req, vt->mem, &result, &vt->message),
-			 0);
-	talloc_free(req);
-	if (result.errors != 0) {
-		fail_msg("the checker: %s", result.report);
-	}
-}
-
 /* ---- the file does not grow -------------------------------------- */
 
 static void cycles(struct vt *vt, const char *name, struct vhd_disk *disk)
@@ -92,7 +78,7 @@ static void cycles(struct vt *vt, const char *name, struct vhd_disk *disk)
 			size = vt_file_size(vt, name);
 		}
 		assert_int_equal(vt_file_size(vt, name), size);
-		check(vt, vt_open_fd(vt, name, O_RDONLY));
+		vt_assert_sound(vt, vt_open_fd(vt, name, O_RDONLY));
 	}
 	disk = vt_open_chain(vt, name, 0);
 	expect(vt, disk);
@@ -212,7 +198,7 @@ static void crash_at(struct vt *vt, const char *parent, size_t position,
 	}
 	vhd_close(disk);
 	if (seed % 8 < 2) {
-		check(vt, second);
+		vt_assert_sound(vt, second);
 	} else {
 		close(second);
 	}
@@ -365,7 +351,7 @@ static void test_place_behind_end(void **state)
 	}
 	expect(vt, disk);
 	vhd_close(disk);
-	check(vt, vt_open_fd(vt, "e.vhdx", O_RDONLY));
+	vt_assert_sound(vt, vt_open_fd(vt, "e.vhdx", O_RDONLY));
 	assert_int_equal(vt_open(vt, "e.vhdx", 0, &disk), 0);
 	expect(vt, disk);
 	vhd_close(disk);

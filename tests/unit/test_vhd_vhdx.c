@@ -61,21 +61,6 @@ static void is_zero(struct vt *vt, struct vhd_disk *disk, uint64_t offset,
 	assert_true(vt_is_zero(back, length));
 }
 
-static struct vhd_check check(struct vt *vt, const char *name, uint32_t flags)
-{
-	struct vhd_check result;
-	int fd = vt_open_fd(vt, name,
-			    flags & VHD_CHECK_REPAIR ? O_RDWR : O_RDONLY);
-	struct tevent_req *req =
-		vhd_check_send(vt->mem, vt->ev, fd, name, flags);
-
-	assert_true(tevent_req_poll(req, vt->ev));
-	assert_int_equal(vhd_check_recv(req, vt->mem, &result, &vt->message),
-			 0);
-	talloc_free(req);
-	return result;
-}
-
 static void copy(struct vt *vt, const char *from, const char *to)
 {
 	must(vt,
@@ -195,7 +180,7 @@ static void test_replay(void **state)
 	assert_int_equal(vt_open(vt, "x.vhdx", VHD_OPEN_READONLY, &disk), 0);
 	holds_all(vt, disk);
 	vhd_close(disk);
-	result = check(vt, "x.vhdx", 0);
+	result = vt_check(vt, "x.vhdx", 0);
 	assert_int_equal(result.errors, 0);
 	assert_int_equal(result.mendable, 1);
 	must(vt, "cmp x.vhdx before.vhdx");
@@ -203,9 +188,9 @@ static void test_replay(void **state)
 	assert_int_equal(vt_open(vt, "x.vhdx", 0, &disk), 0);
 	holds_all(vt, disk);
 	vhd_close(disk);
-	assert_int_equal(check(vt, "x.vhdx", 0).mendable, 0);
+	assert_int_equal(vt_check(vt, "x.vhdx", 0).mendable, 0);
 	/* By the checker. */
-	result = check(vt, "before.vhdx", VHD_CHECK_REPAIR);
+	result = vt_check(vt, "before.vhdx", VHD_CHECK_REPAIR);
 	assert_int_equal(result.mended, 1);
 	assert_int_equal(vt_open(vt, "before.vhdx", VHD_OPEN_READONLY, &disk),
 			 0);
@@ -321,7 +306,7 @@ static void test_grow_moves_table(void **state)
 	holds(vt, disk, 99 * GiB, MiB, 1);
 	copy(vt, "g.vhdx", "x.vhdx"); /* to be replayed */
 	vhd_close(disk);
-	assert_int_equal(check(vt, "g.vhdx", 0).errors, 0);
+	assert_int_equal(vt_check(vt, "g.vhdx", 0).errors, 0);
 	assert_int_equal(vt_open(vt, "g.vhdx", 0, &disk), 0);
 	holds(vt, disk, 99 * GiB, MiB, 1);
 	holds(vt, disk, 299 * GiB, MiB, 2);
@@ -366,7 +351,7 @@ static void test_discard(void **state)
 	assert_true(vhd_disk_mapped(disk, 8 * MiB, &length));
 	holds(vt, disk, 8 * MiB, 4 * MiB, 1);
 	vhd_close(disk);
-	assert_int_equal(check(vt, "d.vhdx", 0).errors, 0);
+	assert_int_equal(vt_check(vt, "d.vhdx", 0).errors, 0);
 	assert_int_equal(vt_open(vt, "d.vhdx", 0, &disk), 0);
 	holds(vt, disk, 8 * MiB, 4 * MiB, 1);
 	vhd_close(disk);
@@ -452,15 +437,15 @@ static void test_damage(void **state)
 	assert_int_equal(vt_open(vt, "d.vhdx", VHD_OPEN_READONLY, &disk), 0);
 	holds(vt, disk, 0, 2 * MiB, 1);
 	vhd_close(disk);
-	result = check(vt, "d.vhdx", VHD_CHECK_REPAIR);
+	result = vt_check(vt, "d.vhdx", VHD_CHECK_REPAIR);
 	assert_int_equal(result.mended, 2);
-	assert_int_equal(check(vt, "d.vhdx", 0).mendable, 0);
+	assert_int_equal(vt_check(vt, "d.vhdx", 0).mendable, 0);
 	/* Two blocks in one place. */
 	vt_file_read(vt, "d.vhdx", 3 * MiB, entry, 8);
 	vt_file_write(vt, "d.vhdx", 3 * MiB + 8, entry, 8);
 	assert_int_equal(vt_open(vt, "d.vhdx", 0, &disk), EINVAL);
 	assert_non_null(strstr(vt->message, "overlap"));
-	result = check(vt, "d.vhdx", VHD_CHECK_REPAIR);
+	result = vt_check(vt, "d.vhdx", VHD_CHECK_REPAIR);
 	assert_int_equal(result.errors, 1);
 	/* Behind the end. */
 	entry[5] = 1;

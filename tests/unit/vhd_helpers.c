@@ -308,6 +308,55 @@ struct vhd_disk *vt_kind(struct vt *vt, unsigned kind, uint64_t size)
 	}
 }
 
+int vt_check_fd(struct vt *vt, int fd, const char *name, uint32_t flags,
+		struct vhd_check *result)
+{
+	struct tevent_req *req =
+		vhd_check_send(vt->mem, vt->ev, fd, name, flags);
+	int ret;
+
+	assert_non_null(req);
+	assert_true(tevent_req_poll(req, vt->ev));
+	ret = vhd_check_recv(req, vt->mem, result, &vt->message);
+	talloc_free(req);
+	return ret;
+}
+
+struct vhd_check vt_check(struct vt *vt, const char *name, uint32_t flags)
+{
+	struct vhd_check result;
+	int fd = vt_open_fd(vt, name,
+			    flags & VHD_CHECK_REPAIR ? O_RDWR : O_RDONLY);
+
+	assert_int_equal(vt_check_fd(vt, fd, name, flags, &result), 0);
+	return result;
+}
+
+void vt_assert_sound(struct vt *vt, int fd)
+{
+	struct vhd_check result;
+
+	assert_int_equal(vt_check_fd(vt, fd, "checked", 0, &result), 0);
+	if (result.errors != 0) {
+		fail_msg("the checker: %s", result.report);
+	}
+	talloc_free(result.report);
+}
+
+int vt_compact_fd(struct vt *vt, int fd, const char *name,
+		  struct vhd_compact *result)
+{
+	struct tevent_req *req =
+		vhd_compact_send(vt->mem, vt->ev, fd, name, NULL, NULL);
+	int ret;
+
+	assert_non_null(req);
+	assert_true(tevent_req_poll(req, vt->ev));
+	ret = vhd_compact_recv(req, vt->mem, result, &vt->message);
+	talloc_free(req);
+	return ret;
+}
+
 static void run_done(struct vhd_req *req)
 {
 	*(bool *)req->private_data = true;

@@ -67,6 +67,18 @@ struct vhd_disk *vt_open_chain(struct vt *vt, const char *name, uint32_t flags);
 #define VT_KINDS 14
 struct vhd_disk *vt_kind(struct vt *vt, unsigned kind, uint64_t size);
 
+/* The checker's findings; takes @fd. @return 0 or errno; vt->message
+ * @param name  by which taps know it */
+int vt_check_fd(struct vt *vt, int fd, const char *name, uint32_t flags,
+		struct vhd_check *result);
+/* Of a file that can be checked. */
+struct vhd_check vt_check(struct vt *vt, const char *name, uint32_t flags);
+/* It finds no errors; takes @fd. */
+void vt_assert_sound(struct vt *vt, int fd);
+/* Takes @fd. @return 0 or errno; vt->message */
+int vt_compact_fd(struct vt *vt, int fd, const char *name,
+		  struct vhd_compact *result);
+
 /* Run one request to its end on @io, whose loop is @ev. @return its error */
 int vt_run(struct vhd_io *io, struct tevent_context *ev, struct vhd_disk *disk,
 	   struct vhd_req *req);
