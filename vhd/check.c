@@ -165,34 +165,42 @@ uint64_t vhd_check_data_in(const struct check_work *work, uint64_t from,
 	return sum;
 }
 
-/* A released block leaves a hole, and its bitmap in a page: no loss. */
-static int leak(struct check_work *work, uint64_t from, uint64_t to)
+void vhd_check_leaked(struct check_work *work, uint64_t from, uint64_t to,
+		      uint64_t taken)
 {
-	uint64_t taken = vhd_check_data_in(work, from, to);
-	int ret;
-
-	if (taken <=
-	    (to - from) / work->dyn->header.block_size * 65536 + 65536) {
-		return 0;
-	}
 	work->check.leaked += taken;
 	found(work,
 	      "%" PRIu64 " bytes at %" PRIu64 " belong to no block, %" PRIu64
 	      " of them take space",
 	      to - from, from, taken);
-	if (!work->repair) {
+}
+
+int vhd_check_punch(struct check_work *work, uint64_t from, uint64_t to)
+{
+	int ret = vhd_file_fallocate(work->w.file,
+				     FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+				     from, to - from);
+
+	if (ret == 0 || ret == EOPNOTSUPP) {
 		return 0;
 	}
-	ret = vhd_file_fallocate(work->w.file,
-				 FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-				 from, to - from);
-	if (ret != 0 && ret != EOPNOTSUPP) {
-		snprintf(work->w.why, sizeof(work->w.why),
-			 "punching out %" PRIu64 " bytes at %" PRIu64 ": %s",
-			 to - from, from, strerror(ret));
-		return ret;
+	snprintf(work->w.why, sizeof(work->w.why),
+		 "punching out %" PRIu64 " bytes at %" PRIu64 ": %s", to - from,
+		 from, strerror(ret));
+	return ret;
+}
+
+/* A released block leaves a hole, and its bitmap in a page: no loss. */
+static int leak(struct check_work *work, uint64_t from, uint64_t to)
+{
+	uint64_t taken = vhd_check_data_in(work, from, to);
+
+	if (taken <=
+	    (to - from) / work->dyn->header.block_size * 65536 + 65536) {
+		return 0;
 	}
-	return 0;
+	vhd_check_leaked(work, from, to, taken);
+	return work->repair ? vhd_check_punch(work, from, to) : 0;
 }
 
 /* What is behind the last block goes, the footer comes forward. */

@@ -28,6 +28,12 @@ void vhd_check_found(struct check_work *work, const char *fmt, ...)
 uint64_t vhd_check_data_in(const struct check_work *work, uint64_t from,
 			   uint64_t to);
 
+/* @taken bytes take space in a range that belongs to no block: a finding. */
+void vhd_check_leaked(struct check_work *work, uint64_t from, uint64_t to,
+		      uint64_t taken);
+/* Give a leaked range back. @return 0, or errno with work->why */
+int vhd_check_punch(struct check_work *work, uint64_t from, uint64_t to);
+
 /* A VHDX, opened and locked. @return 0, or errno with work->why */
 int vhdx_check(struct check_work *work);
 

@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <linux/falloc.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -188,25 +187,12 @@ static int leak(struct vhdx_work *w, uint64_t from, uint64_t to)
 	if (taken <= RIMS) {
 		return 0;
 	}
-	work->check.leaked += taken;
-	found(work,
-	      "%" PRIu64 " bytes at %" PRIu64 " belong to no block, %" PRIu64
-	      " of them take space",
-	      to - from, from, taken);
+	vhd_check_leaked(work, from, to, taken);
 	if (!work->repair) {
 		return 0;
 	}
 	ret = announce(w);
-	if (ret != 0) {
-		return ret;
-	}
-	ret = vhd_file_fallocate(work->w.file,
-				 FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-				 from, to - from);
-	return ret == 0 || ret == EOPNOTSUPP
-		       ? 0
-		       : failed(w, "punching out what belongs to no block",
-				ret);
+	return ret != 0 ? ret : vhd_check_punch(work, from, to);
 }
 
 /* Behind all structures; a fixed disk's file is as long as it was made. */
