@@ -174,6 +174,25 @@ static int confirm_entry(struct vhd_req *req, uint64_t index, uint64_t entry)
 }
 
 /*
+ * Bitmaps count for partially present blocks only (2.4): what another creator
+ * has left in that of a block which becomes one is not to hide the parent's
+ * data. Nobody else looks at them while the entry is held.
+ */
+static void clear_bits(const struct vhdx *vx, struct vhdx_page *page,
+		       uint32_t bit)
+{
+	uint32_t bits = vx->metadata.block_size >> vx->sector_shift, i;
+
+	if (bits > VHDX_PAGE_BITS) {
+		bits = VHDX_PAGE_BITS;
+	}
+	for (i = bit & ~(bits - 1); bits > 0; i += 64, bits -= 64) {
+		atomic_store_explicit(&page->word[i / 64], 0,
+				      memory_order_relaxed);
+	}
+}
+
+/*
  * A block's first write. What hides a parent's data has to be on stable
  * storage before the block is there.
  */
@@ -216,6 +235,9 @@ static int new_block(struct vhd_req *req, uint64_t index, uint64_t entry)
 	ret = take(req, index, entry, vx->metadata.block_size, &taken);
 	if (!taken) {
 		return ret;
+	}
+	if (st->vx.has_bits) {
+		clear_bits(vx, st->vx.page, st->vx.first);
 	}
 	st->vx.kind = VHDX_NEW_BLOCK;
 	st->vx.value = VHDX_BAT(st->vx.has_bits ? VHDX_PARTIALLY_PRESENT
