@@ -124,6 +124,7 @@ struct iscsi_conn {
 	uint64_t reserved;	      /* of running tasks' buffers */
 	struct list_head hungry_link; /* lane->hungry */
 	unsigned bursts;	      /* large ones that R2Ts have asked for */
+	unsigned due; /* answers that wait for tasks to end: TMFs, logouts */
 	struct list_head waiters;     /* tasks that wait for buffers */
 	const struct iscsi_task *retrying; /* the first of them, its turn */
 

@@ -123,8 +123,10 @@ static void tmf_send(struct iscsi_session *session, struct iscsi_conn *conn,
 		     uint32_t itt, uint8_t response, bool close)
 {
 	iscsi_session_pin(session); /* this may end it */
-	if (conn)
+	if (conn) {
+		conn->due--;
 		iscsi_tmf_respond(conn, itt, response);
+	}
 	if (conn && conn->state != CONN_FULL)
 		conn = NULL;
 	if (close) {

@@ -78,8 +78,10 @@ static void logout_drained(struct iscsi_drain *drain)
 {
 	struct iscsi_conn *conn = iscsi_conn_find(drain->lane, drain->conn_id);
 
-	if (conn && conn->state == CONN_FULL)
+	if (conn && conn->state == CONN_FULL) {
+		conn->due--;
 		logout_respond(conn, drain->tag, ISCSI_LOGOUT_OK);
+	}
 }
 
 /* Another connection of the session, which may have gone already: the answer
@@ -97,11 +99,18 @@ static void logout_other(struct iscsi_conn *conn, uint16_t cid, uint32_t itt)
 		logout_respond(conn, itt, ISCSI_LOGOUT_NO_CID);
 		return;
 	}
+	if (conn->due == ISCSI_MAX_DUE) {
+		iscsi_conn_warn(conn, "more than %d logouts under way",
+				ISCSI_MAX_DUE);
+		logout_respond(conn, itt, ISCSI_LOGOUT_FAILED);
+		return;
+	}
 	drain = iscsi_drain_for(conn, itt, logout_drained);
 	if (!drain) {
 		iscsi_conn_fail(conn, "out of memory for a logout");
 		return;
 	}
+	conn->due++;
 	drain->only = session->id;
 	drain->has_cid = true;
 	drain->cid = cid;

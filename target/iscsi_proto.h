@@ -116,6 +116,7 @@
 #define ISCSI_LOGOUT_OK		0
 #define ISCSI_LOGOUT_NO_CID	1
 #define ISCSI_LOGOUT_NO_RECOVER 2
+#define ISCSI_LOGOUT_FAILED	3
 
 /* Asynchronous events, 11.9.1 */
 #define ISCSI_ASYNC_SCSI	 0

@@ -27,9 +27,11 @@ struct iscsi_task;
 #define ISCSI_MAX_R2T 4
 /* Buffers of running commands of one connection beyond which others wait. */
 #define ISCSI_CONN_BUFFERS (16u << 20)
-/* The longest transfer of one command; the device server's own limit
- * (VPD B0h) is below. */
-#define ISCSI_MAX_TRANSFER (64u << 20)
+/* Requests of a connection whose answers wait for tasks to end. */
+#define ISCSI_MAX_DUE 32
+/* The longest transfer of one command, as the device server's limit (VPD B0h)
+ * has it: an allocation length alone gets no more. */
+#define ISCSI_MAX_TRANSFER (8u << 20)
 
 /* Who wants to know when a session has ended: a login that replaces it. */
 struct iscsi_waiter {

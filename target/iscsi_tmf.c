@@ -28,18 +28,41 @@ static void tmf_drained(struct iscsi_drain *drain)
 	if (drain->multi && session)
 		iscsi_fence_tmf(session, conn, drain->tag, ISCSI_TMF_COMPLETE,
 				drain->close);
-	else if (conn)
+	else if (conn) {
+		conn->due--;
 		iscsi_tmf_respond(conn, drain->tag, ISCSI_TMF_COMPLETE);
+	}
 }
 
-static struct iscsi_drain *tmf_drain(struct iscsi_conn *conn, uint32_t itt)
+/* Functions that wait cost memory, and time whenever a task ends: nobody has
+ * any number of them under way. */
+static bool too_many(struct iscsi_conn *conn, const uint8_t *bhs)
 {
-	struct iscsi_drain *drain = iscsi_drain_for(conn, itt, tmf_drained);
+	if (conn->due < ISCSI_MAX_DUE)
+		return false;
+	iscsi_conn_warn(conn, "more than %d task management functions",
+			ISCSI_MAX_DUE);
+	if (bhs[0] & ISCSI_OP_IMMEDIATE)
+		iscsi_reject(conn, ISCSI_REJECT_TOO_MANY_IMM, bhs);
+	else
+		iscsi_tmf_respond(conn, get_be32(bhs + 16), ISCSI_TMF_REJECTED);
+	return true;
+}
 
+/* NULL: answered, or the connection has ended. */
+static struct iscsi_drain *tmf_drain(struct iscsi_conn *conn,
+				     const uint8_t *bhs)
+{
+	struct iscsi_drain *drain;
+
+	if (too_many(conn, bhs))
+		return NULL;
+	drain = iscsi_drain_for(conn, get_be32(bhs + 16), tmf_drained);
 	if (!drain) {
 		iscsi_conn_fail(conn, "out of memory for task management");
 		return NULL;
 	}
+	conn->due++;
 	drain->abort = true;
 	drain->by = conn->session->id;
 	drain->by_order = conn->lane->delivered;
@@ -108,7 +131,7 @@ static void abort_task(struct iscsi_conn *conn, const uint8_t *bhs)
 			iscsi_tmf_respond(conn, itt, ISCSI_TMF_COMPLETE);
 			return;
 		}
-		drain = tmf_drain(conn, itt);
+		drain = tmf_drain(conn, bhs);
 		if (!drain)
 			return;
 		drain->only = session->id;
@@ -144,7 +167,7 @@ static void lu_function(struct iscsi_conn *conn, const uint8_t *bhs,
 		iscsi_tmf_respond(conn, itt, ISCSI_TMF_NO_LUN);
 		return;
 	}
-	drain = tmf_drain(conn, itt);
+	drain = tmf_drain(conn, bhs);
 	if (!drain)
 		return;
 	drain->lu = lu;
@@ -173,8 +196,7 @@ static void target_reset(struct iscsi_conn *conn, const uint8_t *bhs, bool cold)
 		iscsi_conn_fail(conn, "out of memory for task management");
 		return;
 	}
-	drain = conn->state == CONN_FULL ? tmf_drain(conn, get_be32(bhs + 16))
-					 : NULL;
+	drain = conn->state == CONN_FULL ? tmf_drain(conn, bhs) : NULL;
 	if (!drain)
 		return;
 	drain->tgt = iscsi_tgt_ref(session->tgt);
