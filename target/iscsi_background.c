@@ -6,12 +6,14 @@
 #include <stdlib.h>
 
 #include "target/iscsi_background.h"
+#include "target/iscsi_conn.h"
 #include "target/iscsi_session.h"
 
 struct background {
 	struct list_head link; /* lane->background */
 	struct lane *lane;
 	struct scsi_nexus_name begun_by;
+	bool only;
 	struct scsi_task scsi;
 };
 
@@ -26,25 +28,39 @@ static void background_done(struct scsi_task *scsi)
 	struct lane *lane = bg->lane;
 
 	list_del(&bg->link);
+	lane->num_background -= !bg->only;
+	lane->held -= scsi->allocates;
 	free(bg);
+	if (!list_empty(&lane->hungry))
+		iscsi_memory_wake(lane);
 	if (!list_empty(&lane->drains))
 		iscsi_drain_check(lane);
 }
 
+/* No command window bounds them: initiators could have any number. */
 struct scsi_task *iscsi_background_new(struct scsi_nexus *nexus,
+				       const struct scsi_task *task, bool only,
 				       void *private_data)
 {
 	struct iscsi_session *session = private_data;
-	struct background *bg = calloc(1, sizeof(*bg));
+	struct lane *lane = session->lane;
+	struct background *bg;
 
+	if (!only && lane->num_background >= LANE_BACKGROUND)
+		return NULL;
+	bg = calloc(1, sizeof(*bg));
 	if (!bg)
 		return NULL;
-	bg->lane = session->lane;
+	bg->lane = lane;
+	bg->only = only;
 	scsi_nexus_get_name(nexus, &bg->begun_by);
-	bg->scsi.io = session->lane->io;
+	lane->num_background += !only;
+	bg->scsi.allocates = task->allocates;
+	lane->held += task->allocates;
+	bg->scsi.io = lane->io;
 	bg->scsi.done = background_done;
 	bg->scsi.private_data = bg;
-	list_add_tail(&bg->link, &session->lane->background);
+	list_add_tail(&bg->link, &lane->background);
 	return &bg->scsi;
 }
 

@@ -10,6 +10,7 @@
 
 /* scsi_nexus_config.background, @private_data the session */
 struct scsi_task *iscsi_background_new(struct scsi_nexus *nexus,
+				       const struct scsi_task *task, bool only,
 				       void *private_data);
 /* Tell what uses the unit (NULL: all) to end: because it was reset, or because
  * it goes. */

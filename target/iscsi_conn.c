@@ -303,6 +303,7 @@ static void conn_free(struct iscsi_conn *conn)
 	list_del(&conn->dirty_link);
 	iscsi_login_free(conn->login);
 	iscsi_rx_forget(conn);
+	iscsi_memory_no_text(conn);
 	iscsi_share_put(conn->share);
 	free(conn->lookup);
 	free(conn->admitted.value);

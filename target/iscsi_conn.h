@@ -13,6 +13,9 @@
 
 struct iscsi_login;
 
+/* Text and other payload that is short enough to be kept in any case. */
+#define ISCSI_KEPT_ALWAYS 8192
+
 enum iscsi_conn_state {
 	CONN_LOGIN,   /* not yet in full feature phase */
 	CONN_FULL,    /* full feature phase */
@@ -125,13 +128,14 @@ struct iscsi_conn {
 	struct list_head hungry_link; /* lane->hungry */
 	unsigned bursts;	      /* large ones that R2Ts have asked for */
 	unsigned due; /* answers that wait for tasks to end: TMFs, logouts */
-	struct list_head waiters;     /* tasks that wait for buffers */
+	struct list_head waiters;	   /* tasks that wait for buffers */
 	const struct iscsi_task *retrying; /* the first of them, its turn */
 
 	/* Text negotiation in full feature phase. */
 	struct iscsi_text text_in, text_out;
 	uint32_t text_itt, text_ttt;
-	bool redeclare; /* what we take in a PDU has changed: say so */
+	size_t text_held; /* of memory, a login's too */
+	bool redeclare;	  /* what we take in a PDU has changed: say so */
 	size_t text_off;
 };
 
@@ -246,6 +250,12 @@ static inline void iscsi_memory_give(struct iscsi_conn *conn, uint32_t size)
 	conn->share->held -= size;
 	conn->lane->held -= size;
 }
+
+/* Count what the connection's texts have. @return false: they are to go, it is
+ * more than short ones have, and others would lack it */
+bool iscsi_memory_text(struct iscsi_conn *conn);
+/* They have gone. */
+void iscsi_memory_no_text(struct iscsi_conn *conn);
 
 /* Some was given back: let a connection that waits for it try again. */
 void iscsi_memory_wake(struct lane *lane);

@@ -54,15 +54,13 @@ void iscsi_reject(struct iscsi_conn *conn, uint8_t reason, const uint8_t *bhs)
 	iscsi_out_queue(conn, out, STATSN_NEXT);
 }
 
-#define KEPT_ALWAYS 8192
-
 /* Payload that no task has asked for: kept until the PDU is complete. */
 static void keep_payload(struct iscsi_conn *conn)
 {
 	if (conn->data_len == 0)
 		return;
 	/* Short ones always: logins, pings. */
-	if (conn->data_len <= KEPT_ALWAYS ||
+	if (conn->data_len <= ISCSI_KEPT_ALWAYS ||
 	    iscsi_memory_may(conn, conn->data_len))
 		conn->rx_owned = malloc(conn->data_len);
 	if (!conn->rx_owned) {

@@ -525,6 +525,9 @@ static bool login_request(struct iscsi_conn *conn, const uint8_t *data,
 		return iscsi_refuse(refusal, ISCSI_LOGIN_INITIATOR_ERR,
 				    "more than %u bytes of text",
 				    ISCSI_TEXT_MAX);
+	if (!iscsi_memory_text(conn))
+		return iscsi_refuse(refusal, ISCSI_LOGIN_NO_RESOURCES,
+				    "there is no memory for its text");
 	if (login->flags & ISCSI_TEXT_CONTINUE) {
 		/* 6.2: the answer to a part is empty */
 		iscsi_login_respond(conn, (uint8_t)(login->stage << 2),
@@ -568,6 +571,8 @@ void iscsi_login_resume(struct iscsi_conn *conn)
 		login_refused(conn, &refusal);
 	else if (!conn->waiting)
 		iscsi_conn_runnable(conn);
+	if (conn->state != CONN_DEAD)
+		iscsi_memory_text(conn);
 }
 
 void iscsi_login_wake(struct lane *lane, uint64_t conn_id)
@@ -587,4 +592,6 @@ void iscsi_login_pdu(struct iscsi_conn *conn, const uint8_t *data, uint32_t len)
 	if (!login_request(conn, data, len, &refusal) &&
 	    conn->state != CONN_DEAD)
 		login_refused(conn, &refusal);
+	if (conn->state != CONN_DEAD)
+		iscsi_memory_text(conn);
 }

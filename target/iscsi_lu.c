@@ -11,84 +11,187 @@
 
 /* ---- what outlives a power loss ------------------------------------------ */
 
-/* From the lane to the main thread and, as a message again, back. */
+/*
+ * One state to keep. Many commands may change a unit's before it is kept; the
+ * owner has one at a time, and all that came meanwhile wait for the latest.
+ */
 struct iscsi_lu_store {
 	struct msg msg;
 	struct list_head link; /* server->stores */
-	struct iscsi_lu *lu;
+	struct iscsi_lu *lu;   /* NULL: gone */
+	bool arrived;	       /* on the main thread */
+	struct list_head waiters;
+	size_t len;
+	void *state;
+};
+
+/* A command, so its unit stays; as a message on its way back. */
+struct store_waiter {
+	struct msg msg;
+	struct list_head link;
 	struct lane *lane;
-	/* Waits, so its unit stays; NULL: nobody waits. */
 	struct scsi_task *task;
 	int error;
-	size_t len;
-	uint8_t state[];
 };
+
+static void store_free(struct iscsi_lu_store *store)
+{
+	free(store->state);
+	free(store);
+}
 
 static void lane_got_stored(struct msg *msg, void *receiver)
 {
-	struct iscsi_lu_store *store =
-		list_entry(msg, struct iscsi_lu_store, msg);
+	struct store_waiter *waiter = list_entry(msg, struct store_waiter, msg);
 
-	scsi_stored(store->task, store->error);
-	free(store);
+	scsi_stored(waiter->task, waiter->error);
+	free(waiter);
+}
+
+/* Main thread: the owner gets what is to be kept next. */
+static void lu_store_next(struct iscsi_lu *lu)
+{
+	struct iscsi_server *server = lu->server;
+	struct iscsi_lu_store *store;
+
+	pthread_mutex_lock(&server->store_lock);
+	store = lu->to_store;
+	lu->to_store = NULL;
+	pthread_mutex_unlock(&server->store_lock);
+	lu->storing = store;
+	list_add_tail(&store->link, &server->stores);
+	if (server->ops.lu_store)
+		server->ops.lu_store(lu->private_data, store->state, store->len,
+				     store, server->private_data);
+	else
+		iscsi_lu_stored(store, ESHUTDOWN);
+}
+
+static bool lu_store_waits(struct iscsi_lu *lu)
+{
+	bool waits;
+
+	pthread_mutex_lock(&lu->server->store_lock);
+	waits = lu->to_store && lu->to_store->arrived;
+	pthread_mutex_unlock(&lu->server->store_lock);
+	return waits;
 }
 
 void iscsi_lu_stored(struct iscsi_lu_store *store, int error)
 {
+	struct iscsi_lu *lu = store->lu;
+
 	list_del(&store->link);
-	if (!store->task) {
-		free(store);
-		return;
+	while (!list_empty(&store->waiters)) {
+		struct store_waiter *waiter = list_entry(
+			store->waiters.next, struct store_waiter, link);
+
+		list_del(&waiter->link);
+		waiter->error = error;
+		waiter->msg.handle = lane_got_stored;
+		msgq_post(&waiter->lane->inbox, &waiter->msg);
 	}
-	store->error = error;
-	store->msg.handle = lane_got_stored;
-	msgq_post(&store->lane->inbox, &store->msg);
+	store_free(store);
+	if (!lu)
+		return;
+	lu->storing = NULL;
+	if (lu_store_waits(lu))
+		lu_store_next(lu);
 }
 
 static void main_got_store(struct msg *msg, void *receiver)
 {
 	struct iscsi_lu_store *store =
 		list_entry(msg, struct iscsi_lu_store, msg);
-	struct iscsi_server *server = receiver;
+	struct iscsi_lu *lu = store->lu;
 
-	list_add_tail(&store->link, &server->stores);
-	if (server->ops.lu_store)
-		server->ops.lu_store(store->lu->private_data, store->state,
-				     store->len, store, server->private_data);
-	else
-		iscsi_lu_stored(store, ESHUTDOWN);
+	pthread_mutex_lock(&lu->server->store_lock);
+	store->arrived = true;
+	pthread_mutex_unlock(&lu->server->store_lock);
+	if (!lu->storing)
+		lu_store_next(lu);
 }
 
-/* On a lane, with the unit's lock held: requests of all lanes arrive in the
- * order of the changes. */
+static struct iscsi_lu_store *store_new(struct iscsi_lu *lu)
+{
+	struct iscsi_lu_store *store = calloc(1, sizeof(*store));
+
+	if (!store)
+		return NULL;
+	list_init(&store->link);
+	list_init(&store->waiters);
+	store->msg.handle = main_got_store;
+	store->lu = lu;
+	return store;
+}
+
+/* Under store_lock. @return the state goes into it; NULL: out of memory */
+static struct iscsi_lu_store *store_begin(struct iscsi_lu *lu)
+{
+	if (!lu->to_store) {
+		lu->to_store = store_new(lu);
+		if (lu->to_store)
+			msgq_post(&lu->server->inbox, &lu->to_store->msg);
+	}
+	return lu->to_store;
+}
+
+/* On a lane, with the unit's lock held: states come in the order of the
+ * changes. */
 static int lu_store(struct scsi_lu *scsi, struct scsi_task *task,
 		    const void *state, size_t len, void *private_data)
 {
 	struct iscsi_lu *lu = private_data;
 	struct iscsi_server *server = lu->server;
-	const struct iscsi_task *by = task ? task->private_data : NULL;
-	struct iscsi_lu_store *store = calloc(1, sizeof(*store) + len);
-	int error = EINPROGRESS;
+	struct store_waiter *waiter = calloc(1, sizeof(*waiter));
+	void *copy = malloc(len ? len : 1);
+	struct iscsi_lu_store *store = NULL;
+	int error = ENOMEM;
 
-	if (!store)
-		return ENOMEM;
-	list_init(&store->link);
-	store->msg.handle = main_got_store;
-	store->lu = lu;
-	store->lane = by ? by->session->lane : NULL;
-	store->task = task;
-	store->len = len;
-	if (len)
-		memcpy(store->state, state, len);
-	pthread_mutex_lock(&server->store_lock);
-	if (server->closing)
-		error = ESHUTDOWN;
-	else
-		msgq_post(&server->inbox, &store->msg);
-	pthread_mutex_unlock(&server->store_lock);
-	if (error != EINPROGRESS)
-		free(store);
+	if (waiter && copy) {
+		pthread_mutex_lock(&server->store_lock);
+		if (server->closing)
+			error = ESHUTDOWN;
+		else
+			store = store_begin(lu);
+		if (store) {
+			if (len)
+				memcpy(copy, state, len);
+			free(store->state);
+			store->state = copy;
+			store->len = len;
+			copy = NULL;
+			error = EINPROGRESS;
+		}
+		if (store && task) {
+			const struct iscsi_task *by = task->private_data;
+
+			waiter->lane = by->session->lane;
+			waiter->task = task;
+			list_add_tail(&waiter->link, &store->waiters);
+			waiter = NULL;
+		}
+		pthread_mutex_unlock(&server->store_lock);
+	}
+	free(waiter);
+	free(copy);
 	return error;
+}
+
+/* The unit goes: what nobody waits for is kept all the same. */
+static void lu_store_end(struct iscsi_lu *lu)
+{
+	struct list_head *pos;
+
+	if (lu_store_waits(lu))
+		lu_store_next(lu);
+	list_for_each (pos, &lu->server->stores) {
+		struct iscsi_lu_store *store =
+			list_entry(pos, struct iscsi_lu_store, link);
+
+		if (store->lu == lu)
+			store->lu = NULL;
+	}
 }
 
 /* Lanes that stop wait for their commands: these must not wait for us. */
@@ -298,6 +401,7 @@ static void main_got_drained(struct msg *msg, void *receiver)
 	struct tevent_req *req = removal->req;
 
 	space_removed(removal->lu->server, removal->lu);
+	lu_store_end(removal->lu);
 	list_del(&removal->lu->link);
 	scsi_lu_free(removal->lu->scsi);
 	free(removal->lu);

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "target/iscsi_conn.h"
+#include "target/iscsi_login.h"
 #include "target/iscsi_session.h"
 
 /* Seconds between messages that memory is short. */
@@ -48,6 +49,31 @@ void iscsi_share_put(struct iscsi_share *share)
 		return;
 	list_del(&share->link);
 	free(share);
+}
+
+/* A SendTargets may be answered with megabytes, and logins in parts need not
+ * end. Without anything else the peer's address has its text. */
+bool iscsi_memory_text(struct iscsi_conn *conn)
+{
+	size_t before = conn->text_held;
+	size_t now = conn->text_in.size + conn->text_out.size;
+
+	if (conn->login)
+		now += conn->login->in.size + conn->login->out.size;
+	if (now > before && now > ISCSI_KEPT_ALWAYS &&
+	    conn->share->held > before &&
+	    !iscsi_memory_may(conn, (uint32_t)(now - before)))
+		return false;
+	iscsi_memory_no_text(conn);
+	iscsi_memory_take(conn, (uint32_t)now);
+	conn->text_held = now;
+	return true;
+}
+
+void iscsi_memory_no_text(struct iscsi_conn *conn)
+{
+	iscsi_memory_give(conn, (uint32_t)conn->text_held);
+	conn->text_held = 0;
 }
 
 /* Somebody may find room now. Each who does wakes the next. */
@@ -106,8 +132,10 @@ int iscsi_task_reserve(struct iscsi_task *task, uint32_t size)
 	struct lane *lane = conn->lane;
 
 	if (task->counted == 0) {
+		uint32_t own = task->scsi.allocates, all = size + own;
 		uint32_t more =
-			size > task->buf.size ? size - task->buf.size : 0;
+			own +
+			(size > task->buf.size ? size - task->buf.size : 0);
 		bool first = conn->retrying == task;
 		bool none =
 			more && lane->reserved && !iscsi_memory_may(conn, more);
@@ -116,8 +144,8 @@ int iscsi_task_reserve(struct iscsi_task *task, uint32_t size)
 		 * large one for ever. */
 		if (none ||
 		    (conn->reserved &&
-		     conn->reserved + size > ISCSI_CONN_BUFFERS) ||
-		    (size && !first && !list_empty(&conn->waiters))) {
+		     conn->reserved + all > ISCSI_CONN_BUFFERS) ||
+		    (all && !first && !list_empty(&conn->waiters))) {
 			if (first)
 				list_add(&task->turn.link, &conn->waiters);
 			else
@@ -128,9 +156,11 @@ int iscsi_task_reserve(struct iscsi_task *task, uint32_t size)
 				be_hungry(conn);
 			return EAGAIN;
 		}
-		task->counted = size;
-		conn->reserved += size;
-		lane->reserved += size;
+		task->counted = all;
+		conn->reserved += all;
+		lane->reserved += all;
+		task->own = own;
+		iscsi_memory_take(conn, own);
 	}
 	return iscsi_task_room(task, size);
 }

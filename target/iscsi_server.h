@@ -107,6 +107,9 @@ struct iscsi_lu {
 	struct list_head link; /* server->lus */
 	size_t num_sessions;   /* that see it */
 	bool removing;
+	struct iscsi_lu_store *storing; /* the owner has it */
+	/* Under store_lock: comes after that, or has not arrived. */
+	struct iscsi_lu_store *to_store;
 };
 
 struct iscsi_conf *iscsi_conf_ref(struct iscsi_conf *conf);

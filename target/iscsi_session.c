@@ -265,7 +265,7 @@ static void end_tasks(struct iscsi_session *session,
 		if (session->num_conns && task->scsi.lu)
 			scsi_nexus_unit_attention(session->nexus, task->scsi.lu,
 						  ASC_CLEARED_BY_ISCSI_EVENT);
-		conn->share->held -= task->buf.size;
+		conn->share->held -= task->buf.size + task->own;
 		task->conn = NULL;
 		task->cid = conn->cid;
 		list_del(&task->turn.link);

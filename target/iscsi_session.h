@@ -150,6 +150,7 @@ struct iscsi_task {
 
 	struct buf buf;
 	uint32_t counted; /* in conn->reserved */
+	uint32_t own;	  /* of that, what the command allocates itself */
 	uint64_t heard;	  /* lane->ticked when data came or was asked for */
 	uint8_t sense[2 + SCSI_SENSE_MAX];
 };

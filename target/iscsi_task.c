@@ -84,7 +84,7 @@ static struct iscsi_task *task_new(struct iscsi_conn *conn)
 	task->wanted = task->received = task->solicited = 0;
 	task->unsol_datasn = task->r2tsn = 0;
 	task->r2ts = 0;
-	task->counted = 0;
+	task->counted = task->own = 0;
 	task->heard = conn->lane->ticked;
 	buf_init(&task->buf);
 	list_init(&task->turn.link);
@@ -126,10 +126,10 @@ void iscsi_task_free(struct iscsi_task *task)
 	list_del(&task->hash_link);
 	list_del(&task->turn.link);
 	lane->reserved -= task->counted;
-	lane->held -= task->buf.size;
+	lane->held -= task->buf.size + task->own;
 	if (conn) {
 		conn->reserved -= task->counted;
-		conn->share->held -= task->buf.size;
+		conn->share->held -= task->buf.size + task->own;
 		for (unsigned i = 0; i < task->r2ts; i++)
 			conn->bursts -= task->burst[i].len >= ISCSI_LARGE_BURST;
 		if (conn->rx_task == task) {

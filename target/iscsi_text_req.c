@@ -225,6 +225,7 @@ static void text_reset(struct iscsi_conn *conn)
 	iscsi_text_free(&conn->text_in);
 	iscsi_text_free(&conn->text_out);
 	conn->text_off = 0;
+	iscsi_memory_text(conn);
 }
 
 void iscsi_text_request(struct iscsi_conn *conn, const uint8_t *bhs,
@@ -259,9 +260,8 @@ void iscsi_text_request(struct iscsi_conn *conn, const uint8_t *bhs,
 		return;
 	}
 	iscsi_text_append(&conn->text_in, data, len, ISCSI_TEXT_MAX);
-	if (conn->text_in.failed) {
-		iscsi_conn_warn(conn, "more than %u bytes of text",
-				ISCSI_TEXT_MAX);
+	if (conn->text_in.failed || !iscsi_memory_text(conn)) {
+		iscsi_conn_warn(conn, "more text than can be kept");
 		iscsi_reject(conn, ISCSI_REJECT_LONG_OP, bhs);
 		text_reset(conn);
 		return;
@@ -283,5 +283,14 @@ void iscsi_text_request(struct iscsi_conn *conn, const uint8_t *bhs,
 				      "MaxRecvDataSegmentLength",
 				      conn->session->conf->target_mrdsl);
 	conn->redeclare = false;
+	if (!iscsi_memory_text(conn)) {
+		iscsi_conn_warn(conn, "no memory for an answer of %zu bytes",
+				conn->text_out.len);
+		iscsi_reject(conn, ISCSI_REJECT_LONG_OP, bhs);
+		text_reset(conn);
+		conn->text_ttt = ISCSI_TAG_NONE;
+		return;
+	}
 	text_respond(conn, flags);
+	iscsi_memory_text(conn);
 }

@@ -34,6 +34,9 @@ struct iscsi_server;
 #define LANE_TX_IOV   512
 #define LANE_IO_DEPTH 256
 #define LANE_SHARES   64
+/* Commands with IMMED that go on in the background; more wait for their status
+ * as without. */
+#define LANE_BACKGROUND 32
 
 /* Something in a lane's epoll set. */
 struct lane_fd {
@@ -78,6 +81,7 @@ struct lane {
 	struct list_head sessions;   /* iscsi_session.lane_link */
 	struct list_head drains;     /* iscsi_drain_node.link */
 	struct list_head background; /* iscsi_background.c */
+	unsigned num_background;     /* of those, such as can be many */
 	struct list_head hungry;     /* .hungry_link: wait for memory */
 	struct list_head shares[LANE_SHARES]; /* iscsi_share.link */
 	struct list_head listeners;

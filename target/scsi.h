@@ -145,12 +145,14 @@ struct scsi_nexus_config {
 	bool (*abort_nexus)(const struct scsi_nexus_name *name,
 			    struct scsi_lu *lu, struct scsi_task *by,
 			    void *private_data);
-	/* A task for work that goes on after its command's status (IMMED): all
-	 * zero but io, done and private_data; no nexus. It is waited for by who
-	 * waits for the tasks of its units, and told to end then: aborted
-	 * (resets, too), ending. On the nexus's lane. NULL, or returning NULL:
-	 * nothing goes on in the background. */
+	/* A task for work of @task that goes on after its status (IMMED): all
+	 * zero but io, allocates, done and private_data; no nexus. It is waited
+	 * for by who waits for the tasks of its units, and told to end then:
+	 * aborted (resets, too), ending. On the nexus's lane. NULL, or
+	 * returning NULL: nothing (more) goes on in the background.
+	 * @param only  a unit has no other like it */
 	struct scsi_task *(*background)(struct scsi_nexus *nexus,
+					const struct scsi_task *task, bool only,
 					void *private_data);
 	void *private_data;
 };
@@ -215,8 +217,10 @@ struct scsi_task {
 
 	/* Set by scsi_task_prepare(). */
 	enum scsi_dir dir;
-	uint32_t length; /* bytes the CDB transfers in that direction; for
-			  * IN without a fixed length: allocation length */
+	uint32_t length;    /* bytes the CDB transfers in that direction; for
+			     * IN without a fixed length: allocation length */
+	uint32_t allocates; /* bytes that it takes for itself while it runs, at
+			     * the most; for who counts them */
 	struct scsi_lu *lu;
 	const struct scsi_opcode *op;
 	/* While a copy runs: the units it uses, besides lu. Who waits for a

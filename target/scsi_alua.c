@@ -248,7 +248,7 @@ bool scsi_set_port_groups_prepare(struct scsi_task *task)
 			 len > SET_HEADER + MAX_DESCRIPTORS * SET_DESCRIPTOR)) {
 		return scsi_refuse_cdb(task, 6, 7);
 	}
-	return scsi_prepare_out(task, len);
+	return scsi_prepare_list(task, len);
 }
 
 /* All of it, before anything changes. What is configured to be unavailable is

@@ -56,10 +56,18 @@ bool scsi_compare_and_write(struct scsi_task *task)
 
 enum phase { PHASE_NEXT, PHASE_READ, PHASE_WRITTEN };
 
+static uint32_t chunk_max(uint64_t left)
+{
+	return left < ORWRITE_CHUNK ? (uint32_t)left : ORWRITE_CHUNK;
+}
+
 bool scsi_orwrite_prepare(struct scsi_task *task)
 {
-	return scsi_range_prepare(task) &&
-	       scsi_prepare_out(task, (uint32_t)scsi_work(task)->total);
+	if (!scsi_range_prepare(task)) {
+		return false;
+	}
+	task->allocates = 2 * chunk_max(scsi_work(task)->total);
+	return scsi_prepare_out(task, (uint32_t)scsi_work(task)->total);
 }
 
 static void or_chunk(struct scsi_task *task)
@@ -107,10 +115,7 @@ static bool orwrite_step(struct scsi_task *task)
 		} else if (work->pos == work->total || task->aborted) {
 			return scsi_good(task);
 		} else {
-			uint64_t left = work->total - work->pos;
-
-			work->chunk = left < ORWRITE_CHUNK ? (uint32_t)left
-							   : ORWRITE_CHUNK;
+			work->chunk = chunk_max(work->total - work->pos);
 			work->phase = PHASE_READ;
 			now = submit_chunk(task, VHD_READ);
 		}
@@ -127,9 +132,7 @@ bool scsi_orwrite(struct scsi_task *task)
 	if (!scsi_take_blocks(task)) {
 		return true;
 	}
-	if (!scsi_task_buffer(task, 2 * (work->total < ORWRITE_CHUNK
-						 ? work->total
-						 : ORWRITE_CHUNK))) {
+	if (!scsi_task_buffer(task, 2 * chunk_max(work->total))) {
 		return true;
 	}
 	work->phase = PHASE_NEXT;

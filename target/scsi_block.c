@@ -84,7 +84,7 @@ bool scsi_synchronize_cache(struct scsi_task *task)
 	if (atomic_exchange(&task->lu->flush_failed, false)) {
 		return scsi_fail(task, SENSE_MEDIUM_ERROR, ASC_WRITE_ERROR);
 	}
-	bg = (task->cdb[1] & CDB_IMMED) ? scsi_background(task) : NULL;
+	bg = (task->cdb[1] & CDB_IMMED) ? scsi_background(task, false) : NULL;
 	if (bg != NULL) {
 		scsi_run_background(bg, start_flush);
 		return scsi_good(task);

@@ -380,6 +380,7 @@ bool scsi_copy_prepare(struct scsi_task *task)
 		return scsi_refuse(task, SENSE_ILLEGAL_REQUEST,
 				   ASC_PARAMETER_LIST_LENGTH);
 	}
+	task->allocates = scsi_copy_allocates();
 	return scsi_prepare_out(task, length);
 }
 

@@ -151,6 +151,8 @@ struct scsi_copy {
 	uint64_t copied;  /* bytes */
 };
 
+/* What a copy takes of memory, with the list that it was made from. */
+uint32_t scsi_copy_allocates(void);
 /* Room for one in the task's work; false: BUSY. */
 struct scsi_copy *scsi_copy_new(struct scsi_task *task);
 /*

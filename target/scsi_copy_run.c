@@ -158,6 +158,11 @@ static void get_chunk(struct scsi_task *task, struct chunk *c)
 #define SOURCE_SIZE (SCSI_CHUNK + 2 * SCSI_MAX_BLOCK)
 #define BUFFER_SIZE (SOURCE_SIZE + SCSI_MAX_BLOCK)
 
+uint32_t scsi_copy_allocates(void)
+{
+	return sizeof(struct scsi_copy) + BUFFER_SIZE;
+}
+
 static bool submit(struct scsi_task *task, struct scsi_lu *lu, enum vhd_op op,
 		   uint64_t offset, uint8_t *data, uint32_t length)
 {
@@ -387,7 +392,7 @@ bool scsi_copy_run(struct scsi_task *task, bool immediate)
 	scsi_work(task)->phase = PHASE_NEXT;
 	task->req.error = 0;
 	if (immediate) {
-		bg = scsi_background(task);
+		bg = scsi_background(task, false);
 	}
 	if (bg == NULL) {
 		return scsi_run(task, copy_step);

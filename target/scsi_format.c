@@ -24,7 +24,7 @@ bool scsi_format_prepare(struct scsi_task *task)
 		}
 		header = 0;
 	}
-	return scsi_prepare_out(task, header);
+	return scsi_prepare_list(task, header);
 }
 
 static bool format_end(struct scsi_task *task)
@@ -118,7 +118,7 @@ bool scsi_format(struct scsi_task *task)
 	task->req.error = 0;
 	atomic_store(&task->lu->progress, 0);
 	if (immediate) {
-		bg = scsi_background(task);
+		bg = scsi_background(task, true);
 	}
 	if (bg != NULL) {
 		scsi_run_background(bg, format_step);

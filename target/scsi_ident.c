@@ -82,7 +82,7 @@ bool scsi_set_ident_prepare(struct scsi_task *task)
 		return scsi_refuse(task, SENSE_ILLEGAL_REQUEST,
 				   ASC_SAVING_NOT_SUPPORTED);
 	}
-	return scsi_prepare_out(task, len);
+	return scsi_prepare_list(task, len);
 }
 
 /* Null-terminated UTF-8 (SPC-4 4.3.2); @return where it is not, or @len. */

@@ -243,8 +243,8 @@ bool scsi_mode_select_prepare(struct scsi_task *task)
 	if ((task->cdb[1] & CDB_SP) && task->lu->store == NULL) {
 		return scsi_refuse_cdb(task, 1, 0);
 	}
-	return scsi_prepare_out(task, is_ten(task) ? get_be16(task->cdb + 7)
-						   : task->cdb[4]);
+	return scsi_prepare_list(task, is_ten(task) ? get_be16(task->cdb + 7)
+						    : task->cdb[4]);
 }
 
 /* A parameter list being read. */

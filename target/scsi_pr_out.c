@@ -473,7 +473,7 @@ bool scsi_pr_out_prepare(struct scsi_task *task)
 		return scsi_refuse(task, SENSE_ILLEGAL_REQUEST,
 				   ASC_PARAMETER_LIST_LENGTH);
 	}
-	return scsi_prepare_out(task, length);
+	return scsi_prepare_list(task, length);
 }
 
 /* 6.16.2: 24 bytes exactly, but for ports listed or moved to. */

@@ -278,6 +278,7 @@ struct scsi_nexus {
 			    struct scsi_lu *lu, struct scsi_task *by,
 			    void *private_data);
 	struct scsi_task *(*background)(struct scsi_nexus *nexus,
+					const struct scsi_task *task, bool only,
 					void *private_data);
 	void *private_data;
 	/* Changed on the lane with the lock held: the lane itself reads
@@ -376,9 +377,10 @@ bool scsi_flush(struct scsi_task *task, bool (*step)(struct scsi_task *task));
 /*
  * Work that goes on after the command's status: a task of its own, with the
  * unit, the CDB and the work (buffer included) of @task, which keeps none.
- * NULL: there is no such thing here, do it in the foreground.
+ * NULL: there is no such thing here, or there are too many and it is not the
+ * @only one of its kind that its unit can have; do it in the foreground.
  */
-struct scsi_task *scsi_background(struct scsi_task *task);
+struct scsi_task *scsi_background(struct scsi_task *task, bool only);
 /* Start it, with scsi_run()'s rules. */
 void scsi_run_background(struct scsi_task *bg,
 			 bool (*step)(struct scsi_task *task));
@@ -404,6 +406,8 @@ const uint8_t *scsi_parameters(struct scsi_task *task, size_t *len);
 bool scsi_prepare_none(struct scsi_task *task);
 bool scsi_prepare_in(struct scsi_task *task, uint32_t allocation_length);
 bool scsi_prepare_out(struct scsi_task *task, uint32_t length);
+/* The same of a parameter list, for scsi_parameters(). */
+bool scsi_prepare_list(struct scsi_task *task, uint32_t length);
 
 /* ---- sense (SPC-4 4.5) ------------------------------------------- */
 

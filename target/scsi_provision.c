@@ -31,7 +31,11 @@ bool scsi_write_same_prepare(struct scsi_task *task)
 	if (blocks == 0) {
 		return scsi_refuse_cdb(task, task->cdb[0] == 0x93 ? 10 : 7, 7);
 	}
-	return scsi_prepare_out(task, no_data_out(task) ? 0 : task->lu->block);
+	if (no_data_out(task)) {
+		return scsi_prepare_out(task, 0);
+	}
+	task->allocates = FILL_BYTES;
+	return scsi_prepare_out(task, task->lu->block);
 }
 
 static uint32_t write_flags(const struct scsi_task *task)
@@ -115,7 +119,7 @@ bool scsi_write_same(struct scsi_task *task)
 
 bool scsi_unmap_prepare(struct scsi_task *task)
 {
-	return scsi_prepare_out(task, get_be16(task->cdb + 7));
+	return scsi_prepare_list(task, get_be16(task->cdb + 7));
 }
 
 /* The whole list is checked before any of it is done. */

@@ -49,6 +49,7 @@ bool scsi_sanitize_prepare(struct scsi_task *task)
 	} else if (length != 0) {
 		return scsi_refuse_cdb(task, 7, 7);
 	}
+	task->allocates = sizeof(struct sanitize);
 	return scsi_prepare_out(task, length);
 }
 
@@ -230,7 +231,7 @@ static bool sanitize_begin(struct scsi_task *task)
 	work->phase = 0;
 	task->req.error = 0;
 	s->waiter = immediate ? NULL : task;
-	bg = scsi_background(task);
+	bg = scsi_background(task, true);
 	if (bg == NULL) {
 		s->waiter = task;
 		return scsi_run(task, sanitize_step);

@@ -313,7 +313,7 @@ static bool selftest_start(struct scsi_task *task, uint8_t code)
 			 task->nexus->initiator_name);
 	}
 	if (code == CODE_BACKGROUND_SHORT || code == CODE_BACKGROUND_EXTENDED) {
-		bg = scsi_background(task);
+		bg = scsi_background(task, true);
 	}
 	if (bg != NULL) {
 		scsi_run_background(bg, selftest_step);
@@ -381,7 +381,11 @@ bool scsi_send_diagnostic_prepare(struct scsi_task *task)
 	if (test && code != CODE_ABORT && scsi_lu_not_ready(task->lu) != 0) {
 		return scsi_refuse_not_ready(task);
 	}
-	return scsi_prepare_out(task, len);
+	if (test) {
+		task->allocates = sizeof(struct selftest);
+		return true;
+	}
+	return scsi_prepare_list(task, len);
 }
 
 bool scsi_send_diagnostic(struct scsi_task *task)

@@ -142,6 +142,7 @@ bool scsi_task_prepare(struct scsi_task *task)
 	memset(work, 0, sizeof(*work));
 	task->dir = SCSI_DIR_NONE;
 	task->length = 0;
+	task->allocates = 0;
 	task->lu = NULL;
 	task->copy_lu[0] = task->copy_lu[1] = NULL;
 	task->op = NULL;
@@ -196,6 +197,12 @@ bool scsi_prepare_out(struct scsi_task *task, uint32_t length)
 	task->length = length;
 	task->transfer_len = length;
 	return true;
+}
+
+bool scsi_prepare_list(struct scsi_task *task, uint32_t length)
+{
+	task->allocates = length;
+	return scsi_prepare_out(task, length);
 }
 
 /* ---- execute ----------------------------------------------------- */
@@ -284,13 +291,13 @@ bool scsi_flush(struct scsi_task *task, bool (*step)(struct scsi_task *task))
 
 /* ---- in the background ------------------------------------------- */
 
-struct scsi_task *scsi_background(struct scsi_task *task)
+struct scsi_task *scsi_background(struct scsi_task *task, bool only)
 {
 	struct scsi_nexus *nexus = task->nexus;
 	struct scsi_task *bg = NULL;
 
 	if (nexus->background != NULL) {
-		bg = nexus->background(nexus, nexus->private_data);
+		bg = nexus->background(nexus, task, only, nexus->private_data);
 	}
 	if (bg == NULL) {
 		return NULL;

@@ -85,12 +85,18 @@ static bool read_step(struct scsi_task *task)
 	}
 }
 
+static uint32_t chunk_max(struct scsi_task *task)
+{
+	uint64_t total = scsi_work(task)->total;
+
+	return total < SCSI_CHUNK ? (uint32_t)total : SCSI_CHUNK;
+}
+
 static bool start_reading(struct scsi_task *task)
 {
 	struct scsi_work *work = scsi_work(task);
 
-	if (!scsi_task_buffer(task, work->total < SCSI_CHUNK ? work->total
-							     : SCSI_CHUNK)) {
+	if (!scsi_task_buffer(task, chunk_max(task))) {
 		return true;
 	}
 	work->phase = PHASE_START;
@@ -110,6 +116,7 @@ bool scsi_verify_prepare(struct scsi_task *task)
 	if (!scsi_range_prepare(task)) {
 		return false;
 	}
+	task->allocates = chunk_max(task);
 	if (bytchk == BYTCHK_COMPARE) {
 		length = (uint32_t)scsi_work(task)->total;
 	} else if (bytchk == BYTCHK_REPEAT && scsi_work(task)->total != 0) {
@@ -137,8 +144,11 @@ bool scsi_write_verify_prepare(struct scsi_task *task)
 	if (BYTCHK(task->cdb) > BYTCHK_COMPARE) {
 		return scsi_refuse_cdb(task, 1, 2);
 	}
-	return scsi_range_prepare(task) &&
-	       scsi_prepare_out(task, (uint32_t)scsi_work(task)->total);
+	if (!scsi_range_prepare(task)) {
+		return false;
+	}
+	task->allocates = chunk_max(task);
+	return scsi_prepare_out(task, (uint32_t)scsi_work(task)->total);
 }
 
 static bool written(struct scsi_task *task)
@@ -180,6 +190,7 @@ bool scsi_prefetch_prepare(struct scsi_task *task)
 	if (scsi_work(task)->total > SCSI_CHUNK) {
 		scsi_work(task)->total = SCSI_CHUNK;
 	}
+	task->allocates = chunk_max(task);
 	return true;
 }
 
@@ -193,7 +204,7 @@ bool scsi_prefetch(struct scsi_task *task)
 		return scsi_good(task);
 	}
 	/* With IMMED the status comes once the CDB has been checked. */
-	bg = (task->cdb[1] & CDB_IMMED) ? scsi_background(task) : NULL;
+	bg = (task->cdb[1] & CDB_IMMED) ? scsi_background(task, false) : NULL;
 	if (bg != NULL) {
 		scsi_run_background(bg, start_reading);
 		return scsi_good(task);

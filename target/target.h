@@ -52,7 +52,8 @@ struct iscsi_server_ops {
 	 * reservations with APTPL, saved mode pages, identifying information,
 	 * that it is being sanitized), in place of what was kept before; len 0:
 	 * nothing any more. @state is opaque, valid during the call;
-	 * iscsi_lu_config hands it back. An initiator waits: answer with
+	 * iscsi_lu_config hands it back. Of a unit one comes at a time, with
+	 * all changes until then. Initiators wait: answer with
 	 * iscsi_lu_stored(), at once or later, when it is on stable storage.
 	 * NULL: nothing is kept, and what needs that is not offered.
 	 * @param lu_private  of the unit's configuration

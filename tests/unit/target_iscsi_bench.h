@@ -101,10 +101,9 @@ static void bench_changed(struct iscsi_tgt *tgt, void *private)
 	b->changes++;
 }
 
-static const struct iscsi_server_ops bench_ops = {
-	.login = bench_login,
-	.session_changed = bench_changed,
-};
+/* Of the next server: keeps states of units; NULL: nobody does. */
+static void (*bench_store)(void *lu_private, const void *state, size_t len,
+			   struct iscsi_lu_store *store, void *private_data);
 
 static const struct iscsi_id bench_ids[] = {
 	{ISCSI_ID_IQN, "IQN.2026-01.test.istmd:Client"},
@@ -171,6 +170,11 @@ static UNUSED struct vhd_disk *bench_disk(struct bench *b)
 static UNUSED struct bench *bench_start(unsigned lanes)
 {
 	struct bench *b = calloc(1, sizeof(*b));
+	const struct iscsi_server_ops ops = {
+		.login = bench_login,
+		.session_changed = bench_changed,
+		.lu_store = bench_store,
+	};
 	struct iscsi_server_config config = {
 		.lanes = lanes,
 		.login_timeout = bench_timeout,
@@ -181,7 +185,7 @@ static UNUSED struct bench *bench_start(unsigned lanes)
 		.discovery_chap = bench_discovery_chap,
 		.redirects = bench_redirects,
 		.num_redirects = bench_num_redirects,
-		.ops = &bench_ops,
+		.ops = &ops,
 		.private_data = b,
 		.debug_level = 10,
 		.log = bench_log,

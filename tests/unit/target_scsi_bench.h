@@ -258,7 +258,8 @@ static void bench_background_done(struct scsi_task *task)
 }
 
 static struct scsi_task *bench_background(struct scsi_nexus *nexus,
-					  void *private_data)
+					  const struct scsi_task *task,
+					  bool only, void *private_data)
 {
 	struct bench *b = private_data;
 
