@@ -369,6 +369,8 @@ void iscsi_session_reap(struct iscsi_session *session)
 	if (session->num_conns || session->num_tasks || session->pins)
 		return;
 	list_del(&session->lane_link);
+	/* What counts as received and aborted is of no connection. */
+	iscsi_drop_held(session, NULL);
 	iscsi_fence_drop(session);
 	/* The nexus goes before a new session may take its place. */
 	if (session->nexus) {

@@ -334,6 +334,9 @@ static UNUSED void peer_write(struct peer *p, const void *data, size_t len)
 
 static void answer_pings(void);
 
+/* What the main thread does while it waits for an answer; may be NULL. */
+static void (*bench_waits)(void);
+
 /* @return false at the end of the stream */
 static bool peer_read(struct peer *p, void *data, size_t len)
 {
@@ -348,6 +351,9 @@ static bool peer_read(struct peer *p, void *data, size_t len)
 			waited += 10;
 			assert_in_range(waited, 0, PATIENCE_MS);
 			answer_pings();
+			if (bench_waits) {
+				bench_waits();
+			}
 		}
 		n = recv(p->fd, c, len, 0);
 		if (n <= 0) {

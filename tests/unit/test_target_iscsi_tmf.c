@@ -86,6 +86,58 @@ static void test_abort_missing(void **state)
 	peer_close(p);
 }
 
+/* The same of one that is not next, and then the session ends: nothing of it is
+ * left (LeakSanitizer). */
+static void test_abort_ahead(void **state)
+{
+	struct peer *p = peer_new(b, "");
+
+	p->cmdsn += 10;
+	for (uint32_t i = 1; i < 10; i++) {
+		tmf(p, ISCSI_TMF_ABORT_TASK, 0x5555, p->cmdsn - i, 0,
+		    ISCSI_TMF_COMPLETE);
+	}
+	peer_close(p);
+	bench_wait_sessions(b, 0);
+}
+
+/* What is sent after a function is none of its tasks (RFC 7143 4.2.3.3: "CmdSN
+ * earlier"), even if it is there before they have ended. */
+static void test_commands_behind(void **state)
+{
+	static const uint8_t functions[] = {ISCSI_TMF_ABORT_TASK_SET,
+					    ISCSI_TMF_CLEAR_TASK_SET};
+	struct peer *p = peer_new(b, "ImmediateData=No");
+	static uint8_t block[512];
+
+	for (unsigned i = 0; i < 2; i++) {
+		uint8_t both[2 * 48] = {ISCSI_OP_TMF | ISCSI_OP_IMMEDIATE,
+					(uint8_t)(0x80 | functions[i])};
+		uint32_t ttt = 0;
+
+		put_be32(both + 16, ++p->itt);
+		put_be32(both + 20, ISCSI_TAG_NONE);
+		put_be32(both + 24, p->cmdsn);
+		command(p, both + 48, FW, 512, WRITE10, 0, 1);
+		peer_write(p, both, sizeof(both));
+		for (unsigned n = 0; n < 2; n++) {
+			int op = peer_recv(p);
+
+			if (op == ISCSI_OP_R2T) {
+				ttt = get_be32(p->bhs + 20);
+			} else {
+				assert_int_equal(op, ISCSI_OP_TMF_RSP);
+				assert_int_equal(p->bhs[2], ISCSI_TMF_COMPLETE);
+			}
+		}
+		data_out(p, p->itt, ttt, 0, 0, block, 512, true);
+		peer_expect(p, ISCSI_OP_SCSI_RSP);
+		assert_int_equal(get_be32(p->bhs + 16), p->itt);
+		assert_int_equal(p->bhs[3], 0);
+	}
+	peer_close(p);
+}
+
 static void test_task_sets(void **state)
 {
 	static const uint8_t functions[] = {ISCSI_TMF_ABORT_TASK_SET,
@@ -373,6 +425,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_abort_task),
 		cmocka_unit_test(test_abort_missing),
+		cmocka_unit_test(test_abort_ahead),
+		cmocka_unit_test(test_commands_behind),
 		cmocka_unit_test(test_task_sets),
 		cmocka_unit_test(test_clear_task_set_of_others),
 		cmocka_unit_test(test_task_aborted_status),
