@@ -26,6 +26,23 @@ static bool iov_holds(const struct vhd_req *req, uint64_t need, bool *exact)
 	return sum >= need;
 }
 
+/* What is to be copied. @return 0, EINVAL, EIO or EOPNOTSUPP */
+static int validate_copy(const struct vhd_disk *disk, const struct vhd_req *req)
+{
+	const struct vhd_disk *source = req->source;
+	uint64_t size = vhd_disk_size(source);
+
+	if (((req->source_offset | req->length) & (source->sector - 1)) != 0 ||
+	    req->source_offset > size ||
+	    req->length > size - req->source_offset) {
+		return EINVAL;
+	}
+	if (vhd_lacks_parent(source)) {
+		return EIO;
+	}
+	return vhd_copy_possible(disk, req) ? 0 : EOPNOTSUPP;
+}
+
 /*
  * Check a request whole; what follows may assume that it is sane.
  * @return 0, EINVAL, EROFS; of a VHD_COPY also EIO or EOPNOTSUPP
@@ -81,17 +98,7 @@ static int validate_request(const struct vhd_disk *disk,
 		}
 		return iov_holds(req, req->length, exact) ? 0 : EINVAL;
 	case VHD_COPY:
-		size = vhd_disk_size(req->source);
-		if (((req->source_offset | req->length) &
-		     (req->source->sector - 1)) != 0 ||
-		    req->source_offset > size ||
-		    req->length > size - req->source_offset) {
-			return EINVAL;
-		}
-		if (vhd_lacks_parent(req->source)) {
-			return EIO;
-		}
-		return vhd_copy_possible(disk, req) ? 0 : EOPNOTSUPP;
+		return validate_copy(disk, req);
 	default:
 		return 0;
 	}

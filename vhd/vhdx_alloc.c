@@ -105,6 +105,21 @@ static bool choose_gaps(struct vhdx *vx, uint32_t length)
 	return n > 0;
 }
 
+/* May the request change the entry? The lock is held. @return TAKEN: it may;
+ * LOOK or WAIT */
+static enum vhdx_take entry_is_free(struct vhd_req *req, uint64_t index,
+				    uint64_t entry)
+{
+	struct vhdx *vx = vhdx_of(vhd_state(req)->disk);
+	uint64_t now = atomic_load(&vx->bat[index]);
+
+	if (now & VHDX_BUSY) {
+		vhdx_wait(vx, req);
+		return VHDX_WAIT;
+	}
+	return now == entry ? VHDX_TAKEN : VHDX_LOOK;
+}
+
 enum vhdx_take vhdx_take_place(struct vhd_req *req, uint64_t index,
 			       uint64_t entry, uint32_t length)
 {
@@ -112,22 +127,19 @@ enum vhdx_take vhdx_take_place(struct vhd_req *req, uint64_t index,
 	struct vhdx *vx = vhdx_of(st->disk);
 	enum vhdx_take take;
 	bool scrub = false;
-	uint64_t now;
 
 	pthread_mutex_lock(&vx->lock);
-	now = atomic_load(&vx->bat[index]);
-	if (now & VHDX_BUSY) {
-		vhdx_wait(vx, req);
-		take = VHDX_WAIT;
-	} else if (now != entry) {
-		take = VHDX_LOOK;
-	} else if ((scrub = take_failed(vx, index, &st->vx.place)) ||
-		   take_clean(vx, length, &st->vx.place) ||
-		   take_next(vx, length, &st->vx.place)) {
+	take = entry_is_free(req, index, entry);
+	if (take != VHDX_TAKEN) {
+		pthread_mutex_unlock(&vx->lock);
+		return take;
+	}
+	if ((scrub = take_failed(vx, index, &st->vx.place)) ||
+	    take_clean(vx, length, &st->vx.place) ||
+	    take_next(vx, length, &st->vx.place)) {
 		atomic_store(&vx->bat[index], entry | VHDX_BUSY);
 		st->vx.index = index;
 		st->vx.scrub = scrub;
-		take = VHDX_TAKEN;
 	} else if (vx->busy || vx->worker_waits) {
 		vhdx_wait(vx, req);
 		take = VHDX_WAIT;
@@ -149,17 +161,11 @@ enum vhdx_take vhdx_hold_entry(struct vhd_req *req, uint64_t index,
 			       uint64_t entry)
 {
 	struct vhdx *vx = vhdx_of(vhd_state(req)->disk);
-	enum vhdx_take take = VHDX_TAKEN;
-	uint64_t now;
+	enum vhdx_take take;
 
 	pthread_mutex_lock(&vx->lock);
-	now = atomic_load(&vx->bat[index]);
-	if (now & VHDX_BUSY) {
-		vhdx_wait(vx, req);
-		take = VHDX_WAIT;
-	} else if (now != entry) {
-		take = VHDX_LOOK;
-	} else {
+	take = entry_is_free(req, index, entry);
+	if (take == VHDX_TAKEN) {
 		atomic_store(&vx->bat[index], entry | VHDX_BUSY);
 		vhd_state(req)->vx.index = index;
 	}

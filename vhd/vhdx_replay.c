@@ -310,12 +310,36 @@ static int replay_announce(struct replay *r)
 	return vhdx_write_headers(r->file, r->vx, &header);
 }
 
+/* Of the file: as the log knows it, as the log wants it. */
+static int check_sizes(struct replay *r, const struct vhdx_log_entry *head)
+{
+	uint64_t size;
+	int ret = vhd_file_size(r->file, &size, NULL);
+
+	if (ret != 0) {
+		return ret;
+	}
+	if (size < head->flushed_offset) {
+		snprintf(r->why, r->why_len,
+			 "the log says that the file had %" PRIu64
+			 " bytes, it has %" PRIu64 " (truncated?)",
+			 head->flushed_offset, size);
+		return EINVAL;
+	}
+	if (head->last_offset > FILE_MAX) {
+		snprintf(r->why, r->why_len,
+			 "the log asks for a file of %" PRIu64 " bytes",
+			 head->last_offset);
+		return EINVAL;
+	}
+	return 0;
+}
+
 static int replay_log(struct replay *r, const uint8_t *log)
 {
 	struct vhdx *vx = r->vx;
 	struct vhdx_log_entry head;
 	uint32_t first = 0;
-	uint64_t size;
 	bool begun;
 	unsigned count = vhdx_log_find(log, vx->header.log_length,
 				       vx->header.log_guid, &first, &head);
@@ -342,20 +366,7 @@ static int replay_log(struct replay *r, const uint8_t *log)
 				 "forgets it)");
 		return EINVAL;
 	}
-	ret = vhd_file_size(r->file, &size, NULL);
-	if (ret == 0 && size < head.flushed_offset) {
-		snprintf(r->why, r->why_len,
-			 "the log says that the file had %" PRIu64
-			 " bytes, it has %" PRIu64 " (truncated?)",
-			 head.flushed_offset, size);
-		return EINVAL;
-	}
-	if (ret == 0 && head.last_offset > FILE_MAX) {
-		snprintf(r->why, r->why_len,
-			 "the log asks for a file of %" PRIu64 " bytes",
-			 head.last_offset);
-		return EINVAL;
-	}
+	ret = check_sizes(r, &head);
 	vx->overlay.last_offset = head.last_offset;
 	/* Nothing of it is written if any of it may not be. */
 	r->check_only = true;
