@@ -189,8 +189,9 @@ static void pull_fields(const uint8_t *buf, struct vhd_footer *footer)
 	memcpy(footer->unique_id, buf + F_UNIQUE_ID, 16);
 	footer->saved_state = buf[F_SAVED_STATE] != 0;
 	footer->stale_from = footer->stale_to = 0;
-	if (memcmp(buf + F_STALE_COOKIE, stale_cookie, sizeof(stale_cookie)) ==
-	    0) {
+	if (footer->type == VHD_TYPE_FIXED &&
+	    memcmp(buf + F_STALE_COOKIE, stale_cookie, sizeof(stale_cookie)) ==
+		    0) {
 		uint64_t from = get_be64(buf + F_STALE_FROM);
 		uint64_t to = get_be64(buf + F_STALE_TO);
 

@@ -160,6 +160,28 @@ static void test_round_trip(void **state)
 	assert_true(out.saved_state);
 }
 
+/* Our mark of a growth under way: of fixed disks only, whose data begin at the
+ * start of the file. */
+static void test_mark(void **state)
+{
+	struct vhd_footer in, out;
+	uint8_t buf[512];
+	char why[200];
+
+	vhd_footer_init(&in, VHD_TYPE_FIXED, 123 * MiB);
+	in.stale_from = 8 * MiB;
+	in.stale_to = 8 * MiB + 512;
+	vhd_footer_push(&in, buf);
+	assert_int_equal(vhd_footer_pull(buf, 512, &out, why, sizeof(why)), 0);
+	assert_int_equal(out.stale_from, 8 * MiB);
+	assert_int_equal(out.stale_to, 8 * MiB + 512);
+	in.type = VHD_TYPE_DYNAMIC;
+	vhd_footer_push(&in, buf);
+	assert_int_equal(vhd_footer_pull(buf, 512, &out, why, sizeof(why)), 0);
+	assert_int_equal(out.stale_from, 0);
+	assert_int_equal(out.stale_to, 0);
+}
+
 struct hostile {
 	const char *says; /* the message has to contain this */
 	size_t offset;
@@ -274,6 +296,7 @@ int main(void)
 		cmocka_unit_test(test_bytes),
 		cmocka_unit_test(test_unique),
 		cmocka_unit_test(test_round_trip),
+		cmocka_unit_test(test_mark),
 		cmocka_unit_test(test_hostile),
 		cmocka_unit_test(test_largest),
 		cmocka_unit_test(test_against_file_size),
