@@ -26,6 +26,8 @@
 
 #include "target/iscsi_crc32c.h"
 #include "target/iscsi_proto.h"
+#include "target/iscsi_server.h"
+#include "target/iscsi_session.h"
 #include "target/iscsi_text.h"
 #include "target/target.h"
 
@@ -250,6 +252,34 @@ static UNUSED void bench_wait_sessions(struct bench *b, size_t want)
 	while (iscsi_tgt_num_sessions(b->tgt) != want) {
 		assert_int_equal(tevent_loop_once(b->ev), 0);
 	}
+}
+
+struct bench_stored {
+	struct msg msg;
+	struct scsi_task *task;
+};
+
+static void lane_got_stored(struct msg *msg, void *receiver)
+{
+	struct bench_stored *m = list_entry(msg, struct bench_stored, msg);
+
+	scsi_stored(m->task, 0);
+	free(m);
+}
+
+/* The unit's store answers a command that it has kept waiting, on the command's
+ * own lane. Any thread. */
+static UNUSED void bench_stored(struct scsi_task *task)
+{
+	const struct iscsi_task *iscsi = task->private_data;
+	struct bench_stored *m = calloc(1, sizeof(*m));
+
+	if (m == NULL) {
+		abort();
+	}
+	m->msg.handle = lane_got_stored;
+	m->task = task;
+	msgq_post(&iscsi->session->lane->inbox, &m->msg);
 }
 
 /* ---- the initiator --------------------------------------------------- */
@@ -692,6 +722,32 @@ static UNUSED void data_out(struct peer *p, uint32_t itt, uint32_t ttt,
 	put_be32(bhs + 36, datasn);
 	put_be32(bhs + 40, off);
 	peer_send(p, bhs, data, len);
+}
+
+/* Send the rest of @total bytes, from @off on, as R2Ts ask for it in bursts of
+ * @burst: in PDUs of @size. @return how many R2Ts that were */
+static UNUSED uint32_t send_bursts(struct peer *p, const uint8_t *data,
+				   uint32_t off, uint32_t total, uint32_t burst,
+				   uint32_t size)
+{
+	uint32_t n = 0;
+
+	while (off < total) {
+		uint32_t len = total - off < burst ? total - off : burst;
+		uint32_t ttt, sent = 0, datasn = 0;
+
+		expect_r2t(p, n++, off, len);
+		ttt = get_be32(p->bhs + 20);
+		while (sent < len) {
+			uint32_t part = len - sent < size ? len - sent : size;
+
+			data_out(p, p->itt, ttt, datasn++, off + sent,
+				 data + off + sent, part, sent + part == len);
+			sent += part;
+		}
+		off += len;
+	}
+	return n;
 }
 
 static UNUSED void fill(uint8_t *data, size_t len, unsigned seed)

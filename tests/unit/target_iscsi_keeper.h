@@ -11,9 +11,6 @@
 #include <sched.h>
 #include <stdatomic.h>
 
-#include "target/iscsi_server.h"
-#include "target/iscsi_session.h"
-
 #define PR_OUT 0x5f
 
 static struct bench *b;
@@ -86,32 +83,13 @@ static UNUSED struct peer *keeper_start(struct peer **q)
 	return p;
 }
 
-struct stored {
-	struct msg msg;
-	struct scsi_task *task;
-};
-
-static void lane_got_stored(struct msg *msg, void *receiver)
-{
-	struct stored *m = (struct stored *)(void *)msg;
-
-	scsi_stored(m->task, 0);
-	free(m);
-}
-
-/* The command that is kept finishes, on its own lane. Any thread. */
+/* The command that is kept finishes. Any thread. */
 static UNUSED void let_finish(void)
 {
-	struct stored *m = calloc(1, sizeof(*m));
-	const struct iscsi_task *task = keeper.task->private_data;
+	struct scsi_task *task = keeper.task;
 
-	if (m == NULL) {
-		abort();
-	}
-	m->msg.handle = lane_got_stored;
-	m->task = keeper.task;
 	keeper.task = NULL;
-	msgq_post(&task->session->lane->inbox, &m->msg);
+	bench_stored(task);
 }
 
 static UNUSED void keeper_stop(struct peer *p, struct peer *q)

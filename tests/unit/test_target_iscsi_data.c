@@ -102,7 +102,7 @@ static void test_r2t(void **state)
 				     "MaxBurstLength=65536;"
 				     "MaxRecvDataSegmentLength=262144");
 	uint8_t bhs[48];
-	uint32_t total = 200u << 10, off = 32768, n = 0;
+	uint32_t total = 200u << 10, n;
 
 	command(p, bhs, ISCSI_CMD_WRITE, total, WRITE10, 1000, 400);
 	peer_send(p, bhs, pattern, 8192);
@@ -110,22 +110,7 @@ static void test_r2t(void **state)
 		 false);
 	data_out(p, p->itt, ISCSI_TAG_NONE, 1, 24576, pattern + 24576, 8192,
 		 true);
-	while (off < total) {
-		uint32_t len = total - off < 65536 ? total - off : 65536;
-		uint32_t ttt, sent = 0, datasn = 0;
-
-		expect_r2t(p, n++, off, len);
-		ttt = get_be32(p->bhs + 20);
-		while (sent < len) {
-			uint32_t part = len - sent < 10000 ? len - sent : 10000;
-
-			data_out(p, p->itt, ttt, datasn++, off + sent,
-				 pattern + off + sent, part,
-				 sent + part == len);
-			sent += part;
-		}
-		off += len;
-	}
+	n = send_bursts(p, pattern, 32768, total, 65536, 10000);
 	expect_good(p);
 	assert_int_equal(get_be32(p->bhs + 36), n); /* ExpDataSN */
 	expect_blocks(p, 1000, 400, pattern, 262144, 65536);

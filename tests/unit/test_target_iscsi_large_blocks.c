@@ -133,7 +133,7 @@ static void test_odd_pieces(void **state)
 				     "FirstBurstLength=6144;"
 				     "MaxBurstLength=10000;"
 				     "MaxRecvDataSegmentLength=5000");
-	uint32_t total = 8 * BLOCK, off = 6144, n = 0;
+	uint32_t total = 8 * BLOCK, n;
 	uint8_t bhs[48];
 
 	command(p, bhs, ISCSI_CMD_WRITE, total, WRITE10, 100, 8);
@@ -142,22 +142,7 @@ static void test_odd_pieces(void **state)
 		 false);
 	data_out(p, p->itt, ISCSI_TAG_NONE, 1, 3500, pattern + 3500, 2644,
 		 true);
-	while (off < total) {
-		uint32_t len = total - off < 10000 ? total - off : 10000;
-		uint32_t ttt, sent = 0, datasn = 0;
-
-		expect_r2t(p, n++, off, len);
-		ttt = get_be32(p->bhs + 20);
-		while (sent < len) {
-			uint32_t part = len - sent < 3000 ? len - sent : 3000;
-
-			data_out(p, p->itt, ttt, datasn++, off + sent,
-				 pattern + off + sent, part,
-				 sent + part == len);
-			sent += part;
-		}
-		off += len;
-	}
+	n = send_bursts(p, pattern, 6144, total, 10000, 3000);
 	assert_int_equal(n, 3);
 	expect_good(p);
 	assert_int_equal(get_be32(p->bhs + 36), n); /* ExpDataSN */

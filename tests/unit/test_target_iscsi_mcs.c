@@ -8,9 +8,6 @@
 #include <sched.h>
 #include <stdatomic.h>
 
-#include "target/iscsi_server.h"
-#include "target/iscsi_session.h"
-
 static uint8_t pattern[65536];
 
 static int setup(void **state)
@@ -452,33 +449,6 @@ static struct {
 	struct scsi_task *_Atomic task;
 } keeper;
 
-struct stored {
-	struct msg msg;
-	struct scsi_task *task;
-};
-
-static void lane_got_stored(struct msg *msg, void *receiver)
-{
-	struct stored *m = (struct stored *)(void *)msg;
-
-	scsi_stored(m->task, 0);
-	free(m);
-}
-
-/* On the task's own lane, whichever this one is. */
-static void let_finish(struct scsi_task *task)
-{
-	const struct iscsi_task *iscsi = task->private_data;
-	struct stored *m = calloc(1, sizeof(*m));
-
-	if (m == NULL) {
-		abort();
-	}
-	m->msg.handle = lane_got_stored;
-	m->task = task;
-	msgq_post(&iscsi->session->lane->inbox, &m->msg);
-}
-
 static int keep(struct scsi_lu *lu, struct scsi_task *task, const void *state,
 		size_t len, void *private_data)
 {
@@ -491,7 +461,7 @@ static int keep(struct scsi_lu *lu, struct scsi_task *task, const void *state,
 		struct scsi_task *old = keeper.task;
 
 		keeper.task = NULL;
-		let_finish(old);
+		bench_stored(old);
 	}
 	return hold ? EINPROGRESS : 0;
 }
