@@ -237,6 +237,21 @@ static void describe_holder(const struct vhd_file *file, struct flock lock,
 	snprintf(why, why_len, "in use: locked by another opener");
 }
 
+/* Nobody who heeds the lock changes it from now on. */
+static int note_state(struct vhd_file *file, char *why, size_t why_len)
+{
+	struct stat st;
+	int ret = vhd_file_stat(file, &st);
+
+	if (ret != 0) {
+		snprintf(why, why_len, "fstat: %s", strerror(ret));
+		return ret;
+	}
+	file->locked_mtime = st.st_mtim;
+	file->locked_size = st.st_size;
+	return 0;
+}
+
 int vhd_file_lock(struct vhd_file *file, char *why, size_t why_len)
 {
 	struct flock lock = {
@@ -248,7 +263,8 @@ int vhd_file_lock(struct vhd_file *file, char *why, size_t why_len)
 	ret = file_fails(file, VHD_TAP_STEP_LOCK, 0, 0);
 	if (ret == 0) {
 		if (fcntl(file->fd, F_OFD_SETLK, &lock) == 0) {
-			return 0;
+			return file->readonly ? note_state(file, why, why_len)
+					      : 0;
 		}
 		ret = errno;
 	}
@@ -614,5 +630,34 @@ bool vhd_file_space(const struct vhd_file *file, struct vhd_space *space)
 	space->used = (uint64_t)st.st_blocks * 512;
 	space->available = (uint64_t)fs.f_bavail * fs.f_frsize;
 	space->total = (uint64_t)fs.f_blocks * fs.f_frsize;
+	return true;
+}
+
+/* A backup that has read the file may put its times back, less precisely. */
+static bool is_same_time(const struct timespec *was, const struct timespec *is)
+{
+	return was->tv_sec == is->tv_sec &&
+	       (was->tv_nsec == is->tv_nsec || is->tv_nsec == 0 ||
+		is->tv_nsec == was->tv_nsec / 1000 * 1000);
+}
+
+bool vhd_file_was_changed(const struct vhd_file *file, char *how,
+			  size_t how_len)
+{
+	struct stat st;
+
+	/* Not ctime: chmod, a link or another name leave the data alone. */
+	if (vhd_file_stat(file, &st) != 0 ||
+	    (st.st_size == file->locked_size &&
+	     is_same_time(&file->locked_mtime, &st.st_mtim))) {
+		return false;
+	}
+	snprintf(how, how_len,
+		 "%jd bytes of %jd.%09ld, now %jd of %jd.%09ld (seconds since "
+		 "1970)",
+		 (intmax_t)file->locked_size,
+		 (intmax_t)file->locked_mtime.tv_sec,
+		 file->locked_mtime.tv_nsec, (intmax_t)st.st_size,
+		 (intmax_t)st.st_mtim.tv_sec, st.st_mtim.tv_nsec);
 	return true;
 }

@@ -61,6 +61,11 @@ struct vhd_file {
 	_Atomic int last_error; /* log an error once, not per request */
 	_Atomic bool no_source; /* read, do not send: see source.c */
 	uint32_t fs_block;	/* extents are shared by whole ones of these */
+	/* Opened read-only: what it was when it was locked. */
+	struct timespec locked_mtime;
+	off_t locked_size;
+	/* Of a differencing disk's file: a parent's has been changed since. */
+	_Atomic bool parent_changed;
 	const struct vhd_tap *tap; /* tests only, else NULL */
 };
 
@@ -126,6 +131,11 @@ void vhd_file_tap_fallocate(struct vhd_file *file, int mode, uint64_t offset,
 int vhd_file_size(struct vhd_file *file, uint64_t *size, uint64_t *allocated);
 
 bool vhd_file_space(const struct vhd_file *file, struct vhd_space *space);
+
+/* Worker thread: has somebody changed a file that is open and locked
+ * read-only? What cannot be told is not. @how: was and is, when it has */
+bool vhd_file_was_changed(const struct vhd_file *file, char *how,
+			  size_t how_len);
 
 /* ---- lists of requests ------------------------------------------- */
 
@@ -319,11 +329,14 @@ struct vhd_disk {
 	bool growing, close_when_grown;
 };
 
-/* vhd_set_parent() was forgotten: what is absent is not zero. */
+/* vhd_set_parent() was forgotten: what is absent is not zero. Or a parent has
+ * been changed under the disk (space.c): what is absent is not what it was. */
 static inline bool vhd_lacks_parent(const struct vhd_disk *disk)
 {
-	return disk->type == VHD_TYPE_DIFFERENCING && disk->parent == NULL &&
-	       !disk->rolling_back;
+	return disk->type == VHD_TYPE_DIFFERENCING && !disk->rolling_back &&
+	       (disk->parent == NULL ||
+		atomic_load_explicit(&disk->file->parent_changed,
+				     memory_order_relaxed));
 }
 
 extern const struct vhd_format_ops vhd_fixed_ops;

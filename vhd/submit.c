@@ -210,11 +210,13 @@ static int yield_run(struct vhd_req *req, int result)
 
 /* ---- in and out -------------------------------------------------- */
 
-/* Can a request of a disk without its parent be carried out all the same? */
+/* Can a request of a disk without its parent be carried out all the same?
+ * What was written while the parent was there is kept. */
 static bool needs_no_data(struct vhd_disk *disk, const struct vhd_req *req)
 {
 	return req->op == VHD_YIELD ||
-	       (req->op == VHD_FLUSH && !flush_needed(disk));
+	       (req->op == VHD_FLUSH &&
+		(disk->parent != NULL || !flush_needed(disk)));
 }
 
 /* Where the data that a request reads go to. */

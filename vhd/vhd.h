@@ -345,7 +345,9 @@ struct vhd_space {
 
 /*
  * Ask the file system, on a worker thread: it may take long. The disk may be
- * closed meanwhile.
+ * closed meanwhile. To be asked now and then: a differencing disk whose parent
+ * is found changed, by its size or mtime, since it was opened, is read and
+ * written no more (EIO) until it is opened again; flushes go on.
  * errors: ENOTSUP (a RAM disk), EIO (not known)
  */
 struct tevent_req *vhd_space_send(TALLOC_CTX *mem_ctx,

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Where a differencing disk's parent is looked for, and which file is taken:
- * vhd_open_parent_send(). */
+ * vhd_open_parent_send(); and what is done when it is changed. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "vhd_helpers.h"
@@ -307,15 +308,113 @@ static void test_linkage2(void **state)
 	assert_int_equal(look(vt, "c.vhdx", &l), 0);
 }
 
+/* ---- changed under the child --------------------------------------------- */
+
+static char *errors; /* lines of level 0 */
+
+static void keep_errors(int level, const char *message)
+{
+	if (level == 0) {
+		errors = talloc_asprintf_append(errors, "%s\n", message);
+	}
+}
+
+static void ask_for_space(struct vt *vt, struct vhd_disk *disk)
+{
+	struct vhd_space space;
+	struct tevent_req *req = vhd_space_send(vt->mem, vt->ev, disk);
+
+	assert_non_null(req);
+	assert_true(tevent_req_poll(req, vt->ev));
+	assert_int_equal(vhd_space_recv(req, &space), 0);
+	talloc_free(req);
+}
+
+static void set_times(struct vt *vt, const char *name, time_t access, long nsec)
+{
+	struct timespec times[2] = {{access, 0}, {1500000000, nsec}};
+
+	assert_int_equal(utimensat(AT_FDCWD, vt_path(vt, name), times, 0), 0);
+}
+
+/* A parent of a parent is written to by somebody who ignores locks. */
+static void test_changed(void **state)
+{
+	static const char *const names[][3] = {
+		{"a.vhd", "b.vhd", "c.vhd"},
+		{"a.vhdx", "b.vhdx", "c.vhdx"},
+	};
+	struct vt *vt = *state;
+	struct vhd_disk *disk;
+	uint8_t *buf = talloc_size(vt->mem, 4096);
+	struct vhd_req req = {.op = VHD_READ, .length = 4096};
+	struct iovec iov = {buf, 4096};
+	char *link;
+	unsigned i;
+
+	errors = talloc_strdup(vt->mem, "");
+	vhd_set_log(keep_errors);
+	for (i = 0; i < 2; i++) {
+		make(vt, names[i][0]);
+		set_times(vt, names[i][0], 0, 123456789);
+		assert_int_equal(vt_create_child(vt, names[i][1], names[i][0]),
+				 0);
+		set_times(vt, names[i][1], 0, 123456789);
+		disk = vt_child(vt, names[i][2], names[i][1]);
+		assert_int_equal(vt_rw(vt, disk, VHD_WRITE, 0, 0, buf, 4096),
+				 0);
+		/* What a backup, a chmod and another name do. */
+		set_times(vt, names[i][0], 1234567890, 123456789);
+		set_times(vt, names[i][1], 1234567890, 123456000);
+		assert_int_equal(chmod(vt_path(vt, names[i][0]), 0640), 0);
+		link = vt_path(vt, "link");
+		assert_int_equal(rename(vt_path(vt, names[i][0]), link), 0);
+		assert_int_equal(rename(link, vt_path(vt, names[i][0])), 0);
+		ask_for_space(vt, disk);
+		assert_string_equal(errors, "");
+		assert_int_equal(vt_rw(vt, disk, VHD_READ, 0, 0, buf, 4096), 0);
+		/* What nobody does who heeds the lock. */
+		vt_file_write(vt, names[i][0], MiB, "x", 1);
+		ask_for_space(vt, disk);
+		ask_for_space(vt, disk);
+		assert_int_equal(count(errors, "\n"), 1);
+		assert_non_null(strstr(errors, names[i][2]));
+		assert_non_null(strstr(errors, names[i][0]));
+		/* Its own sectors neither. */
+		req.iov = &iov;
+		req.iovcnt = 1;
+		assert_int_equal(vt_run(vt->io, vt->ev, disk, &req), EIO);
+		assert_true(req.read_failed && req.read == 0);
+		assert_int_equal(vt_rw(vt, disk, VHD_WRITE, 0, 0, buf, 4096),
+				 EIO);
+		assert_int_equal(vt_rw(vt, disk, VHD_DISCARD, 0, 0, NULL, 4096),
+				 EIO);
+		/* But what was written before is kept. */
+		assert_int_equal(vt_rw(vt, disk, VHD_FLUSH, 0, 0, NULL, 0), 0);
+		vhd_close(disk);
+		/* A larger file, and the time put back. */
+		set_times(vt, names[i][0], 0, 123456789);
+		disk = vt_open_chain(vt, names[i][2], 0);
+		assert_int_equal(vt_rw(vt, disk, VHD_READ, 0, 0, buf, 4096), 0);
+		vt_file_write(vt, names[i][0], 64 * MiB, "x", 1);
+		set_times(vt, names[i][0], 0, 123456789);
+		ask_for_space(vt, disk);
+		assert_int_equal(vt_rw(vt, disk, VHD_READ, 0, 0, buf, 4096),
+				 EIO);
+		vhd_close(disk);
+		TALLOC_FREE(errors);
+		errors = talloc_strdup(vt->mem, "");
+	}
+	vhd_set_log(NULL);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, vt_setup_memory, vt_teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_vhdx_order),
-		TEST(test_vhd_order),
-		TEST(test_refused),
-		TEST(test_linkage2),
+		TEST(test_vhdx_order), TEST(test_vhd_order), TEST(test_refused),
+		TEST(test_linkage2),   TEST(test_changed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
