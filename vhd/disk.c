@@ -111,10 +111,15 @@ struct grow_done_context {
 static void grow_work(struct vhd_job *job, void *data)
 {
 	struct grow_work *work = data;
+	struct vhd_disk *disk = work->disk;
+	struct vhd_file *file = NULL;
 
-	work->ret =
-		work->disk->ops->grow(work->disk, work->new_size, &work->footer,
-				      work->why, sizeof(work->why));
+	if (disk->file != NULL) {
+		file = vhd_file_reopen(disk->file);
+	}
+	work->ret = disk->ops->grow(disk, file, work->new_size, &work->footer,
+				    work->why, sizeof(work->why));
+	vhd_file_unref(file);
 }
 
 static const struct vhd_job_ops grow_ops = {

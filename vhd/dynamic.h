@@ -308,7 +308,7 @@ uint64_t dyn_metadata_end(const struct vhd_dyn *dyn,
 /* Give back what was appended and not used, or released at the end. */
 void dyn_trim(struct vhd_file *file, struct vhd_dyn *dyn,
 	      const struct vhd_footer *footer);
-int dyn_grow(struct vhd_disk *disk, uint64_t new_size,
+int dyn_grow(struct vhd_disk *disk, struct vhd_file *file, uint64_t new_size,
 	     struct vhd_footer *footer, char *why, size_t why_len);
 
 extern const struct vhd_format_ops vhd_dynamic_ops;

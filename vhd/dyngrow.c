@@ -162,7 +162,7 @@ static int grow_frozen(struct vhd_file *file, struct vhd_dyn *dyn,
 	return ret;
 }
 
-int dyn_grow(struct vhd_disk *disk, uint64_t new_size,
+int dyn_grow(struct vhd_disk *disk, struct vhd_file *file, uint64_t new_size,
 	     struct vhd_footer *footer, char *why, size_t why_len)
 {
 	struct vhd_dyn *dyn = vhd_dyn(disk);
@@ -186,7 +186,7 @@ int dyn_grow(struct vhd_disk *disk, uint64_t new_size,
 	}
 	pthread_mutex_unlock(&dyn->lock);
 
-	ret = grow_frozen(disk->file, dyn, &g, footer->data_offset);
+	ret = grow_frozen(file, dyn, &g, footer->data_offset);
 
 	pthread_mutex_lock(&dyn->lock);
 	dyn_choose_align(dyn, ret == 0 ? new_size : vhd_disk_size(disk));

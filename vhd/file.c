@@ -187,12 +187,46 @@ struct vhd_file *vhd_file_ref(struct vhd_file *file)
 	return file;
 }
 
+struct vhd_file *vhd_file_reopen(struct vhd_file *file)
+{
+	struct vhd_file *own = calloc(1, sizeof(*own));
+	char path[40];
+
+	if (own == NULL) {
+		return vhd_file_ref(file);
+	}
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", file->fd);
+	own->fd = open(path, (file->readonly ? O_RDONLY : O_RDWR) | O_CLOEXEC);
+	own->name = strdup(file->name);
+	if (own->fd < 0 || own->name == NULL) {
+		if (own->fd >= 0) {
+			close(own->fd);
+		}
+		free(own->name);
+		free(own);
+		return vhd_file_ref(file);
+	}
+	atomic_init(&own->refs, 1);
+	own->direct_fd = -1;
+	own->tap = file->tap;
+	own->readonly = file->readonly;
+	own->fs_block = file->fs_block;
+	own->holes = file->holes;
+	own->hole_chunks = file->hole_chunks;
+	own->of = vhd_file_ref(file);
+	return own;
+}
+
 void vhd_file_unref(struct vhd_file *file)
 {
 	if (file == NULL || atomic_fetch_sub(&file->refs, 1) != 1) {
 		return;
 	}
-	holes_unmap(file);
+	if (file->of != NULL) {
+		vhd_file_unref(file->of);
+	} else {
+		holes_unmap(file);
+	}
 	if (file->direct_fd >= 0) {
 		close(file->direct_fd);
 	}

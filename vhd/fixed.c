@@ -262,10 +262,10 @@ static int grow_file(struct vhd_file *file, struct fixed_growth *g,
 	return ret;
 }
 
-static int fixed_grow(struct vhd_disk *disk, uint64_t new_size,
-		      struct vhd_footer *footer, char *why, size_t why_len)
+static int fixed_grow(struct vhd_disk *disk, struct vhd_file *file,
+		      uint64_t new_size, struct vhd_footer *footer, char *why,
+		      size_t why_len)
 {
-	struct vhd_file *file = disk->file;
 	struct fixed_growth g = {
 		.old_size = footer->current_size,
 		.new_size = new_size,

@@ -58,6 +58,7 @@ struct vhd_file {
 	 */
 	_Atomic uint64_t *holes;
 	uint64_t hole_chunks;	/* that the map has */
+	struct vhd_file *of;	/* whose map it is, if it is not ours */
 	_Atomic int last_error; /* log an error once, not per request */
 	_Atomic bool no_source; /* read, do not send: see source.c */
 	uint32_t fs_block;	/* extents are shared by whole ones of these */
@@ -77,6 +78,13 @@ struct vhd_file {
 struct vhd_file *vhd_file_open(int fd, const char *name, bool readonly,
 			       char *why, size_t why_len);
 struct vhd_file *vhd_file_ref(struct vhd_file *file);
+/*
+ * The same file on a descriptor of its own: the kernel tells of data that could
+ * not be written back once per open descriptor, whoever syncs first. What is
+ * synced here is told here, and takes nothing from those who sync @file. Where
+ * that is not possible, @file itself. Never NULL; vhd_file_unref() it.
+ */
+struct vhd_file *vhd_file_reopen(struct vhd_file *file);
 void vhd_file_unref(struct vhd_file *file);
 /* Its disk's reference, and with it the lock, whoever still has others. */
 void vhd_file_close(struct vhd_file *file);
@@ -286,9 +294,11 @@ struct vhd_format_ops {
 	 * Worker thread. Make room for @new_size; lanes go on using what is
 	 * below the old size. The main thread then publishes the new size
 	 * and *@footer, which comes in as a copy of the disk's.
+	 * @param file  the disk's, reopened
 	 */
-	int (*grow)(struct vhd_disk *disk, uint64_t new_size,
-		    struct vhd_footer *footer, char *why, size_t why_len);
+	int (*grow)(struct vhd_disk *disk, struct vhd_file *file,
+		    uint64_t new_size, struct vhd_footer *footer, char *why,
+		    size_t why_len);
 	/* Main thread, no request under way. */
 	void (*close)(struct vhd_disk *disk);
 };

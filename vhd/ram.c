@@ -100,8 +100,9 @@ static void ram_info(const struct vhd_disk *disk, struct vhd_info *info)
 	info->allocated = info->size;
 }
 
-static int ram_grow(struct vhd_disk *disk, uint64_t new_size,
-		    struct vhd_footer *footer, char *why, size_t why_len)
+static int ram_grow(struct vhd_disk *disk, struct vhd_file *file,
+		    uint64_t new_size, struct vhd_footer *footer, char *why,
+		    size_t why_len)
 {
 	uint64_t size = atomic_load(&disk->size);
 	int ret = ram_append(disk->format, size, new_size - size);

@@ -280,7 +280,7 @@ int vhdx_settle(struct vhd_file *file, struct vhdx *vx);
 int vhdx_worker_session(struct vhd_file *file, struct vhdx *vx, bool data);
 /* Commit the batch, in the session (vhdx_commit()). */
 int vhdx_worker_commit(struct vhd_file *file, struct vhdx *vx);
-int vhdx_grow(struct vhd_disk *disk, uint64_t new_size,
+int vhdx_grow(struct vhd_disk *disk, struct vhd_file *file, uint64_t new_size,
 	      struct vhd_footer *footer, char *why, size_t why_len);
 
 /* ---- metadata shared by lanes (vhdx_alloc.c) --------------------- */

@@ -498,13 +498,13 @@ static int grow(struct growth *g)
 	return ret;
 }
 
-int vhdx_grow(struct vhd_disk *disk, uint64_t new_size,
+int vhdx_grow(struct vhd_disk *disk, struct vhd_file *file, uint64_t new_size,
 	      struct vhd_footer *footer, char *why, size_t why_len)
 {
 	struct vhdx *vx = vhdx_of(disk);
 	uint32_t bs = vx->metadata.block_size;
 	struct growth g = {
-		.file = disk->file,
+		.file = file,
 		.vx = vx,
 		.old_size = vx->metadata.size,
 		.new_size = new_size,
