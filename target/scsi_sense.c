@@ -224,6 +224,11 @@ static struct meaning meaning_of(int error, bool reading)
 	case EPERM:
 		return (struct meaning){SENSE_DATA_PROTECT,
 					ASC_WRITE_PROTECTED};
+	case EOPNOTSUPP:
+		/* WRITE ATOMIC, where the volume cannot keep its journal: a
+		 * unit without that command. */
+		return (struct meaning){SENSE_ILLEGAL_REQUEST,
+					ASC_INVALID_OPCODE};
 	case ENODEV:
 		return (struct meaning){SENSE_NOT_READY, ASC_NOT_READY_OFFLINE};
 	case ENOMEM:

@@ -38,8 +38,10 @@ enum {
 	ATOMIC_RECORD,
 	ATOMIC_WRITE,
 	ATOMIC_UNDO,
+	ATOMIC_COMPARE, /* is it undone, though there was no space? */
 	ATOMIC_CLEAR,
 	ATOMIC_TRUNCATE, /* a worker does, where it could not be cleared */
+	ATOMIC_TORN,	 /* it stays: the write could not be undone */
 	ATOMIC_MEMORY,	 /* the write to a RAM disk */
 };
 
@@ -50,6 +52,8 @@ void vhd_atomic_init(struct vhd_atomic *atomic)
 	atomic->waiting = (struct vhd_queue){NULL, NULL};
 	atomic->journal = NULL;
 	atomic_init(&atomic->stuck, false);
+	atomic_init(&atomic->impossible, false);
+	atomic->torn_offset = atomic->torn_length = 0;
 }
 
 void vhd_atomic_close(struct vhd_atomic *atomic)
@@ -109,6 +113,9 @@ static void journal_work(struct vhd_job *job, void *data)
 	}
 	atomic->error = vhd_journal_create(disk->file, &atomic->journal, why,
 					   sizeof(why));
+	if (atomic->error == ENOTSUP) {
+		atomic_store(&atomic->impossible, true);
+	}
 	if (atomic->error != 0 &&
 	    atomic_exchange(&disk->file->last_error, atomic->error) !=
 		    atomic->error) {
@@ -127,6 +134,18 @@ static void stop_writes(struct vhd_disk *disk, const char *what, int error)
 		disk->file->name, VHD_JOURNAL_OF, what, strerror(error));
 	atomic_store(&disk->atomic.stuck, true);
 	disk->atomic.error = EIO;
+}
+
+/* Nor is what was written to be read: it is neither the old nor the new. */
+static int stop_torn(struct vhd_req *req, int error)
+{
+	struct vhd_disk *disk = vhd_state(req)->disk;
+
+	vhd_state(req)->outer_phase = ATOMIC_TORN;
+	disk->atomic.torn_offset = req->offset;
+	disk->atomic.torn_length = req->length;
+	stop_writes(disk, "a failed write cannot be taken back", error);
+	return 0;
 }
 
 static void truncate_work(struct vhd_job *job, void *data)
@@ -243,6 +262,9 @@ static int begin(struct vhd_req *req)
 	if (atomic_load(&atomic->stuck)) {
 		return EROFS;
 	}
+	if (atomic_load(&atomic->impossible)) {
+		return EOPNOTSUPP;
+	}
 	st->outer_phase = ATOMIC_JOURNAL;
 	if (st->disk->file == NULL ||
 	    (atomic->journal != NULL &&
@@ -293,6 +315,39 @@ static int written(struct vhd_req *req, int result)
 	return 0;
 }
 
+/*
+ * Where there was no space for the new data there is none for the old, but for
+ * what had been written, which has its place. Unless the file system writes
+ * each time to a new one: what was written may be there still.
+ */
+static int undone(struct vhd_req *req, int result)
+{
+	struct vhd_journal *journal = vhd_state(req)->disk->atomic.journal;
+
+	if (result == 0) {
+		return clear_record(req);
+	}
+	if (vhd_map_error(result) != ENOSPC) {
+		return stop_torn(req, result);
+	}
+	journal->iov =
+		(struct iovec){journal->buf + VHD_RECORD_MAX, req->length};
+	set_operation(req, ATOMIC_COMPARE, VHD_READ, &journal->iov, 1);
+	return 0;
+}
+
+static int compared(struct vhd_req *req, int result)
+{
+	struct vhd_disk *disk = vhd_state(req)->disk;
+	const uint8_t *buf = disk->atomic.journal->buf;
+
+	if (result == 0 && memcmp(buf + VHD_RECORD_HEAD((uint32_t)req->length),
+				  buf + VHD_RECORD_MAX, req->length) == 0) {
+		return clear_record(req);
+	}
+	return stop_torn(req, result != 0 ? result : ENOSPC);
+}
+
 static int cleared(struct vhd_req *req, int result)
 {
 	struct vhd_state *st = vhd_state(req);
@@ -334,6 +389,9 @@ int vhd_atomic_run(struct vhd_req *req, int result)
 			}
 			st->outer_phase = ATOMIC_GATE;
 			result = vhd_gate_enter(req, true);
+			if (result != 0) {
+				return result; /* pending, or an error */
+			}
 			break;
 		case ATOMIC_GATE:
 			enter(req);
@@ -369,19 +427,15 @@ int vhd_atomic_run(struct vhd_req *req, int result)
 			break;
 		case ATOMIC_UNDO:
 			result = disk->ops->run(req, result);
-			if (result == VHD_PENDING) {
-				break;
+			if (result != VHD_PENDING) {
+				result = undone(req, result);
 			}
-			/* Where there was no space for the new data there is
-			 * none for the old, but for what had been written. */
-			if (result != 0 && vhd_map_error(result) != ENOSPC) {
-				stop_writes(disk,
-					    "a failed write cannot be "
-					    "taken back",
-					    result);
-				return atomic->error;
+			break;
+		case ATOMIC_COMPARE:
+			result = disk->ops->run(req, result);
+			if (result != VHD_PENDING) {
+				result = compared(req, result);
 			}
-			result = clear_record(req);
 			break;
 		case ATOMIC_CLEAR:
 			result = cleared(req, result);
@@ -390,6 +444,7 @@ int vhd_atomic_run(struct vhd_req *req, int result)
 			}
 			break;
 		case ATOMIC_TRUNCATE:
+		case ATOMIC_TORN:
 			return atomic->error;
 		default: /* ATOMIC_MEMORY */
 			return disk->ops->run(req, result);

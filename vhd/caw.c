@@ -86,8 +86,9 @@ int vhd_caw_run(struct vhd_req *req, int result)
 		/* fall through */
 	case CAW_BOUNCE:
 		st->outer_phase = CAW_GATE;
-		if (vhd_gate_enter(req, true) == VHD_PENDING) {
-			return VHD_PENDING;
+		result = vhd_gate_enter(req, true);
+		if (result != 0) {
+			return result; /* pending, or an error */
 		}
 		/* fall through */
 	case CAW_GATE:

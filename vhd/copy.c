@@ -188,6 +188,9 @@ int vhd_copy_run(struct vhd_req *req, int result)
 		return EOPNOTSUPP;
 	}
 	st->holds_source = true;
+	if (atomic_load(&req->source->atomic.stuck)) {
+		return EOPNOTSUPP; /* a part may not be for reading */
+	}
 	return st->run(req, result);
 }
 

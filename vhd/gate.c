@@ -86,11 +86,31 @@ static bool gate_may_run(struct vhd_gate *gate, struct vhd_req *req)
 	return true;
 }
 
+/* Who was before may have left a record that will be applied to the disk. It
+ * had the range alone, so this is seen. */
+static int gate_refuses(const struct vhd_req *req)
+{
+	const struct vhd_atomic *atomic =
+		&vhd_state((struct vhd_req *)(uintptr_t)req)->disk->atomic;
+
+	if (!atomic_load_explicit(&atomic->stuck, memory_order_acquire)) {
+		return 0;
+	}
+	if (req->op != VHD_READ) {
+		return EROFS;
+	}
+	return req->offset < atomic->torn_offset + atomic->torn_length &&
+			       atomic->torn_offset < req->offset + req->length
+		       ? EIO
+		       : 0;
+}
+
 static void gate_set_running(struct vhd_req *req)
 {
 	struct vhd_state *st = vhd_state(req);
 
 	st->gate = gate_is_exclusive(st) ? GATE_EXCLUSIVE : GATE_SHARED;
+	st->refused = gate_refuses(req);
 }
 
 /* Let all go that may by now. The lock is held. */
@@ -149,7 +169,7 @@ static int gate_enter_listed(struct vhd_gate *gate, struct vhd_req *req)
 	gate_append(gate, req);
 	if (gate_may_run(gate, req)) {
 		gate_set_running(req);
-		ret = 0;
+		ret = vhd_state(req)->refused;
 	}
 	pthread_mutex_unlock(&gate->lock);
 	return ret;
@@ -195,7 +215,7 @@ int vhd_gate_enter(struct vhd_req *req, bool exclusive)
 	atomic_fetch_add(&gate->shard[st->io->shard].inflight, 1);
 	if (atomic_load(&gate->exclusive) == 0) {
 		st->gate = GATE_FAST;
-		return 0;
+		return gate_refuses(req);
 	}
 	/* Listed before counted out, so that it cannot be overtaken. */
 	st->gate = GATE_SHARED_WAITS;

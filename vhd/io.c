@@ -75,7 +75,11 @@ static void io_inbox(struct vhd_io *io)
 	while (fifo != NULL) {
 		req = fifo;
 		fifo = vhd_state(req)->next;
-		io_run(req, 0);
+		if (vhd_state(req)->refused != 0) {
+			vhd_finish(req, vhd_state(req)->refused);
+		} else {
+			io_run(req, 0);
+		}
 	}
 }
 

@@ -102,12 +102,35 @@ static bool is_trusted(const struct stat *journal, const struct stat *disk)
 	       (journal->st_mode & 022) == 0;
 }
 
+/* Once it is made: will who opens the disk believe in it? On a volume that has
+ * its own idea of owners and modes (vfat, some of CIFS) nobody would. */
+static int check_trust(int fd, const struct stat *disk, char *why,
+		       size_t why_len)
+{
+	struct stat st;
+	int ret;
+
+	if (fstat(fd, &st) != 0) {
+		ret = errno;
+		snprintf(why, why_len, "fstat: %s", strerror(ret));
+		return ret;
+	}
+	if (is_trusted(&st, disk)) {
+		return 0;
+	}
+	snprintf(why, why_len,
+		 "the volume gives it to user %u with mode 0%o, where others "
+		 "could write it: no atomic writes here",
+		 (unsigned)st.st_uid, st.st_mode & 07777);
+	return ENOTSUP;
+}
+
 static int wrap(struct vhd_journal *journal, struct vhd_file *disk, int fd,
 		bool readonly, char *why, size_t why_len)
 {
 	char *name = malloc(strlen(disk->name) + sizeof(VHD_JOURNAL_OF));
 
-	journal->buf = malloc(VHD_RECORD_MAX);
+	journal->buf = malloc(VHD_RECORD_MAX + VHD_ATOMIC_MAX);
 	if (name == NULL || journal->buf == NULL) {
 		free(name);
 		close(fd);
@@ -181,6 +204,9 @@ int vhd_journal_create(struct vhd_file *disk, struct vhd_journal **journal,
 		goto fail;
 	}
 	ret = wrap(new, disk, fd, false, why, why_len);
+	if (ret == 0) {
+		ret = check_trust(fd, &st, why, why_len);
+	}
 	if (ret == 0 && fsync(new->dir) != 0) {
 		ret = errno;
 		snprintf(why, why_len, "fsync of its folder: %s",
@@ -304,6 +330,13 @@ int vhd_journal_find(struct vhd_file *disk, struct vhd_found **result,
 	if (ret == 0) {
 		*result = found;
 		return 0;
+	}
+	if (ret == ENOTSUP) {
+		snprintf(why, why_len,
+			 "an atomic write may have been cut off: %s: %s: "
+			 "open the disk with the version that wrote it",
+			 journal->name, damage);
+		goto out;
 	}
 	if (ret == EINVAL && !disk->readonly) {
 		/* The write to the disk had not begun. */

@@ -17,14 +17,16 @@ struct vhd_journal {
 	int dir; /* where it is */
 	char name[NAME_MAX + 1];
 	char disk_path[PATH_MAX]; /* where the disk was then */
-	uint8_t *buf;		  /* a record, VHD_RECORD_MAX bytes */
+	uint8_t *buf;		  /* a record, VHD_RECORD_MAX bytes; behind it
+				   * VHD_ATOMIC_MAX to compare with */
 	struct iovec iov;	  /* of a transfer */
 };
 
 /*
  * Worker: make an empty one for the disk's file, in place of what is there.
  * It and its name are on stable storage.
- * @return 0 with *@journal, or errno with @why
+ * @return 0 with *@journal, or errno with @why; ENOTSUP: the volume does not
+ *         keep others from writing it
  */
 int vhd_journal_create(struct vhd_file *disk, struct vhd_journal **journal,
 		       char *why, size_t why_len);

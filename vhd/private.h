@@ -177,8 +177,11 @@ struct vhd_gate {
 void vhd_gate_init(struct vhd_gate *gate);
 void vhd_gate_destroy(struct vhd_gate *gate);
 
-/* @return 0 when the request may run, VHD_PENDING when it has to wait; it
- * then resumes on its own lane (vhd_io_post) */
+/*
+ * @return 0 when the request may run; VHD_PENDING when it has to wait, it then
+ *         resumes on its own lane (vhd_io_post), or fails there; or errno: an
+ *         atomic write has not been taken back (vhd_atomic.stuck)
+ */
 int vhd_gate_enter(struct vhd_req *req, bool exclusive);
 void vhd_gate_leave(struct vhd_req *req);
 /*
@@ -205,6 +208,11 @@ struct vhd_atomic {
 	/* A record could not be removed: what is written now would be taken
 	 * back after a restart. So nothing is. */
 	_Atomic bool stuck;
+	/* Set before stuck: where neither the old nor the new contents are
+	 * whole, and nobody is to read; bytes. */
+	uint64_t torn_offset, torn_length;
+	/* The volume cannot keep a journal. */
+	_Atomic bool impossible;
 };
 
 void vhd_atomic_init(struct vhd_atomic *atomic);
@@ -423,9 +431,10 @@ struct vhd_state {
 	/* The step handed to the ring. */
 	uint8_t sqe_op; /* IORING_OP_* */
 	uint8_t retries;
-	void *bounce; /* an aligned copy of the data, for direct I/O */
-	int inject;   /* fail with this errno (tests, and no memory) */
-	int sqe_arg;  /* fallocate mode */
+	uint8_t refused; /* by the gate, while it waited: errno */
+	void *bounce;	 /* an aligned copy of the data, for direct I/O */
+	int inject;	 /* fail with this errno (tests, and no memory) */
+	int sqe_arg;	 /* fallocate mode */
 	struct vhd_file *file;
 	uint64_t file_offset, left;
 	uint64_t most; /* of left, by this call: all but in tests */

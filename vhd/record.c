@@ -89,14 +89,8 @@ void vhd_record_push(const struct vhd_record *record, const struct iovec *iov,
 static int check_fields(const uint8_t *buf, const struct vhd_record *record,
 			char *why, size_t why_len)
 {
-	uint32_t version = get_be32(buf + AT_VERSION);
 	uint32_t sector = get_be32(buf + AT_SECTOR);
 
-	if (version != VERSION) {
-		snprintf(why, why_len, "version %" PRIu32 ", not %u", version,
-			 VERSION);
-		return EINVAL;
-	}
 	if (sector != VHD_RECORD_SECTOR) {
 		snprintf(why, why_len, "sectors of %" PRIu32 " bytes, not %u",
 			 sector, VHD_RECORD_SECTOR);
@@ -119,6 +113,7 @@ int vhd_record_pull(const uint8_t *buf, size_t len, struct vhd_record *record,
 		    char *why, size_t why_len)
 {
 	static const uint8_t zeroes[VHD_RECORD_SECTOR];
+	uint32_t version;
 	size_t total;
 
 	if (len == 0) {
@@ -139,6 +134,12 @@ int vhd_record_pull(const uint8_t *buf, size_t len, struct vhd_record *record,
 	if (get_be32(buf + AT_SUM) != sum_of(buf, AT_SUM)) {
 		snprintf(why, why_len, "the first sector's checksum is wrong");
 		return EINVAL;
+	}
+	version = get_be32(buf + AT_VERSION);
+	if (version != VERSION) {
+		snprintf(why, why_len, "it is of version %" PRIu32 ", not %u",
+			 version, VERSION);
+		return version > VERSION ? ENOTSUP : EINVAL;
 	}
 	memcpy(record->disk_id, buf + AT_DISK, 16);
 	record->offset = get_be64(buf + AT_OFFSET);

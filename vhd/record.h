@@ -11,7 +11,9 @@
  *  40  length, bytes                 n  the range's contents before
  *  44  bytes of such a sector, 512
  *
- * Integers are big-endian. A first sector of zeroes: there is no record.
+ * Integers are big-endian. A first sector of zeroes: there is no record. Magic,
+ * version and the first sector's checksum are where they are in all versions,
+ * so that a newer one is told from a torn one.
  */
 #ifndef ISTM_VHD_RECORD_H
 #define ISTM_VHD_RECORD_H
@@ -47,8 +49,8 @@ void vhd_record_push(const struct vhd_record *record, const struct iovec *iov,
 		     uint8_t *buf);
 
 /*
- * @return 0, ENOENT (there is none) or EINVAL with @why (torn, damaged, or of
- *         a newer version)
+ * @return 0, ENOENT (there is none), EINVAL with @why (torn or damaged) or
+ *         ENOTSUP with @why (of a newer version)
  */
 int vhd_record_pull(const uint8_t *buf, size_t len, struct vhd_record *record,
 		    char *why, size_t why_len);

@@ -78,9 +78,7 @@ static int validate_request(const struct vhd_disk *disk,
 	if (req->offset > size || req->length > size - req->offset) {
 		return EINVAL;
 	}
-	if (req->op != VHD_READ &&
-	    (disk->readonly ||
-	     atomic_load_explicit(&disk->atomic.stuck, memory_order_relaxed))) {
+	if (req->op != VHD_READ && disk->readonly) {
 		return EROFS;
 	}
 	switch (req->op) {
@@ -129,6 +127,7 @@ static void state_init(struct vhd_io *io, struct vhd_disk *disk,
 	st->exact = exact;
 	st->alone = false;
 	st->holds_source = false;
+	st->refused = 0;
 }
 
 /*
@@ -287,7 +286,10 @@ static void request_end(struct vhd_req *req, int error)
 	if (st->holds_source) {
 		vhd_gate_release(&req->source->gate, st->io->shard);
 	}
-	if (req->op == VHD_COPY && error == EOPNOTSUPP) {
+	if (error == EOPNOTSUPP &&
+	    (req->op == VHD_COPY ||
+	     (req->op == VHD_WRITE_ATOMIC &&
+	      atomic_load(&st->disk->atomic.impossible)))) {
 		req->error = error;
 	} else {
 		req->error = vhd_map_error(error);

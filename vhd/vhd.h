@@ -131,7 +131,8 @@ enum vhd_op {
 	 * before or as after it; when it fails; and after a crash of the
 	 * process, the system or the power at any moment. It is on stable
 	 * storage when it completes. It needs a file beside the disk's own
-	 * (vhd_journal_name()). At most VHD_ATOMIC_MAX bytes.
+	 * (vhd_journal_name()); EOPNOTSUPP: its volume does not keep others
+	 * from writing that. At most VHD_ATOMIC_MAX bytes.
 	 */
 	VHD_WRITE_ATOMIC,
 	/*

@@ -13,6 +13,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "lib/crc32c.h"
+#include "vhd/bytes.h"
 #include "vhd/record.h"
 #include "vhd_helpers.h"
 #include "vhd_recorder.h"
@@ -317,6 +319,38 @@ static void test_not_of_this_disk(void **state)
 	assert_holds(vt, "a.vhd", new);
 }
 
+static void set_version(struct vt *vt, const char *journal, uint32_t version)
+{
+	uint8_t sector[512];
+
+	vt_file_read(vt, journal, 0, sector, sizeof(sector));
+	put_be32(sector + 8, version);
+	put_be32(sector + 508, ~crc32c_update(CRC32C_INIT, sector, 508));
+	vt_file_write(vt, journal, 0, sector, sizeof(sector));
+}
+
+/* What we cannot read may be what is to be taken back: not torn. */
+static void test_newer_version(void **state)
+{
+	static const uint32_t flags[] = {0, VHD_OPEN_READONLY};
+	struct vt *vt = *state;
+	uint8_t old[8192], new[8192];
+	struct vhd_disk *disk = NULL;
+	unsigned i;
+
+	make(vt, "a.vhd");
+	cut_off(vt, "a.vhd", 5, old, new);
+	set_version(vt, ".a.vhd.atomic", 2);
+	for (i = 0; i < 2; i++) {
+		assert_int_equal(vt_open(vt, "a.vhd", flags[i], &disk),
+				 ENOTSUP);
+		assert_non_null(strstr(vt->message, ".a.vhd.atomic"));
+		assert_non_null(strstr(vt->message, "version 2, not 1"));
+	}
+	set_version(vt, ".a.vhd.atomic", 1);
+	assert_holds(vt, "a.vhd", old);
+}
+
 /* It cannot be taken back, for now: the disk is not opened until it is. */
 static void test_fail_taking_back(void **state)
 {
@@ -419,6 +453,42 @@ static void test_no_journal(void **state)
 	assert_int_equal(write_atomic(vt, disk, 0, data, 4096), EIO);
 	vhd_close(disk);
 	assert_int_equal(count_journals(vt), 0);
+}
+
+static bool modes_ignored;
+
+/* In place of libc's: of a volume where everybody may write everything. */
+int fstat(int fd, struct stat *st)
+{
+	int ret = fstatat(fd, "", st, AT_EMPTY_PATH);
+
+	if (ret == 0 && modes_ignored) {
+		st->st_mode |= 0666;
+	}
+	return ret;
+}
+
+/* A journal that nobody would believe in after a crash is no promise. */
+static void test_modes_ignored(void **state)
+{
+	struct vt *vt = *state;
+	struct vhd_disk *disk = vt_disk(vt, "a.vhd", SIZE, true);
+	uint8_t data[4096], back[4096];
+
+	vt_pattern(data, sizeof(data), 5);
+	modes_ignored = true;
+	assert_int_equal(write_atomic(vt, disk, 0, data, 4096), EOPNOTSUPP);
+	modes_ignored = false;
+	assert_int_equal(count_journals(vt), 0);
+	assert_int_equal(vt_rw(vt, disk, VHD_READ, 0, 0, back, 4096), 0);
+	assert_true(vt_is_zero(back, 4096));
+	/* It does not try again each time. */
+	assert_int_equal(write_atomic(vt, disk, 0, data, 4096), EOPNOTSUPP);
+	assert_int_equal(vt_rw(vt, disk, VHD_WRITE, VHD_FUA, 0, data, 4096), 0);
+	vhd_close(disk);
+	assert_int_equal(vt_open(vt, "a.vhd", 0, &disk), 0);
+	assert_int_equal(write_atomic(vt, disk, 0, data, 4096), 0);
+	vhd_close(disk);
 }
 
 /* It follows the disk. */
@@ -524,6 +594,139 @@ static void test_stuck(void **state)
 	assert_int_equal(count_journals(vt), 0);
 }
 
+struct waiting {
+	struct vhd_req req;
+	struct iovec iov;
+	bool done;
+};
+
+static void waiting_done(struct vhd_req *req)
+{
+	((struct waiting *)req->private_data)->done = true;
+}
+
+/* Those that wait for it are refused, too: they would be taken back with it. */
+static void test_stuck_meanwhile(void **state)
+{
+	static const struct {
+		enum vhd_op op;
+		uint64_t offset;
+		int error;
+	} others[] = {
+		{VHD_WRITE_ATOMIC, 0, EIO}, /* the one that is not cleared */
+		{VHD_WRITE, 512, EROFS},
+		{VHD_COMPARE_AND_WRITE, 0, EROFS},
+		{VHD_COMPARE_AND_WRITE, 0, EROFS},
+		{VHD_WRITE_ATOMIC, 0, EROFS},
+		{VHD_READ, 0, 0},
+	};
+	struct waiting w[6] = {0};
+	struct vt *vt = *state;
+	struct vhd_disk *disk;
+	uint8_t old[4096], new[8192], back[4096];
+	unsigned i, waited = 0;
+
+	vhd_set_tap(&failing_tap);
+	disk = vt_disk(vt, "a.vhd", SIZE, true);
+	vt_pattern(old, sizeof(old), 1);
+	vt_pattern(new, sizeof(new), 2);
+	assert_int_equal(write_atomic(vt, disk, 0, old, 4096), 0);
+	failing = 3;
+	for (i = 0; i < 6; i++) {
+		w[i].iov = (struct iovec){others[i].op == VHD_READ ? back : new,
+					  sizeof(new)};
+		w[i].req = (struct vhd_req){
+			.op = others[i].op,
+			.offset = others[i].offset,
+			.length = 1024,
+			.iov = &w[i].iov,
+			.iovcnt = 1,
+			.done = waiting_done,
+			.private_data = &w[i],
+		};
+		w[i].done = vhd_submit(vt->io, disk, &w[i].req);
+		waited += !w[i].done;
+	}
+	/* All but those that wait for nobody. */
+	assert_int_equal(waited, 6);
+	vhd_io_kick(vt->io);
+	for (i = 0; i < 6; i++) {
+		while (!w[i].done) {
+			assert_int_equal(tevent_loop_once(vt->ev), 0);
+		}
+		assert_int_equal(w[i].req.error, others[i].error);
+	}
+	failing = 0;
+	vhd_close(disk);
+	vhd_set_tap(NULL);
+	assert_int_equal(vt_open(vt, "a.vhd", 0, &disk), 0);
+	assert_int_equal(vt_rw(vt, disk, VHD_READ, 0, 0, back, 4096), 0);
+	assert_memory_equal(back, old, 4096);
+	vhd_close(disk);
+}
+
+/* ---- a file system that writes to a new place each time ---------- */
+
+static unsigned full; /* 1: write a sector, then there is no space; 2: none */
+
+static int fail_full(const char *name, enum vhd_tap_step step, uint64_t offset,
+		     uint64_t *len)
+{
+	if (step != VHD_TAP_STEP_WRITE || full == 0 ||
+	    strstr(name, "'s journal") != NULL) {
+		return 0;
+	}
+	if (full == 1 && *len > 512) {
+		full = 2;
+		*len = 512;
+		return 0;
+	}
+	return ENOSPC;
+}
+
+static const struct vhd_tap full_tap = {.fault = fail_full};
+
+/* Where there is no space to undo it, the record stays and what is torn is not
+ * read; where nothing was written there is nothing to undo. */
+static void test_full_undo(void **state)
+{
+	struct vt *vt = *state;
+	struct vhd_disk *disk;
+	uint8_t old[4096], new[4096], back[8192];
+
+	vhd_set_tap(&full_tap);
+	disk = vt_disk(vt, "a.vhd", SIZE, false);
+	vt_pattern(old, sizeof(old), 1);
+	vt_pattern(new, sizeof(new), 2);
+	assert_int_equal(write_atomic(vt, disk, 8192, old, 4096), 0);
+	full = 2;
+	assert_int_equal(write_atomic(vt, disk, 8192, new, 4096), ENOSPC);
+	full = 0;
+	assert_int_equal(vt_rw(vt, disk, VHD_READ, 0, 8192, back, 4096), 0);
+	assert_memory_equal(back, old, 4096);
+	assert_int_equal(write_atomic(vt, disk, 8192, old, 4096), 0);
+	full = 1;
+	assert_int_equal(write_atomic(vt, disk, 8192, new, 4096), EIO);
+	assert_int_equal(vt_rw(vt, disk, VHD_READ, 0, 8192, back, 512), EIO);
+	assert_int_equal(vt_rw(vt, disk, VHD_READ, 0, 8192 + 3584, back, 8192),
+			 EIO);
+	assert_int_equal(vt_rw(vt, disk, VHD_READ, 0, 0, back, 8192), 0);
+	assert_int_equal(vt_rw(vt, disk, VHD_READ, 0, 8192 + 4096, back, 8192),
+			 0);
+	assert_int_equal(vt_rw(vt, disk, VHD_WRITE, 0, 0, old, 4096), EROFS);
+	vhd_close(disk);
+	assert_true(exists(vt, ".a.vhd.atomic"));
+	assert_int_equal(vt_open(vt, "a.vhd", 0, &disk), ENOSPC);
+	assert_non_null(strstr(vt->message, "taking back an atomic write"));
+	full = 0;
+	assert_int_equal(vt_open(vt, "a.vhd", 0, &disk), 0);
+	assert_int_equal(vt_rw(vt, disk, VHD_READ, 0, 8192, back, 4096), 0);
+	assert_memory_equal(back, old, 4096);
+	vhd_close(disk);
+	vhd_set_tap(NULL);
+	assert_int_equal(count_journals(vt), 0);
+}
+
 /* ---- reading that fails ------------------------------------------ */
 
 /* The disk's second page cannot be read. */
@@ -585,14 +788,18 @@ int main(void)
 		TEST(test_reads_see_all_or_nothing),
 		TEST(test_taken_back),
 		TEST(test_not_of_this_disk),
+		TEST(test_newer_version),
 		TEST(test_fail_taking_back),
 		TEST(test_repair),
 		TEST(test_compact),
 		TEST(test_no_journal),
+		TEST(test_modes_ignored),
 		TEST(test_moved),
 		TEST(test_place_taken),
 		cmocka_unit_test(test_names),
 		TEST(test_stuck),
+		TEST(test_stuck_meanwhile),
+		TEST(test_full_undo),
 		TEST(test_failed_read),
 	};
 
