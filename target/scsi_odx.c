@@ -245,6 +245,20 @@ static void plan(struct scsi_copy *copy, const struct scsi_token_data *from,
 	}
 }
 
+/* Has the token data from @offset on, and can they be read? */
+static bool check_source(struct scsi_task *task,
+			 const struct scsi_token_data *data, uint64_t offset)
+{
+	if (offset >= data->bytes) {
+		return bad_field(task, 8);
+	}
+	if (data->lu != NULL && scsi_lu_not_ready(data->lu) != 0) {
+		return scsi_refuse(task, SENSE_COPY_ABORTED,
+				   ASC_COPY_TARGET_NOT_REACHABLE);
+	}
+	return true;
+}
+
 /* The same blocks moved within a unit, range by range, could meet what an
  * earlier range has overwritten: those writes revoke the token. */
 bool scsi_write_using_token(struct scsi_task *task)
@@ -278,13 +292,7 @@ bool scsi_write_using_token(struct scsi_task *task)
 	if (asc != 0) {
 		return scsi_fail(task, SENSE_ILLEGAL_REQUEST, asc);
 	}
-	if (offset >= data.bytes) {
-		bad_field(task, 8);
-		goto refused;
-	}
-	if (data.lu != NULL && scsi_lu_not_ready(data.lu) != 0) {
-		scsi_fail(task, SENSE_COPY_ABORTED,
-			  ASC_COPY_TARGET_NOT_REACHABLE);
+	if (!check_source(task, &data, offset)) {
 		goto refused;
 	}
 	copy = scsi_copy_new(task); /* p is gone */
