@@ -17,6 +17,13 @@
 
 #define PR_NAME_MAX 223 /* of initiators and targets: RFC 7143 4.2.7.1 */
 
+static inline bool scsi_pr_is_type(uint32_t type)
+{
+	return type == PR_WRITE_EXCLUSIVE || type == PR_EXCLUSIVE_ACCESS ||
+	       (type >= PR_WRITE_EXCLUSIVE_RO &&
+		type <= PR_EXCLUSIVE_ACCESS_AR);
+}
+
 /* TransportID of iSCSI (SPC-4 7.6.4.6) */
 struct scsi_transport_id {
 	char initiator[PR_NAME_MAX + 1];

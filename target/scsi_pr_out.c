@@ -67,7 +67,7 @@ static bool check_type(struct scsi_task *task)
 	if (task->cdb[2] >> 4 != 0) {
 		return scsi_refuse_cdb(task, 2, 7);
 	}
-	if (type == 0 || type == 2 || type == 4 || type > 8) {
+	if (!scsi_pr_is_type(type)) {
 		return scsi_refuse_cdb(task, 2, 3);
 	}
 	return true;

@@ -112,7 +112,7 @@ bool scsi_pr_unpack(struct scsi_lu *lu, const uint8_t *state, size_t len)
 	type = get_be32(state + 8);
 	holder = get_be32(state + 12);
 	count = get_be32(state + 16);
-	if (type > 8 || type == 2 || type == 4 ||
+	if ((type != 0 && !scsi_pr_is_type(type)) ||
 	    count > SCSI_MAX_REGISTRATIONS) {
 		return false;
 	}
