@@ -8,7 +8,11 @@
  * Main thread only. Errors are HRESULTs as MS-ISTM documents them for the
  * method that asks; each refusal has been logged with its reason.
  * Objects are the model's; callers keep GUIDs or indices and look them up per
- * call (O(1)), since an object may be deleted between two calls.
+ * call (O(1), NULL where there is none), since an object may be deleted between
+ * two calls. Lists are on the context given, all that there is at the moment of
+ * the call; without memory they are NULL or lack what did not fit. Texts are
+ * UTF-8 and copied. A request whose caller went away comes to its end all the
+ * same, if it has begun to change something.
  */
 #ifndef ISTM_MODEL_H
 #define ISTM_MODEL_H
@@ -251,7 +255,8 @@ struct tevent_req *model_target_save_send(TALLOC_CTX *, struct model *,
 					  struct model_target *);
 HRESULT model_target_save_recv(struct tevent_req *);
 
-/* Each acts at once on the shared object and on the target engine. */
+/* Each acts at once on the shared object and on the target engine; what is in
+ * the store stays until it is saved. */
 HRESULT model_target_set_name(struct model *, struct model_target *,
 			      const char *);
 HRESULT model_target_set_description(struct model *, struct model_target *,
@@ -327,6 +332,7 @@ HRESULT model_target_set_lun(struct model *, struct model_target *,
 			     uint32_t disk, uint32_t lun);
 /* Whether any target has the disk. */
 bool model_disk_assigned(const struct model_disk *disk);
+/* Sessions that are logged in to it. */
 size_t model_target_num_sessions(struct model *, struct model_target *);
 
 /* ---- disks ------------------------------------------------------------- */
@@ -355,11 +361,11 @@ struct model_disk_create {
 	int64_t index;	  /* -1: next free */
 	struct GUID guid; /* zero: generate */
 };
-/* CreateWTDisk (3.46.4.1) and its relatives; durable when it answers. */
+/* CreateWTDisk (3.46.4.2) and its relatives; durable when it answers. */
 struct tevent_req *model_disk_create_send(TALLOC_CTX *, struct model *,
 					  const struct model_disk_create *);
 HRESULT model_disk_create_recv(struct tevent_req *, uint32_t *index);
-/* DeleteWTDisk (3.46.4.5): unmapped from all targets; the file stays. */
+/* DeleteWTDisk (3.46.4.4): unmapped from all targets; the file stays. */
 struct tevent_req *model_disk_delete_send(TALLOC_CTX *, struct model *,
 					  uint32_t index);
 HRESULT model_disk_delete_recv(struct tevent_req *);
@@ -367,6 +373,7 @@ HRESULT model_disk_delete_recv(struct tevent_req *);
 struct tevent_req *model_disk_close_send(TALLOC_CTX *, struct model *,
 					 uint32_t index);
 HRESULT model_disk_close_recv(struct tevent_req *);
+/* Answers when the record is durable. */
 struct tevent_req *model_disk_save_send(TALLOC_CTX *, struct model *,
 					struct model_disk *);
 HRESULT model_disk_save_recv(struct tevent_req *);
@@ -385,7 +392,9 @@ HRESULT model_disk_set_snapshot_storage_path(struct model *,
 					     struct model_disk *, const char *);
 HRESULT model_disk_set_snapshot_storage_size(struct model *,
 					     struct model_disk *, int64_t);
+/* Bytes that its file takes up; 0 while that is not open. */
 uint64_t model_disk_allocated(struct model *, const struct model_disk *);
+/* Its NAA designator. @return bytes of it; 0: not served */
 size_t model_disk_naa(struct model *, const struct model_disk *,
 		      uint8_t naa[16]);
 /* What the unit answers to INQUIRY, without trailing blanks. */
@@ -419,26 +428,6 @@ struct model_group {
 	bool local; /* owned by this node */
 };
 
-struct model_cluster_provider {
-	const char *name;
-	size_t (*groups)(void *private_data, TALLOC_CTX *,
-			 struct model_group **groups);
-	/* Group of a volume, "" for none. */
-	const char *(*group_of_volume)(void *private_data, TALLOC_CTX *,
-				       const struct GUID *volume);
-	/* Node that owns a group; NULL: no such group. */
-	const char *(*owner)(void *private_data, TALLOC_CTX *,
-			     const char *group);
-	HRESULT(*rename)
-	(void *private_data, const char *group, const char *name);
-	/* [MS-CMRP] state of a target or disk by its GUID. */
-	int32_t (*resource_state)(void *private_data, const struct GUID *guid);
-};
-
-/* @provider outlives the model; NULL: a machine by itself. */
-void model_set_cluster_provider(struct model *,
-				const struct model_cluster_provider *,
-				void *private_data);
 bool model_is_clustered(struct model *);
 /* E_NOTIMPL outside a cluster (3.32.4.4, .5) */
 HRESULT model_groups(struct model *, TALLOC_CTX *, bool local_only,
@@ -487,46 +476,6 @@ struct model_snapshot {
 	struct GUID vss_snapshot_id, vss_snapshot_set_id;
 };
 
-/*
- * What snapshots are made of. The _send functions get the provider's private
- * data; requests end with an HRESULT. Main thread; nothing may block.
- */
-struct model_snapshot_provider {
-	const char *name;
-	/* Take the snapshot: its content is the disk's of this moment. */
-	struct tevent_req *(*create_send)(TALLOC_CTX *, struct tevent_context *,
-					  void *private_data,
-					  const struct model_disk *disk,
-					  const struct GUID *id);
-	HRESULT (*create_recv)(struct tevent_req *);
-	/* Release what it holds; also of one that was never taken. */
-	struct tevent_req *(*delete_send)(TALLOC_CTX *, struct tevent_context *,
-					  void *private_data,
-					  const struct GUID *disk_guid,
-					  const struct GUID *id);
-	HRESULT (*delete_recv)(struct tevent_req *);
-	/* Put the disk's content back. Freeing the request aborts. */
-	struct tevent_req *(*rollback_send)(
-		TALLOC_CTX *, struct tevent_context *, void *private_data,
-		const struct model_disk *disk, const struct GUID *id,
-		void (*progress)(unsigned percent, void *progress_data),
-		void *progress_data);
-	HRESULT (*rollback_recv)(struct tevent_req *);
-	/* The snapshot as a disk to be read, for ExportAsWTDisk. */
-	struct tevent_req *(*open_send)(TALLOC_CTX *, struct tevent_context *,
-					void *private_data,
-					const struct model_disk *disk,
-					const struct GUID *id);
-	HRESULT(*open_recv)
-	(struct tevent_req *, TALLOC_CTX *, struct vhd_disk **);
-	/* Bytes that the snapshots of a disk take up. NULL: none */
-	uint64_t (*used)(void *private_data, const struct GUID *disk_guid);
-};
-
-/* @provider outlives the model; NULL: none. */
-void model_set_snapshot_provider(struct model *,
-				 const struct model_snapshot_provider *,
-				 void *private_data);
 bool model_snapshots_supported(struct model *);
 /* SnapshotStorageUsedSize (3.43.4.22), bytes */
 uint64_t model_disk_snapshot_used(struct model *, const struct model_disk *);
@@ -578,40 +527,6 @@ enum model_mount {
 	MODEL_MOUNT_SNAPSHOT,
 	MODEL_MOUNT_DIRECT
 };
-
-/*
- * Requests end with an HRESULT. Main thread; nothing may block. The model asks
- * for one thing at a time of a disk and dismounts before it mounts anew.
- */
-struct model_mount_provider {
-	const char *name;
-	/*
-	 * Surface @disk for reading and writing, or, read only, its
-	 * @snapshot (not NULL), at disk->mount_point where that is set.
-	 */
-	struct tevent_req *(*mount_send)(TALLOC_CTX *, struct tevent_context *,
-					 void *private_data,
-					 const struct model_disk *disk,
-					 const struct GUID *snapshot);
-	/* @device_id  the system's name of the device, for
-	 *             LMCurrMountDeviceId; on the given parent */
-	HRESULT(*mount_recv)
-	(struct tevent_req *, TALLOC_CTX *, const char **device_id);
-	struct tevent_req *(*dismount_send)(TALLOC_CTX *,
-					    struct tevent_context *,
-					    void *private_data,
-					    const struct GUID *disk_guid);
-	HRESULT (*dismount_recv)(struct tevent_req *);
-	/* Where the volumes of a mounted disk are seen. */
-	size_t (*mount_points)(void *private_data, TALLOC_CTX *,
-			       const struct GUID *disk_guid,
-			       const char ***paths);
-};
-
-/* @provider outlives the model; NULL: none. */
-void model_set_mount_provider(struct model *,
-			      const struct model_mount_provider *,
-			      void *private_data);
 
 struct model_mount_info {
 	enum model_mount type;
@@ -686,7 +601,7 @@ HRESULT model_volume_of_path(struct model *, TALLOC_CTX *, const char *path,
 /* 3.30.4.11: S_OK when a disk could be created there. */
 HRESULT model_path_valid(struct model *, const char *path);
 HRESULT model_file_exists(struct model *, const char *path);
-/* 3.30.4.6: is it a VHD that can be served? */
+/* IsValidWtDevice (3.30.4.4): is it a virtual disk that can be served? */
 struct tevent_req *model_file_probe_send(TALLOC_CTX *, struct model *,
 					 const char *path);
 HRESULT model_file_probe_recv(struct tevent_req *, struct vhd_info *info);
@@ -741,8 +656,10 @@ size_t model_portals(struct model *, TALLOC_CTX *, struct model_portal **);
 /* Those that serve a target. */
 size_t model_target_portals(struct model *, const struct model_target *,
 			    TALLOC_CTX *, struct model_portal **);
+/* ERROR_FILE_NOT_FOUND where there is none, not logged */
 HRESULT model_portal_by_address(struct model *, TALLOC_CTX *, const char *text,
 				struct model_portal **);
+/* SetPortalConfig (3.30.4.16): durable when it answers. */
 struct tevent_req *model_portal_set_send(TALLOC_CTX *, struct model *,
 					 const char *text, uint16_t port,
 					 bool listen);
@@ -750,10 +667,12 @@ HRESULT model_portal_set_recv(struct tevent_req *);
 
 /* ---- sessions, initiators, iSNS, service --------------------------------- */
 
+/* Of a target, or all (@only NULL). @return 0 or -errno */
 int model_sessions(struct model *, const struct model_target *only,
 		   TALLOC_CTX *, struct iscsi_session_info **, size_t *num);
 
-/* ERROR_FILE_NOT_FOUND where there is none */
+/* ERROR_FILE_NOT_FOUND where there is none. @tsih: target session identifying
+ * handle, RFC 7143 */
 HRESULT model_session_by_tsih(struct model *, uint16_t tsih, TALLOC_CTX *,
 			      struct iscsi_session_info **);
 

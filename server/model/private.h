@@ -19,6 +19,7 @@
 #include "server/model/index.h"
 #include "server/model/model.h"
 #include "server/model/path.h"
+#include "server/model/provider.h"
 #include "server/store/record.h"
 #include "server/store/store.h"
 #include "lib/list.h"

@@ -31,7 +31,7 @@
 
 #include "server/core/errors.h"
 #include "server/core/log.h"
-#include "server/model/model.h"
+#include "server/model/provider.h"
 #include "server/providers.h"
 #include "vhd/vhd.h"
 

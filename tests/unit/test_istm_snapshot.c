@@ -10,6 +10,7 @@
 #include "model_helpers.h"
 #include "server/dcom/proxy.h"
 #include "server/istm/private.h"
+#include "server/model/provider.h"
 
 /* ---- the runtime
  * ------------------------------------------------------------- */

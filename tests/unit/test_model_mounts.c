@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "model_helpers.h"
+#include "server/model/provider.h"
 
 static struct {
 	struct tevent_req *mounting, *dismounting;

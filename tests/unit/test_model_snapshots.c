@@ -6,6 +6,7 @@
 #include <sys/time.h>
 
 #include "model_helpers.h"
+#include "server/model/provider.h"
 
 static struct {
 	struct tevent_req *creating, *rolling;
