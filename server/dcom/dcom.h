@@ -92,6 +92,10 @@ struct dcom_statistics {
 void dcom_runtime_statistics(const struct dcom_runtime *runtime,
 			     struct dcom_statistics *statistics);
 
+/* For tests: so many milliseconds pass for references and ping sets; what they
+ * end is run down when this returns. */
+void dcom_runtime_pass_time(struct dcom_runtime *runtime, uint64_t ms);
+
 /* ---- objects ------------------------------------------------------------ */
 
 /*

@@ -182,7 +182,7 @@ void dcom_object_pin(struct dcom_object *object)
 
 void dcom_object_touch(struct dcom_object *object)
 {
-	object->used = tevent_timeval_current();
+	object->used = dcom_ping_clock(object->runtime);
 }
 
 void dcom_object_check(struct dcom_object *object)
@@ -337,8 +337,8 @@ HRESULT dcom_object_reference(struct dcom_call *call,
 		return ISTM_OUT_OF_MEMORY;
 	}
 	entry->public_refs += refs;
-	client->seen = tevent_timeval_current();
 	dcom_object_touch(object);
+	client->seen = object->used;
 	*ipid = entry;
 	return ISTM_S_OK;
 }

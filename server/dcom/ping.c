@@ -32,7 +32,7 @@ struct dcom_ping_set {
 	uint64_t id;
 	const char *address; /* of whoever created it */
 	uint16_t sequence;
-	struct timeval pinged;
+	uint64_t pinged; /* dcom_ping_clock() */
 	/* Of OIDs, not objects: members may go before the set does. Each
 	 * counts in its object's ping_sets. */
 	struct hash members;
@@ -43,19 +43,21 @@ struct ping_member {
 	uint64_t oid;
 };
 
-static struct timeval expiry(const struct dcom_runtime *runtime)
+uint64_t dcom_ping_clock(const struct dcom_runtime *runtime)
 {
-	struct timeval now = tevent_timeval_current();
-	uint64_t ms = (uint64_t)runtime->options.ping_period * MISSED_PINGS;
-	struct timeval ago = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
-	struct timeval limit = {.tv_sec = now.tv_sec - ago.tv_sec,
-				.tv_usec = now.tv_usec - ago.tv_usec};
+	struct timespec ts;
 
-	if (limit.tv_usec < 0) {
-		limit.tv_sec--;
-		limit.tv_usec += 1000000;
-	}
-	return limit;
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000 +
+	       runtime->passed;
+}
+
+/* Have three periods gone by since? */
+static bool is_over(const struct dcom_runtime *runtime, uint64_t since,
+		    uint64_t now)
+{
+	return since + (uint64_t)runtime->options.ping_period * MISSED_PINGS <
+	       now;
 }
 
 uint64_t dcom_ping_set_id(const struct hash_node *node)
@@ -237,7 +239,7 @@ uint32_t dcom_ping_simple(struct dcom_runtime *runtime, uint64_t set_id)
 	if (set == NULL) {
 		return DCOM_OR_INVALID_SET;
 	}
-	set->pinged = tevent_timeval_current();
+	set->pinged = dcom_ping_clock(runtime);
 	return 0;
 }
 
@@ -272,7 +274,7 @@ uint32_t dcom_ping_complex(struct dcom_runtime *runtime, const char *address,
 			return DCOM_OR_INVALID_SET;
 		}
 	}
-	set->pinged = tevent_timeval_current();
+	set->pinged = dcom_ping_clock(runtime);
 	*set_id = set->id;
 	if (out_of_order(set, sequence)) {
 		return 0;
@@ -316,8 +318,7 @@ static bool pingers_have(const struct hash *pingers, const char *address)
 }
 
 /* Which clients are silent. @return whether any is */
-static bool find_silent(struct dcom_runtime *runtime,
-			const struct timeval *limit)
+static bool find_silent(struct dcom_runtime *runtime, uint64_t now)
 {
 	TALLOC_CTX *tmp = talloc_new(NULL);
 	struct hash_node *n = NULL;
@@ -349,9 +350,8 @@ static bool find_silent(struct dcom_runtime *runtime,
 		struct dcom_client *client =
 			hash_entry(n, struct dcom_client, node);
 
-		client->silent =
-			tevent_timeval_compare(&client->seen, limit) < 0 &&
-			!pingers_have(&pingers, client->address);
+		client->silent = is_over(runtime, client->seen, now) &&
+				 !pingers_have(&pingers, client->address);
 		any |= client->silent;
 	}
 	talloc_free(tmp);
@@ -393,8 +393,8 @@ static bool outlived(struct dcom_runtime *runtime,
 	return true;
 }
 
-static void collect(struct tevent_context *ev, struct tevent_timer *timer,
-		    struct timeval now, void *private_data);
+static void collect_timer(struct tevent_context *ev, struct tevent_timer *timer,
+			  struct timeval now, void *private_data);
 
 static bool schedule(struct dcom_runtime *runtime)
 {
@@ -404,40 +404,52 @@ static bool schedule(struct dcom_runtime *runtime)
 	runtime->ping_timer = tevent_add_timer(
 		runtime->ev, runtime,
 		tevent_timeval_current_ofs(ms / 1000, ms % 1000 * 1000),
-		collect, runtime);
+		collect_timer, runtime);
 	return runtime->ping_timer != NULL;
 }
 
-static void collect(struct tevent_context *ev, struct tevent_timer *timer,
-		    struct timeval now, void *private_data)
+static void collect(struct dcom_runtime *runtime)
 {
-	struct dcom_runtime *runtime =
-		talloc_get_type_abort(private_data, struct dcom_runtime);
-	struct timeval limit = expiry(runtime);
+	uint64_t now = dcom_ping_clock(runtime);
 	struct dcom_ping_set *set, *next_set;
 	struct dcom_object *object, *next;
 	bool silent;
 
 	for (set = runtime->set_list; set != NULL; set = next_set) {
 		next_set = set->next;
-		if (tevent_timeval_compare(&set->pinged, &limit) < 0) {
+		if (is_over(runtime, set->pinged, now)) {
 			set_expire(set);
 		}
 	}
-	silent = find_silent(runtime, &limit);
+	silent = find_silent(runtime, now);
 	for (object = runtime->objects; object != NULL; object = next) {
 		next = object->next;
 		if (object->ping_sets == 0 &&
-		    tevent_timeval_compare(&object->used, &limit) < 0) {
+		    is_over(runtime, object->used, now)) {
 			dcom_object_run_down(object, false);
 		} else if (silent && outlived(runtime, object)) {
 			dcom_object_run_down(object, true);
 		}
 	}
+}
+
+static void collect_timer(struct tevent_context *ev, struct tevent_timer *timer,
+			  struct timeval now, void *private_data)
+{
+	struct dcom_runtime *runtime =
+		talloc_get_type_abort(private_data, struct dcom_runtime);
+
+	collect(runtime);
 	if (!schedule(runtime)) {
 		log_msg(LOG_ERROR, "out of memory: vanished clients are no "
 				   "longer noticed");
 	}
+}
+
+void dcom_runtime_pass_time(struct dcom_runtime *runtime, uint64_t ms)
+{
+	runtime->passed += ms;
+	collect(runtime);
 }
 
 bool dcom_ping_start(struct dcom_runtime *runtime)

@@ -75,7 +75,7 @@ struct dcom_client {
 	struct dcom_runtime *runtime;
 	const char *name;    /* SID@address */
 	const char *address; /* the part after @ */
-	struct timeval seen; /* its last call, or reference given to it */
+	uint64_t seen;	     /* its last call, or reference given to it */
 	bool silent;	     /* ping.c: neither that nor pings for long */
 	size_t num_ipids;
 	bool refused; /* its going over the quota has been logged */
@@ -105,8 +105,8 @@ struct dcom_object {
 	unsigned calls;	    /* in progress */
 	unsigned ping_sets; /* that it is in */
 	bool pinned;
-	bool fresh;	     /* created in this pass, not handed out yet */
-	struct timeval used; /* last call, or reference given */
+	bool fresh;    /* created in this pass, not handed out yet */
+	uint64_t used; /* last call, or reference given */
 };
 
 struct dcom_class_entry {
@@ -138,6 +138,7 @@ struct dcom_runtime {
 	int reserve_fd; /* to take what comes when there are no others */
 	bool too_many_logged;
 	struct tevent_timer *ping_timer;
+	uint64_t passed;			/* dcom_runtime_pass_time() */
 	struct dcom_local_addresses *addresses; /* cached */
 	bool stopping;
 };
@@ -295,6 +296,9 @@ extern const struct dcom_rpc_interface dcom_endpoint_mapper; /* epm.c */
 /* ---- ping.c ---------------------------------------------------------- */
 
 bool dcom_ping_start(struct dcom_runtime *runtime);
+/* Milliseconds: when objects were used, clients seen and sets pinged. Whoever
+ * sets the time of day runs nothing down. */
+uint64_t dcom_ping_clock(const struct dcom_runtime *runtime);
 /* The ID of the set of a node in the runtime's table; for tests. */
 uint64_t dcom_ping_set_id(const struct hash_node *node);
 uint32_t dcom_ping_simple(struct dcom_runtime *runtime, uint64_t set_id);

@@ -4,7 +4,9 @@
  * of its own, which have the shape of ISTM's but no model behind them.
  *
  *   WTGeneral  get_WTCliPath       what the runtime holds, as text
- *              IsSnapshotsSupported  answers after 300 ms
+ *              IsSnapshotsSupported  answers when it is told to
+ *              AddLicense(command)   "answer": those that wait; "pass MS": as
+ *                                    much time for references and ping sets
  *              put_Name            E_FAIL, at once, deferred
  *              all others          E_NOTIMPL
  *   HostMgr    NewHost(name)       a new object each time
@@ -22,6 +24,7 @@
 #include "server/core/hash.h"
 #include "server/core/log.h"
 #include "server/dcom/dcom.h"
+#include "server/dcom/list.h"
 #include "server/istm/istm.h"
 #include "server/service.h"
 
@@ -29,7 +32,14 @@ struct service {
 	struct dcom_runtime *runtime;
 };
 
+struct slow {
+	struct slow *prev, *next;
+	struct dcom_call *call;
+};
+
 static unsigned hosts_alive;
+static struct slow *waiting;
+static unsigned num_waiting;
 
 /* ---- WTGeneral ----------------------------------------------------------- */
 
@@ -42,9 +52,9 @@ static HRESULT get_statistics(struct dcom_call *call, void *self,
 	r->out.pWtCliPath->s = talloc_asprintf(
 		dcom_call_mem(call),
 		"connections=%zu clients=%zu objects=%zu references=%zu "
-		"sets=%zu hosts=%u",
+		"sets=%zu hosts=%u waiting=%u",
 		s.connections, s.clients, s.objects, s.references, s.ping_sets,
-		hosts_alive);
+		hosts_alive, num_waiting);
 	return ISTM_S_OK;
 }
 
@@ -54,16 +64,11 @@ static HRESULT check_access(struct dcom_call *call, void *self,
 	return ISTM_S_OK;
 }
 
-struct slow {
-	struct dcom_call *call;
-};
-
-static void slow_done(struct tevent_context *ev, struct tevent_timer *timer,
-		      struct timeval now, void *private_data)
+static int slow_gone(struct slow *slow)
 {
-	struct slow *slow = private_data;
-
-	dcom_call_finish(slow->call, ISTM_S_OK);
+	DCOM_LIST_REMOVE(waiting, slow);
+	num_waiting--;
+	return 0;
 }
 
 static HRESULT slow(struct dcom_call *call, void *self,
@@ -72,11 +77,33 @@ static HRESULT slow(struct dcom_call *call, void *self,
 	struct slow *slow = talloc_zero(dcom_call_mem(call), struct slow);
 
 	slow->call = call;
+	DCOM_LIST_ADD(waiting, slow);
+	num_waiting++;
+	talloc_set_destructor(slow, slow_gone);
 	dcom_call_defer(call);
-	tevent_add_timer(dcom_call_ev(call), slow,
-			 tevent_timeval_current_ofs(0, 300000), slow_done,
-			 slow);
 	return ISTM_S_OK;
+}
+
+static HRESULT command(struct dcom_call *call, void *self,
+		       struct IWTGeneral_AddLicense *r)
+{
+	const char *text = r->in.License.s != NULL ? r->in.License.s : "";
+	unsigned long long ms;
+
+	if (strcmp(text, "answer") == 0) {
+		while (waiting != NULL) {
+			struct dcom_call *waits = waiting->call;
+
+			talloc_free(waiting);
+			dcom_call_finish(waits, ISTM_S_OK);
+		}
+		return ISTM_S_OK;
+	}
+	if (sscanf(text, "pass %llu", &ms) == 1) {
+		dcom_runtime_pass_time(dcom_call_runtime(call), ms);
+		return ISTM_S_OK;
+	}
+	return ISTM_INVALID_ARG;
 }
 
 static HRESULT fail_deferred(struct dcom_call *call, void *self,
@@ -90,6 +117,7 @@ static HRESULT fail_deferred(struct dcom_call *call, void *self,
 static const struct IWTGeneral_vtbl general_vtbl = {
 	.get_WTCliPath = get_statistics,
 	.CheckAccess = check_access,
+	.AddLicense = command,
 	.IsSnapshotsSupported = slow,
 	.put_Name = fail_deferred,
 };

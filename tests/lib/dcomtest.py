@@ -81,7 +81,7 @@ def connect(port, credentials=ADMIN, level=PRIVACY, auth=NTLM, server=None):
     """A connection without a bind."""
     t = transport.DCERPCTransportFactory(
         "ncacn_ip_tcp:%s[%d]" % (server or SERVER, port))
-    t.set_connect_timeout(30)
+    t.set_connect_timeout(200)
     dce = t.get_dce_rpc()
     if credentials is not None and level != NONE:
         t.set_credentials(credentials.user, credentials.password,
@@ -89,7 +89,7 @@ def connect(port, credentials=ADMIN, level=PRIVACY, auth=NTLM, server=None):
         dce.set_auth_type(auth)
     dce.set_auth_level(level)
     dce.connect()
-    t.get_socket().settimeout(60)
+    t.get_socket().settimeout(200)
     return dce
 
 
@@ -379,6 +379,16 @@ class Session:
         return {k: int(v) for k, v in
                 (item.split("=") for item in text.split())}
 
+    def command(self, text):
+        """Of dcomd's (tests/dcomd/service.c)."""
+        hr, _ = self.call("IWTGeneral", istm.IWTGeneral_AddLicense(),
+                          License=istm.bstr(text))
+        assert hr == S_OK, hex(hr)
+
+    def pass_time(self, ms):
+        """For references and ping sets, without waiting."""
+        self.command("pass %d" % ms)
+
     def close(self):
         for dce in (self.dce, self.scm):
             if dce is not None:
@@ -402,7 +412,7 @@ def equal(got, wanted, what=""):
     assert got == wanted, "%s is %s, not %s" % (what, show(got), show(wanted))
 
 
-def until(condition, seconds=20):
+def until(condition, seconds=200):
     """Wait for something that must come; how long it takes is no matter."""
     deadline = time.monotonic() + seconds
     while not condition():
