@@ -129,6 +129,8 @@ static void test_r2ts_without_answer(void **state)
 	ttt = get_be32(m.c[1]->bhs + 20);
 	bench_warnings();
 	send_tmf(&m, m.c[0], ISCSI_TMF_LU_RESET, ISCSI_TAG_NONE);
+	is_quiet(&m, m.c[0], m.c[1]);
+	peer_pass_time(m.c[0]);
 	expect_tmf(m.c[0], ISCSI_TMF_COMPLETE);
 	assert_int_equal(bench_warnings(), 1);
 	/* late, and good for nothing */
@@ -530,6 +532,12 @@ static void test_fence_and_cut(void **state)
 	m.c[2]->answers = false;
 	send_tmf(&m, m.c[3], ISCSI_TMF_ABORT_TASK_SET, ISCSI_TAG_NONE);
 	peer_expect(m.c[2], ISCSI_OP_NOP_IN);
+	/* The others' answers are there. */
+	for (unsigned i = 0; i < 2; i++) {
+		ping(&m, m.c[0]);
+		ping(&m, m.c[3]);
+	}
+	peer_pass_time(m.c[2]);
 	peer_expect_close(m.c[2]);
 	expect_dropped(m.c[0], 102);
 	expect_tmf(m.c[3], ISCSI_TMF_COMPLETE);

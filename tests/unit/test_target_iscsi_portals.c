@@ -282,6 +282,7 @@ static void test_portal_gone(void **state)
 		      three = open_portal(INADDR_LOOPBACK + 2, 1);
 	struct peer *stays, *obeys, *stubborn, *discovers, *late;
 
+	bench_hold_time();
 	stays = peer_new(b, "");
 	stubborn = connect_to(&two);
 	stubborn->isid[5] = 2;
@@ -296,11 +297,15 @@ static void test_portal_gone(void **state)
 					 ";SessionType=Discovery"),
 			 0);
 	bench_wait_sessions(b, 3);
+	/* Both lanes have what was sent to them. */
+	peer_works(stays);
+	peer_ready(stubborn);
 	/* Removing alone leaves them be: an address may come back. */
 	close_portal(&three);
 	peer_ready(obeys);
 	close_portal(&two);
 	iscsi_portals_logout(b->server);
+	bench_pass(1);
 	expect_logout_request(obeys);
 	expect_logout_request(stubborn);
 	expect_logout_request(discovers);
@@ -308,6 +313,7 @@ static void test_portal_gone(void **state)
 	peer_expect_close(late);
 	log_out(obeys);
 	peer_ready(stubborn); /* until its time is up */
+	bench_pass(3);
 	expect_dropped(stubborn);
 	expect_dropped(discovers);
 	peer_works(stays);
@@ -318,6 +324,7 @@ static void test_portal_gone(void **state)
 	peer_close(obeys);
 	peer_close(stays);
 	bench_wait_sessions(b, 0);
+	bench_run_time();
 }
 
 /* Neither those whose portal has only another port now, nor those that a
@@ -330,10 +337,12 @@ static void test_portal_moved(void **state)
 
 	q->isid[5] = 2;
 	peer_login(q, "");
+	bench_hold_time();
 	close_portal(&two);
 	other = open_portal(INADDR_LOOPBACK + 1, 1);
 	close_portal(&three);
 	iscsi_portals_logout(b->server);
+	bench_pass(1);
 	/* They had their turns together. */
 	expect_logout_request(q);
 	peer_works(p);
@@ -348,14 +357,17 @@ static void test_portal_moved(void **state)
 	close_portal(&three);
 	any = open_portal(INADDR_ANY, 1);
 	iscsi_portals_logout(b->server);
+	bench_pass(1);
 	peer_ready(q);
 	close_portal(&any);
 	iscsi_portals_logout(b->server);
+	bench_pass(1);
 	expect_logout_request(q);
 	expect_logout_request(p);
 	peer_close(p);
 	peer_close(q);
 	bench_wait_sessions(b, 0);
+	bench_run_time();
 }
 
 int main(void)
