@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -62,9 +63,24 @@ static void log_line(int level, const char *message)
 /* Asked to stop: what is half made is taken away. */
 static volatile sig_atomic_t stopped;
 
+static int stop_fd = -1;
+
+/* The loop may be about to wait: it finds that there is something. */
 static void stop(int sig)
 {
+	int saved = errno;
+
 	stopped = 1;
+	(void)!write(stop_fd, &(uint64_t){1}, sizeof(uint64_t));
+	errno = saved;
+}
+
+static void stop_seen(struct tevent_context *context, struct tevent_fd *fde,
+		      uint16_t flags, void *private_data)
+{
+	uint64_t count;
+
+	(void)!read(stop_fd, &count, sizeof(count));
 }
 
 /* Let the request come to its end. @return 0, or EINTR: freed, and so
@@ -668,6 +684,11 @@ int main(int argc, char **argv)
 		return fail("set-up", NULL, ENOMEM);
 	}
 	vhd_set_log(log_line);
+	stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (stop_fd == -1 || tevent_add_fd(ev, mem, stop_fd, TEVENT_FD_READ,
+					   stop_seen, NULL) == NULL) {
+		return fail("set-up", NULL, errno);
+	}
 	signal(SIGINT, stop);
 	signal(SIGTERM, stop);
 	signal(SIGXFSZ, SIG_IGN); /* then writing fails, like a full disk */
