@@ -249,7 +249,7 @@ class SinkClient:
         self.sinks.append(Disk(self, result, **properties))
         return self.sinks[-1]
 
-    def wait(self, condition, seconds=30):
+    def wait(self, condition, seconds=200):
         with self.changed:
             return self.changed.wait_for(condition, seconds)
 

@@ -50,7 +50,7 @@ class Session:
                  mutual=False):
         host, port = portal.rsplit(':', 1)
         self.sock = socket.create_connection((host.strip('[]'), int(port)),
-                                             timeout=60)
+                                             timeout=200)
         self.isid = isid
         self.tsih = 0
         self.cid = 1

@@ -18,6 +18,7 @@ import contextlib
 import os
 import sys
 import threading
+import time
 
 sys.path.insert(0, os.path.join(
     os.environ.get('ISTM_BUILD') or os.path.join(
@@ -380,6 +381,26 @@ def restart(crash=False):
         'ISTM_CRASH' if crash else 'ISTM_RESTART'], ['restart'])
     if status != 0:
         raise AssertionError('restart: status %d' % status)
+
+
+def until(check, seconds=200):
+    """Wait for something that must come, as the server hears of sessions from
+    its lanes: what @check returns once that is true, or at the end."""
+    deadline = time.monotonic() + seconds
+    while True:
+        found = check()
+        if found or time.monotonic() > deadline:
+            return found
+        time.sleep(0.05)
+
+
+def rewrite_conf(text):
+    """Put another smb.conf in the place of the server's, which may be reading
+    it at any time after a SIGHUP."""
+    path = os.environ['ISTM_CONF']
+    with open(path + '.new', 'w', encoding='utf-8') as file:
+        file.write(text)
+    os.replace(path + '.new', path)
 
 
 def volume_path(name):

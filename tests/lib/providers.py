@@ -13,7 +13,7 @@ class Providers:
     def __init__(self):
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.sock.bind('')      # a name of the kernel's choice
-        self.sock.settimeout(30)
+        self.sock.settimeout(200)
 
     def ask(self, *words):
         self.sock.sendto(' '.join(map(str, words)).encode(),
@@ -36,7 +36,8 @@ class Providers:
 
     def wait(self, op, wanted=1):
         """Until so many requests wait."""
-        for _ in range(3000):
+        deadline = time.monotonic() + 200
+        while time.monotonic() < deadline:
             if int(self.ask('waiting', op)) == wanted:
                 return
             time.sleep(0.01)

@@ -108,7 +108,7 @@ class Behind:
                                   seconds)[0])
 
     def answer(self):
-        return int(self.process.communicate(timeout=60)[0])
+        return int(self.process.communicate(timeout=200)[0])
 
 
 TABLE, CLUSTER = [], []
