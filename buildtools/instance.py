@@ -110,7 +110,7 @@ class Server:
         self.arguments = list(arguments)
         self.process = None
 
-    def start(self, timeout=60):
+    def start(self, timeout=240):
         """Return when the daemon says READY=1 (sd_notify); else Failed."""
         instance = self.instance
         if not os.access(instance.daemon, os.X_OK):
@@ -157,7 +157,7 @@ class Server:
         finally:
             notify.close()
 
-    def stop(self, timeout=60):
+    def stop(self, timeout=240):
         """SIGTERM; return the exit status, or raise Failed and kill it."""
         self.process.send_signal(signal.SIGTERM)
         try:

@@ -4,6 +4,7 @@
 The packages are downloaded and unpacked, not installed: installing a kernel
 would touch the boot loader, installing open-iscsi would start its daemon.
 """
+import fcntl
 import glob
 import gzip
 import hashlib
@@ -205,7 +206,14 @@ def install_tools(tree, root):
 
 
 def build(cache):
-    """Return (kernel, initramfs), made once and kept in cache."""
+    """Return (kernel, initramfs), made once and kept in cache; tests that run
+    side by side wait for the first of them."""
+    with open(f"{cache}/lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return build_locked(cache)
+
+
+def build_locked(cache):
     package = kernel_package()
     done = os.path.join(cache, package)
     kernel, initramfs = f"{done}/vmlinuz", f"{done}/initramfs.gz"

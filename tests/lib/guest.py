@@ -43,8 +43,8 @@ class _Host:
                 connection.sendall(answer.encode() + b"\n")
 
 
-def run(script, variables=None, commands=None, memory=512, timeout=800,
-        qemu="", passed=0, programs=()):
+def run(script, variables=None, commands=None, memory=512, qemu="", passed=0,
+        programs=()):
     """Print TAP; return whether the script has succeeded.
 
     'qemu' are more of its options; 'passed' tests were told before; 'programs'
@@ -55,7 +55,7 @@ def run(script, variables=None, commands=None, memory=512, timeout=800,
     arguments.append("HOST_PORT=%d" % host.port)
     process = subprocess.Popen(
         [os.path.join(GUEST, "boot"), "--memory", str(memory),
-         "--timeout", str(timeout), "--qemu=" + qemu,
+         "--qemu=" + qemu,
          *["--program=" + program for program in programs],
          os.path.join(GUEST, "scripts", script), *arguments],
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
