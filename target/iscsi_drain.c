@@ -21,8 +21,10 @@ struct iscsi_drain *iscsi_drain_new(struct iscsi_server *server)
 {
 	struct iscsi_drain *drain = calloc(1, sizeof(*drain));
 
-	if (drain)
-		drain->server = server;
+	if (!drain)
+		return NULL;
+	drain->server = server;
+	list_init(&drain->function);
 	return drain;
 }
 
@@ -65,7 +67,7 @@ static bool matches(const struct iscsi_drain *drain,
 		return false;
 	if (drain->has_cid && (task->conn || task->cid != drain->cid))
 		return false;
-	return !drain->lu || task->scsi.lu == drain->lu ||
+	return !drain->lu || iscsi_task_is_for(task, drain->lu) ||
 	       task->scsi.copy_lu[0] == drain->lu ||
 	       task->scsi.copy_lu[1] == drain->lu;
 }
@@ -309,9 +311,8 @@ static void lane_got_drain(struct msg *msg, void *receiver)
 		struct iscsi_session *session =
 			list_entry(pos, struct iscsi_session, lane_link);
 
-		if (node->drain->close && session->num_conns &&
-		    session->tgt == node->drain->tgt &&
-		    session->id != node->drain->origin)
+		if (drain->close && drain->tgt && session->num_conns &&
+		    session->tgt == drain->tgt && session->id != drain->by)
 			iscsi_session_drop(session);
 		else if (concerns(drain, session))
 			end_tasks(session, node->drain);

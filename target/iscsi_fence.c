@@ -291,6 +291,21 @@ void iscsi_fence_tmf(struct iscsi_session *session, struct iscsi_conn *conn,
 	get_in_line(session, conn, &tmf->turn, true);
 }
 
+bool iscsi_fence_has_tmf(const struct iscsi_session *session, uint32_t itt)
+{
+	const struct list_head *pos;
+
+	list_for_each (pos, &session->line) {
+		const struct iscsi_turn *turn =
+			list_entry(pos, struct iscsi_turn, link);
+
+		if (turn->tmf &&
+		    list_entry(turn, struct fenced_tmf, turn)->itt == itt)
+			return true;
+	}
+	return false;
+}
+
 void iscsi_fence_drop(struct iscsi_session *session)
 {
 	/* Its tasks have gone, and left the line. */

@@ -70,7 +70,7 @@ const struct iscsi_key iscsi_keys[] = {
 	{"SessionType", KEY_TEXT, USE_LO, I, 0, 0, 0, 0, NULL},
 	{"TaskReporting", KEY_LIST, USE_LO, I | T | N, 0, 0, 0,
 	 AT(task_reporting), task_reporting},
-	/* RFC 7144 4.1 (iSCSIProtocolLevel of RFC 7143 13.24: 1) */
+	/* RFC 7143 13.24, RFC 7144 7.1.1 */
 	{"iSCSIProtocolLevel", KEY_NUM_MIN, USE_LO, I | T | N, 0, 31, 1,
 	 AT(protocol_level), NULL},
 	/* RFC 7143 13.26 */

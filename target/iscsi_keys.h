@@ -12,6 +12,8 @@
 
 /* Operational parameters of a connection and its session. Booleans are 0 or
  * 1 in 32 bits so that the table can address all alike. */
+#define ISCSI_LEVEL_RFC7144 2
+
 struct iscsi_params {
 	uint32_t header_digest, data_digest; /* CRC32C */
 	uint32_t max_connections;
@@ -24,7 +26,7 @@ struct iscsi_params {
 	uint32_t pdu_in_order, seq_in_order;
 	uint32_t erl;
 	uint32_t task_reporting; /* TASK_REPORTING_* */
-	uint32_t protocol_level;
+	uint32_t protocol_level; /* from 2 on: all of RFC 7144 */
 };
 
 /* RFC 7143 13.23 */

@@ -167,6 +167,7 @@ static bool login_start(struct iscsi_conn *conn, struct iscsi_refusal *refusal)
 	login->ours.max_connections = conn->server->max_connections;
 	login->ours.time2wait = 0;
 	login->ours.time2retain = 0;
+	login->ours.protocol_level = ISCSI_LEVEL_RFC7144;
 	/* 11.12.4: ours is version 0 */
 	if (bhs[3] > 0)
 		return iscsi_refuse(refusal, ISCSI_LOGIN_VERSION,

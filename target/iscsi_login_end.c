@@ -11,12 +11,24 @@
 #include "target/iscsi_background.h"
 #include "target/iscsi_login.h"
 
-static bool make_nexus(struct iscsi_session *session)
+/* What INQUIRY tells: nothing where the initiator does not know of the key. */
+static uint8_t protocol_level(const struct iscsi_login *login,
+			      const struct iscsi_params *params)
+{
+	const struct iscsi_key *key = iscsi_key_find("iSCSIProtocolLevel");
+	uint64_t bit = 1ull << (key - iscsi_keys);
+
+	return login->seen & bit ? (uint8_t)params->protocol_level : 0;
+}
+
+static bool make_nexus(struct iscsi_session *session,
+		       const struct iscsi_login *login)
 {
 	struct scsi_nexus_config config = {
 		.initiator_name = session->initiator,
 		.target_name = session->conf->name,
 		.portal_group = session->tpgt,
+		.protocol_level = protocol_level(login, &session->params),
 		.abort_nexus = iscsi_session_abort_nexus,
 		.background = iscsi_background_new,
 		.private_data = session,
@@ -124,7 +136,8 @@ static bool enter_new(struct iscsi_conn *conn, struct iscsi_refusal *refusal)
 		return iscsi_refuse(refusal, ISCSI_LOGIN_NO_RESOURCES,
 				    "no session is free");
 	}
-	if ((session->tgt && !make_nexus(session)) || !report_session(conn))
+	if ((session->tgt && !make_nexus(session, conn->login)) ||
+	    !report_session(conn))
 		return iscsi_refuse(refusal, ISCSI_LOGIN_NO_RESOURCES,
 				    "out of memory for a session");
 	iscsi_log(conn->server, ISCSI_LOG_NOTICE,

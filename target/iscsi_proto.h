@@ -100,6 +100,10 @@
 #define ISCSI_TMF_WARM_RESET	 6
 #define ISCSI_TMF_COLD_RESET	 7
 #define ISCSI_TMF_REASSIGN	 8
+#define ISCSI_TMF_QUERY_TASK	 9 /* these: RFC 7144 6.3 */
+#define ISCSI_TMF_QUERY_TASK_SET 10
+#define ISCSI_TMF_NEXUS_RESET	 11
+#define ISCSI_TMF_QUERY_EVENT	 12
 
 /* Their responses, 11.6.1 */
 #define ISCSI_TMF_COMPLETE    0
@@ -107,6 +111,7 @@
 #define ISCSI_TMF_NO_LUN      2
 #define ISCSI_TMF_NO_REASSIGN 4
 #define ISCSI_TMF_UNSUPPORTED 5
+#define ISCSI_TMF_SUCCEEDED   7 /* RFC 7144 6.4.2 */
 #define ISCSI_TMF_REJECTED    255
 
 /* Logout reasons 11.14.1 and responses 11.15.1 */

@@ -339,9 +339,11 @@ struct iscsi_drain {
 	/* The session that wants it, 0: none does; of its commands not those
 	 * that came later (lane->delivered). */
 	uint64_t by, by_order;
-	bool told;  /* others than that hear TASK ABORTED */
-	bool close; /* and their sessions, but this one: */
-	uint64_t origin;
+	bool told; /* others than that hear TASK ABORTED */
+	/* The session that wants it ends with its response; those of @tgt, if
+	 * there is one, end now. */
+	bool close;
+	struct list_head function; /* session->functions */
 	/* On @lane; without one on the thread of the last to finish. */
 	void (*done)(struct iscsi_drain *drain);
 	void *private_data;

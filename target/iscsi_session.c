@@ -27,6 +27,7 @@ struct iscsi_session *iscsi_session_new(struct lane *lane)
 	list_init(&session->lane_link);
 	list_init(&session->conns);
 	list_init(&session->tasks);
+	list_init(&session->functions);
 	list_init(&session->held);
 	list_init(&session->line);
 	for (int i = 0; i < ISCSI_TASK_HASH; i++)
@@ -371,6 +372,8 @@ void iscsi_session_reap(struct iscsi_session *session)
 	list_del(&session->lane_link);
 	/* What counts as received and aborted is of no connection. */
 	iscsi_drop_held(session, NULL);
+	while (!list_empty(&session->functions))
+		list_del(session->functions.next);
 	iscsi_fence_drop(session);
 	/* The nexus goes before a new session may take its place. */
 	if (session->nexus) {

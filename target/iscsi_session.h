@@ -77,6 +77,8 @@ struct iscsi_session {
 	unsigned num_tasks;	/* all that exist */
 	unsigned pins;		/* iscsi_session_pin() */
 	struct list_head tasks; /* iscsi_task.link, by arrival */
+	struct list_head
+		functions; /* iscsi_drain.function: of task management */
 	struct list_head hash[ISCSI_TASK_HASH];
 	struct list_head held; /* iscsi_held.link, by CmdSN */
 	struct list_head line; /* iscsi_turn.link (iscsi_fence.c) */
@@ -232,6 +234,8 @@ void iscsi_drop_held(struct iscsi_session *session,
  */
 
 struct iscsi_task *iscsi_task_find(struct iscsi_session *session, uint32_t itt);
+/* Is it for that unit? */
+bool iscsi_task_is_for(const struct iscsi_task *task, const struct scsi_lu *lu);
 /* Free; the task is in no queue and not running. */
 void iscsi_task_free(struct iscsi_task *task);
 /* A task's last PDU has left. */
@@ -302,6 +306,8 @@ void iscsi_fence_heard(struct iscsi_conn *conn);
 void iscsi_fence_left(struct iscsi_session *session);
 /* Is it time for who is in line? At the end of a pass. */
 void iscsi_fence_check(struct iscsi_session *session);
+/* Is the response of that request in line? */
+bool iscsi_fence_has_tmf(const struct iscsi_session *session, uint32_t itt);
 /* The session's end: nobody is in line any more. */
 void iscsi_fence_drop(struct iscsi_session *session);
 

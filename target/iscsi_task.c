@@ -24,6 +24,15 @@ struct iscsi_task *iscsi_task_find(struct iscsi_session *session, uint32_t itt)
 	return NULL;
 }
 
+bool iscsi_task_is_for(const struct iscsi_task *task, const struct scsi_lu *lu)
+{
+	/* One that others of its task set hold up has not been looked at. */
+	if (task->state == TASK_BLOCKED)
+		return scsi_nexus_lookup(task->scsi.nexus, task->scsi.lun) ==
+		       lu;
+	return task->scsi.lu == lu;
+}
+
 static void task_done(struct scsi_task *scsi);
 
 /* It ends so, with neither sense nor data. */

@@ -1,20 +1,32 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Task management (RFC 7143 11.5, 11.6; SAM-5 7). The tasks in question end
- * without a response of their own, then the function's response is sent.
+ * Task management (RFC 7143 11.5, 11.6; RFC 7144 6; SAM-5 7). The tasks in
+ * question end without a response of their own, then the function's response is
+ * sent.
  */
+#include <string.h>
+
 #include "target/iscsi_conn.h"
 #include "target/iscsi_session.h"
 
-void iscsi_tmf_respond(struct iscsi_conn *conn, uint32_t itt, uint8_t response)
+/* @info additional response information (RFC 7144 6.4.1), or NULL */
+static void respond(struct iscsi_conn *conn, uint32_t itt, uint8_t response,
+		    const uint8_t info[3])
 {
 	struct iscsi_out *out = iscsi_out_new(conn, ISCSI_OP_TMF_RSP);
 
 	if (!out)
 		return;
 	out->bhs[2] = response;
+	if (info)
+		memcpy(out->bhs + 8, info, 3);
 	put_be32(out->bhs + 16, itt);
 	iscsi_out_queue(conn, out, STATSN_NEXT);
+}
+
+void iscsi_tmf_respond(struct iscsi_conn *conn, uint32_t itt, uint8_t response)
+{
+	respond(conn, itt, response, NULL);
 }
 
 static void tmf_drained(struct iscsi_drain *drain)
@@ -23,6 +35,7 @@ static void tmf_drained(struct iscsi_drain *drain)
 		iscsi_session_by_id(drain->lane, drain->by);
 	struct iscsi_conn *conn = iscsi_conn_find(drain->lane, drain->conn_id);
 
+	list_del(&drain->function);
 	if (conn && conn->state != CONN_FULL)
 		conn = NULL;
 	if (drain->multi && session)
@@ -66,7 +79,29 @@ static struct iscsi_drain *tmf_drain(struct iscsi_conn *conn,
 	drain->abort = true;
 	drain->by = conn->session->id;
 	drain->by_order = conn->lane->delivered;
+	list_add_tail(&drain->function, &conn->session->functions);
 	return drain;
+}
+
+/* Is it the tag of a task management request that has no response yet? */
+static bool is_function(const struct iscsi_session *session, uint32_t itt)
+{
+	const struct list_head *pos;
+
+	list_for_each (pos, &session->functions) {
+		if (list_entry(pos, struct iscsi_drain, function)->tag == itt)
+			return true;
+	}
+	list_for_each (pos, &session->held) {
+		const struct iscsi_held *held =
+			list_entry(pos, struct iscsi_held, link);
+
+		if (!held->task &&
+		    (held->bhs[0] & ISCSI_OP_MASK) == ISCSI_OP_TMF &&
+		    get_be32(held->bhs + 16) == itt)
+			return true;
+	}
+	return iscsi_fence_has_tmf(session, itt);
 }
 
 /*
@@ -117,14 +152,32 @@ static bool plug(struct iscsi_session *session, uint32_t cmdsn)
 	return true;
 }
 
+/* 11.6.1: a command that has not arrived, though its number shows that it was
+ * sent before, counts as received and aborted.
+ * @return it is so; iscsi_release_held() comes after the response */
+static bool is_missing(struct iscsi_conn *conn, const uint8_t *bhs)
+{
+	struct iscsi_session *session = conn->session;
+	uint32_t cmdsn = get_be32(bhs + 24), ref = get_be32(bhs + 32);
+
+	if (!sn_lt(ref, cmdsn) || iscsi_cmdsn_check(session, ref) == ORDER_DROP)
+		return false;
+	if (!iscsi_hold(session, NULL, ref, NULL, NULL, NULL, 0))
+		iscsi_conn_fail(conn, "out of memory");
+	return true;
+}
+
 static void abort_task(struct iscsi_conn *conn, const uint8_t *bhs)
 {
 	struct iscsi_session *session = conn->session;
 	uint32_t itt = get_be32(bhs + 16), rtt = get_be32(bhs + 20);
-	uint32_t cmdsn = get_be32(bhs + 24), ref = get_be32(bhs + 32);
 	struct iscsi_task *task = iscsi_task_find(session, rtt);
 	struct iscsi_drain *drain;
 
+	if (is_function(session, rtt)) {
+		iscsi_tmf_respond(conn, itt, ISCSI_TMF_REJECTED);
+		return;
+	}
 	if (task && task->state != TASK_SEND) {
 		if (task->state == TASK_HELD) {
 			iscsi_task_abort(task);
@@ -140,14 +193,9 @@ static void abort_task(struct iscsi_conn *conn, const uint8_t *bhs)
 		iscsi_drain_start(drain, conn->lane);
 		return;
 	}
-	/* 11.5.1: a command that has not arrived, though its number shows
-	 * that it was sent before, counts as received and aborted. */
-	if (!task && sn_lt(ref, cmdsn) &&
-	    iscsi_cmdsn_check(session, ref) != ORDER_DROP) {
-		if (!iscsi_hold(session, NULL, ref, NULL, NULL, NULL, 0)) {
-			iscsi_conn_fail(conn, "out of memory");
+	if (!task && is_missing(conn, bhs)) {
+		if (conn->state == CONN_DEAD)
 			return;
-		}
 		iscsi_tmf_respond(conn, itt, ISCSI_TMF_COMPLETE);
 		iscsi_release_held(session);
 		return;
@@ -202,7 +250,6 @@ static void target_reset(struct iscsi_conn *conn, const uint8_t *bhs, bool cold)
 	drain->tgt = iscsi_tgt_ref(session->tgt);
 	drain->multi = true;
 	drain->close = cold;
-	drain->origin = session->id;
 	if (session->conf) {
 		drain->conf = iscsi_conf_ref(session->conf);
 		map = session->conf->map;
@@ -210,6 +257,99 @@ static void target_reset(struct iscsi_conn *conn, const uint8_t *bhs, bool cold)
 			scsi_lu_reset(map->entry[i].lu, session->nexus);
 	}
 	iscsi_drain_start(drain, NULL);
+}
+
+/* ---- RFC 7144 6.3 -------------------------------------------------------- */
+
+static bool in_task_set(const struct iscsi_task *task, const struct scsi_lu *lu)
+{
+	return task->state != TASK_HELD && task->state != TASK_SEND &&
+	       !task->aborted && !task->told && iscsi_task_is_for(task, lu);
+}
+
+static void query_task(struct iscsi_conn *conn, const uint8_t *bhs,
+		       const struct scsi_lu *lu)
+{
+	struct iscsi_session *session = conn->session;
+	uint32_t itt = get_be32(bhs + 16), rtt = get_be32(bhs + 20);
+	const struct iscsi_task *task = iscsi_task_find(session, rtt);
+
+	if (is_function(session, rtt)) {
+		iscsi_tmf_respond(conn, itt, ISCSI_TMF_REJECTED);
+	} else if (task && in_task_set(task, lu)) {
+		iscsi_tmf_respond(conn, itt, ISCSI_TMF_SUCCEEDED);
+	} else if (!task && is_missing(conn, bhs)) {
+		/* 6.3.3: RefCmdSN as for ABORT TASK */
+		if (conn->state == CONN_DEAD)
+			return;
+		iscsi_tmf_respond(conn, itt, ISCSI_TMF_COMPLETE);
+		iscsi_release_held(session);
+	} else {
+		iscsi_tmf_respond(conn, itt, ISCSI_TMF_COMPLETE);
+	}
+}
+
+static uint8_t query_task_set(const struct iscsi_conn *conn,
+			      const struct scsi_lu *lu)
+{
+	const struct list_head *pos;
+
+	list_for_each (pos, &conn->session->tasks) {
+		if (in_task_set(list_entry(pos, struct iscsi_task, link), lu))
+			return ISCSI_TMF_SUCCEEDED;
+	}
+	return ISCSI_TMF_COMPLETE;
+}
+
+static void query(struct iscsi_conn *conn, const uint8_t *bhs, uint8_t function)
+{
+	struct scsi_nexus *nexus = conn->session->nexus;
+	const struct scsi_lu *lu = scsi_nexus_lookup(nexus, bhs + 8);
+	uint8_t response = ISCSI_TMF_COMPLETE, info[3] = {0};
+
+	if (lu && function == ISCSI_TMF_QUERY_TASK) {
+		query_task(conn, bhs, lu);
+		return;
+	}
+	if (!lu)
+		response = ISCSI_TMF_NO_LUN;
+	else if (function == ISCSI_TMF_QUERY_TASK_SET)
+		response = query_task_set(conn, lu);
+	else if (scsi_nexus_pending(nexus, bhs + 8, info))
+		response = ISCSI_TMF_SUCCEEDED;
+	respond(conn, get_be32(bhs + 16), response, info);
+}
+
+/* All tasks, then the session with all its connections. */
+static void nexus_reset(struct iscsi_conn *conn, const uint8_t *bhs)
+{
+	struct iscsi_drain *drain = tmf_drain(conn, get_be32(bhs + 16));
+
+	if (!drain)
+		return;
+	drain->only = conn->session->id;
+	drain->multi = true;
+	drain->close = true;
+	iscsi_drain_start(drain, conn->lane);
+}
+
+/* @return false: there is no such function, or it was not negotiated */
+static bool rfc7144_function(struct iscsi_conn *conn, const uint8_t *bhs,
+			     uint8_t function)
+{
+	if (conn->session->params.protocol_level < ISCSI_LEVEL_RFC7144)
+		return false;
+	switch (function) {
+	case ISCSI_TMF_QUERY_TASK:
+	case ISCSI_TMF_QUERY_TASK_SET:
+	case ISCSI_TMF_QUERY_EVENT:
+		query(conn, bhs, function);
+		return true;
+	case ISCSI_TMF_NEXUS_RESET:
+		nexus_reset(conn, bhs);
+		return true;
+	}
+	return false;
 }
 
 void iscsi_tmf(struct iscsi_conn *conn, const uint8_t *bhs)
@@ -243,7 +383,8 @@ void iscsi_tmf(struct iscsi_conn *conn, const uint8_t *bhs)
 		iscsi_tmf_respond(conn, itt, ISCSI_TMF_UNSUPPORTED);
 		break;
 	default:
-		iscsi_tmf_respond(conn, itt, ISCSI_TMF_REJECTED);
+		if (!rfc7144_function(conn, bhs, function))
+			iscsi_tmf_respond(conn, itt, ISCSI_TMF_REJECTED);
 		break;
 	}
 }

@@ -136,7 +136,8 @@ struct scsi_nexus_config {
 	const char *initiator_name; /* iqn… */
 	uint8_t isid[6];
 	const char *target_name;
-	uint16_t portal_group; /* relative target port identifier, not 0 */
+	uint16_t portal_group;	/* relative target port identifier, not 0 */
+	uint8_t protocol_level; /* iSCSIProtocolLevel (RFC 7144 4.2) */
 	/* PREEMPT AND ABORT (SPC-4 5.13.11.2.6): abort what @name has on @lu,
 	 * its tasks other than @by, and its copies, these also when it is not
 	 * there any more. For @by, a task of this nexus, with the unit's lock
@@ -180,6 +181,15 @@ bool scsi_nexus_name_is(const struct scsi_nexus_name *name,
  * its units when @lu is NULL. */
 void scsi_nexus_unit_attention(struct scsi_nexus *nexus, struct scsi_lu *lu,
 			       uint16_t asc_ascq);
+
+/*
+ * QUERY ASYNCHRONOUS EVENT (SAM-5 7): is a unit attention pending for this
+ * nexus on a unit of its map? On its lane.
+ * @param info what is told first: the function's additional response
+ *             information
+ */
+bool scsi_nexus_pending(const struct scsi_nexus *nexus, const uint8_t lun[8],
+			uint8_t info[3]);
 
 enum scsi_dir {
 	SCSI_DIR_NONE,

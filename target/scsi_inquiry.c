@@ -37,8 +37,10 @@ static uint8_t device_type(struct scsi_task *task)
 
 static size_t standard_data(struct scsi_task *task, uint8_t *buf)
 {
-	/* SPC-4 table 147: SAM-5, SPC-4, SBC-3 and iSCSI, no version claimed */
-	static const uint16_t standards[] = {0x00a0, 0x0460, 0x04c0, 0x0960};
+	/* SPC-4 table 147: SAM-5, SPC-4, SBC-3, and iSCSI as RFC 7144 4.2 has
+	 * it */
+	const uint16_t iscsi = 0x0960 + task->nexus->protocol_level;
+	const uint16_t standards[] = {0x00a0, 0x0460, 0x04c0, iscsi};
 	const struct scsi_lu_config *id =
 		task->lu != NULL ? &task->lu->config : NULL;
 	uint16_t ports[SCSI_MAX_PORTS];
@@ -61,7 +63,7 @@ static size_t standard_data(struct scsi_task *task, uint8_t *buf)
 		put_be16(buf + 58 + 2 * i, standards[i]);
 	}
 	if (buf[0] != TYPE_DISK) {
-		put_be16(buf + 62, 0x0960); /* no SBC-3 here */
+		put_be16(buf + 62, iscsi); /* no SBC-3 here */
 		put_be16(buf + 64, 0);
 	}
 	return 96;

@@ -190,6 +190,7 @@ struct scsi_nexus *scsi_nexus_create(const struct scsi_nexus_config *config,
 	}
 	memcpy(nexus->isid, config->isid, sizeof(nexus->isid));
 	nexus->port = config->portal_group;
+	nexus->protocol_level = config->protocol_level;
 	nexus->abort_nexus = config->abort_nexus;
 	nexus->background = config->background;
 	nexus->private_data = config->private_data;

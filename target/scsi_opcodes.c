@@ -466,6 +466,11 @@ bool scsi_report_tmfs(struct scsi_task *task)
 	uint8_t buf[16] = {0xda};
 	size_t len = 4;
 
+	if (task->nexus->protocol_level >= 2) {
+		buf[0] |= 0x04; /* QUERY TASK (RFC 7144 6.3) */
+		/* QUERY ASYNCHRONOUS EVENT, QUERY TASK SET, I_T NEXUS RESET */
+		buf[1] = 0x07;
+	}
 	if (task->cdb[2] & 0x80) { /* REPD */
 		buf[3] = 12;
 		len = 16;

@@ -274,6 +274,7 @@ struct scsi_nexus {
 	char *target_name;
 	uint8_t isid[6];
 	uint16_t port;
+	uint8_t protocol_level;
 	bool (*abort_nexus)(const struct scsi_nexus_name *name,
 			    struct scsi_lu *lu, struct scsi_task *by,
 			    void *private_data);

@@ -59,24 +59,51 @@ void scsi_ua_luns_told(const struct scsi_nexus *nexus)
 	}
 }
 
+/* Those that are still pending when the first has been told. */
+static unsigned but_first(unsigned pending)
+{
+	unsigned bit = pending & -pending;
+
+	return (bit & RESETS) != 0 ? pending & ~RESETS : pending & ~bit;
+}
+
 bool scsi_ua_take(struct scsi_itl *itl, enum scsi_ua *ua)
 {
 	unsigned pending = atomic_load(&itl->ua);
-	unsigned bit;
 
 	do {
 		if (pending == 0) {
 			return false;
 		}
-		bit = pending & -pending;
-	} while (!atomic_compare_exchange_weak(
-		&itl->ua, &pending,
-		(bit & RESETS) != 0 ? pending & ~RESETS : pending & ~bit));
-	*ua = (enum scsi_ua)__builtin_ctz(bit);
+	} while (!atomic_compare_exchange_weak(&itl->ua, &pending,
+					       but_first(pending)));
+	*ua = (enum scsi_ua)__builtin_ctz(pending);
 	/* Told for one unit, it is told for all (SPC-4 7.8.7, LUICLR). */
 	if (*ua == SCSI_UA_LUNS_CHANGED) {
 		scsi_ua_luns_told(itl->nexus);
 	}
+	return true;
+}
+
+bool scsi_nexus_pending(const struct scsi_nexus *nexus, const uint8_t lun[8],
+			uint8_t info[3])
+{
+	const struct scsi_itl *itl;
+	unsigned pending;
+	uint16_t number;
+
+	if (scsi_lun_parse(lun, &number) != SCSI_LUN_UNIT) {
+		return false;
+	}
+	itl = scsi_nexus_itl(nexus, number);
+	pending = itl != NULL ? atomic_load(&itl->ua) : 0;
+	if (pending == 0) {
+		return false;
+	}
+	/* UADE DEPTH: one, or more; then sense key and code */
+	info[0] =
+		(but_first(pending) == 0 ? 0x10 : 0x20) | SENSE_UNIT_ATTENTION;
+	put_be16(info + 1, ua_asc[__builtin_ctz(pending)]);
 	return true;
 }
 

@@ -208,6 +208,22 @@ static void set_tas(struct peer *p, bool tas)
 }
 
 /* TAS: those whose tasks others end hear TASK ABORTED. */
+/* One that waits for another of its task set is in it, too. */
+static void test_blocked_is_aborted(void **state)
+{
+	struct peer *p = peer_new(b, "ImmediateData=No");
+	uint32_t itt = peer_pending(p), ttt = get_be32(p->bhs + 20);
+	uint8_t bhs[48];
+
+	command(p, bhs, ISCSI_FLAG_FINAL | ISCSI_ATTR_ORDERED, 0, 0x00, 0, 0);
+	peer_send(p, bhs, NULL, 0);
+	send_tmf_and_wait(p, ISCSI_TMF_ABORT_TASK_SET);
+	data_out(p, itt, ttt, 0, 0, pattern, 512, true);
+	expect_tmf(p, ISCSI_TMF_COMPLETE);
+	peer_works(p);
+	peer_close(p);
+}
+
 static void test_task_aborted_status(void **state)
 {
 	struct peer *p = peer_new(b, ""), *q = peer_connect(b);
@@ -429,6 +445,7 @@ int main(void)
 		cmocka_unit_test(test_commands_behind),
 		cmocka_unit_test(test_task_sets),
 		cmocka_unit_test(test_clear_task_set_of_others),
+		cmocka_unit_test(test_blocked_is_aborted),
 		cmocka_unit_test(test_task_aborted_status),
 		cmocka_unit_test(test_task_attributes),
 		cmocka_unit_test(test_cold_reset),

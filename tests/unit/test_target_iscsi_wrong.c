@@ -126,7 +126,7 @@ static void test_choices(void **state)
 		      /* in this order too, bursts fit into each other */
 		      "FirstBurstLength=65536;MaxBurstLength=8192");
 	assert_string_equal(peer_value(p, "TaskReporting"), "FastAbort");
-	assert_string_equal(peer_value(p, "iSCSIProtocolLevel"), "1");
+	assert_string_equal(peer_value(p, "iSCSIProtocolLevel"), "2");
 	assert_string_equal(peer_value(p, "ErrorRecoveryLevel"), "0");
 	assert_string_equal(peer_value(p, "DefaultTime2Wait"), "7");
 	assert_string_equal(peer_value(p, "DefaultTime2Retain"), "0");
