@@ -323,7 +323,7 @@ static void query(struct iscsi_conn *conn, const uint8_t *bhs, uint8_t function)
 /* All tasks, then the session with all its connections. */
 static void nexus_reset(struct iscsi_conn *conn, const uint8_t *bhs)
 {
-	struct iscsi_drain *drain = tmf_drain(conn, get_be32(bhs + 16));
+	struct iscsi_drain *drain = tmf_drain(conn, bhs);
 
 	if (!drain)
 		return;
