@@ -280,8 +280,10 @@ void iscsi_fence_tmf(struct iscsi_session *session, struct iscsi_conn *conn,
 	}
 	tmf = calloc(1, sizeof(*tmf));
 	if (!tmf) {
-		iscsi_conn_warn(conn, "out of memory for task management");
+		iscsi_session_pin(session);
+		iscsi_conn_fail(conn, "out of memory for task management");
 		tmf_send(session, NULL, itt, response, close);
+		iscsi_session_unpin(session);
 		return;
 	}
 	tmf->conn_id = conn->id;

@@ -77,8 +77,8 @@ struct iscsi_session {
 	unsigned num_tasks;	/* all that exist */
 	unsigned pins;		/* iscsi_session_pin() */
 	struct list_head tasks; /* iscsi_task.link, by arrival */
-	struct list_head
-		functions; /* iscsi_drain.function: of task management */
+	/* iscsi_drain.function: of task management, not yet responded to */
+	struct list_head functions;
 	struct list_head hash[ISCSI_TASK_HASH];
 	struct list_head held; /* iscsi_held.link, by CmdSN */
 	struct list_head line; /* iscsi_turn.link (iscsi_fence.c) */
