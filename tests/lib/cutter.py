@@ -14,11 +14,26 @@ import threading
 CHUNK = 256 * 1024
 
 
+def listen():
+    """At a port that was asked for: such a socket keeps it when it is shut
+    down. (listener, port); none of those that connections get for themselves
+    (ip_local_port_range)."""
+    for port in range(20000, 32000):
+        try:
+            return socket.create_server(("127.0.0.1", port)), port
+        except OSError:
+            pass
+    raise OSError("no port to listen at")
+
+
 class Path:
     def __init__(self, server):
         self.server = server
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self.listener.getsockname()[1]
+        self.listener, self.port = listen()
+        # Who is cut off gets no connection, as where nobody listens: one that
+        # ends at once keeps iscsid busy with errors of those before.
+        self.listens = threading.Event()
+        self.listens.set()
         self.lock = threading.Lock()
         self.sockets = set()
         self.refuses = False
@@ -33,8 +48,10 @@ class Path:
         threading.Thread(target=self._accept, daemon=True).start()
 
     def cut(self):
+        self.listens.clear()
         with self.lock:
             self.refuses = True
+            self.listener.shutdown(socket.SHUT_RDWR)
         self._reset()
         self.passes.set()
 
@@ -47,7 +64,10 @@ class Path:
         if not self.passes.is_set():
             self._reset()
         with self.lock:
+            if self.refuses:
+                self.listener.listen()
             self.refuses = False
+        self.listens.set()
         self.passes.set()
 
     def _reset(self):
@@ -63,7 +83,11 @@ class Path:
 
     def _accept(self):
         while True:
-            inside, _ = self.listener.accept()
+            self.listens.wait()
+            try:
+                inside, _ = self.listener.accept()
+            except OSError:
+                continue  # shut down by cut()
             try:
                 outside = socket.create_connection(self.server, timeout=10)
             except OSError:
