@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* What smb.conf says in istm:portals and istm:redirect, a line an entry. */
+/* What smb.conf says in istm:portals, istm:portal group N and istm:redirect, a
+ * line an entry. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,6 +19,41 @@ static void check_portal(const char *text)
 	if (name_parse_portal(text, &addr, &port) &&
 	    addr.ss_family != AF_INET && addr.ss_family != AF_INET6) {
 		abort();
+	}
+}
+
+/* The first half of the lines is one group's networks, the other another's; the
+ * last line is how well that is reached, too. */
+static void check_groups(TALLOC_CTX *mem_ctx, const char **entries, size_t n)
+{
+	const char *first[ENTRIES + 1] = {NULL};
+	struct model_portal_group_config config[] = {
+		{.tag = 2, .networks = first, .access = "standby"},
+		{.tag = 3, .networks = entries + n / 2},
+	};
+	struct model_options options = {.portal_groups = config,
+					.num_portal_groups = 2};
+	struct portal_groups *groups;
+	struct sockaddr_storage addr;
+	uint16_t port, tag;
+
+	memcpy(first, entries, n / 2 * sizeof(entries[0]));
+	config[1].access = n > 0 ? entries[n - 1] : NULL;
+	for (unsigned i = 0; i < 2; i++, config[1].access = NULL) {
+		groups = portal_groups_parse(mem_ctx, &options);
+		if (groups == NULL) {
+			continue;
+		}
+		for (size_t k = 0; k < n; k++) {
+			if (!name_parse_portal(entries[k], &addr, &port)) {
+				continue;
+			}
+			tag = portal_group_of(groups, &addr);
+			if (tag < 1 || tag > 3) {
+				abort();
+			}
+		}
+		talloc_free(groups);
 	}
 }
 
@@ -54,6 +90,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		check_portal(line);
 		entries[n++] = line;
 	}
+	check_groups(mem, entries, n);
 	check_redirects(mem, entries);
 	talloc_free(mem);
 	return 0;
