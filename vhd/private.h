@@ -473,9 +473,13 @@ struct vhd_state {
 			struct vhdx_page *page; /* loaded, or that gets bits */
 			struct vhd_req *link;	/* in the queue of commits */
 			uint64_t index, value;	/* a table entry's change */
-			uint64_t place;	       /* a new or a given-up block's */
-			uint64_t need, end;    /* extension */
-			uint32_t first, count; /* bits to set */
+			uint64_t place; /* a new or a given-up block's */
+			union {
+				uint64_t need;	 /* extension */
+				uint64_t number; /* the page's that gets bits */
+			};
+			uint64_t end;	       /* extension */
+			uint32_t first, count; /* bits to set or clear */
 			int result;	       /* of the commit */
 			uint8_t kind;	       /* what is committed */
 			uint8_t step;	       /* of writing a log entry */

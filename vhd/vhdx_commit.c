@@ -279,13 +279,46 @@ uint8_t *vhdx_batch_sector(struct vhdx *vx, struct vhdx_batch *batch,
 	return batch->image[i];
 }
 
+static void image_bits(const struct vhd_state *st, uint8_t *image)
+{
+	uint32_t i;
+
+	for (i = st->vx.first; i < st->vx.first + st->vx.count; i++) {
+		uint8_t bit = (uint8_t)(1u << i % 8);
+
+		if (st->vx.kind == VHDX_CLEAR_BITS) {
+			image[i / 8] &= (uint8_t)~bit;
+		} else {
+			image[i / 8] |= bit;
+		}
+	}
+}
+
+/* The same in memory, once they are committed. */
+static void page_bits(const struct vhd_state *st)
+{
+	uint32_t i;
+
+	for (i = st->vx.first; i < st->vx.first + st->vx.count; i++) {
+		_Atomic uint64_t *word = &st->vx.page->word[i / 64];
+		uint64_t bit = UINT64_C(1) << i % 64;
+
+		if (st->vx.kind == VHDX_CLEAR_BITS) {
+			atomic_fetch_and_explicit(word, ~bit,
+						  memory_order_release);
+		} else {
+			atomic_fetch_or_explicit(word, bit,
+						 memory_order_release);
+		}
+	}
+}
+
 /* A request's changes: its table entry before its bits, so that of a batch
  * that fails half way no bit is without its block. */
 static bool batch_add(struct vhdx *vx, struct vhdx_batch *batch,
 		      struct vhd_req *req)
 {
 	struct vhd_state *st = vhd_state(req);
-	uint32_t i;
 
 	if (batch->count + st->vx.has_entry + st->vx.has_bits > VHDX_BATCH) {
 		return false;
@@ -300,16 +333,16 @@ static bool batch_add(struct vhdx *vx, struct vhdx_batch *batch,
 		put_le64(image + at % VHDX_SECTOR, st->vx.value);
 	}
 	if (st->vx.has_bits) {
-		uint64_t page = vhdx_page_of(vx, st->seg.at);
-		uint8_t *image = vhdx_batch_sector(
-			vx, batch,
-			vhdx_page_at(vhdx_entry(vx, vhdx_page_index(vx, page)),
-				     page),
-			0, st->vx.page);
+		uint64_t page = st->vx.number;
 
-		for (i = st->vx.first; i < st->vx.first + st->vx.count; i++) {
-			image[i / 8] |= (uint8_t)(1u << i % 8);
-		}
+		image_bits(
+			st,
+			vhdx_batch_sector(
+				vx, batch,
+				vhdx_page_at(vhdx_entry(vx, vhdx_page_index(
+								    vx, page)),
+					     page),
+				0, st->vx.page));
 	}
 	return true;
 }
@@ -414,17 +447,11 @@ static int batch_end(struct vhd_req *req, int result)
 	pthread_mutex_lock(&vx->lock);
 	for (r = vx->batch_first; r != NULL; r = vhd_state(r)->vx.link) {
 		struct vhd_state *s = vhd_state(r);
-		uint32_t i;
 
 		s->vx.result = result;
 		s->vx.committed = true;
-		for (i = 0; result == 0 && s->vx.has_bits && i < s->vx.count;
-		     i++) {
-			uint32_t bit = s->vx.first + i;
-
-			atomic_fetch_or_explicit(&s->vx.page->word[bit / 64],
-						 UINT64_C(1) << bit % 64,
-						 memory_order_release);
+		if (result == 0 && s->vx.has_bits) {
+			page_bits(s);
 		}
 		if (!s->vx.has_entry) {
 			continue;

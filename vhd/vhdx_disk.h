@@ -346,8 +346,9 @@ void vhdx_batch_applied(struct vhdx *vx, struct vhdx_batch *batch);
 int vhdx_commit_step(struct vhd_req *req, int result);
 /* Before the first change of a session. */
 int vhdx_session_start(struct vhd_req *req);
-/* Commit st->vx.index, .value (if .has_entry) and .page, .first, .count (if
- * .has_bits). */
+/* Commit st->vx.index, .value (if .has_entry) and .page, .number, .first,
+ * .count (if .has_bits): these bits are set, or with VHDX_CLEAR_BITS cleared.
+ */
 int vhdx_commit(struct vhd_req *req);
 /* Append space for st->vx.need bytes; with the role. */
 int vhdx_extend(struct vhd_req *req);
@@ -388,7 +389,8 @@ enum {
 	VHDX_NEW_BITMAP, /* a sector bitmap block */
 	VHDX_NEW_BITS,
 	VHDX_DROP_BLOCK,
-	VHDX_CONFIRM, /* an unsure entry, as it was */
+	VHDX_CONFIRM,	 /* an unsure entry, as it was */
+	VHDX_CLEAR_BITS, /* the same, and bits of the absent block */
 };
 
 extern const struct vhd_format_ops vhd_vhdx_ops;

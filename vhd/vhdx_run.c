@@ -153,19 +153,20 @@ static int scrub_place(struct vhd_req *req)
 		st->vx.place, vhdx_of(st->disk)->metadata.block_size);
 }
 
-/*
- * A commit of this entry has failed; the log may hold it all the same. So the
- * log is to say again what the entry is, before anything relies on it.
- */
-static int confirm_entry(struct vhd_req *req, uint64_t index, uint64_t entry)
+/* Commit what the entry is. @return 0: st->phase says how to go on */
+static int commit_again(struct vhd_req *req, uint64_t index, uint64_t entry,
+			uint8_t kind)
 {
 	struct vhd_state *st = vhd_state(req);
+	int ret;
 
 	st->phase = VHDX_NEXT;
 	switch (vhdx_hold_entry(req, index, entry)) {
 	case VHDX_TAKEN:
-		st->vx.kind = VHDX_CONFIRM;
-		return commit_entry(req, entry & ~(VHDX_UNSURE | VHDX_BUSY));
+		st->vx.kind = kind;
+		ret = commit_entry(req, entry & ~(VHDX_UNSURE | VHDX_BUSY));
+		st->vx.has_bits = kind == VHDX_CLEAR_BITS;
+		return ret;
 	case VHDX_WAIT:
 		return VHD_PENDING;
 	default:
@@ -174,22 +175,54 @@ static int confirm_entry(struct vhd_req *req, uint64_t index, uint64_t entry)
 }
 
 /*
- * Bitmaps count for partially present blocks only (2.4): what another creator
- * has left in that of a block which becomes one is not to hide the parent's
- * data. Nobody else looks at them while the entry is held.
+ * A commit of this entry has failed; the log may hold it all the same. So the
+ * log is to say again what the entry is, before anything relies on it.
  */
-static void clear_bits(const struct vhdx *vx, struct vhdx_page *page,
-		       uint32_t bit)
+static int confirm_entry(struct vhd_req *req, uint64_t index, uint64_t entry)
 {
-	uint32_t bits = vx->metadata.block_size >> vx->sector_shift, i;
+	return commit_again(req, index, entry, VHDX_CONFIRM);
+}
 
-	if (bits > VHDX_PAGE_BITS) {
-		bits = VHDX_PAGE_BITS;
+/*
+ * Bitmaps count for partially present blocks only (2.4): what another creator
+ * has left in that of an absent block would hide the parent's data as soon as
+ * the block becomes one. So all of its bits are cleared before, durably, a
+ * page at a time.
+ * @return are they, and will be while the block is absent? Else *@ret is
+ *         this step's result
+ */
+static bool clear_bits(struct vhd_req *req, uint64_t index, uint64_t entry,
+		       int *ret)
+{
+	struct vhd_state *st = vhd_state(req);
+	struct vhdx *vx = vhdx_of(st->disk);
+	uint64_t bs = vx->metadata.block_size, at = st->seg.at & ~(bs - 1);
+	uint64_t bits = bs >> vx->sector_shift;
+	uint64_t number = vhdx_page_of(vx, at);
+	uint32_t first = vhdx_bit_of(vx, at);
+	uint32_t count =
+		bits < VHDX_PAGE_BITS ? (uint32_t)bits : VHDX_PAGE_BITS;
+	uint64_t end = number + bits / count;
+
+	for (; number < end; number++) {
+		struct vhdx_page *page = atomic_load(&vx->pages[number]);
+		bool set;
+
+		if (page == NULL) {
+			*ret = load_page(req, st->disk, number);
+			return false;
+		}
+		if (vhdx_page_run(page, first, count, &set) == count && !set) {
+			continue;
+		}
+		st->vx.page = page;
+		st->vx.number = number;
+		st->vx.first = first;
+		st->vx.count = count;
+		*ret = commit_again(req, index, entry, VHDX_CLEAR_BITS);
+		return false;
 	}
-	for (i = bit & ~(bits - 1); bits > 0; i += 64, bits -= 64) {
-		atomic_store_explicit(&page->word[i / 64], 0,
-				      memory_order_relaxed);
-	}
+	return true;
 }
 
 /*
@@ -219,10 +252,11 @@ static int new_block(struct vhd_req *req, uint64_t index, uint64_t entry)
 		    (bitmap_entry & VHDX_BUSY)) {
 			return new_bitmap_block(req, bitmap, bitmap_entry);
 		}
-		st->vx.page = atomic_load(&vx->pages[number]);
-		if (st->vx.page == NULL) {
-			return load_page(req, st->disk, number);
+		if (!clear_bits(req, index, entry, &ret)) {
+			return ret;
 		}
+		st->vx.page = atomic_load(&vx->pages[number]);
+		st->vx.number = number;
 		st->vx.first = vhdx_bit_of(vx, st->seg.at);
 		if (st->seg.length >> vx->sector_shift >
 		    VHDX_PAGE_BITS - st->vx.first) {
@@ -235,9 +269,6 @@ static int new_block(struct vhd_req *req, uint64_t index, uint64_t entry)
 	ret = take(req, index, entry, vx->metadata.block_size, &taken);
 	if (!taken) {
 		return ret;
-	}
-	if (st->vx.has_bits) {
-		clear_bits(vx, st->vx.page, st->vx.first);
 	}
 	st->vx.kind = VHDX_NEW_BLOCK;
 	st->vx.value = VHDX_BAT(st->vx.has_bits ? VHDX_PARTIALLY_PRESENT
@@ -302,7 +333,8 @@ static int write_partial(struct vhd_req *req, uint64_t entry)
 	}
 	st->seg.length = place.length;
 	if (!set) {
-		st->vx.page = vx->pages[vhdx_page_of(vx, st->seg.at)];
+		st->vx.number = vhdx_page_of(vx, st->seg.at);
+		st->vx.page = vx->pages[st->vx.number];
 		st->vx.first = vhdx_bit_of(vx, st->seg.at);
 		st->vx.count = (uint32_t)(st->seg.length >> vx->sector_shift);
 	}
@@ -492,6 +524,7 @@ static int committed(struct vhd_req *req)
 		}
 		break;
 	case VHDX_CONFIRM:
+	case VHDX_CLEAR_BITS:
 		if (result != 0) {
 			vhdx_give_back(req, false);
 		}

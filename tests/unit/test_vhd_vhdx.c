@@ -9,7 +9,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "vhd/bytes.h"
 #include "vhd/vhdx.h"
 #include "vhd_helpers.h"
 
@@ -385,44 +384,6 @@ static void test_child_hides(void **state)
 	vhd_close(disk);
 }
 
-/* What others have left in the bitmap of a block that is not there. */
-static void test_stale_bits(void **state)
-{
-	struct vt *vt = *state;
-	struct vhd_disk *disk = vt_dynamic(vt, "p.vhdx", 64 * MiB, MiB);
-	static uint8_t buf[VHDX_REGION_SIZE], ones[MiB / 512 / 8];
-	struct vhdx_regions regions;
-	char why[200];
-
-	put(vt, disk, 0, 4 * MiB, 1);
-	vhd_close(disk);
-	disk = vt_child(vt, "c.vhdx", "p.vhdx");
-	put(vt, disk, 0, 4096, 2);
-	vhd_close(disk);
-	vt_file_read(vt, "c.vhdx", VHDX_REGION_AT(0), buf, sizeof(buf));
-	assert_int_equal(vhdx_regions_pull(buf, &regions, why, sizeof(why)), 0);
-	/* The first chunk's bitmap: block 1's bits. */
-	vt_file_read(vt, "c.vhdx",
-		     regions.bat.offset +
-			     8 * (uint64_t)vhdx_chunk_ratio(MiB, 512),
-		     buf, 8);
-	memset(ones, 0xff, sizeof(ones));
-	vt_file_write(vt, "c.vhdx",
-		      VHDX_BAT_OFFSET(get_le64(buf)) + sizeof(ones), ones,
-		      sizeof(ones));
-	disk = vt_open_chain(vt, "c.vhdx", 0);
-	put(vt, disk, MiB, 4096, 3);
-	vhd_close(disk);
-	disk = vt_open_chain(vt, "c.vhdx", 0);
-	holds(vt, disk, 0, 4096, 2);
-	holds(vt, disk, MiB, 4096, 3);
-	assert_int_equal(
-		vt_rw(vt, disk, VHD_READ, 0, MiB + 4096, back, MiB - 4096), 0);
-	vt_pattern(big, 4 * MiB, 1);
-	assert_memory_equal(back, big + MiB + 4096, MiB - 4096);
-	vhd_close(disk);
-}
-
 static void test_parent_changed(void **state)
 {
 	struct vt *vt = *state;
@@ -602,7 +563,6 @@ int main(void)
 		TEST(test_grow_moves_table),
 		TEST(test_discard),
 		TEST(test_child_hides),
-		TEST(test_stale_bits),
 		TEST(test_parent_changed),
 		TEST(test_damage),
 		TEST(test_qemu),
