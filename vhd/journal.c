@@ -259,8 +259,8 @@ static int open_found(struct vhd_file *disk, struct vhd_journal *journal,
 	struct stat disk_st, st;
 	int fd, ret = locate(disk, O_PATH, journal, &disk_st);
 
-	if (ret == ENAMETOOLONG) {
-		return ENOENT;
+	if (ret == ENAMETOOLONG || ret == ENOENT) {
+		return ENOENT; /* none can be there */
 	}
 	if (ret != 0) {
 		snprintf(why, why_len, "its folder: %s", strerror(ret));

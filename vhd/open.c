@@ -318,7 +318,11 @@ static int take_back(struct open_work *work, struct vhd_found *found)
 		work->cut_off.offset = found->record.offset;
 		work->cut_off.length = found->record.length;
 	}
-	return ret == ENOENT ? 0 : ret;
+	if (ret == ENOENT) {
+		work->w.why[0] = '\0'; /* no reason for what fails later */
+		return 0;
+	}
+	return ret;
 }
 
 /* Has one been cut off? The metadata are there. */

@@ -377,6 +377,40 @@ static void test_failures(void **state)
 	recorder_stop();
 }
 
+/* A file that nobody finds has no journal, which is nothing to tell of: it is
+ * another failure that is told. */
+static void test_nameless(void **state)
+{
+	struct vt *vt = *state;
+	struct vhd_compact result;
+	struct vhd_disk *disk;
+	char path[40];
+	unsigned nth;
+	int fd, ret;
+
+	recorder_start(DISK);
+	disk = vt_dynamic(vt, DISK, SIZE, BS);
+	memset(content, 0, SIZE);
+	fill(vt, disk);
+	vhd_close(disk);
+	fd = vt_open_fd(vt, DISK, O_RDWR);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	unlink(vt_path(vt, DISK));
+	for (nth = 0; nth < 40; nth += 3) {
+		recorder_fail(nth, EIO);
+		ret = vt_compact_fd(vt, open(path, O_RDWR | O_CLOEXEC), DISK,
+				    &result);
+		recorder_fail(0, 0);
+		if (ret != 0) {
+			assert_int_equal(ret, EIO);
+			assert_non_null(strstr(vt->message, strerror(EIO)));
+		}
+		assert_true(ret != 0 || nth > 0);
+	}
+	close(fd);
+	recorder_stop();
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, vt_setup, vt_teardown)
 #define TEST_MEMORY(f)                                                         \
 	cmocka_unit_test_setup_teardown(f, vt_setup_memory, vt_teardown)
@@ -384,13 +418,14 @@ static void test_failures(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_dynamic),	 TEST(test_moved_table),
-		TEST(test_differencing), TEST(test_refusals),
+		TEST(test_dynamic),	    TEST(test_moved_table),
+		TEST(test_differencing),    TEST(test_refusals),
 		TEST(test_fixed),
 #ifdef COMPACT_VHDX
 		TEST(test_partial),
 #endif
-		TEST_MEMORY(test_crash), TEST_MEMORY(test_failures),
+		TEST_MEMORY(test_crash),    TEST_MEMORY(test_failures),
+		TEST_MEMORY(test_nameless),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
