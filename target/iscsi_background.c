@@ -58,6 +58,8 @@ struct scsi_task *iscsi_background_new(struct scsi_nexus *nexus,
 	bg->scsi.allocates = task->allocates;
 	lane->held += task->allocates;
 	bg->scsi.io = lane->io;
+	/* Its command waited until now. */
+	bg->scsi.aborted = bg->scsi.ending = lane->stopping;
 	bg->scsi.done = background_done;
 	bg->scsi.private_data = bg;
 	list_add_tail(&bg->link, &lane->background);

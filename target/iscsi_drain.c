@@ -61,19 +61,22 @@ static bool matches(const struct iscsi_drain *drain,
 		return false; /* not delivered: comes after */
 	if (task->session->id == drain->by && task->order > drain->by_order)
 		return false; /* so does this */
-	if (&task->scsi == drain->preempts)
+	if (&task->scsi == drain->by_task)
 		return false;
 	if (drain->has_itt && task->itt != drain->itt)
 		return false;
 	if (drain->has_cid && (task->conn || task->cid != drain->cid))
 		return false;
-	return !drain->lu || iscsi_task_is_for(task, drain->lu) ||
+	return !drain->lu ||
+	       (iscsi_task_is_for(task, drain->lu) &&
+		(!drain->medium || scsi_task_uses_medium(&task->scsi))) ||
 	       task->scsi.copy_lu[0] == drain->lu ||
 	       task->scsi.copy_lu[1] == drain->lu;
 }
 
-/* SPC-4 table 109: resets end copies, 5.13.11.2.6: so does PREEMPT AND ABORT.
- * They do not wait for what else goes on by itself. */
+/* SPC-4 table 109: resets end copies, 5.13.11.2.6: so does PREEMPT AND ABORT,
+ * and what erases a medium may not have them go on (SBC-3 4.11). They do not
+ * wait for what else goes on by itself. */
 static bool background_busy(struct lane *lane, const struct iscsi_drain *drain)
 {
 	const struct scsi_lun_map *map = drain->conf ? drain->conf->map : NULL;
@@ -86,8 +89,9 @@ static bool background_busy(struct lane *lane, const struct iscsi_drain *drain)
 	}
 	if (!drain->lu || drain->only)
 		return false;
-	return drain->abort ? iscsi_background_copies(lane, drain->lu, NULL)
-			    : iscsi_background_busy(lane, drain->lu);
+	return drain->abort || drain->medium
+		       ? iscsi_background_copies(lane, drain->lu, NULL)
+		       : iscsi_background_busy(lane, drain->lu);
 }
 
 static void background_end(struct lane *lane, const struct iscsi_drain *drain)
@@ -98,6 +102,8 @@ static void background_end(struct lane *lane, const struct iscsi_drain *drain)
 		iscsi_background_end(lane, map->entry[i].lu, true);
 	if (drain->named)
 		iscsi_background_abort(lane, drain->lu, &drain->name);
+	else if (drain->medium)
+		iscsi_background_abort(lane, drain->lu, NULL);
 	else if (drain->lu && !drain->only)
 		iscsi_background_end(lane, drain->lu, drain->abort);
 }
@@ -120,12 +126,12 @@ static bool lane_busy(struct lane *lane, const struct drain_node *node)
 				list_entry(t, struct iscsi_task, link);
 
 			if ((task->state != TASK_RUN &&
-			     !iscsi_task_lingers(task)) ||
+			     (drain->medium || !iscsi_task_lingers(task))) ||
 			    task->order > node->before)
 				continue;
 			/* Two that preempt each other do not wait for each
 			 * other. */
-			if (drain->preempts && task->scsi.preempts)
+			if (drain->named && task->scsi.preempts)
 				continue;
 			if (matches(drain, task))
 				return true;
@@ -185,6 +191,25 @@ static void unit_gone(struct iscsi_task *task)
 {
 	iscsi_task_no_unit(task);
 	task->scsi.lu = NULL;
+	if (task->state == TASK_WAIT) {
+		list_del(&task->turn.link);
+		task->state = TASK_DATA;
+		iscsi_task_advance(task);
+	}
+}
+
+/* The medium is about to be erased: what still waits for its data does not get
+ * there, copies end. */
+static void medium_taken(struct iscsi_task *task)
+{
+	if (task->state == TASK_RUN) {
+		if (task->scsi.copy_lu[0])
+			task->scsi.aborted = true;
+		return;
+	}
+	if (task->state == TASK_FENCED)
+		return;
+	iscsi_task_not_ready(task);
 	if (task->state == TASK_WAIT) {
 		list_del(&task->turn.link);
 		task->state = TASK_DATA;
@@ -285,7 +310,9 @@ static void end_tasks(struct iscsi_session *session,
 
 		if (!is_affected(drain, task))
 			continue;
-		if (drain->abort && is_told(drain, task))
+		if (drain->medium)
+			medium_taken(task);
+		else if (drain->abort && is_told(drain, task))
 			iscsi_task_abort_told(task);
 		else if (issuing && !fast)
 			iscsi_task_abort_later(task);

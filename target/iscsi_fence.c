@@ -45,7 +45,7 @@ static bool is_abort_attention(const struct scsi_task *scsi)
 	uint8_t key = fixed ? sense[2] : sense[1];
 	uint8_t asc = fixed ? sense[12] : sense[2];
 
-	return scsi->sense_len >= 14 && (key & 0x0f) == 0x06 &&
+	return scsi->sense_len >= (fixed ? 14 : 8) && (key & 0x0f) == 0x06 &&
 	       (asc == 0x29 || asc == 0x2f);
 }
 

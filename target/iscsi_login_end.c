@@ -30,6 +30,7 @@ static bool make_nexus(struct iscsi_session *session,
 		.portal_group = session->tpgt,
 		.protocol_level = protocol_level(login, &session->params),
 		.abort_nexus = iscsi_session_abort_nexus,
+		.clear_medium = iscsi_session_clear_medium,
 		.background = iscsi_background_new,
 		.private_data = session,
 	};

@@ -334,8 +334,10 @@ struct iscsi_drain {
 	/* End them; else those that still wait for data get told that their
 	 * unit has gone. */
 	bool abort;
-	bool multi; /* a multi-task abort of RFC 7143 4.2.3 */
-	const struct scsi_task *preempts; /* PREEMPT AND ABORT that wants it */
+	bool multi;  /* a multi-task abort of RFC 7143 4.2.3 */
+	bool medium; /* those only that use the medium of @lu, and its copies:
+		      * end these, and those that do not have their data */
+	const struct scsi_task *by_task; /* the command that wants it */
 	/* The session that wants it, 0: none does; of its commands not those
 	 * that came later (lane->delivered). */
 	uint64_t by, by_order;

@@ -202,6 +202,8 @@ void iscsi_session_unpin(struct iscsi_session *session);
 bool iscsi_session_abort_nexus(const struct scsi_nexus_name *name,
 			       struct scsi_lu *lu, struct scsi_task *by,
 			       void *private_data);
+/* The same for .clear_medium */
+bool iscsi_session_clear_medium(struct scsi_task *by, void *private_data);
 
 /* A target's configuration has changed: have all lanes told. */
 void iscsi_lane_tgt_changed(struct iscsi_server *server, struct iscsi_tgt *tgt);
@@ -252,6 +254,9 @@ void iscsi_task_busy(struct iscsi_task *task);
 void iscsi_task_fail(struct iscsi_task *task, uint16_t asc_ascq);
 /* The same with LOGICAL UNIT NOT SUPPORTED: its unit has gone. */
 void iscsi_task_no_unit(struct iscsi_task *task);
+/* The same with NOT READY, of a task that has been prepared: its unit is about
+ * to be erased. */
+void iscsi_task_not_ready(struct iscsi_task *task);
 /* End without a response. */
 void iscsi_task_abort(struct iscsi_task *task);
 /* The same, but what R2Ts have asked for comes first (RFC 7143 4.2.3.3). */

@@ -312,18 +312,11 @@ void iscsi_cmd_complete(struct iscsi_conn *conn)
 
 static void fail(struct iscsi_task *task, uint8_t key, uint16_t asc_ascq)
 {
-	struct scsi_task *scsi = &task->scsi;
-
 	if (task->failed)
 		return;
 	task->failed = true;
-	set_status(scsi, SCSI_CHECK_CONDITION);
-	memset(scsi->sense, 0, 18);
-	scsi->sense[0] = 0x70; /* current, fixed format (SPC-4 4.5.3) */
-	scsi->sense[2] = key;
-	scsi->sense[7] = 10;
-	put_be16(scsi->sense + 12, asc_ascq);
-	scsi->sense_len = 18;
+	set_status(&task->scsi, SCSI_CHECK_CONDITION);
+	scsi_task_fail(&task->scsi, key, asc_ascq);
 }
 
 void iscsi_task_fail(struct iscsi_task *task, uint16_t asc_ascq)
@@ -334,6 +327,15 @@ void iscsi_task_fail(struct iscsi_task *task, uint16_t asc_ascq)
 void iscsi_task_no_unit(struct iscsi_task *task)
 {
 	fail(task, SENSE_ILLEGAL_REQUEST, ASC_LU_NOT_SUPPORTED);
+}
+
+void iscsi_task_not_ready(struct iscsi_task *task)
+{
+	if (task->failed)
+		return;
+	task->failed = true;
+	set_status(&task->scsi, SCSI_CHECK_CONDITION);
+	scsi_task_not_ready(&task->scsi);
 }
 
 void iscsi_task_busy(struct iscsi_task *task)

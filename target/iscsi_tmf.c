@@ -389,9 +389,9 @@ void iscsi_tmf(struct iscsi_conn *conn, const uint8_t *bhs)
 	}
 }
 
-/* ---- PREEMPT AND ABORT --------------------------------------------------- */
+/* ---- commands that wait for others (PREEMPT AND ABORT, SANITIZE) --------- */
 
-static void preempted(struct iscsi_drain *drain)
+static void others_ended(struct iscsi_drain *drain)
 {
 	/* It is there: it waits for this. */
 	scsi_tasks_aborted(drain->private_data);
@@ -410,11 +410,28 @@ bool iscsi_session_abort_nexus(const struct scsi_nexus_name *name,
 	drain->named = true;
 	drain->name = *name;
 	drain->abort = true;
-	drain->preempts = by;
+	drain->by_task = by;
 	drain->by = session->id;
 	drain->by_order = session->lane->delivered;
 	drain->told = scsi_lu_tells_aborts(lu);
-	drain->done = preempted;
+	drain->done = others_ended;
+	drain->private_data = by;
+	drain->lane = session->lane;
+	iscsi_drain_start(drain, NULL);
+	return true;
+}
+
+bool iscsi_session_clear_medium(struct scsi_task *by, void *private_data)
+{
+	struct iscsi_session *session = private_data;
+	struct iscsi_drain *drain = iscsi_drain_new(session->lane->server);
+
+	if (!drain)
+		return false;
+	drain->lu = by->lu;
+	drain->medium = true;
+	drain->by_task = by;
+	drain->done = others_ended;
 	drain->private_data = by;
 	drain->lane = session->lane;
 	iscsi_drain_start(drain, NULL);

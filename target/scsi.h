@@ -83,7 +83,8 @@ void scsi_stored(struct scsi_task *task, int error);
 /* Before the first nexus: what the store kept. 0 or EINVAL. */
 int scsi_lu_restore(struct scsi_lu *lu, const void *state, size_t len);
 
-/* On the lane of @by, once for each abort_nexus() that returned true. */
+/* On the lane of @by, once for each abort_nexus() and clear_medium() that
+ * returned true. */
 void scsi_tasks_aborted(struct scsi_task *by);
 
 /* Main thread: the unit will be freed when nobody uses it any more; before
@@ -146,6 +147,12 @@ struct scsi_nexus_config {
 	bool (*abort_nexus)(const struct scsi_nexus_name *name,
 			    struct scsi_lu *lu, struct scsi_task *by,
 			    void *private_data);
+	/* @by, a task of this nexus, is about to erase its unit, which is not
+	 * ready any more: end copies that use the unit and commands that have
+	 * not reached it (scsi_task_uses_medium()). Post to all lanes and
+	 * return. True: scsi_tasks_aborted() will be called when these and all
+	 * others that were at work on the medium have ended. May be NULL. */
+	bool (*clear_medium)(struct scsi_task *by, void *private_data);
 	/* A task for work of @task that goes on after its status (IMMED): all
 	 * zero but io, allocates, done and private_data; no nexus. It is waited
 	 * for by who waits for the tasks of its units, and told to end then:
@@ -238,8 +245,8 @@ struct scsi_task {
 	struct scsi_lu *copy_lu[SCSI_COPY_UNITS];
 
 	/* What its status waits for besides I/O: the store, the ends of tasks
-	 * (PREEMPT AND ABORT), of a copy (COPY OPERATION ABORT), of work in
-	 * the background (SANITIZE). */
+	 * (PREEMPT AND ABORT, SANITIZE, FORMAT UNIT), of a copy (COPY
+	 * OPERATION ABORT), of work in the background (SANITIZE). */
 	unsigned waits;
 	bool preempts; /* it is PREEMPT AND ABORT, at work */
 
@@ -287,6 +294,16 @@ bool scsi_task_prepare(struct scsi_task *task);
  *         done() will be called later on this lane
  */
 bool scsi_task_execute(struct scsi_task *task);
+
+/* Does the command, which has been prepared, read or write blocks of its unit?
+ */
+bool scsi_task_uses_medium(const struct scsi_task *task);
+/* For the transport: CHECK CONDITION, in the format that its unit has (D_SENSE,
+ * SPC-4 7.5.8); prepared or not. */
+void scsi_task_fail(struct scsi_task *task, uint8_t key, uint16_t asc_ascq);
+/* The same, of a task that has been prepared: its unit is not ready any more.
+ */
+void scsi_task_not_ready(struct scsi_task *task);
 
 /* Task management that concerns the unit (SAM-5 7): the transport aborts its
  * own tasks; these raise the unit attentions and release what RESERVE holds.

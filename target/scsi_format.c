@@ -96,28 +96,22 @@ static bool check_header(struct scsi_task *task)
 	return true;
 }
 
-bool scsi_format(struct scsi_task *task)
+/* Nobody else is at work on the medium: begin. As scsi_opcode.execute. */
+static bool format_begin(struct scsi_task *task)
 {
 	struct scsi_work *work = scsi_work(task);
 	struct scsi_task *bg = NULL;
-	bool immediate;
 
-	if (!check_header(task)) {
-		return true;
+	if (task->aborted || scsi_lu_leaves(task->lu)) {
+		format_end(task);
+		return task->aborted ? scsi_good(task)
+				     : scsi_fail(task, SENSE_NOT_READY,
+						 ASC_NOT_READY_OFFLINE);
 	}
-	immediate = task->length != 0 && (work->buf[1] & HEADER_IMMED);
-	if (atomic_fetch_or(&task->lu->state, SCSI_LU_FORMATTING) &
-	    SCSI_LU_FORMATTING) {
-		return scsi_fail(task, SENSE_NOT_READY, ASC_FORMAT_IN_PROGRESS);
-	}
-	scsi_log(1, "disk %d: formatted by %s", (int)task->lu->config.index,
-		 task->nexus->initiator_name);
-	scsi_selftest_interrupt(task->lu);
 	work->pos = 0;
 	work->total = vhd_disk_size(task->lu->config.disk);
 	task->req.error = 0;
-	atomic_store(&task->lu->progress, 0);
-	if (immediate) {
+	if (task->length != 0 && (work->buf[1] & HEADER_IMMED)) {
 		bg = scsi_background(task, true);
 	}
 	if (bg != NULL) {
@@ -125,4 +119,15 @@ bool scsi_format(struct scsi_task *task)
 		return scsi_good(task);
 	}
 	return scsi_run(task, format_step);
+}
+
+bool scsi_format(struct scsi_task *task)
+{
+	if (!check_header(task) ||
+	    !scsi_clear_medium(task, SCSI_LU_FORMATTING, format_begin)) {
+		return true;
+	}
+	scsi_log(1, "disk %d: formatted by %s", (int)task->lu->config.index,
+		 task->nexus->initiator_name);
+	return scsi_wait(task);
 }

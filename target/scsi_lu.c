@@ -139,6 +139,12 @@ uint16_t scsi_lu_not_ready(const struct scsi_lu *lu)
 	return ASC_NOT_READY_START_NEEDED;
 }
 
+bool scsi_lu_leaves(const struct scsi_lu *lu)
+{
+	return !scsi_lu_is(lu, SCSI_LU_ENABLED) ||
+	       scsi_lu_is(lu, SCSI_LU_RETIRED);
+}
+
 void scsi_sense_of_progress(const struct scsi_lu *lu, uint16_t asc,
 			    struct scsi_sense *sense)
 {

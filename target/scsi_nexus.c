@@ -192,6 +192,7 @@ struct scsi_nexus *scsi_nexus_create(const struct scsi_nexus_config *config,
 	nexus->port = config->portal_group;
 	nexus->protocol_level = config->protocol_level;
 	nexus->abort_nexus = config->abort_nexus;
+	nexus->clear_medium = config->clear_medium;
 	nexus->background = config->background;
 	nexus->private_data = config->private_data;
 	nexus->initiator_name = strdup(config->initiator_name);

@@ -278,6 +278,7 @@ struct scsi_nexus {
 	bool (*abort_nexus)(const struct scsi_nexus_name *name,
 			    struct scsi_lu *lu, struct scsi_task *by,
 			    void *private_data);
+	bool (*clear_medium)(struct scsi_task *by, void *private_data);
 	struct scsi_task *(*background)(struct scsi_nexus *nexus,
 					const struct scsi_task *task, bool only,
 					void *private_data);
@@ -382,6 +383,17 @@ bool scsi_flush(struct scsi_task *task, bool (*step)(struct scsi_task *task));
  * @only one of its kind that its unit can have; do it in the foreground.
  */
 struct scsi_task *scsi_background(struct scsi_task *task, bool only);
+/*
+ * For what erases the whole medium: the unit gets @state, SCSI_LU_FORMATTING or
+ * SCSI_LU_SANITIZING, and is not ready any more. Commands and copies at work on
+ * it end, then @then goes on, whose rules are those of scsi_opcode.execute.
+ * @return false: refused, the status is set; true: scsi_wait() for them
+ */
+bool scsi_clear_medium(struct scsi_task *task, unsigned state,
+		       bool (*then)(struct scsi_task *task));
+/* Go on with scsi_work.then when there is nothing to wait for (any more). As
+ * scsi_opcode.execute. */
+bool scsi_wait(struct scsi_task *task);
 /* Start it, with scsi_run()'s rules. */
 void scsi_run_background(struct scsi_task *bg,
 			 bool (*step)(struct scsi_task *task));
@@ -495,6 +507,8 @@ static inline bool scsi_finished(struct scsi_task *task)
 
 /* 0, or ASC and ASCQ of why it is not. */
 uint16_t scsi_lu_not_ready(const struct scsi_lu *lu);
+/* Has the unit been disabled, or is it about to go? */
+bool scsi_lu_leaves(const struct scsi_lu *lu);
 /* The whole sense data of that. */
 void scsi_not_ready_sense(const struct scsi_lu *lu, struct scsi_sense *sense);
 /* NOT READY, with how far what goes on is (SPC-4 4.5.2.4.4). */
@@ -531,10 +545,6 @@ uint64_t scsi_selftest_seconds(const struct scsi_lu *lu);
  * counted up); true: it is kept, or sense is set.
  */
 bool scsi_keep(struct scsi_task *task);
-/* The same, and when the store has answered go on with @then, whose rules are
- * those of scsi_opcode.execute; the status tells whether it is kept. */
-bool scsi_keep_then(struct scsi_task *task,
-		    bool (*then)(struct scsi_task *task));
 /* Nobody waits. */
 void scsi_keep_later(struct scsi_lu *lu);
 

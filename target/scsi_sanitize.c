@@ -214,7 +214,8 @@ static bool sanitize_step(struct scsi_task *task)
 	}
 }
 
-/* The unit's state is kept: begin. As scsi_opcode.execute. */
+/* The unit's state is kept, and nobody else is at work on its medium: begin. As
+ * scsi_opcode.execute. */
 static bool sanitize_begin(struct scsi_task *task)
 {
 	struct scsi_work *work = scsi_work(task);
@@ -231,6 +232,10 @@ static bool sanitize_begin(struct scsi_task *task)
 	work->phase = 0;
 	task->req.error = 0;
 	s->waiter = immediate ? NULL : task;
+	if (scsi_lu_leaves(task->lu)) {
+		s->waiter = NULL;
+		return sanitize_end(task, false);
+	}
 	bg = scsi_background(task, true);
 	if (bg == NULL) {
 		s->waiter = task;
@@ -255,7 +260,6 @@ bool scsi_sanitize(struct scsi_task *task)
 {
 	struct scsi_lu *lu = task->lu;
 	struct sanitize *s;
-	bool now;
 
 	if (!scsi_task_buffer(task, sizeof(*s))) {
 		return true;
@@ -266,23 +270,18 @@ bool scsi_sanitize(struct scsi_task *task)
 	    !parse_overwrite(task, s)) {
 		return true;
 	}
-	if (atomic_fetch_or(&lu->state, SCSI_LU_SANITIZING) &
-	    SCSI_LU_SANITIZING) {
-		scsi_refuse_not_ready(task);
+	if (!scsi_clear_medium(task, SCSI_LU_SANITIZING, sanitize_begin)) {
 		return true;
 	}
 	scsi_log(1, "disk %d: %s from %s", (int)lu->config.index,
 		 task->op->name, scsi_task_initiator(task));
-	scsi_selftest_interrupt(lu);
-	atomic_store(&lu->progress, 0);
-	scsi_tokens_revoke(lu);
 	scsi_good(task);
 	pthread_mutex_lock(&lu->lock);
 	lu->sanitize = (task->cdb[1] & CDB_AUSE) ? SANITIZE_MAY_EXIT
 						 : SANITIZE_MUST_REPEAT;
-	now = scsi_keep_then(task, sanitize_begin);
+	scsi_keep(task);
 	pthread_mutex_unlock(&lu->lock);
-	return now && sanitize_begin(task);
+	return scsi_wait(task);
 }
 
 /* ---- EXIT FAILURE MODE -----------------------------------------------------

@@ -95,14 +95,19 @@ uint8_t scsi_sense_build(uint8_t *buf, bool descriptor,
 			  : build_fixed(buf, sense);
 }
 
-void scsi_set_sense(struct scsi_task *task, const struct scsi_sense *sense)
+static void set_sense_of(struct scsi_task *task, const struct scsi_lu *lu,
+			 const struct scsi_sense *sense)
 {
-	bool descriptor =
-		task->lu != NULL && scsi_lu_is(task->lu, SCSI_LU_D_SENSE);
+	bool descriptor = lu != NULL && scsi_lu_is(lu, SCSI_LU_D_SENSE);
 
 	task->status = SCSI_CHECK_CONDITION;
 	task->data_in_len = 0;
 	task->sense_len = scsi_sense_build(task->sense, descriptor, sense);
+}
+
+void scsi_set_sense(struct scsi_task *task, const struct scsi_sense *sense)
+{
+	set_sense_of(task, task->lu, sense);
 }
 
 /* What the administrator sees of a refusal, once. */
@@ -193,6 +198,22 @@ bool scsi_fail_parameter(struct scsi_task *task, uint16_t byte, int bit)
 {
 	refuse_field(task, false, byte, bit);
 	return true;
+}
+
+void scsi_task_fail(struct scsi_task *task, uint8_t key, uint16_t asc_ascq)
+{
+	const struct scsi_sense sense = {.key = key, .asc = asc_ascq};
+	const struct scsi_lu *lu = task->lu;
+
+	if (lu == NULL) {
+		lu = scsi_nexus_lookup(task->nexus, task->lun);
+	}
+	set_sense_of(task, lu, &sense);
+}
+
+void scsi_task_not_ready(struct scsi_task *task)
+{
+	scsi_refuse_not_ready(task);
 }
 
 bool scsi_good(struct scsi_task *task)

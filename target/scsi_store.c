@@ -261,17 +261,6 @@ bool scsi_keep(struct scsi_task *task)
 	return true;
 }
 
-bool scsi_keep_then(struct scsi_task *task,
-		    bool (*then)(struct scsi_task *task))
-{
-	scsi_work(task)->then = then;
-	if (!scsi_keep(task)) {
-		return false;
-	}
-	scsi_work(task)->then = NULL;
-	return true;
-}
-
 void scsi_keep_later(struct scsi_lu *lu)
 {
 	int error;

@@ -289,6 +289,42 @@ bool scsi_flush(struct scsi_task *task, bool (*step)(struct scsi_task *task))
 	return scsi_submit(task, VHD_FLUSH, 0, 0, 0, NULL, 0) && step(task);
 }
 
+/* ---- erasing the medium ------------------------------------------ */
+
+bool scsi_task_uses_medium(const struct scsi_task *task)
+{
+	return task->op != NULL && (task->op->flags & SCSI_OP_MEDIUM);
+}
+
+bool scsi_clear_medium(struct scsi_task *task, unsigned state,
+		       bool (*then)(struct scsi_task *task))
+{
+	const struct scsi_nexus *nexus = task->nexus;
+	struct scsi_lu *lu = task->lu;
+	unsigned before = atomic_load(&lu->state);
+
+	do {
+		if (before & (SCSI_LU_FORMATTING | SCSI_LU_SANITIZING)) {
+			return scsi_refuse_not_ready(task);
+		}
+	} while (!atomic_compare_exchange_weak(&lu->state, &before,
+					       before | state));
+	if (nexus->clear_medium != NULL) {
+		if (!nexus->clear_medium(task, nexus->private_data)) {
+			atomic_fetch_and(&lu->state, ~state);
+			task->status = SCSI_BUSY;
+			task->sense_len = 0;
+			return false;
+		}
+		task->waits++;
+	}
+	scsi_work(task)->then = then;
+	scsi_selftest_interrupt(lu);
+	atomic_store(&lu->progress, 0);
+	scsi_tokens_revoke(lu);
+	return true;
+}
+
 /* ---- in the background ------------------------------------------- */
 
 struct scsi_task *scsi_background(struct scsi_task *task, bool only)
@@ -343,16 +379,22 @@ bool scsi_task_buffer(struct scsi_task *task, size_t size)
 	return true;
 }
 
-void scsi_tasks_aborted(struct scsi_task *by)
+bool scsi_wait(struct scsi_task *task)
 {
-	struct scsi_work *work = scsi_work(by);
+	struct scsi_work *work = scsi_work(task);
 	bool (*then)(struct scsi_task * task) = work->then;
 
-	if (--by->waits > 0) {
-		return;
+	if (task->waits > 0) {
+		return false;
 	}
 	work->then = NULL;
-	if (then == NULL || then(by)) {
+	return then == NULL || then(task);
+}
+
+void scsi_tasks_aborted(struct scsi_task *by)
+{
+	by->waits--;
+	if (scsi_wait(by)) {
 		task_end(by);
 		by->done(by);
 	}

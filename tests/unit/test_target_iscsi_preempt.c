@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* PREEMPT AND ABORT (SPC-4 5.13.11.2.6) and what else ends commands and copies
  * under way (SPC-4 5.17.4.6, 5.17.4.7, 5.17.5). */
-#include "target_iscsi_keeper.h"
-
-#include <sys/syscall.h>
+#include "target_iscsi_copies.h"
 
 /* ---- commands -------------------------------------------------------------
  */
@@ -107,138 +105,6 @@ static void test_stop_while_preempting(void **state)
 
 /* ---- copies ---------------------------------------------------------------
  */
-
-#define SOURCE	    0
-#define DESTINATION 70000
-#define BLOCKS	    40000 /* more than the engine copies at once */
-#define LIST_ID	    77
-
-#define IN_BACKGROUND 0x12
-#define TERMINATED    0x60
-
-/* What libc has, but it may be kept waiting. */
-static struct {
-	atomic_bool hold;
-	atomic_uint calls;
-} copying;
-
-ssize_t copy_file_range(int in, off64_t *in_offset, int out,
-			off64_t *out_offset, size_t length, unsigned flags)
-{
-	copying.calls++;
-	while (copying.hold) {
-		usleep(1000);
-	}
-	return syscall(SYS_copy_file_range, in, in_offset, out, out_offset,
-		       length, flags);
-}
-
-/* On a disk that has a file, which is full. */
-static struct peer *copies_start(struct peer **q)
-{
-	static uint8_t content[DISK_SIZE / 2];
-	char path[] = "/tmp/istm-preempt-XXXXXX";
-
-	bench_fd = mkstemp(path);
-	assert_true(bench_fd >= 0);
-	unlink(path);
-	b = bench_start(2);
-	memset(content, 0x11, sizeof(content));
-	assert_int_equal(pwrite(bench_fd, content, sizeof(content), 0),
-			 sizeof(content));
-	copying.calls = 0;
-	copying.hold = true;
-	return keeper_start(q);
-}
-
-static void copies_stop(struct peer *p, struct peer *q, struct bench *all)
-{
-	keeper_stop(p, q);
-	bench_stop(b);
-	close(bench_fd);
-	bench_fd = -1;
-	b = all;
-}
-
-/* EXTENDED COPY(LID4), which has begun to copy. */
-static void send_copy(struct peer *p, bool immediate)
-{
-	uint8_t bhs[48], list[108] = {0};
-
-	list[0] = 0x01;
-	put_be16(list + 2, 0x20);
-	list[15] = immediate;
-	list[16] = 0xff;
-	put_be32(list + 20, LIST_ID);
-	put_be16(list + 42, 32);
-	put_be16(list + 44, 28);
-	list[48] = 0xe4; /* the unit, by its NAA */
-	list[52] = 1;
-	list[53] = 3;
-	list[55] = 16;
-	scsi_lu_naa(b->lu->scsi, list + 56);
-	put_be24(list + 77, 512);
-	list[80] = 0x02; /* block to block */
-	put_be16(list + 82, 24);
-	put_be16(list + 90, BLOCKS);
-	put_be64(list + 92, SOURCE);
-	put_be64(list + 100, DESTINATION);
-	command(p, bhs, FW, sizeof(list), 0x83, 0, 0);
-	memset(bhs + 33, 0, 15);
-	bhs[33] = 0x01;
-	put_be32(bhs + 42, sizeof(list));
-	peer_send(p, bhs, list, sizeof(list));
-	while (copying.calls == 0) {
-		sched_yield();
-	}
-}
-
-/* COPY OPERATION ABORT @return its task tag */
-static uint32_t send_copy_abort(struct peer *p)
-{
-	uint8_t bhs[48];
-
-	command(p, bhs, ISCSI_FLAG_FINAL, 0, 0x83, 0, 0);
-	memset(bhs + 33, 0, 15);
-	bhs[33] = 0x1c;
-	put_be32(bhs + 34, LIST_ID);
-	peer_send(p, bhs, NULL, 0);
-	return p->itt;
-}
-
-/* COPY OPERATION STATUS of RECEIVE COPY STATUS(LID4) */
-static uint8_t copy_status(struct peer *p)
-{
-	uint8_t bhs[48];
-
-	command(p, bhs, FR, 256, 0x84, 0, 0);
-	memset(bhs + 33, 0, 15);
-	bhs[33] = 0x05;
-	put_be32(bhs + 34, LIST_ID);
-	put_be32(bhs + 42, 256);
-	peer_send(p, bhs, NULL, 0);
-	peer_expect(p, ISCSI_OP_DATA_IN);
-	assert_true(p->len >= 32);
-	return p->data[5];
-}
-
-static uint8_t first_byte(struct peer *p, uint32_t lba)
-{
-	uint8_t bhs[48];
-
-	command(p, bhs, FR, 512, READ10, lba, 1);
-	peer_send(p, bhs, NULL, 0);
-	peer_expect(p, ISCSI_OP_DATA_IN);
-	assert_int_equal(p->len, 512);
-	return p->data[0];
-}
-
-static void assert_silent(const struct peer *p)
-{
-	struct pollfd fd = {.fd = p->fd, .events = POLLIN};
-
-	assert_int_equal(poll(&fd, 1, 0), 0);
-}
 
 /* Copies in the background end like commands do (5.13.11.2.6 d). */
 static void test_copies_of_preempted(void **state)

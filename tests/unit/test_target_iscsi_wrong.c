@@ -382,6 +382,64 @@ static void test_unsolicited_sequences(void **state)
 	peer_close(q);
 }
 
+#define D_SENSE 0x04
+
+/* MODE SELECT(6) of the control mode page, all else as it is */
+static void select_control(struct peer *p, uint8_t flags)
+{
+	uint8_t bhs[48], list[16];
+
+	command(p, bhs, FR, sizeof(list), 0x1a, 0, 0);
+	bhs[33] = 0x08; /* DBD */
+	bhs[34] = 0x0a;
+	bhs[36] = sizeof(list);
+	peer_send(p, bhs, NULL, 0);
+	peer_expect(p, ISCSI_OP_DATA_IN);
+	assert_int_equal(p->len, sizeof(list));
+	memcpy(list, p->data, sizeof(list));
+	list[0] = 0;
+	list[2] = 0;
+	list[4] &= 0x3f; /* PS */
+	list[6] = (list[6] & ~D_SENSE) | flags;
+	command(p, bhs, FW, sizeof(list), 0x15, 0, 0);
+	bhs[33] = 0x10; /* PF */
+	bhs[36] = sizeof(list);
+	peer_send(p, bhs, NULL, 0);
+	peer_expect(p, ISCSI_OP_R2T);
+	data_out(p, p->itt, get_be32(p->bhs + 20), 0, 0, list, sizeof(list),
+		 true);
+	expect_good(p, p->itt);
+}
+
+/* In the format that the unit has its sense data in (SPC-4 7.5.8, D_SENSE). */
+static void test_sense_format(void **state)
+{
+	struct peer *p = peer_new(b, "InitialR2T=No;ImmediateData=No");
+	uint8_t bhs[48];
+
+	select_control(p, D_SENSE);
+	/* before the device server has seen the command, and after */
+	command(p, bhs, FW, 512, WRITE10, 0, 1);
+	peer_send(p, bhs, pattern, 512);
+	for (unsigned i = 0; i < 2; i++) {
+		peer_expect(p, ISCSI_OP_SCSI_RSP);
+		assert_int_equal(p->bhs[3], 2);
+		assert_int_equal(get_be16(p->data), 8);
+		assert_int_equal(p->data[2], 0x72);
+		assert_int_equal(p->data[3], 0x0b);
+		assert_int_equal(get_be16(p->data + 4),
+				 i == 0 ? ISCSI_ASC_UNEXPECTED_DATA
+					: ISCSI_ASC_INCORRECT_AMOUNT);
+		if (i == 0) {
+			announce(p);
+			data_out(p, p->itt, ISCSI_TAG_NONE, 0, 512, pattern,
+				 512, true);
+		}
+	}
+	select_control(p, 0);
+	peer_close(p);
+}
+
 /* The transfer tag of one task with the task tag of another. */
 static void test_swapped_tags(void **state)
 {
@@ -489,6 +547,7 @@ int main(void)
 		cmocka_unit_test(test_text_cut_anywhere),
 		cmocka_unit_test(test_oversized_text),
 		cmocka_unit_test(test_unsolicited_sequences),
+		cmocka_unit_test(test_sense_format),
 		cmocka_unit_test(test_swapped_tags),
 		cmocka_unit_test(test_numbers_of_requests),
 		cmocka_unit_test(test_hoard),

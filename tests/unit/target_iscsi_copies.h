@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * EXTENDED COPY over the bench, as a copy that takes its time: what copies for
+ * the block engine waits until it is told.
+ */
+#ifndef ISCSI_COPIES_H
+#define ISCSI_COPIES_H
+
+#include "target_iscsi_keeper.h"
+
+#include <sys/syscall.h>
+
+#define SOURCE	    0
+#define DESTINATION 70000
+#define BLOCKS	    40000 /* more than the engine copies at once */
+#define LIST_ID	    77
+
+#define IN_BACKGROUND 0x12
+#define TERMINATED    0x60
+
+/* What libc has, but it may be kept waiting; with what it has read, if that is
+ * to be so. */
+static struct {
+	atomic_bool hold, reads;
+	atomic_uint calls;
+} copying;
+
+ssize_t copy_file_range(int in, off64_t *in_offset, int out,
+			off64_t *out_offset, size_t length, unsigned flags)
+{
+	uint8_t old[4096];
+	ssize_t n = -1;
+
+	if (copying.reads) {
+		n = pread(in, old, length < 4096 ? length : 4096, *in_offset);
+	}
+	copying.calls++;
+	while (copying.hold) {
+		usleep(1000);
+	}
+	if (n > 0) {
+		n = pwrite(out, old, (size_t)n, *out_offset);
+		*in_offset += n;
+		*out_offset += n;
+		return n;
+	}
+	return syscall(SYS_copy_file_range, in, in_offset, out, out_offset,
+		       length, flags);
+}
+
+/* On a disk that has a file, which is full. */
+static UNUSED struct peer *copies_start(struct peer **q)
+{
+	static uint8_t content[DISK_SIZE / 2];
+	char path[] = "/tmp/istm-preempt-XXXXXX";
+
+	bench_fd = mkstemp(path);
+	assert_true(bench_fd >= 0);
+	unlink(path);
+	b = bench_start(2);
+	memset(content, 0x11, sizeof(content));
+	assert_int_equal(pwrite(bench_fd, content, sizeof(content), 0),
+			 sizeof(content));
+	copying.calls = 0;
+	copying.hold = true;
+	return keeper_start(q);
+}
+
+static UNUSED void copies_stop(struct peer *p, struct peer *q,
+			       struct bench *all)
+{
+	keeper_stop(p, q);
+	bench_stop(b);
+	close(bench_fd);
+	bench_fd = -1;
+	b = all;
+}
+
+/* EXTENDED COPY(LID4), which has begun to copy. */
+static UNUSED void send_copy(struct peer *p, bool immediate)
+{
+	uint8_t bhs[48], list[108] = {0};
+
+	list[0] = 0x01;
+	put_be16(list + 2, 0x20);
+	list[15] = immediate;
+	list[16] = 0xff;
+	put_be32(list + 20, LIST_ID);
+	put_be16(list + 42, 32);
+	put_be16(list + 44, 28);
+	list[48] = 0xe4; /* the unit, by its NAA */
+	list[52] = 1;
+	list[53] = 3;
+	list[55] = 16;
+	scsi_lu_naa(b->lu->scsi, list + 56);
+	put_be24(list + 77, 512);
+	list[80] = 0x02; /* block to block */
+	put_be16(list + 82, 24);
+	put_be16(list + 90, BLOCKS);
+	put_be64(list + 92, SOURCE);
+	put_be64(list + 100, DESTINATION);
+	command(p, bhs, FW, sizeof(list), 0x83, 0, 0);
+	memset(bhs + 33, 0, 15);
+	bhs[33] = 0x01;
+	put_be32(bhs + 42, sizeof(list));
+	peer_send(p, bhs, list, sizeof(list));
+	while (copying.calls == 0) {
+		sched_yield();
+	}
+}
+
+/* COPY OPERATION ABORT @return its task tag */
+static UNUSED uint32_t send_copy_abort(struct peer *p)
+{
+	uint8_t bhs[48];
+
+	command(p, bhs, ISCSI_FLAG_FINAL, 0, 0x83, 0, 0);
+	memset(bhs + 33, 0, 15);
+	bhs[33] = 0x1c;
+	put_be32(bhs + 34, LIST_ID);
+	peer_send(p, bhs, NULL, 0);
+	return p->itt;
+}
+
+/* COPY OPERATION STATUS of RECEIVE COPY STATUS(LID4) */
+static UNUSED uint8_t copy_status(struct peer *p)
+{
+	uint8_t bhs[48];
+
+	command(p, bhs, FR, 256, 0x84, 0, 0);
+	memset(bhs + 33, 0, 15);
+	bhs[33] = 0x05;
+	put_be32(bhs + 34, LIST_ID);
+	put_be32(bhs + 42, 256);
+	peer_send(p, bhs, NULL, 0);
+	peer_expect(p, ISCSI_OP_DATA_IN);
+	assert_true(p->len >= 32);
+	return p->data[5];
+}
+
+static UNUSED uint8_t first_byte(struct peer *p, uint32_t lba)
+{
+	uint8_t bhs[48];
+
+	command(p, bhs, FR, 512, READ10, lba, 1);
+	peer_send(p, bhs, NULL, 0);
+	peer_expect(p, ISCSI_OP_DATA_IN);
+	assert_int_equal(p->len, 512);
+	return p->data[0];
+}
+
+static UNUSED void assert_silent(const struct peer *p)
+{
+	struct pollfd fd = {.fd = p->fd, .events = POLLIN};
+
+	assert_int_equal(poll(&fd, 1, 0), 0);
+}
+
+#endif /* ISCSI_COPIES_H */

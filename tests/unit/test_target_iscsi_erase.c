@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * SANITIZE and FORMAT UNIT (SBC-3 4.11, 5.3) while commands and copies are at
+ * work on the unit: what these have read before is not there afterwards.
+ *
+ * builds: default asan tsan
+ */
+#include "target_iscsi_copies.h"
+
+struct erasing {
+	uint8_t opcode;
+	bool immediate;
+	uint16_t in_progress; /* sense while it goes on */
+};
+
+static const struct erasing all_kinds[] = {
+	{0x48, false, 0x041b},
+	{0x48, true, 0x041b},
+	{0x04, false, 0x0404},
+	{0x04, true, 0x0404},
+};
+
+#define KINDS	 (sizeof(all_kinds) / sizeof(all_kinds[0]))
+#define SANITIZE (&all_kinds[0])
+
+/* @return its task tag */
+static uint32_t send_erase(struct peer *p, const struct erasing *kind)
+{
+	uint8_t bhs[48], list[4] = {0, 0x02};
+	bool out = kind->opcode == 0x04 && kind->immediate;
+
+	command(p, bhs, out ? FW : ISCSI_FLAG_FINAL, out ? 4 : 0, kind->opcode,
+		0, 0);
+	if (kind->opcode == 0x48) {
+		bhs[33] = 0x02 | (kind->immediate ? 0x80 : 0);
+	} else {
+		bhs[33] = out ? 0x10 : 0;
+	}
+	peer_send(p, bhs, list, out ? 4 : 0);
+	return p->itt;
+}
+
+static void expect_status(struct peer *p, uint32_t itt, uint8_t key,
+			  uint16_t asc)
+{
+	peer_expect(p, ISCSI_OP_SCSI_RSP);
+	assert_int_equal(get_be32(p->bhs + 16), itt);
+	assert_int_equal(p->bhs[3], key != 0 ? 2 : 0);
+	if (key != 0) {
+		assert_int_equal(p->data[2 + 2], key);
+		assert_int_equal(get_be16(p->data + 2 + 12), asc);
+	}
+}
+
+/* It is under way, and whoever sent it has not been answered. */
+static void assert_waits(struct peer *p, const struct erasing *kind)
+{
+	for (unsigned i = 0; i < 2; i++) {
+		send_test_unit_ready(p);
+		expect_status(p, p->itt, 2, kind->in_progress);
+	}
+	ping(p);
+	assert_silent(p);
+}
+
+/* It has ended: no byte of the disk is what it was. */
+static void assert_erased(struct peer *p)
+{
+	static uint8_t content[DISK_SIZE];
+	static const uint8_t zeroes[DISK_SIZE];
+
+	peer_ready(p);
+	assert_int_equal(pread(bench_fd, content, DISK_SIZE, 0), DISK_SIZE);
+	assert_memory_equal(content, zeroes, DISK_SIZE);
+}
+
+/* @q's copy has read and is about to write; @p erases. */
+static uint32_t start_erasing(struct peer *p, struct peer *q, bool background,
+			      const struct erasing *kind)
+{
+	uint32_t itt;
+
+	copying.reads = true;
+	send_copy(q, background);
+	if (background) {
+		expect_status(q, q->itt, 0, 0);
+	}
+	itt = send_erase(p, kind);
+	assert_waits(p, kind);
+	return itt;
+}
+
+static void copies_end(bool background)
+{
+	for (unsigned i = 0; i < KINDS; i++) {
+		const struct erasing *kind = &all_kinds[i];
+		struct bench *all = b;
+		struct peer *q, *p = copies_start(&q);
+		uint32_t copy = q->itt + 1, itt;
+
+		itt = start_erasing(p, q, background, kind);
+		/* only one at a time */
+		expect_status(q, send_erase(q, &all_kinds[i ^ 1]), 2,
+			      kind->in_progress);
+		expect_status(q, send_erase(q, &all_kinds[i ^ 2]), 2,
+			      kind->in_progress);
+		copying.hold = false;
+		expect_status(p, itt, 0, 0);
+		if (background) {
+			assert_int_equal(copy_status(q), TERMINATED);
+		} else {
+			expect_status(q, copy, 0x0a, 0x2f02);
+		}
+		assert_erased(p);
+		copies_stop(p, q, all);
+	}
+}
+
+static void test_foreground_copies(void **state)
+{
+	copies_end(false);
+}
+
+static void test_background_copies(void **state)
+{
+	copies_end(true);
+}
+
+/* The own session's are no exception. */
+static void test_own_copy(void **state)
+{
+	struct bench *all = b;
+	struct peer *q, *p = copies_start(&q);
+	uint32_t copy = p->itt + 1, itt;
+
+	itt = start_erasing(p, p, false, SANITIZE);
+	copying.hold = false;
+	expect_status(p, copy, 0x0a, 0x2f02);
+	expect_status(p, itt, 0, 0);
+	assert_erased(p);
+	copies_stop(p, q, all);
+}
+
+/* Commands that have not got their data do not reach the unit, and nobody waits
+ * for who sends it. */
+static void test_data_to_come(void **state)
+{
+	static const uint8_t data[512] = {1, 2, 3};
+
+	for (unsigned i = 0; i < KINDS; i++) {
+		struct bench *all = b;
+		struct peer *q, *p = copies_start(&q);
+		uint32_t pending = peer_pending(q), ttt;
+
+		ttt = get_be32(q->bhs + 20);
+		expect_status(p, send_erase(p, &all_kinds[i]), 0, 0);
+		assert_erased(p);
+		data_out(q, pending, ttt, 0, 0, data, 512, true);
+		expect_status(q, pending, 2, all_kinds[i].in_progress);
+		assert_erased(q);
+		copies_stop(p, q, all);
+	}
+}
+
+/* Once it has begun no reset ends it (SBC-3 4.11). */
+static void test_reset(void **state)
+{
+	struct bench *all = b;
+	struct peer *q, *p = copies_start(&q);
+	uint8_t bhs[48] = {ISCSI_OP_TMF | ISCSI_OP_IMMEDIATE};
+
+	start_erasing(p, q, true, SANITIZE);
+	bhs[1] = ISCSI_FLAG_FINAL | ISCSI_TMF_LU_RESET;
+	put_be32(bhs + 16, ++p->itt);
+	put_be32(bhs + 20, ISCSI_TAG_NONE);
+	put_be32(bhs + 24, p->cmdsn);
+	peer_send(p, bhs, NULL, 0);
+	ping(p);
+	assert_silent(p);
+	copying.hold = false;
+	peer_expect(p, ISCSI_OP_TMF_RSP);
+	assert_int_equal(p->bhs[2], ISCSI_TMF_COMPLETE);
+	assert_erased(p);
+	copies_stop(p, q, all);
+}
+
+/* Its session goes, and with it that of the copy. */
+static void test_sessions_go(void **state)
+{
+	struct bench *all = b;
+	struct peer *q, *p = copies_start(&q);
+
+	start_erasing(p, q, true, SANITIZE);
+	peer_close(p);
+	peer_close(q);
+	p = peer_connect(b);
+	p->isid[5] = 3;
+	peer_login(p, "");
+	copying.hold = false;
+	assert_erased(p);
+	q = peer_connect(b);
+	q->isid[5] = 4;
+	peer_login(q, "");
+	peer_ready(q);
+	copies_stop(p, q, all);
+}
+
+static void *finish_after_close(void *private_data)
+{
+	struct peer *p = private_data;
+
+	while (peer_read(p, p->data, 48)) {
+	}
+	copying.hold = false;
+	return NULL;
+}
+
+/* The server stops: it waits for the copy, and erases nothing any more. */
+static void test_stop(void **state)
+{
+	struct bench *all = b;
+
+	for (unsigned i = 0; i < KINDS; i++) {
+		struct peer *q, *p = copies_start(&q);
+		uint8_t first;
+		pthread_t thread;
+
+		start_erasing(p, q, true, &all_kinds[i]);
+		assert_int_equal(pthread_create(&thread, NULL,
+						finish_after_close, p),
+				 0);
+		bench_stop(b);
+		pthread_join(thread, NULL);
+		assert_int_equal(pread(bench_fd, &first, 1, 0), 1);
+		assert_int_equal(first, 0x11);
+		peer_close(p);
+		peer_close(q);
+		close(bench_fd);
+		bench_fd = -1;
+		b = all;
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_foreground_copies),
+		cmocka_unit_test(test_background_copies),
+		cmocka_unit_test(test_own_copy),
+		cmocka_unit_test(test_data_to_come),
+		cmocka_unit_test(test_reset),
+		cmocka_unit_test(test_sessions_go),
+		cmocka_unit_test(test_stop),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
