@@ -678,6 +678,15 @@ int vhdx_load(struct vhd_file *file, unsigned flags, struct vhdx **result,
 		return ENOMEM;
 	}
 	ret = load_all(file, vx, flags, why, why_len);
+	/* What is read here may not be on stable storage, if whoever wrote it
+	 * was killed, or cut the file last: nor what is free by that. */
+	if (ret == 0 && !file->readonly) {
+		ret = vhd_file_sync(file);
+		if (ret != 0) {
+			snprintf(why, why_len, "flushing the file: %s",
+				 strerror(ret));
+		}
+	}
 	if (ret != 0) {
 		vhdx_free(vx);
 		return ret;

@@ -310,6 +310,29 @@ static int crashed_file(void)
 	return fd;
 }
 
+void recorder_kill(size_t position, const char *disk)
+{
+	int fd[2] = {
+		open(disk, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600),
+		crashed_file(),
+	};
+	size_t i;
+
+	assert_true(fd[DISK] >= 0 && position <= rec.count);
+	crash(position, position, 0, fd);
+	close(fd[DISK]);
+	close(fd[JOURNAL]);
+	for (i = position; i < rec.count; i++) {
+		free(rec.event[i].data);
+	}
+	rec.count = position;
+	for (i = 0; i < position; i++) {
+		if (rec.event[i].durable_at >= position) {
+			rec.event[i].durable_at = SIZE_MAX;
+		}
+	}
+}
+
 static int crash_in_memory(size_t position, size_t settled, uint32_t seed)
 {
 	int fd[2] = {crashed_file(), crashed_file()};

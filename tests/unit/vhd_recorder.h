@@ -3,7 +3,8 @@
  * Records every change that the engine makes to one file and to its journal,
  * and builds the file as a crash at any point might leave it: what a flush had
  * made durable is there; of what came after it any part may be there, in any
- * order, torn between sectors.
+ * order, torn between sectors. Or as a kill leaves it, and after that a power
+ * failure.
  */
 #ifndef VHD_RECORDER_H
 #define VHD_RECORDER_H
@@ -33,6 +34,15 @@ int recorder_crash_during(size_t position, uint32_t seed);
 /* The same, and the journal beside it, under these names. */
 void recorder_crash_at(size_t position, uint32_t seed, const char *disk,
 		       const char *journal);
+
+/*
+ * The process is killed when @position changes had been made: the kernel has
+ * them all, and @disk is written as the next opener sees it; the medium has
+ * what a flush had made durable before the last of them. The record goes on
+ * from there: crashes from now on are of the power, after whatever has been
+ * done since.
+ */
+void recorder_kill(size_t position, const char *disk);
 
 /* Fail the @nth step (from 0) from now on with @error; forget: 0. */
 void recorder_fail(unsigned nth, int error);
