@@ -45,7 +45,7 @@ static int save(struct ctl *ctl, struct istm_object *host)
 	return 0;
 }
 
-/* ---- listing ------------------------------------------------------------ */
+/* ---- listing ---- */
 
 static int target_record(struct ctl *ctl, struct istm_object *host)
 {
@@ -275,7 +275,7 @@ static int target_show(struct ctl *ctl)
 	return 0;
 }
 
-/* ---- creating, changing, deleting ---------------------------------------- */
+/* ---- creating, changing, deleting ---- */
 
 static HRESULT put_properties(struct ctl *ctl, struct istm_object *host)
 {
@@ -374,8 +374,7 @@ static int target_delete(struct ctl *ctl)
 	return 0;
 }
 
-/* ---- initiators -----------------------------------------------------------
- */
+/* ---- initiators ---- */
 
 static const struct {
 	const char *name;
@@ -459,8 +458,7 @@ static int target_deny(struct ctl *ctl)
 	return change_id(ctl, false);
 }
 
-/* ---- mappings ---------------------------------------------------------------
- */
+/* ---- mappings ---- */
 
 static int target_map(struct ctl *ctl)
 {
@@ -533,8 +531,7 @@ static int target_unmap(struct ctl *ctl)
 	return save(ctl, host);
 }
 
-/* ---- CHAP
- * --------------------------------------------------------------------- */
+/* ---- CHAP ---- */
 
 /* From a file or the terminal, never from the command line. */
 static char *read_secret(struct ctl *ctl)

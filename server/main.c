@@ -33,7 +33,7 @@ struct daemon {
 	int status;
 };
 
-/* ---- command line ------------------------------------------------------ */
+/* ---- command line ---- */
 
 static bool parse_options(TALLOC_CTX *mem_ctx, int argc, const char **argv)
 {
@@ -69,7 +69,7 @@ static bool parse_options(TALLOC_CTX *mem_ctx, int argc, const char **argv)
 	return ok;
 }
 
-/* ---- process ------------------------------------------------------------- */
+/* ---- process ---- */
 
 /* Into the background; threads are started after this. */
 static bool background(bool no_process_group)
@@ -115,8 +115,7 @@ static void prepare_process(void)
 	}
 }
 
-/* ---- signals ---------------------------------------------------------------
- */
+/* ---- signals ---- */
 
 static void stop_requested(struct tevent_context *ev, struct tevent_signal *se,
 			   int signum, int count, void *siginfo,
@@ -176,8 +175,7 @@ static bool catch_signals(struct daemon *daemon)
 				 reload_requested, daemon) != NULL;
 }
 
-/* ---- start and stop ---------------------------------------------------------
- */
+/* ---- start and stop ---- */
 
 static void fill_dcom_options(struct daemon *daemon)
 {

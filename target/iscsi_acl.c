@@ -29,8 +29,7 @@ int iscsi_acl_parse(const struct iscsi_id *id, struct iscsi_acl_id *out)
 	}
 }
 
-/* ---- the list by its entries -----------------------------------------------
- */
+/* ---- the list by its entries ---- */
 
 #define NONE UINT32_MAX
 
@@ -162,8 +161,7 @@ bool iscsi_acl_has(const struct iscsi_conf *conf, const struct iscsi_acl_id *id)
 	return find(conf, id->method, id->value, addr) != NONE;
 }
 
-/* ---- names ------------------------------------------------------------------
- */
+/* ---- names ---- */
 
 static bool all_hex(const char *s)
 {

@@ -105,7 +105,7 @@ static void conn_ready(struct lane_fd *lfd, uint32_t events)
 	}
 }
 
-/* ---- arrival ----------------------------------------------------------- */
+/* ---- arrival ---- */
 
 struct accepted {
 	struct msg msg;
@@ -272,7 +272,7 @@ bool iscsi_conn_move(struct iscsi_conn *conn, struct lane *lane, bool bind,
 	return true;
 }
 
-/* ---- end --------------------------------------------------------------- */
+/* ---- end ---- */
 
 void iscsi_conn_close(struct iscsi_conn *conn)
 {
@@ -323,7 +323,7 @@ void iscsi_conn_finish(struct iscsi_conn *conn)
 		list_add_tail(&conn->dirty_link, &conn->lane->dirty);
 }
 
-/* ---- the lane's turn ---------------------------------------------------- */
+/* ---- the lane's turn ---- */
 
 void iscsi_lane_init_pools(struct lane *lane)
 {

@@ -139,7 +139,7 @@ struct iscsi_conn {
 	size_t text_off;
 };
 
-/* ---- connections (iscsi_conn.c) ------------------------------------------ */
+/* ---- connections (iscsi_conn.c) ---- */
 
 /* Any thread: hand an accepted socket to a lane. Takes the socket; the peer
  * has been counted. */
@@ -180,7 +180,7 @@ bool iscsi_lane_stopped(struct lane *lane);
 /* Free connections that have been closed. */
 void iscsi_lane_reap(struct lane *lane);
 
-/* ---- reception (iscsi_rx.c) ---------------------------------------------- */
+/* ---- reception (iscsi_rx.c) ---- */
 
 /* Take what has arrived, up to a fair share. */
 void iscsi_rx(struct iscsi_conn *conn);
@@ -190,8 +190,7 @@ void iscsi_rx_feed(struct iscsi_conn *conn, const uint8_t *data, size_t len);
 /* Free the payload that was kept. */
 void iscsi_rx_forget(struct iscsi_conn *conn);
 
-/* ---- dispatch (iscsi_dispatch.c) ------------------------------------------
- */
+/* ---- dispatch (iscsi_dispatch.c) ---- */
 
 /* The header is complete and its lengths are sound: decide where the payload
  * goes. */
@@ -203,16 +202,14 @@ void iscsi_request(struct iscsi_conn *conn, const uint8_t *bhs,
 		   const uint8_t *data, uint32_t len);
 void iscsi_reject(struct iscsi_conn *conn, uint8_t reason, const uint8_t *bhs);
 
-/* ---- SCSI commands and their data (iscsi_task.c, iscsi_data.c) ------------
- */
+/* ---- SCSI commands and their data (iscsi_task.c, iscsi_data.c) ---- */
 
 void iscsi_cmd_header(struct iscsi_conn *conn);
 void iscsi_cmd_complete(struct iscsi_conn *conn);
 void iscsi_data_out_header(struct iscsi_conn *conn);
 void iscsi_data_out_complete(struct iscsi_conn *conn, bool digest_ok);
 
-/* ---- memory (iscsi_memory.c) -----------------------------------------------
- */
+/* ---- memory (iscsi_memory.c) ---- */
 
 /* What the connections of one address have, on one lane. */
 struct iscsi_share {
@@ -260,8 +257,7 @@ void iscsi_memory_no_text(struct iscsi_conn *conn);
 /* Some was given back: let a connection that waits for it try again. */
 void iscsi_memory_wake(struct lane *lane);
 
-/* ---- output (iscsi_tx.c) --------------------------------------------------
- */
+/* ---- output (iscsi_tx.c) ---- */
 
 #define STATSN_NONE 0 /* leave the field alone */
 #define STATSN_SHOW 1 /* the next one, without using it up */
@@ -284,8 +280,7 @@ void iscsi_tx(struct iscsi_conn *conn);
 void iscsi_tx_flush(struct iscsi_conn *conn);
 void iscsi_tx_drop(struct iscsi_conn *conn);
 
-/* ---- login (iscsi_login.c) ------------------------------------------------
- */
+/* ---- login (iscsi_login.c) ---- */
 
 void iscsi_login_pdu(struct iscsi_conn *conn, const uint8_t *data,
 		     uint32_t len);
@@ -298,8 +293,7 @@ void iscsi_login_resume(struct iscsi_conn *conn);
 /* The same, if it is still there and waiting. */
 void iscsi_login_wake(struct lane *lane, uint64_t conn_id);
 
-/* ---- text requests and discovery (iscsi_text_req.c) ------------------------
- */
+/* ---- text requests and discovery (iscsi_text_req.c) ---- */
 
 /* May the connection's initiator know of the target where it asks? */
 bool iscsi_conf_visible(const struct iscsi_conn *conn,
@@ -307,8 +301,7 @@ bool iscsi_conf_visible(const struct iscsi_conn *conn,
 void iscsi_text_request(struct iscsi_conn *conn, const uint8_t *bhs,
 			const uint8_t *data, uint32_t len);
 
-/* ---- others (iscsi_misc.c, iscsi_tmf.c) ------------------------------------
- */
+/* ---- others (iscsi_misc.c, iscsi_tmf.c) ---- */
 
 void iscsi_nop_out(struct iscsi_conn *conn, const uint8_t *bhs,
 		   const uint8_t *data, uint32_t len);

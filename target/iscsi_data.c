@@ -7,8 +7,7 @@
 #include "target/iscsi_conn.h"
 #include "target/iscsi_session.h"
 
-/* ---- R2T ------------------------------------------------------------------
- */
+/* ---- R2T ---- */
 
 static bool send_r2t(struct iscsi_task *task, uint32_t off, uint32_t len)
 {
@@ -67,8 +66,7 @@ void iscsi_task_solicit(struct iscsi_task *task)
 	}
 }
 
-/* ---- Data-Out ---------------------------------------------------------------
- */
+/* ---- Data-Out ---- */
 
 static void data_failed(struct iscsi_conn *conn, struct iscsi_task *task,
 			uint16_t asc_ascq, const char *what, uint32_t got,

@@ -51,7 +51,7 @@ const char *iscsi_login_value(struct iscsi_login *login, const char *name)
 	return NULL;
 }
 
-/* ---- responses ---------------------------------------------------------- */
+/* ---- responses ---- */
 
 /* ExpCmdSN and MaxCmdSN are the session's that the connection is to join. */
 static void show_numbers(struct iscsi_conn *conn)
@@ -131,8 +131,7 @@ static void login_refused(struct iscsi_conn *conn,
 	iscsi_conn_finish(conn);
 }
 
-/* ---- the first request ----------------------------------------------------
- */
+/* ---- the first request ---- */
 
 static bool login_start(struct iscsi_conn *conn, struct iscsi_refusal *refusal)
 {
@@ -340,8 +339,7 @@ static bool login_place(struct iscsi_conn *conn, struct iscsi_refusal *refusal)
 			    "it is at %s", r->to);
 }
 
-/* ---- keys -------------------------------------------------------------------
- */
+/* ---- keys ---- */
 
 static bool is_answer(const char *value)
 {
@@ -457,8 +455,7 @@ static bool login_keys(struct iscsi_conn *conn, struct iscsi_refusal *refusal)
 	return true;
 }
 
-/* ---- steps ----------------------------------------------------------------
- */
+/* ---- steps ---- */
 
 static bool may_leave_security(struct iscsi_login *login,
 			       struct iscsi_refusal *refusal)

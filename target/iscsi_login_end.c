@@ -119,8 +119,7 @@ static bool final_check(struct iscsi_conn *conn, struct iscsi_refusal *refusal)
 	return true;
 }
 
-/* ---- a new session --------------------------------------------------------
- */
+/* ---- a new session ---- */
 
 static bool enter_new(struct iscsi_conn *conn, struct iscsi_refusal *refusal)
 {
@@ -150,8 +149,7 @@ static bool enter_new(struct iscsi_conn *conn, struct iscsi_refusal *refusal)
 	return true;
 }
 
-/* ---- one more connection --------------------------------------------------
- */
+/* ---- one more connection ---- */
 
 static void replaced_drained(struct iscsi_drain *drain)
 {
@@ -207,8 +205,7 @@ static bool join(struct iscsi_conn *conn, struct iscsi_refusal *refusal)
 	return true;
 }
 
-/* ---- both -------------------------------------------------------------------
- */
+/* ---- both ---- */
 
 static bool login_done(struct iscsi_conn *conn, struct iscsi_refusal *refusal)
 {

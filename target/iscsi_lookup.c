@@ -38,7 +38,7 @@ struct iscsi_resolver {
 	struct list_head cache;
 };
 
-/* ---- the threads --------------------------------------------------------- */
+/* ---- the threads ---- */
 
 static bool has_address(const struct cached *c,
 			const struct sockaddr_storage *peer)
@@ -211,8 +211,7 @@ static void *resolver_main(void *private_data)
 	return NULL;
 }
 
-/* ---- main thread -----------------------------------------------------------
- */
+/* ---- main thread ---- */
 
 static bool start_thread(struct iscsi_resolver *resolver)
 {
@@ -275,8 +274,7 @@ static bool add_job(struct iscsi_resolver *resolver,
 	return room;
 }
 
-/* ---- lanes
- * -------------------------------------------------------------------- */
+/* ---- lanes ---- */
 
 static size_t add_ids(struct iscsi_lookup *lookup,
 		      const struct iscsi_conf *conf)

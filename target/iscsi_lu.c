@@ -9,7 +9,7 @@
 #include "target/iscsi_server.h"
 #include "target/iscsi_session.h"
 
-/* ---- what outlives a power loss ------------------------------------------ */
+/* ---- what outlives a power loss ---- */
 
 /*
  * One state to keep. Many commands may change a unit's before it is kept; the
@@ -221,7 +221,7 @@ static void lu_restore(struct iscsi_lu *lu,
 			  config->index);
 }
 
-/* ---- space -------------------------------------------------------------- */
+/* ---- space ---- */
 
 /*
  * The space of thin-provisioned units is looked at now and then, one after the
@@ -312,7 +312,7 @@ static void space_removed(struct iscsi_server *server,
 	space_wait(server, 0);
 }
 
-/* ---- life ---------------------------------------------------------------- */
+/* ---- life ---- */
 
 struct iscsi_lu *iscsi_lu_add(struct iscsi_server *server,
 			      const struct iscsi_lu_config *config)
@@ -373,8 +373,7 @@ bool iscsi_lu_in_use(const struct iscsi_lu *lu)
 	return lu->num_sessions > 0;
 }
 
-/* ---- removal
- * ------------------------------------------------------------------- */
+/* ---- removal ---- */
 
 struct iscsi_lu_remove_state {
 	struct removal *removal;

@@ -201,8 +201,7 @@ void iscsi_listeners_close(struct lane *lane)
 					  link));
 }
 
-/* ---- main thread ------------------------------------------------------------
- */
+/* ---- main thread ---- */
 
 static int open_socket(const struct sockaddr *addr, socklen_t len)
 {

@@ -17,8 +17,7 @@
 #include "target/iscsi_lookup.h"
 #include "target/iscsi_session.h"
 
-/* ---- helpers ----------------------------------------------------------------
- */
+/* ---- helpers ---- */
 
 void iscsi_log(struct iscsi_server *server, int level, const char *fmt, ...)
 {
@@ -116,8 +115,7 @@ const char *iscsi_addr_str(const struct sockaddr_storage *addr, char *out)
 	return out;
 }
 
-/* ---- connections per address
- * -------------------------------------------------- */
+/* ---- connections per address ---- */
 
 struct in6_addr iscsi_addr_key(const struct sockaddr_storage *peer)
 {
@@ -202,8 +200,7 @@ void iscsi_peer_del(struct iscsi_server *server,
 	pthread_mutex_unlock(&server->lock);
 }
 
-/* ---- the server
- * ----------------------------------------------------------------- */
+/* ---- the server ---- */
 
 static void server_inbox_ready(struct tevent_context *ev, struct tevent_fd *fde,
 			       uint16_t flags, void *private_data)
@@ -416,8 +413,7 @@ struct iscsi_server *iscsi_server_create(TALLOC_CTX *mem_ctx,
 	return server;
 }
 
-/* ---- what lanes report
- * ------------------------------------------------------------ */
+/* ---- what lanes report ---- */
 
 struct record_msg {
 	struct msg msg;

@@ -28,7 +28,7 @@
 struct iscsi_conn;
 struct iscsi_session;
 
-/* ---- limits ------------------------------------------------------------ */
+/* ---- limits ---- */
 
 #define ISCSI_CONNS_PER_ADDRESS 1024
 #define ISCSI_MAX_CONNS		16384
@@ -48,7 +48,7 @@ struct iscsi_session;
 #define ISCSI_ABORT_TIMEOUT   3
 #define ISCSI_MAX_CONNECTIONS 32 /* of a session, unless configured */
 
-/* ---- targets ----------------------------------------------------------- */
+/* ---- targets ---- */
 
 /* An initiator identification, parsed. */
 struct iscsi_acl_id {
@@ -131,7 +131,7 @@ void iscsi_tgt_unmap(struct iscsi_tgt *tgt, const struct iscsi_lu *lu);
 /* When the lanes have stopped. */
 void iscsi_tgts_free(struct iscsi_server *server);
 
-/* ---- portals ----------------------------------------------------------- */
+/* ---- portals ---- */
 
 /* Is the target reached through this address of ours? */
 bool iscsi_conf_serves(const struct iscsi_conf *conf,
@@ -168,7 +168,7 @@ void iscsi_listeners_close(struct lane *lane);
 bool iscsi_listeners_tick(struct lane *lane);
 void iscsi_listeners_reap(struct lane *lane);
 
-/* ---- the server -------------------------------------------------------- */
+/* ---- the server ---- */
 
 #define ISCSI_HASH 1024
 
@@ -299,7 +299,7 @@ bool iscsi_addr_any(const struct sockaddr_storage *addr);
 #define ISCSI_ADDR_STR 64
 const char *iscsi_addr_str(const struct sockaddr_storage *addr, char *out);
 
-/* ---- logging ----------------------------------------------------------- */
+/* ---- logging ---- */
 
 #define ISCSI_LOG_ERROR	 0
 #define ISCSI_LOG_WARN	 1
@@ -310,7 +310,7 @@ const char *iscsi_addr_str(const struct sockaddr_storage *addr, char *out);
 void iscsi_log(struct iscsi_server *server, int level, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/* ---- waiting for I/O on all lanes --------------------------------------- */
+/* ---- waiting for I/O on all lanes ---- */
 
 /*
  * An order to all lanes: let go of what matches, and say when that is done.

@@ -51,7 +51,7 @@ struct iscsi_session *iscsi_session_by_id(const struct lane *lane, uint64_t id)
 	return NULL;
 }
 
-/* ---- messages to the lane of another session ----------------------------- */
+/* ---- messages to the lane of another session ---- */
 
 struct session_msg {
 	struct msg msg;
@@ -94,7 +94,7 @@ static bool post(struct lane *lane, uint64_t id,
 	return true;
 }
 
-/* ---- the registry -------------------------------------------------------- */
+/* ---- the registry ---- */
 
 static struct list_head *bucket(struct iscsi_server *server,
 				const struct iscsi_session *session)
@@ -244,7 +244,7 @@ static void unregister(struct iscsi_session *session)
 	}
 }
 
-/* ---- the end ------------------------------------------------------------- */
+/* ---- the end ---- */
 
 /*
  * Tasks without a running command go at once, others when it finishes. If the
@@ -393,8 +393,7 @@ void iscsi_session_reap(struct iscsi_session *session)
 	iscsi_drain_check(lane);
 }
 
-/* ---- changed configuration ------------------------------------------------
- */
+/* ---- changed configuration ---- */
 
 static bool same_map(const struct scsi_lun_map *a, const struct scsi_lun_map *b)
 {

@@ -157,7 +157,7 @@ struct iscsi_task {
 	uint8_t sense[2 + SCSI_SENSE_MAX];
 };
 
-/* ---- sessions (iscsi_session.c) ----------------------------------------- */
+/* ---- sessions (iscsi_session.c) ---- */
 
 struct iscsi_session *iscsi_session_new(struct lane *lane);
 /* By struct iscsi_session.id; NULL: it is not there any more. */
@@ -208,7 +208,7 @@ bool iscsi_session_clear_medium(struct scsi_task *by, void *private_data);
 /* A target's configuration has changed: have all lanes told. */
 void iscsi_lane_tgt_changed(struct iscsi_server *server, struct iscsi_tgt *tgt);
 
-/* ---- command ordering (iscsi_cmdsn.c) ------------------------------------ */
+/* ---- command ordering (iscsi_cmdsn.c) ---- */
 
 enum iscsi_order {
 	ORDER_NOW,   /* its turn */
@@ -232,8 +232,7 @@ void iscsi_release_held(struct iscsi_session *session);
 void iscsi_drop_held(struct iscsi_session *session,
 		     const struct iscsi_conn *conn);
 
-/* ---- tasks (iscsi_task.c, iscsi_data.c, iscsi_memory.c) -------------------
- */
+/* ---- tasks (iscsi_task.c, iscsi_data.c, iscsi_memory.c) ---- */
 
 struct iscsi_task *iscsi_task_find(struct iscsi_session *session, uint32_t itt);
 /* Is it for that unit? */
@@ -287,16 +286,14 @@ void iscsi_task_burst_done(struct iscsi_task *task);
 /* More R2Ts, as many as may be. */
 void iscsi_task_solicit(struct iscsi_task *task);
 
-/* ---- task attributes (iscsi_order.c) --------------------------------------
- */
+/* ---- task attributes (iscsi_order.c) ---- */
 
 /* Does the command, which has been delivered, have to wait for others? */
 bool iscsi_order_blocks(const struct iscsi_task *task);
 /* A task of the session has ended: let those run that waited for it. */
 void iscsi_order_release(struct iscsi_session *session);
 
-/* ---- response fences (iscsi_fence.c) ---------------------------------------
- */
+/* ---- response fences (iscsi_fence.c) ---- */
 
 /* @return true: the response has to wait its turn, and comes by itself */
 bool iscsi_fence_task(struct iscsi_task *task);
@@ -316,7 +313,7 @@ bool iscsi_fence_has_tmf(const struct iscsi_session *session, uint32_t itt);
 /* The session's end: nobody is in line any more. */
 void iscsi_fence_drop(struct iscsi_session *session);
 
-/* ---- drains (iscsi_drain.c) ---------------------------------------------- */
+/* ---- drains (iscsi_drain.c) ---- */
 
 /* A task has gone from a lane that has drains under way. */
 void iscsi_drain_check(struct lane *lane);

@@ -167,7 +167,7 @@ void iscsi_task_sent(struct iscsi_task *task)
 	iscsi_task_free(task);
 }
 
-/* ---- arrival ------------------------------------------------------------- */
+/* ---- arrival ---- */
 
 /* Additional header segments (RFC 7143 11.2.2): a CDB of more than 16 bytes,
  * a bidirectional read length (which no command here has a use for). */
@@ -308,7 +308,7 @@ void iscsi_cmd_complete(struct iscsi_conn *conn)
 	}
 }
 
-/* ---- execution ----------------------------------------------------------- */
+/* ---- execution ---- */
 
 static void fail(struct iscsi_task *task, uint8_t key, uint16_t asc_ascq)
 {
@@ -526,8 +526,7 @@ void iscsi_task_abort_told(struct iscsi_task *task)
 	iscsi_task_advance(task);
 }
 
-/* ---- response -------------------------------------------------------------
- */
+/* ---- response ---- */
 
 /* RFC 7143 11.4.1, 11.4.5.2 */
 static uint8_t task_residual(const struct iscsi_task *task, uint32_t *count)

@@ -10,8 +10,7 @@
 #include "target/iscsi_acl.h"
 #include "target/iscsi_conn.h"
 
-/* ---- SendTargets -----------------------------------------------------------
- */
+/* ---- SendTargets ---- */
 
 /* A wildcard portal is where the initiator found us. */
 static void add_portal(const struct iscsi_portal *portal,
@@ -121,8 +120,7 @@ static void send_targets(struct iscsi_conn *conn, const char *value,
 	iscsi_text_free(&portals);
 }
 
-/* ---- requests ---------------------------------------------------------------
- */
+/* ---- requests ---- */
 
 static void declare(struct iscsi_conn *conn, const struct iscsi_key *key,
 		    const char *name, const char *value,

@@ -11,8 +11,7 @@
 #include "target/iscsi_server.h"
 #include "target/iscsi_session.h"
 
-/* ---- configurations
- * ------------------------------------------------------------ */
+/* ---- configurations ---- */
 
 struct iscsi_conf *iscsi_conf_ref(struct iscsi_conf *conf)
 {
@@ -259,8 +258,7 @@ static struct iscsi_conf *conf_without(struct iscsi_server *server,
 	return conf;
 }
 
-/* ---- targets
- * ---------------------------------------------------------------------- */
+/* ---- targets ---- */
 
 struct iscsi_tgt *iscsi_tgt_ref(struct iscsi_tgt *tgt)
 {

@@ -259,7 +259,7 @@ static void target_reset(struct iscsi_conn *conn, const uint8_t *bhs, bool cold)
 	iscsi_drain_start(drain, NULL);
 }
 
-/* ---- RFC 7144 6.3 -------------------------------------------------------- */
+/* ---- RFC 7144 6.3 ---- */
 
 static bool in_task_set(const struct iscsi_task *task, const struct scsi_lu *lu)
 {
@@ -389,7 +389,7 @@ void iscsi_tmf(struct iscsi_conn *conn, const uint8_t *bhs)
 	}
 }
 
-/* ---- commands that wait for others (PREEMPT AND ABORT, SANITIZE) --------- */
+/* ---- commands that wait for others (PREEMPT AND ABORT, SANITIZE) ---- */
 
 static void others_ended(struct iscsi_drain *drain)
 {

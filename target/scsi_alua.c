@@ -35,7 +35,7 @@ static const char *const state_names[SCSI_ACCESS_NUM] = {
 	[SCSI_ACCESS_UNAVAILABLE] = "unavailable",
 };
 
-/* ---- groups; with the unit's lock held ---------------------------- */
+/* ---- groups; with the unit's lock held ---- */
 
 struct scsi_port_group *scsi_port_group_find(struct scsi_lu *lu, uint16_t port)
 {
@@ -176,7 +176,7 @@ int scsi_lu_set_access(struct scsi_lu *lu, uint16_t number,
 	return error;
 }
 
-/* ---- REPORT TARGET PORT GROUPS (SPC-4 6.37) ---------------------- */
+/* ---- REPORT TARGET PORT GROUPS (SPC-4 6.37) ---- */
 
 bool scsi_report_port_groups_prepare(struct scsi_task *task)
 {
@@ -237,7 +237,7 @@ bool scsi_report_port_groups(struct scsi_task *task)
 	return scsi_data_in(task, buf, len);
 }
 
-/* ---- SET TARGET PORT GROUPS (SPC-4 6.45) ------------------------- */
+/* ---- SET TARGET PORT GROUPS (SPC-4 6.45) ---- */
 
 bool scsi_set_port_groups_prepare(struct scsi_task *task)
 {

@@ -17,7 +17,7 @@ static uint32_t write_flags(const struct scsi_task *task)
 		       : 0;
 }
 
-/* ---- COMPARE AND WRITE ------------------------------------------- */
+/* ---- COMPARE AND WRITE ---- */
 
 bool scsi_compare_and_write_prepare(struct scsi_task *task)
 {
@@ -49,7 +49,7 @@ bool scsi_compare_and_write(struct scsi_task *task)
 	return submit_whole(task, VHD_COMPARE_AND_WRITE, write_flags(task));
 }
 
-/* ---- ORWRITE ----------------------------------------------------- */
+/* ---- ORWRITE ---- */
 
 /* The buffer: the chunk as read, then the chunk as it shall be. */
 #define ORWRITE_CHUNK (SCSI_CHUNK / 2)
@@ -140,7 +140,7 @@ bool scsi_orwrite(struct scsi_task *task)
 	return scsi_run(task, orwrite_step);
 }
 
-/* ---- WRITE ATOMIC ------------------------------------------------ */
+/* ---- WRITE ATOMIC ---- */
 
 /*
  * Without an ATOMIC BOUNDARY it is one atomic write operation, with one it may

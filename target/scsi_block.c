@@ -5,7 +5,7 @@
  */
 #include "target/scsi_commands.h"
 
-/* ---- READ CAPACITY (SBC-3 5.15, 5.16) ---------------------------- */
+/* ---- READ CAPACITY (SBC-3 5.15, 5.16) ---- */
 
 bool scsi_read_capacity10_prepare(struct scsi_task *task)
 {
@@ -47,7 +47,7 @@ bool scsi_read_capacity16(struct scsi_task *task)
 	return scsi_data_in(task, buf, sizeof(buf));
 }
 
-/* ---- SYNCHRONIZE CACHE (SBC-3 5.26, 5.27) ------------------------ */
+/* ---- SYNCHRONIZE CACHE (SBC-3 5.26, 5.27) ---- */
 
 bool scsi_synchronize_cache_prepare(struct scsi_task *task)
 {
@@ -92,7 +92,7 @@ bool scsi_synchronize_cache(struct scsi_task *task)
 	return scsi_flush(task, scsi_finished);
 }
 
-/* ---- START STOP UNIT (SBC-3 5.25) -------------------------------- */
+/* ---- START STOP UNIT (SBC-3 5.25) ---- */
 
 /* There is nothing to eject, and there are no power conditions: the usage map
  * has neither LOEJ nor these. */
@@ -144,7 +144,7 @@ bool scsi_start_stop(struct scsi_task *task)
 	return scsi_flush(task, stopped);
 }
 
-/* ---- READ DEFECT DATA (SBC-3 5.17, 5.18): there are none --------- */
+/* ---- READ DEFECT DATA (SBC-3 5.17, 5.18): there are none ---- */
 
 bool scsi_read_defect10_prepare(struct scsi_task *task)
 {

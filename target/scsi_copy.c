@@ -22,8 +22,7 @@ struct copy_list {
 	size_t targets, segments, data;
 };
 
-/* ---- descriptors ----------------------------------------------------------
- */
+/* ---- descriptors ---- */
 
 static bool illegal(struct scsi_task *task, uint16_t asc)
 {
@@ -82,8 +81,7 @@ static bool check_end(struct scsi_task *task, const struct scsi_copy *copy,
 	return true;
 }
 
-/* ---- what goes where (5.17.7.2) -------------------------------------------
- */
+/* ---- what goes where (5.17.7.2) ---- */
 
 /* Bytes of a unit, or zeroes. */
 struct run {
@@ -229,8 +227,7 @@ static bool plan_segment(struct scsi_task *task, struct scsi_copy *copy,
 	return end_segment(task, copy, s, r, blocks);
 }
 
-/* ---- segment descriptors --------------------------------------------------
- */
+/* ---- segment descriptors ---- */
 
 /* Is it one of those told, and does the initiator know its blocks? */
 static bool check_target(struct scsi_task *task, const struct scsi_copy *copy,
@@ -298,8 +295,7 @@ static bool parse_segments(struct scsi_task *task, struct scsi_copy *copy,
 	return true; /* what is left is discarded */
 }
 
-/* ---- parameter lists ------------------------------------------------------
- */
+/* ---- parameter lists ---- */
 
 /* 6.5.2 */
 static bool parse_header1(struct scsi_task *task, const uint8_t *p, size_t len,
@@ -368,8 +364,7 @@ static bool parse_list(struct scsi_task *task, struct scsi_copy *copy,
 			      list->segments);
 }
 
-/* ---- the command ------------------------------------------------------------
- */
+/* ---- the command ---- */
 
 /* Of all third-party copy commands that have a parameter list. */
 bool scsi_copy_prepare(struct scsi_task *task)

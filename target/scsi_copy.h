@@ -39,7 +39,7 @@
 #define ROD_TYPE_PIT_ANY     0x0080ffffu
 #define ROD_TYPE_ZERO	     0xffff0001u
 
-/* ---- operations (scsi_copy_status.c) ----------------------------------- */
+/* ---- operations (scsi_copy_status.c) ---- */
 
 /* COPY OPERATION STATUS (SPC-4 6.24) */
 #define COPY_STATUS_GOOD       0x01
@@ -77,7 +77,7 @@ void scsi_copy_op_end(struct scsi_copy_op *op, const struct scsi_task *task,
 		      uint8_t status);
 void scsi_copy_op_unref(struct scsi_copy_op *op);
 
-/* ---- tokens (scsi_token.c) ---------------------------------------------- */
+/* ---- tokens (scsi_token.c) ---- */
 
 struct scsi_range {
 	uint64_t lba;
@@ -115,7 +115,7 @@ uint16_t scsi_token_find(const uint8_t token[ROD_TOKEN_LEN],
 bool scsi_token_valid(uint64_t id);
 void scsi_token_delete(uint64_t id);
 
-/* ---- the engine (scsi_copy_run.c) --------------------------------------- */
+/* ---- the engine (scsi_copy_run.c) ---- */
 
 #define COPY_ZEROES 0xff /* segment.from: there is no source */
 

@@ -112,7 +112,7 @@ static bool next_chunk(struct scsi_task *task)
 	return false;
 }
 
-/* ---- one chunk ----------------------------------------------------------- */
+/* ---- one chunk ---- */
 
 /* Where the chunk under way is. Of a source's block that it has a part of, the
  * whole is read; into a block of the destination that it fills a part of, that
@@ -277,7 +277,7 @@ static bool chunk_read(struct scsi_task *task)
 	return write_chunk(task, &c);
 }
 
-/* ---- its end ------------------------------------------------------------- */
+/* ---- its end ---- */
 
 static uint16_t descriptors_done(struct scsi_task *task)
 {

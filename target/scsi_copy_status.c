@@ -10,7 +10,7 @@
 
 #include "target/scsi_copy.h"
 
-/* ---- operations --------------------------------------------------------- */
+/* ---- operations ---- */
 
 void scsi_copy_op_unref(struct scsi_copy_op *op)
 {
@@ -131,8 +131,7 @@ void scsi_copy_op_end(struct scsi_copy_op *op, const struct scsi_task *task,
 	}
 }
 
-/* ---- LID1 -----------------------------------------------------------------
- */
+/* ---- LID1 ---- */
 
 bool scsi_copy_status1_prepare(struct scsi_task *task)
 {
@@ -190,8 +189,7 @@ bool scsi_copy_failure(struct scsi_task *task)
 	return scsi_data_in(task, buf, len);
 }
 
-/* ---- LID4 and tokens ------------------------------------------------------
- */
+/* ---- LID4 and tokens ---- */
 
 bool scsi_copy_status4_prepare(struct scsi_task *task)
 {
@@ -267,8 +265,7 @@ bool scsi_token_information(struct scsi_task *task)
 	return scsi_data_in(task, buf, len);
 }
 
-/* ---- COPY OPERATION ABORT --------------------------------------------------
- */
+/* ---- COPY OPERATION ABORT ---- */
 
 bool scsi_copy_abort(struct scsi_task *task)
 {
@@ -291,8 +288,7 @@ bool scsi_copy_abort(struct scsi_task *task)
 	return false;
 }
 
-/* ---- RECEIVE COPY OPERATING PARAMETERS -------------------------------------
- */
+/* ---- RECEIVE COPY OPERATING PARAMETERS ---- */
 
 bool scsi_copy_parameters_prepare(struct scsi_task *task)
 {

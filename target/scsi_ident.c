@@ -23,7 +23,7 @@ static uint16_t ident_max(uint8_t type)
 	return type == TYPE_TEXT ? SCSI_IDENT_TEXT_MAX : SCSI_IDENT_MAX;
 }
 
-/* ---- REPORT IDENTIFYING INFORMATION (SPC-4 6.32) ----------------- */
+/* ---- REPORT IDENTIFYING INFORMATION (SPC-4 6.32) ---- */
 
 bool scsi_report_ident_prepare(struct scsi_task *task)
 {
@@ -64,7 +64,7 @@ bool scsi_report_ident(struct scsi_task *task)
 	return scsi_data_in(task, buf, (size_t)(p - buf));
 }
 
-/* ---- SET IDENTIFYING INFORMATION (SPC-4 6.43) -------------------- */
+/* ---- SET IDENTIFYING INFORMATION (SPC-4 6.43) ---- */
 
 bool scsi_set_ident_prepare(struct scsi_task *task)
 {
@@ -145,7 +145,7 @@ bool scsi_set_ident(struct scsi_task *task)
 	return now;
 }
 
-/* ---- REPORT TIMESTAMP (SPC-4 6.38) ------------------------------- */
+/* ---- REPORT TIMESTAMP (SPC-4 6.38) ---- */
 
 bool scsi_report_timestamp_prepare(struct scsi_task *task)
 {

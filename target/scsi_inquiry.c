@@ -69,7 +69,7 @@ static size_t standard_data(struct scsi_task *task, uint8_t *buf)
 	return 96;
 }
 
-/* ---- 83h: names (SPC-4 7.8.6) ------------------------------------ */
+/* ---- 83h: names (SPC-4 7.8.6) ---- */
 
 #define ASSOC_UNIT   0x00
 #define ASSOC_PORT   0x10
@@ -164,7 +164,7 @@ static size_t page_device_identification(struct scsi_task *task, uint8_t *buf)
 	return d.len;
 }
 
-/* ---- 88h: ports (SPC-4 7.8.14) ----------------------------------- */
+/* ---- 88h: ports (SPC-4 7.8.14) ---- */
 
 static size_t page_ports(struct scsi_task *task, uint8_t *buf)
 {
@@ -185,7 +185,7 @@ static size_t page_ports(struct scsi_task *task, uint8_t *buf)
 	return d.len;
 }
 
-/* ---- the other pages --------------------------------------------- */
+/* ---- the other pages ---- */
 
 static size_t page_serial(struct scsi_task *task, uint8_t *buf)
 {

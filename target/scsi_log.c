@@ -15,7 +15,7 @@
 
 #define LOG_MAX 512 /* bytes of a page: self-test results have 404 */
 
-/* ---- counters ---------------------------------------------------- */
+/* ---- counters ---- */
 
 static void add_itl(struct scsi_totals *t, const struct scsi_itl *itl)
 {
@@ -85,7 +85,7 @@ static struct scsi_totals counted(struct scsi_task *task,
 	return t;
 }
 
-/* ---- pages ------------------------------------------------------- */
+/* ---- pages ---- */
 
 uint8_t *scsi_log_parameter(uint8_t *p, uint16_t code, uint8_t control,
 			    uint8_t len)
@@ -221,7 +221,7 @@ static size_t supported_subpages(struct scsi_task *task, uint8_t *buf)
 	return len;
 }
 
-/* ---- LOG SENSE (SPC-4 6.8) --------------------------------------- */
+/* ---- LOG SENSE (SPC-4 6.8) ---- */
 
 bool scsi_log_sense_prepare(struct scsi_task *task)
 {
@@ -286,7 +286,7 @@ bool scsi_log_sense(struct scsi_task *task)
 	return scsi_data_in(task, buf, len);
 }
 
-/* ---- LOG SELECT (SPC-4 6.7) -------------------------------------- */
+/* ---- LOG SELECT (SPC-4 6.7) ---- */
 
 /* Does the command name this page (table 185)? A parameter list is not offered:
  * the usage map has no length. */

@@ -78,7 +78,7 @@ static bool is_ten(const struct scsi_task *task)
 	return task->cdb[0] == 0x55 || task->cdb[0] == 0x5a;
 }
 
-/* ---- MODE SENSE -------------------------------------------------- */
+/* ---- MODE SENSE ---- */
 
 /* EXTENDED SELF-TEST COMPLETION TIME is the unit's own. */
 static void page_bytes(const struct scsi_lu *lu, const struct mode_page *page,
@@ -231,7 +231,7 @@ bool scsi_mode_sense(struct scsi_task *task)
 	return scsi_data_in(task, buf, len);
 }
 
-/* ---- MODE SELECT ------------------------------------------------- */
+/* ---- MODE SELECT ---- */
 
 #define CDB_SP 0x01
 

@@ -8,7 +8,7 @@
 
 #include "target/scsi_priv.h"
 
-/* ---- addressing -------------------------------------------------- */
+/* ---- addressing ---- */
 
 enum scsi_lun_kind scsi_lun_parse(const uint8_t lun[8], uint16_t *number)
 {
@@ -79,7 +79,7 @@ struct scsi_lu *scsi_nexus_lookup(struct scsi_nexus *nexus,
 	return itl != NULL ? itl->lu : NULL;
 }
 
-/* ---- life -------------------------------------------------------- */
+/* ---- life ---- */
 
 static struct scsi_itl *itl_create(struct scsi_nexus *nexus, struct scsi_lu *lu,
 				   uint16_t lun)
@@ -249,7 +249,7 @@ void scsi_nexus_free(struct scsi_nexus *nexus)
 	free(nexus);
 }
 
-/* ---- names ------------------------------------------------------- */
+/* ---- names ---- */
 
 void scsi_nexus_get_name(const struct scsi_nexus *nexus,
 			 struct scsi_nexus_name *name)
@@ -285,7 +285,7 @@ bool scsi_nexus_name_is(const struct scsi_nexus_name *name,
 			other->port);
 }
 
-/* ---- its end ----------------------------------------------------- */
+/* ---- its end ---- */
 
 /* SAM-5 6.3.4 I_T nexus loss: what a RESERVE(6) held is released; persistent
  * reservations stay. */

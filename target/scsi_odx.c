@@ -16,8 +16,7 @@
 #define FLAG_RTV     0x02 /* ROD TYPE is valid */
 #define FLAG_DEL_TKN 0x02
 
-/* ---- parameter lists ------------------------------------------------------
- */
+/* ---- parameter lists ---- */
 
 static bool bad_field(struct scsi_task *task, size_t byte)
 {
@@ -112,8 +111,7 @@ static const uint8_t *token_list(struct scsi_task *task, size_t header,
 	return p;
 }
 
-/* ---- POPULATE TOKEN -------------------------------------------------------
- */
+/* ---- POPULATE TOKEN ---- */
 
 static bool check_populate(struct scsi_task *task, const uint8_t *p)
 {
@@ -176,8 +174,7 @@ bool scsi_populate_token(struct scsi_task *task)
 	return true;
 }
 
-/* ---- WRITE USING TOKEN ----------------------------------------------------
- */
+/* ---- WRITE USING TOKEN ---- */
 
 /* One segment more; @number is that of the range written to. */
 static void add_segment(struct scsi_copy *copy, uint8_t from, uint64_t from_at,
@@ -318,8 +315,7 @@ refused:
 	return true;
 }
 
-/* ---- VPD 8Fh ---------------------------------------------------------------
- */
+/* ---- VPD 8Fh ---- */
 
 static uint8_t *descriptor(uint8_t *p, uint16_t type, uint16_t len)
 {

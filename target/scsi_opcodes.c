@@ -323,7 +323,7 @@ const struct scsi_opcode *scsi_opcode_find(const uint8_t *cdb,
 	return NULL;
 }
 
-/* ---- REPORT SUPPORTED OPERATION CODES (SPC-4 6.35) --------------- */
+/* ---- REPORT SUPPORTED OPERATION CODES (SPC-4 6.35) ---- */
 
 #define RCTD		   0x80
 #define OPTION_ALL	   0
@@ -446,7 +446,7 @@ bool scsi_report_opcodes(struct scsi_task *task)
 	return report_one(task, timeouts);
 }
 
-/* ---- REPORT SUPPORTED TASK MANAGEMENT FUNCTIONS (SPC-4 6.36) ----- */
+/* ---- REPORT SUPPORTED TASK MANAGEMENT FUNCTIONS (SPC-4 6.36) ---- */
 
 bool scsi_report_tmfs_prepare(struct scsi_task *task)
 {

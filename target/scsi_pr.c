@@ -12,7 +12,7 @@
 
 #include "target/scsi_pr.h"
 
-/* ---- TransportIDs ------------------------------------------------ */
+/* ---- TransportIDs ---- */
 
 static bool parse_isid(const char *hex, uint8_t isid[6])
 {
@@ -90,7 +90,7 @@ size_t scsi_transport_id_build(const struct scsi_registration *reg, uint8_t *p)
 	return 4 + size;
 }
 
-/* ---- registrations ----------------------------------------------- */
+/* ---- registrations ---- */
 
 static bool same_target(const struct scsi_registration *reg, const char *target,
 			uint16_t port)
@@ -219,7 +219,7 @@ void scsi_pr_tell_all(struct scsi_lu *lu, const struct scsi_itl *except,
 	}
 }
 
-/* ---- the reservation --------------------------------------------- */
+/* ---- the reservation ---- */
 
 bool scsi_pr_holds(const struct scsi_lu *lu,
 		   const struct scsi_registration *reg)

@@ -73,7 +73,7 @@ static bool check_type(struct scsi_task *task)
 	return true;
 }
 
-/* ---- registering (5.13.7) ---------------------------------------- */
+/* ---- registering (5.13.7) ---- */
 
 static struct scsi_pr_port own_port(const struct pr_command *c)
 {
@@ -242,7 +242,7 @@ static bool pr_register(struct pr_command *c, bool ignore)
 	return true;
 }
 
-/* ---- reserving and releasing (5.13.9, 5.13.11.2) ----------------- */
+/* ---- reserving and releasing (5.13.9, 5.13.11.2) ---- */
 
 static bool pr_reserve(struct pr_command *c)
 {
@@ -287,7 +287,7 @@ static bool pr_clear(struct pr_command *c)
 	return true;
 }
 
-/* ---- preempting (5.13.11.2.4, .6) -------------------------------- */
+/* ---- preempting (5.13.11.2.4, .6) ---- */
 
 /* What the registered nexus has under way, the preempting one too. */
 static void abort_nexus(struct pr_command *c,
@@ -381,7 +381,7 @@ static bool pr_preempt(struct pr_command *c)
 	return true;
 }
 
-/* ---- moving (5.13.8) --------------------------------------------- */
+/* ---- moving (5.13.8) ---- */
 
 /* The destination: an initiator port at this target, by the relative target
  * port of one of its portal groups. */
@@ -454,7 +454,7 @@ static bool pr_move(struct pr_command *c)
 	return true;
 }
 
-/* ---- the command ------------------------------------------------- */
+/* ---- the command ---- */
 
 bool scsi_pr_out_prepare(struct scsi_task *task)
 {

@@ -14,7 +14,7 @@
 #include "target/scsi.h"
 #include "target/scsi_codes.h"
 
-/* ---- limits ------------------------------------------------------ */
+/* ---- limits ---- */
 
 /* The largest logical block; a unit's own is scsi_lu.block. */
 #define SCSI_MAX_BLOCK 4096u
@@ -35,7 +35,7 @@
 #define SCSI_MAX_PARAMETER     65535u  /* bytes of any parameter list */
 #define SCSI_MAX_REGISTRATIONS 1024u   /* per unit */
 
-/* ---- opcodes ----------------------------------------------------- */
+/* ---- opcodes ---- */
 
 /*
  * How a command stands to reservations held by others (SPC-4 table 66, SBC-3
@@ -94,7 +94,7 @@ int scsi_opcode_forbids(const struct scsi_opcode *op, const uint8_t *cdb);
 /* The table, for REPORT SUPPORTED OPERATION CODES and docs/conformance.md. */
 const struct scsi_opcode *scsi_opcode_table(size_t *count);
 
-/* ---- unit attentions --------------------------------------------- */
+/* ---- unit attentions ---- */
 
 /* By rising precedence of being told first: the lowest bit goes first. */
 enum scsi_ua {
@@ -133,7 +133,7 @@ void scsi_ua_luns_told(const struct scsi_nexus *nexus);
 void scsi_ua_raise_others(struct scsi_lu *lu, const struct scsi_itl *except,
 			  enum scsi_ua ua);
 
-/* ---- logical units and nexuses ----------------------------------- */
+/* ---- logical units and nexuses ---- */
 
 /* A nexus's view of one unit: what SAM-5 calls the I_T_L nexus. */
 struct scsi_itl {
@@ -327,7 +327,7 @@ static inline bool scsi_lu_is(const struct scsi_lu *lu, unsigned bits)
 		bits) == bits;
 }
 
-/* ---- a task's own state, in scsi_task.scratch -------------------- */
+/* ---- a task's own state, in scsi_task.scratch ---- */
 
 struct scsi_work {
 	bool (*step)(struct scsi_task *task);
@@ -422,7 +422,7 @@ bool scsi_prepare_out(struct scsi_task *task, uint32_t length);
 /* The same of a parameter list, for scsi_parameters(). */
 bool scsi_prepare_list(struct scsi_task *task, uint32_t length);
 
-/* ---- sense (SPC-4 4.5) ------------------------------------------- */
+/* ---- sense (SPC-4 4.5) ---- */
 
 struct scsi_sense {
 	uint8_t key;
@@ -462,7 +462,7 @@ bool scsi_good(struct scsi_task *task);
 void scsi_log(int level, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 
-/* ---- commands of one request; inline for the hot path ------------ */
+/* ---- commands of one request; inline for the hot path ---- */
 
 /* The data to write that is there, to work->total. False: the command ends
  * here, for there is none, or not in whole blocks. RFC 7143 11.4.5 leaves that
@@ -503,7 +503,7 @@ static inline bool scsi_finished(struct scsi_task *task)
 	return task->req.error != 0 ? scsi_fail_io(task) : scsi_good(task);
 }
 
-/* ---- readiness --------------------------------------------------- */
+/* ---- readiness ---- */
 
 /* 0, or ASC and ASCQ of why it is not. */
 uint16_t scsi_lu_not_ready(const struct scsi_lu *lu);
@@ -518,7 +518,7 @@ bool scsi_refuse_not_ready(struct scsi_task *task);
 /* How far formatting or sanitizing is; bytes. */
 void scsi_lu_set_progress(struct scsi_lu *lu, uint64_t done, uint64_t total);
 
-/* ---- counters, self-tests (scsi_log.c, scsi_selftest.c) ---------- */
+/* ---- counters, self-tests (scsi_log.c, scsi_selftest.c) ---- */
 
 static inline void scsi_count_up(_Atomic uint64_t *counter, uint64_t n)
 {
@@ -537,7 +537,7 @@ void scsi_selftest_interrupt(struct scsi_lu *lu);
 /* How long an extended one is likely to take. */
 uint64_t scsi_selftest_seconds(const struct scsi_lu *lu);
 
-/* ---- what outlives a power loss (scsi_store.c) ------------------- */
+/* ---- what outlives a power loss (scsi_store.c) ---- */
 
 /*
  * Have the store keep the unit's state as it is now; caller holds the unit's
@@ -548,7 +548,7 @@ bool scsi_keep(struct scsi_task *task);
 /* Nobody waits. */
 void scsi_keep_later(struct scsi_lu *lu);
 
-/* ---- asymmetric access (scsi_alua.c) ----------------------------- */
+/* ---- asymmetric access (scsi_alua.c) ---- */
 
 /* The group of a port, NULL: there is none. Caller holds the unit's lock. */
 struct scsi_port_group *scsi_port_group_find(struct scsi_lu *lu, uint16_t port);
@@ -560,7 +560,7 @@ unsigned scsi_access_denied(struct scsi_lu *lu, const struct scsi_itl *itl);
 /* ASC and ASCQ of why, for @denied that has such a bit. */
 uint16_t scsi_access_asc(unsigned denied);
 
-/* ---- persistent reservations ------------------------------------- */
+/* ---- persistent reservations ---- */
 
 /* A nexus appears on, leaves a unit. Caller holds the unit's lock. */
 void scsi_pr_attach(struct scsi_itl *itl);

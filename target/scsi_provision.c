@@ -5,7 +5,7 @@
  */
 #include "target/scsi_commands.h"
 
-/* ---- WRITE SAME -------------------------------------------------- */
+/* ---- WRITE SAME ---- */
 
 #define CDB_UNMAP 0x08
 #define CDB_NDOB  0x01
@@ -112,7 +112,7 @@ bool scsi_write_same(struct scsi_task *task)
 	       scsi_finished(task);
 }
 
-/* ---- UNMAP ------------------------------------------------------- */
+/* ---- UNMAP ---- */
 
 #define UNMAP_HEADER	 8
 #define UNMAP_DESCRIPTOR 16
@@ -216,7 +216,7 @@ bool scsi_unmap(struct scsi_task *task)
 	return scsi_run(task, unmap_step);
 }
 
-/* ---- GET LBA STATUS ---------------------------------------------- */
+/* ---- GET LBA STATUS ---- */
 
 bool scsi_get_lba_status_prepare(struct scsi_task *task)
 {

@@ -98,7 +98,7 @@ static bool has_fua(const struct scsi_task *task)
 	return task->cdb[0] >> 5 != 0 && (task->cdb[1] & CDB_FUA);
 }
 
-/* ---- READ -------------------------------------------------------- */
+/* ---- READ ---- */
 
 bool scsi_read_prepare(struct scsi_task *task)
 {
@@ -186,7 +186,7 @@ bool scsi_read(struct scsi_task *task)
 	return scsi_flush(task, read_flushed);
 }
 
-/* ---- WRITE ------------------------------------------------------- */
+/* ---- WRITE ---- */
 
 bool scsi_write_prepare(struct scsi_task *task)
 {

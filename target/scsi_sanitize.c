@@ -27,8 +27,7 @@ static struct sanitize *sanitize_of(struct scsi_task *task)
 	return (struct sanitize *)(void *)scsi_work(task)->buf;
 }
 
-/* ---- parameters -----------------------------------------------------------
- */
+/* ---- parameters ---- */
 
 bool scsi_sanitize_prepare(struct scsi_task *task)
 {
@@ -97,8 +96,7 @@ static bool parse_overwrite(struct scsi_task *task, struct sanitize *s)
 	return true;
 }
 
-/* ---- the operation ---------------------------------------------------------
- */
+/* ---- the operation ---- */
 
 /* The command that waits is answered; the operation may go on. */
 static void answer(struct sanitize *s, struct scsi_task *bg)
@@ -284,8 +282,7 @@ bool scsi_sanitize(struct scsi_task *task)
 	return scsi_wait(task);
 }
 
-/* ---- EXIT FAILURE MODE -----------------------------------------------------
- */
+/* ---- EXIT FAILURE MODE ---- */
 
 bool scsi_sanitize_exit(struct scsi_task *task)
 {

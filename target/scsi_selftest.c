@@ -48,7 +48,7 @@ uint64_t scsi_selftest_seconds(const struct scsi_lu *lu)
 	return vhd_disk_size(lu->config.disk) / EXPECTED_RATE + 1;
 }
 
-/* ---- the log (SPC-4 7.3.16) -------------------------------------- */
+/* ---- the log (SPC-4 7.3.16) ---- */
 
 static uint16_t hours_up(const struct scsi_lu *lu)
 {
@@ -118,7 +118,7 @@ size_t scsi_selftest_log_page(struct scsi_task *task, uint8_t *buf)
 	return (size_t)(p - buf);
 }
 
-/* ---- the test ---------------------------------------------------- */
+/* ---- the test ---- */
 
 static struct selftest *selftest_of(struct scsi_task *task)
 {
@@ -340,7 +340,7 @@ static bool selftest_abort(struct scsi_task *task)
 	return scsi_good(task);
 }
 
-/* ---- RECEIVE DIAGNOSTIC RESULTS (SPC-4 6.28, 7.2) ---------------- */
+/* ---- RECEIVE DIAGNOSTIC RESULTS (SPC-4 6.28, 7.2) ---- */
 
 bool scsi_receive_diagnostic_prepare(struct scsi_task *task)
 {
@@ -358,7 +358,7 @@ bool scsi_receive_diagnostic(struct scsi_task *task)
 	return scsi_data_in(task, supported, sizeof(supported));
 }
 
-/* ---- SEND DIAGNOSTIC (SPC-4 6.42) -------------------------------- */
+/* ---- SEND DIAGNOSTIC (SPC-4 6.42) ---- */
 
 bool scsi_send_diagnostic_prepare(struct scsi_task *task)
 {

@@ -92,7 +92,7 @@ bool scsi_lu_set_space(struct scsi_lu *lu, const struct vhd_space *space)
 	return low;
 }
 
-/* ---- the mode page ------------------------------------------------ */
+/* ---- the mode page ---- */
 
 /* 1Ch/02h logical block provisioning (SBC-3 6.5.7) */
 size_t scsi_space_mode_page(struct scsi_lu *lu, uint8_t *buf,
@@ -173,7 +173,7 @@ void scsi_space_set_threshold(struct scsi_lu *lu,
 	look(lu);
 }
 
-/* ---- the log page ------------------------------------------------- */
+/* ---- the log page ---- */
 
 static uint8_t *put_count(uint8_t *p, uint16_t code, uint32_t count,
 			  uint8_t scope)

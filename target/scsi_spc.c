@@ -19,7 +19,7 @@ bool scsi_test_unit_ready_prepare(struct scsi_task *task)
 	       scsi_lu_not_ready(task->lu) == 0 || scsi_refuse_not_ready(task);
 }
 
-/* ---- REQUEST SENSE (SPC-4 6.39) ---------------------------------- */
+/* ---- REQUEST SENSE (SPC-4 6.39) ---- */
 
 bool scsi_request_sense_prepare(struct scsi_task *task)
 {
@@ -65,7 +65,7 @@ bool scsi_request_sense(struct scsi_task *task)
 	return scsi_data_in(task, buf, len);
 }
 
-/* ---- REPORT LUNS (SPC-4 6.33) ------------------------------------ */
+/* ---- REPORT LUNS (SPC-4 6.33) ---- */
 
 #define SELECT_UNITS	  0x00
 #define SELECT_WELL_KNOWN 0x01

@@ -11,7 +11,7 @@
 /* What a READ or WRITE may move at once, is done without a break. */
 #define BURST_MAX SCSI_MAX_TRANSFER
 
-/* ---- prepare ----------------------------------------------------- */
+/* ---- prepare ---- */
 
 /* SPC-4 6.35.3: a bit outside the usage map is an invalid field. */
 static bool check_cdb(struct scsi_task *task)
@@ -205,7 +205,7 @@ bool scsi_prepare_list(struct scsi_task *task, uint32_t length)
 	return scsi_prepare_out(task, length);
 }
 
-/* ---- execute ----------------------------------------------------- */
+/* ---- execute ---- */
 
 static void task_end(struct scsi_task *task)
 {
@@ -289,7 +289,7 @@ bool scsi_flush(struct scsi_task *task, bool (*step)(struct scsi_task *task))
 	return scsi_submit(task, VHD_FLUSH, 0, 0, 0, NULL, 0) && step(task);
 }
 
-/* ---- erasing the medium ------------------------------------------ */
+/* ---- erasing the medium ---- */
 
 bool scsi_task_uses_medium(const struct scsi_task *task)
 {
@@ -325,7 +325,7 @@ bool scsi_clear_medium(struct scsi_task *task, unsigned state,
 	return true;
 }
 
-/* ---- in the background ------------------------------------------- */
+/* ---- in the background ---- */
 
 struct scsi_task *scsi_background(struct scsi_task *task, bool only)
 {
@@ -412,7 +412,7 @@ struct scsi_itl *scsi_task_itl(struct scsi_task *task)
 	return itl;
 }
 
-/* ---- data -------------------------------------------------------- */
+/* ---- data ---- */
 
 static size_t min_size(size_t a, size_t b)
 {

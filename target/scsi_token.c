@@ -51,7 +51,7 @@ static time_t now(void)
 	return ts.tv_sec;
 }
 
-/* ---- under the lock ------------------------------------------------------ */
+/* ---- under the lock ---- */
 
 static bool unit_has_tokens(const struct scsi_lu *lu)
 {
@@ -145,7 +145,7 @@ static void format_token(const struct token *t, uint8_t p[ROD_TOKEN_LEN])
 	put_be32(p + 96, 1u << t->shift);
 }
 
-/* ---- making and using them ---------------------------------------------- */
+/* ---- making and using them ---- */
 
 static bool random_bytes(void *p, size_t len)
 {
@@ -275,8 +275,7 @@ void scsi_token_delete(uint64_t id)
 	pthread_mutex_unlock(&tokens.lock);
 }
 
-/* ---- what revokes them ----------------------------------------------------
- */
+/* ---- what revokes them ---- */
 
 static bool token_has(const struct token *t, uint64_t lba, uint64_t blocks)
 {

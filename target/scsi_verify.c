@@ -103,7 +103,7 @@ static bool start_reading(struct scsi_task *task)
 	return scsi_run(task, read_step);
 }
 
-/* ---- VERIFY ------------------------------------------------------ */
+/* ---- VERIFY ---- */
 
 bool scsi_verify_prepare(struct scsi_task *task)
 {
@@ -137,7 +137,7 @@ bool scsi_verify(struct scsi_task *task)
 	return start_reading(task);
 }
 
-/* ---- WRITE AND VERIFY -------------------------------------------- */
+/* ---- WRITE AND VERIFY ---- */
 
 bool scsi_write_verify_prepare(struct scsi_task *task)
 {
@@ -169,7 +169,7 @@ bool scsi_write_verify(struct scsi_task *task)
 				written);
 }
 
-/* ---- PRE-FETCH --------------------------------------------------- */
+/* ---- PRE-FETCH ---- */
 
 #define CDB_IMMED 0x02
 

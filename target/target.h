@@ -26,7 +26,7 @@ struct iscsi_lu;
 
 #define ISCSI_NAME_MAX 223 /* RFC 7143 4.2.7.1 */
 
-/* ---- the server ------------------------------------------------------ */
+/* ---- the server ---- */
 
 struct iscsi_login_event {
 	const char *initiator_name;
@@ -134,7 +134,7 @@ int iscsi_portal_remove(struct iscsi_server *server,
  * not. Within a second each; logins under way fail. */
 void iscsi_portals_logout(struct iscsi_server *server);
 
-/* ---- logical units ---------------------------------------------------- */
+/* ---- logical units ---- */
 
 struct iscsi_lu_config {
 	uint8_t guid[16];
@@ -177,7 +177,7 @@ int iscsi_lu_remove_recv(struct tevent_req *req);
 /* NAA designator as VPD 83h answers it; returns its length. */
 size_t iscsi_lu_naa(const struct iscsi_lu *lu, uint8_t naa[16]);
 
-/* ---- targets ---------------------------------------------------------- */
+/* ---- targets ---- */
 
 /* MS-ISTM 2.2.4.7 */
 enum iscsi_id_method {
@@ -241,7 +241,7 @@ void iscsi_tgt_remove(struct iscsi_tgt *tgt);
 /* What iscsi_tgt_add() was given. */
 void *iscsi_tgt_private(const struct iscsi_tgt *tgt);
 
-/* ---- sessions, as the main thread last heard of them ------------------- */
+/* ---- sessions, as the main thread last heard of them ---- */
 
 struct iscsi_connection_info {
 	uint16_t cid;

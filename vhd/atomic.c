@@ -64,7 +64,7 @@ void vhd_atomic_close(struct vhd_atomic *atomic)
 	pthread_mutex_destroy(&atomic->lock);
 }
 
-/* ---- the turn ---------------------------------------------------- */
+/* ---- the turn ---- */
 
 static bool take_turn(struct vhd_atomic *atomic, struct vhd_req *req)
 {
@@ -96,7 +96,7 @@ void vhd_atomic_done(struct vhd_req *req)
 	}
 }
 
-/* ---- work that blocks -------------------------------------------- */
+/* ---- work that blocks ---- */
 
 static void journal_work(struct vhd_job *job, void *data)
 {
@@ -181,7 +181,7 @@ static int post_work(struct vhd_req *req, const struct vhd_job_ops *ops)
 	return vhd_job_post(ops, data);
 }
 
-/* ---- the steps --------------------------------------------------- */
+/* ---- the steps ---- */
 
 /* Have the format carry out @op on the range. */
 static void set_operation(struct vhd_req *req, uint8_t phase, enum vhd_op op,
@@ -244,7 +244,7 @@ static int clear_record(struct vhd_req *req)
 	return write_journal(req, ATOMIC_CLEAR, zeroes, sizeof(zeroes));
 }
 
-/* ---- the request ------------------------------------------------- */
+/* ---- the request ---- */
 
 /* It is this request's turn. */
 static int begin(struct vhd_req *req)

@@ -44,7 +44,7 @@ void vhd_check_found(struct check_work *work, const char *fmt, ...)
 	work->report[work->report_len] = '\0';
 }
 
-/* ---- footers ----------------------------------------------------- */
+/* ---- footers ---- */
 
 static int write_footer_at(struct check_work *work, uint64_t at)
 {
@@ -132,7 +132,7 @@ static int check_lost_footer(struct check_work *work, const char *why)
 	return mend_footer(work, work->footer_at);
 }
 
-/* ---- blocks ------------------------------------------------------ */
+/* ---- blocks ---- */
 
 static int compare_places(const void *a, const void *b)
 {
@@ -272,7 +272,7 @@ static int check_blocks(struct check_work *work)
 	return ret;
 }
 
-/* ---- the whole --------------------------------------------------- */
+/* ---- the whole ---- */
 
 static int check_dynamic(struct check_work *work, bool end_is_good)
 {

@@ -23,7 +23,7 @@ static void compact_work_free(void *data)
 	vhd_work_free(&work->w);
 }
 
-/* ---- what the formats share -------------------------------------- */
+/* ---- what the formats share ---- */
 
 bool compact_all_zero(const uint8_t *p, size_t len)
 {
@@ -159,7 +159,7 @@ int compact_move_all(struct compact_work *work,
 	return ret;
 }
 
-/* ---- fixed disks ------------------------------------------------- */
+/* ---- fixed disks ---- */
 
 /* So much between looks at whether the request is still there. */
 #define STRETCH (UINT64_C(64) << 20)
@@ -183,7 +183,7 @@ static int fixed_compact(struct compact_work *work, uint64_t size)
 	return ret;
 }
 
-/* ---- the file ---------------------------------------------------- */
+/* ---- the file ---- */
 
 static int vhd_compact(struct compact_work *work)
 {
@@ -278,7 +278,7 @@ static const struct vhd_job_ops compact_ops = {
 	.slow = true,
 };
 
-/* ---- the request ------------------------------------------------- */
+/* ---- the request ---- */
 
 struct compact_state {
 	struct vhd_work_state w;

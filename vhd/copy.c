@@ -41,7 +41,7 @@ bool vhd_copy_possible(const struct vhd_disk *disk, const struct vhd_req *req)
 	       (disk != from || apart >= req->length);
 }
 
-/* ---- worker -------------------------------------------------------------- */
+/* ---- worker ---- */
 
 static int copy_data(const struct vhd_source *from, uint64_t skip,
 		     struct vhd_file *to, uint64_t to_offset, uint64_t length)
@@ -174,7 +174,7 @@ static const struct vhd_job_ops copy_ops = {
 	.copies = true,
 };
 
-/* ---- lane ---------------------------------------------------------------- */
+/* ---- lane ---- */
 
 int vhd_copy_run(struct vhd_req *req, int result)
 {

@@ -365,7 +365,7 @@ enum vhd_format vhd_format_of_name(const char *name)
 		       : VHD_FORMAT_VHD;
 }
 
-/* ---- the request ------------------------------------------------- */
+/* ---- the request ---- */
 
 struct create_state {
 	struct vhd_work_state w;

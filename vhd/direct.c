@@ -147,7 +147,7 @@ int vhd_set_direct(struct vhd_disk *disk, char **message)
 	return ret;
 }
 
-/* ---- buffers ----------------------------------------------------- */
+/* ---- buffers ---- */
 
 bool vhd_direct_takes(const struct vhd_file *file, const struct iovec *iov,
 		      int cnt)

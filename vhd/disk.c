@@ -84,7 +84,7 @@ uint64_t vhd_disk_size(const struct vhd_disk *disk)
 	return atomic_load_explicit(&disk->size, memory_order_acquire);
 }
 
-/* ---- growth ------------------------------------------------------ */
+/* ---- growth ---- */
 
 /* The worker's; the disk outlives it (disk_destructor). */
 struct grow_work {

@@ -53,7 +53,7 @@ uint64_t dyn_span(const struct vhd_dyn *dyn)
 			dyn->align);
 }
 
-/* ---- waiting ----------------------------------------------------- */
+/* ---- waiting ---- */
 
 void dyn_wait(struct vhd_dyn *dyn, struct vhd_req *req)
 {
@@ -65,7 +65,7 @@ void dyn_wake(struct vhd_dyn *dyn)
 	vhd_wake(&dyn->waiters);
 }
 
-/* ---- places ------------------------------------------------------ */
+/* ---- places ---- */
 
 /* The place that an earlier attempt got. The lock is held. */
 static bool take_failed(struct vhd_dyn *dyn, uint32_t block, uint32_t *place)
@@ -182,7 +182,7 @@ void dyn_give_back(struct vhd_req *req, bool keep)
 	pthread_mutex_unlock(&dyn->lock);
 }
 
-/* ---- release ----------------------------------------------------- */
+/* ---- release ---- */
 
 bool dyn_release_begin(struct vhd_req *req)
 {
@@ -238,7 +238,7 @@ void dyn_reclaimed(struct vhd_dyn *dyn, uint32_t count)
 	pthread_mutex_unlock(&dyn->lock);
 }
 
-/* ---- extension --------------------------------------------------- */
+/* ---- extension ---- */
 
 /* Only the request that extends calls this: next and end stand still. */
 uint64_t dyn_extension_end(const struct vhd_dyn *dyn)

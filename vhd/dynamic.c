@@ -9,7 +9,7 @@
 #include "vhd/bytes.h"
 #include "vhd/dynamic.h"
 
-/* ---- where a segment is ------------------------------------------ */
+/* ---- where a segment is ---- */
 
 /* vhd_format_ops.find */
 static bool dyn_find(const struct vhd_disk *disk, uint64_t at,
@@ -104,7 +104,7 @@ static inline const struct vhd_disk *whole_place(const struct vhd_disk *disk,
 	return NULL;
 }
 
-/* ---- metadata ---------------------------------------------------- */
+/* ---- metadata ---- */
 
 int dyn_load_bitmap(struct vhd_req *req, const struct vhd_place *place)
 {
@@ -184,7 +184,7 @@ static int load_now(const struct vhd_place *place)
 	return 0;
 }
 
-/* ---- segments ---------------------------------------------------- */
+/* ---- segments ---- */
 
 static int read_segment(struct vhd_req *req, const struct vhd_place *place)
 {
@@ -200,7 +200,7 @@ static int read_segment(struct vhd_req *req, const struct vhd_place *place)
 				    place->offset);
 }
 
-/* ---- writing ----------------------------------------------------- */
+/* ---- writing ---- */
 
 static int write_segment(struct vhd_req *req, uint64_t left)
 {
@@ -309,7 +309,7 @@ static int bitmap_written(struct vhd_req *req, int result)
 	return result;
 }
 
-/* ---- the request ------------------------------------------------- */
+/* ---- the request ---- */
 
 /* All that has been written so far goes to stable storage. */
 static int flush(struct vhd_req *req)
@@ -443,7 +443,7 @@ static int dyn_run(struct vhd_req *req, int result)
 	return result;
 }
 
-/* ---- the disk ---------------------------------------------------- */
+/* ---- the disk ---- */
 
 static void dyn_info(const struct vhd_disk *disk, struct vhd_info *info)
 {

@@ -186,7 +186,7 @@ uint64_t dyn_align_place(const struct vhd_dyn *dyn, uint64_t from);
 /* The same behind a footer at @end. */
 uint64_t dyn_place_after(const struct vhd_dyn *dyn, uint64_t end);
 
-/* ---- the allocator (dynalloc.c); lane ---------------------------- */
+/* ---- the allocator (dynalloc.c); lane ---- */
 
 enum dyn_take {
 	/* st->dyn.place; dyn_publish() or dyn_give_back() follows. With
@@ -227,7 +227,7 @@ void dyn_extended(struct vhd_dyn *dyn, enum dyn_extension result);
 void dyn_wait(struct vhd_dyn *dyn, struct vhd_req *req);
 void dyn_wake(struct vhd_dyn *dyn);
 
-/* ---- requests (dynamic.c); lane ---------------------------------- */
+/* ---- requests (dynamic.c); lane ---- */
 
 /* Load the bitmap of @place->number in @place->disk, then look again. */
 int dyn_load_bitmap(struct vhd_req *req, const struct vhd_place *place);
@@ -257,7 +257,7 @@ int dyn_release_synced(struct vhd_req *req, int result);
 /* vhd_format_ops.wants_alone */
 bool dyn_wants_alone(const struct vhd_disk *disk, const struct vhd_req *req);
 
-/* ---- bitmaps (dynbitmap.c) --------------------------------------- */
+/* ---- bitmaps (dynbitmap.c) ---- */
 
 extern struct vhd_bitmap vhd_bitmap_full;
 
@@ -271,7 +271,7 @@ void dyn_bitmap_clear(const struct vhd_dyn *dyn, struct vhd_bitmap *bitmap);
 void dyn_bitmap_set(const struct vhd_dyn *dyn, struct vhd_bitmap *bitmap,
 		    uint32_t first, uint32_t count);
 
-/* ---- free places (dyngap.c) -------------------------------------- */
+/* ---- free places (dyngap.c) ---- */
 
 /*
  * Learn what is free between and behind the blocks, whose @count places
@@ -283,7 +283,7 @@ int dyn_find_gaps(struct vhd_dyn *dyn, const struct vhd_footer *footer,
 /* Take up to @most places from the list. @return how many */
 uint32_t dyn_gap_take(struct vhd_dyn *dyn, uint32_t *place, uint32_t most);
 
-/* ---- files (dynfile.c); worker threads --------------------------- */
+/* ---- files (dynfile.c); worker threads ---- */
 
 /*
  * Read and check the metadata of a dynamic or differencing file whose footer

@@ -9,7 +9,7 @@
 #include "vhd/bytes.h"
 #include "vhd/dynamic.h"
 
-/* ---- places that were free at open ------------------------------- */
+/* ---- places that were free at open ---- */
 
 /* Punch out the next, whose number is st->dyn.first; or all are. */
 static int reclaim_next(struct vhd_req *req)
@@ -56,7 +56,7 @@ int dyn_reclaim_synced(struct vhd_req *req, int result)
 	return result;
 }
 
-/* ---- appending space --------------------------------------------- */
+/* ---- appending space ---- */
 
 static int extend(struct vhd_req *req)
 {
@@ -98,7 +98,7 @@ int dyn_extension_flushed(struct vhd_req *req, int result)
 	return result;
 }
 
-/* ---- the block --------------------------------------------------- */
+/* ---- the block ---- */
 
 static int new_block_table_entry(struct vhd_req *req)
 {

@@ -68,7 +68,7 @@ static int write_entries(struct dyn_work *w, uint32_t first, uint32_t end)
 	return ret;
 }
 
-/* ---- what blocks hold -------------------------------------------- */
+/* ---- what blocks hold ---- */
 
 /*
  * Look at a block's data. *@empty: it need not exist: it reads as zeroes, or
@@ -124,7 +124,7 @@ static int release_empty(struct dyn_work *w)
 	return ret != 0 ? ret : vhd_file_sync(w->work->w.file);
 }
 
-/* ---- moving ------------------------------------------------------ */
+/* ---- moving ---- */
 
 static int compare_places(const void *a, const void *b, void *private_data)
 {
@@ -233,7 +233,7 @@ static int move_blocks(struct dyn_work *w)
 	return compact_move_all(w->work, &mover, w);
 }
 
-/* ---- the end ----------------------------------------------------- */
+/* ---- the end ---- */
 
 /* The footer follows the last block. */
 static int cut(struct dyn_work *w)
@@ -265,7 +265,7 @@ static int cut(struct dyn_work *w)
 	return ret != 0 ? ret : vhd_file_sync(w->work->w.file);
 }
 
-/* ---- the whole --------------------------------------------------- */
+/* ---- the whole ---- */
 
 static int compact_blocks(struct dyn_work *w)
 {

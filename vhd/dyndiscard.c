@@ -26,7 +26,7 @@ static int zero_mode(const struct vhd_state *st)
 				      : FALLOC_FL_ZERO_RANGE);
 }
 
-/* ---- whole blocks ------------------------------------------------ */
+/* ---- whole blocks ---- */
 
 bool dyn_wants_alone(const struct vhd_disk *disk, const struct vhd_req *req)
 {
@@ -230,7 +230,7 @@ int dyn_release_synced(struct vhd_req *req, int result)
 	return 0;
 }
 
-/* ---- parts of blocks --------------------------------------------- */
+/* ---- parts of blocks ---- */
 
 /* This disk's own data. */
 static int zero_own(struct vhd_req *req, const struct vhd_place *place)
@@ -317,7 +317,7 @@ int dyn_hidden_synced(struct vhd_req *req, int result)
 	return result;
 }
 
-/* ---- the next segment -------------------------------------------- */
+/* ---- the next segment ---- */
 
 int dyn_zero_next(struct vhd_req *req, uint64_t left)
 {

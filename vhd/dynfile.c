@@ -14,7 +14,7 @@
 /* The table is read in such pieces. */
 #define TABLE_CHUNK 65536u
 
-/* ---- memory ------------------------------------------------------ */
+/* ---- memory ---- */
 
 static void *reserve(size_t bytes)
 {
@@ -82,7 +82,7 @@ static struct vhd_dyn *dyn_new(const struct vhd_dynheader *header)
 	return dyn;
 }
 
-/* ---- ranges of the file ------------------------------------------ */
+/* ---- ranges of the file ---- */
 
 static int region_add(struct dyn_regions *regions, uint64_t start, uint64_t len,
 		      uint64_t file_end, const char *name, char *why,
@@ -146,7 +146,7 @@ static int regions_fill(struct dyn_regions *regions,
 	return ret;
 }
 
-/* ---- the table --------------------------------------------------- */
+/* ---- the table ---- */
 
 static int entry_check(const struct vhd_dyn *dyn,
 		       const struct dyn_regions *regions, uint32_t block,
@@ -312,7 +312,7 @@ static int table_load(struct vhd_file *file, struct vhd_dyn *dyn,
 	return ret;
 }
 
-/* ---- parents ----------------------------------------------------- */
+/* ---- parents ---- */
 
 static bool locator_path(struct vhd_file *file, const struct vhd_locator *l,
 			 char *path, size_t len)
@@ -383,7 +383,7 @@ static void load_parents(struct vhd_file *file, struct vhd_dyn *dyn)
 	}
 }
 
-/* ---- open -------------------------------------------------------- */
+/* ---- open ---- */
 
 static int header_load(struct vhd_file *file, const struct vhd_footer *footer,
 		       uint64_t file_end, struct vhd_dynheader *header,

@@ -161,7 +161,7 @@ int vhd_dynheader_pull(const uint8_t buf[VHD_DYNHEADER_SIZE],
 	return check_fields(header, disk_size, why, why_len);
 }
 
-/* ---- UTF-16 ------------------------------------------------------ */
+/* ---- UTF-16 ---- */
 
 static uint16_t unit_at(const uint8_t *p, bool big_endian)
 {

@@ -321,7 +321,7 @@ bool vhd_file_is_locked(const struct vhd_file *file)
 	       lock.l_type != F_UNLCK;
 }
 
-/* ---- holes ------------------------------------------------------- */
+/* ---- holes ---- */
 
 static void holes_set(struct vhd_file *file, uint64_t first, uint64_t last,
 		      bool hole)
@@ -451,7 +451,7 @@ bool vhd_file_has_data(const struct vhd_file *file, uint64_t offset,
 	return true;
 }
 
-/* ---- worker threads' I/O ----------------------------------------- */
+/* ---- worker threads' I/O ---- */
 
 int vhd_file_pread(struct vhd_file *file, void *buf, size_t len,
 		   uint64_t offset)

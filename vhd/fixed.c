@@ -124,7 +124,7 @@ static void fixed_close(struct vhd_disk *disk)
 	vhd_file_close(disk->file);
 }
 
-/* ---- growth ------------------------------------------------------ */
+/* ---- growth ---- */
 
 static int write_zeroes(struct vhd_file *file, uint64_t from, uint64_t to)
 {

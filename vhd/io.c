@@ -30,7 +30,7 @@ static int io_destructor(struct vhd_io *io)
 	return 0;
 }
 
-/* ---- running requests -------------------------------------------- */
+/* ---- running requests ---- */
 
 static void io_run(struct vhd_req *req, int result)
 {
@@ -144,7 +144,7 @@ void vhd_wake(struct vhd_req **waiters)
 	}
 }
 
-/* ---- submission -------------------------------------------------- */
+/* ---- submission ---- */
 
 void vhd_io_queue(struct vhd_req *req)
 {
@@ -183,7 +183,7 @@ void vhd_io_kick(struct vhd_io *io)
 	}
 }
 
-/* ---- one request, waited for ------------------------------------- */
+/* ---- one request, waited for ---- */
 
 static void request_done(struct vhd_req *req)
 {
@@ -218,7 +218,7 @@ int vhd_request(struct vhd_io *io, struct vhd_disk *disk, enum vhd_op op,
 	return req.error;
 }
 
-/* ---- the watermark of dirty data --------------------------------- */
+/* ---- the watermark of dirty data ---- */
 
 /* How often /proc/vmstat is read at most while the answer is no, ms. */
 #define DIRTY_LOOK_INTERVAL 20
@@ -288,7 +288,7 @@ bool vhd_io_dirty_ok(struct vhd_io *io, uint64_t length)
 	return true;
 }
 
-/* ---- creation ---------------------------------------------------- */
+/* ---- creation ---- */
 
 static int io_ring_init(struct vhd_io *io, unsigned depth)
 {

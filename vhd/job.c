@@ -68,7 +68,7 @@ static void job_notify(struct vhd_job *job)
 	} while (n < 0 && errno == EINTR);
 }
 
-/* ---- the pool ---------------------------------------------------- */
+/* ---- the pool ---- */
 
 /* Count @n of a job's kind in, or out. The lock is held. */
 static void pool_count(const struct vhd_job_ops *ops, int n)
@@ -226,7 +226,7 @@ int vhd_job_post(const struct vhd_job_ops *ops, void *data)
 	return ret;
 }
 
-/* ---- the request ------------------------------------------------- */
+/* ---- the request ---- */
 
 struct job_state {
 	struct tevent_req *req;

@@ -242,7 +242,7 @@ int vhd_journal_truncate(struct vhd_journal *journal)
 	return ret != 0 ? ret : vhd_file_sync(journal->file);
 }
 
-/* ---- after a crash ----------------------------------------------- */
+/* ---- after a crash ---- */
 
 void vhd_found_free(struct vhd_found *found)
 {

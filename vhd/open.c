@@ -34,7 +34,7 @@ int vhd_recv_result(struct tevent_req *req, const char *why,
 	return (int)error;
 }
 
-/* ---- the footer -------------------------------------------------- */
+/* ---- the footer ---- */
 
 /* There is no footer at the end: say what the file is instead, if it shows. */
 static void describe_stranger(struct vhd_file *file, uint64_t size, char *why,
@@ -87,7 +87,7 @@ int vhd_read_footer(struct vhd_file *file, struct vhd_footer *footer,
 	return ret;
 }
 
-/* ---- the worker -------------------------------------------------- */
+/* ---- the worker ---- */
 
 struct open_work {
 	struct vhd_work w;
@@ -228,7 +228,7 @@ static int finish_growth(struct open_work *work)
 	return ret;
 }
 
-/* ---- the disk ---------------------------------------------------- */
+/* ---- the disk ---- */
 
 static void init_disk(struct vhd_disk *disk, const struct open_work *work)
 {
@@ -267,7 +267,7 @@ static uint64_t size_of(const struct open_work *work)
 				  : work->footer.current_size;
 }
 
-/* ---- atomic writes that were cut off ----------------------------- */
+/* ---- atomic writes that were cut off ---- */
 
 /* Do it with a disk that is nobody else's yet. */
 static int roll_back(struct open_work *work, struct vhd_found *found)
@@ -373,7 +373,7 @@ int vhd_recover_file(struct vhd_file *file, struct vhd_cut_off *cut_off,
 	return ret;
 }
 
-/* ---- the file ---------------------------------------------------- */
+/* ---- the file ---- */
 
 static int open_file(struct open_work *work)
 {
@@ -459,7 +459,7 @@ static struct tevent_req *open_job_send(TALLOC_CTX *mem_ctx,
 	return vhd_job_send(mem_ctx, ev, &open_ops, work);
 }
 
-/* ---- open -------------------------------------------------------- */
+/* ---- open ---- */
 
 struct open_state {
 	struct vhd_work_state w;
@@ -524,7 +524,7 @@ int vhd_open_recv(struct tevent_req *req, TALLOC_CTX *mem_ctx,
 	return ret;
 }
 
-/* ---- probe ------------------------------------------------------- */
+/* ---- probe ---- */
 
 static void probe_done(struct tevent_req *subreq)
 {

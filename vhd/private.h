@@ -28,7 +28,7 @@
  * other values are 0 or an errno. */
 #define VHD_PENDING (-1)
 
-/* ---- files (file.c) ---------------------------------------------- */
+/* ---- files (file.c) ---- */
 
 /* How a read or a write may be tried on the lane itself. */
 enum vhd_inline {
@@ -145,14 +145,14 @@ bool vhd_file_space(const struct vhd_file *file, struct vhd_space *space);
 bool vhd_file_was_changed(const struct vhd_file *file, char *how,
 			  size_t how_len);
 
-/* ---- lists of requests ------------------------------------------- */
+/* ---- lists of requests ---- */
 
 /* First in, first out, by vhd_state.next. */
 struct vhd_queue {
 	struct vhd_req *first, *last;
 };
 
-/* ---- the gate (gate.c) ------------------------------------------- */
+/* ---- the gate (gate.c) ---- */
 
 #define VHD_GATE_SHARDS 8
 
@@ -191,7 +191,7 @@ void vhd_gate_leave(struct vhd_req *req);
 bool vhd_gate_hold(struct vhd_gate *gate, unsigned shard);
 void vhd_gate_release(struct vhd_gate *gate, unsigned shard);
 
-/* ---- atomic writes (atomic.c) ------------------------------------ */
+/* ---- atomic writes (atomic.c) ---- */
 
 struct vhd_journal;
 
@@ -225,7 +225,7 @@ void vhd_atomic_done(struct vhd_req *req);
 /* What messages call a disk's journal: the disk's name and this. */
 #define VHD_JOURNAL_OF "'s journal"
 
-/* ---- places (place.c) -------------------------------------------- */
+/* ---- places (place.c) ---- */
 
 enum vhd_place_kind {
 	VHD_PLACE_DATA,
@@ -257,7 +257,7 @@ void vhd_find_place(const struct vhd_disk *disk, uint64_t at, uint64_t length,
 int vhd_locate(const struct vhd_disk *disk, uint64_t offset, bool wait,
 	       uint64_t *length, struct vhd_source *source);
 
-/* ---- disks and formats ------------------------------------------- */
+/* ---- disks and formats ---- */
 
 /*
  * A format. Stack-like: a format's run() may hand parts to another disk's
@@ -385,7 +385,7 @@ int vhd_read_footer(struct vhd_file *file, struct vhd_footer *footer,
 		    size_t *footer_len, uint64_t *file_size, char *why,
 		    size_t why_len);
 
-/* ---- parents (parent.c) ------------------------------------------ */
+/* ---- parents (parent.c) ---- */
 
 /* The paths by which a differencing disk knows its parent, in the order in
  * which they are to be tried. @return false: there are not so many */
@@ -397,7 +397,7 @@ int vhd_parent_match(const struct vhd_disk *child,
 		     const struct vhd_info *candidate, char *why,
 		     size_t why_len);
 
-/* ---- requests ---------------------------------------------------- */
+/* ---- requests ---- */
 
 /* Where in the caller's iovec a transfer stands. */
 struct vhd_cursor {
@@ -541,7 +541,7 @@ void vhd_flush_end(struct vhd_disk *disk, int result);
 /* Complete a request that had returned VHD_PENDING. On its lane. */
 void vhd_finish(struct vhd_req *req, int error);
 
-/* ---- transfers (transfer.c) -------------------------------------- */
+/* ---- transfers (transfer.c) ---- */
 
 /* Zeroing up to this much by writing is cheaper than a worker's fallocate. */
 #define VHD_ZERO_BY_WRITING 65536u
@@ -558,7 +558,7 @@ int vhd_transfer_completed(struct vhd_req *req, int res);
 /* Fill @sqe for the step. */
 void vhd_transfer_prepare(struct vhd_req *req, struct io_uring_sqe *sqe);
 
-/* ---- segments (segment.c) ---------------------------------------- */
+/* ---- segments (segment.c) ---- */
 
 /* A format's phases begin with these. */
 enum {
@@ -586,7 +586,7 @@ int vhd_meta_transfer(struct vhd_req *req, const struct vhd_disk *disk,
 		      uint64_t offset);
 void vhd_meta_done(struct vhd_req *req);
 
-/* ---- direct I/O (direct.c) --------------------------------------- */
+/* ---- direct I/O (direct.c) ---- */
 
 /* Are these buffers aligned for it? */
 bool vhd_direct_takes(const struct vhd_file *file, const struct iovec *iov,
@@ -600,7 +600,7 @@ void vhd_direct_done(struct vhd_req *req, bool write, int res);
 /* The errno that a request may end with (vhd.h) for a system call's. */
 int vhd_map_error(int error);
 
-/* ---- lanes (io.c) ------------------------------------------------ */
+/* ---- lanes (io.c) ---- */
 
 struct vhd_io {
 	struct tevent_context *ev;
@@ -638,7 +638,7 @@ void vhd_wake(struct vhd_req **waiters);
 /* Is a buffered write of @length expected not to be throttled? */
 bool vhd_io_dirty_ok(struct vhd_io *io, uint64_t length);
 
-/* ---- copies (copy.c) --------------------------------------------- */
+/* ---- copies (copy.c) ---- */
 
 /* Can the request be tried at all? */
 bool vhd_copy_possible(const struct vhd_disk *disk, const struct vhd_req *req);
@@ -652,7 +652,7 @@ int vhd_copy_transfer(struct vhd_req *req, struct vhd_file *file,
  * bytes if it is a copy, and of a hole. */
 bool vhd_copy_skips_hole(struct vhd_req *req, uint64_t length);
 
-/* ---- compare and write (caw.c) ----------------------------------- */
+/* ---- compare and write (caw.c) ---- */
 
 int vhd_caw_run(struct vhd_req *req, int result);
 void vhd_caw_done(struct vhd_req *req);
@@ -661,7 +661,7 @@ void vhd_caw_done(struct vhd_req *req);
 int vhd_recv_result(struct tevent_req *req, const char *why,
 		    TALLOC_CTX *mem_ctx, char **message);
 
-/* ---- messages ---------------------------------------------------- */
+/* ---- messages ---- */
 
 void vhd_log(int level, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));

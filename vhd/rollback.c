@@ -20,7 +20,7 @@ struct rollback {
 	uint8_t *now;
 };
 
-/* ---- what is there ----------------------------------------------- */
+/* ---- what is there ---- */
 
 enum sector_is { SECTOR_OLD, SECTOR_NEW, SECTOR_STRANGE };
 
@@ -77,7 +77,7 @@ static bool fits(const struct rollback *r, char *why, size_t why_len)
 	return true;
 }
 
-/* ---- taking it back ---------------------------------------------- */
+/* ---- taking it back ---- */
 
 /* Write what differs. That takes no new space: the write had it. */
 static int write_back(struct rollback *r, uint32_t *written)

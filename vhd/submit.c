@@ -149,7 +149,7 @@ static void request_dirties(struct vhd_disk *disk)
 	}
 }
 
-/* ---- flush ------------------------------------------------------- */
+/* ---- flush ---- */
 
 bool vhd_flush_begin(struct vhd_disk *disk)
 {
@@ -207,7 +207,7 @@ static int yield_run(struct vhd_req *req, int result)
 	return result;
 }
 
-/* ---- in and out -------------------------------------------------- */
+/* ---- in and out ---- */
 
 /* Can a request of a disk without its parent be carried out all the same?
  * What was written while the parent was there is kept. */

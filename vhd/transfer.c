@@ -27,7 +27,7 @@
 /* The source of zeroes. */
 static uint8_t zeroes[256 * 1024] __attribute__((aligned(PAGE)));
 
-/* ---- the cursor -------------------------------------------------- */
+/* ---- the cursor ---- */
 
 void vhd_cursor_advance(struct vhd_cursor *cursor, uint64_t n)
 {
@@ -137,7 +137,7 @@ void vhd_cursor_nowhere(const struct vhd_disk *disk, struct vhd_cursor *cursor,
 	}
 }
 
-/* ---- inline ------------------------------------------------------ */
+/* ---- inline ---- */
 
 /* Iovecs for the next @len bytes: the caller's own when they fit exactly. */
 static int transfer_iov(struct vhd_req *req, uint64_t len, struct iovec *slice,
@@ -291,7 +291,7 @@ static int write_inline(struct vhd_req *req)
 	return 0;
 }
 
-/* ---- durable writes ---------------------------------------------- */
+/* ---- durable writes ---- */
 
 static int sync_range(struct vhd_req *req)
 {
@@ -325,7 +325,7 @@ static void tap_range_synced(struct vhd_state *st)
 	}
 }
 
-/* ---- the ring ---------------------------------------------------- */
+/* ---- the ring ---- */
 
 int vhd_transfer(struct vhd_req *req, struct vhd_file *file, bool write,
 		 uint64_t file_offset, uint64_t length)

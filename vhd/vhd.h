@@ -96,7 +96,7 @@ struct vhd_info {
 	struct vhd_cut_off cut_off;
 };
 
-/* ---- lanes ------------------------------------------------------- */
+/* ---- lanes ---- */
 
 /*
  * Create the I/O context of the calling lane. Completions are delivered from
@@ -237,7 +237,7 @@ int vhd_source_fd(const struct vhd_source *source);
 int vhd_source_read(const struct vhd_source *source, uint64_t skip,
 		    const struct iovec *iov, int iovcnt, uint64_t length);
 
-/* ---- disks: main thread ------------------------------------------ */
+/* ---- disks: main thread ---- */
 
 #define VHD_OPEN_READONLY 0x1u /* as a parent, or for a check */
 
@@ -431,7 +431,7 @@ struct tevent_req *vhd_grow_send(TALLOC_CTX *mem_ctx, struct tevent_context *ev,
 				 struct vhd_disk *disk, uint64_t additional);
 int vhd_grow_recv(struct tevent_req *req, TALLOC_CTX *mem_ctx, char **message);
 
-/* ---- checking ---------------------------------------------------- */
+/* ---- checking ---- */
 
 /* Mend what can be mended without guessing: a footer or its copy from the
  * other; space that belongs to no block is given back. */
@@ -458,7 +458,7 @@ struct tevent_req *vhd_check_send(TALLOC_CTX *mem_ctx,
 int vhd_check_recv(struct tevent_req *req, TALLOC_CTX *mem_ctx,
 		   struct vhd_check *check, char **message);
 
-/* ---- compacting -------------------------------------------------- */
+/* ---- compacting ---- */
 
 struct vhd_compact {
 	uint32_t released, moved;		    /* blocks */

@@ -31,12 +31,12 @@
 #define VHDX_REGION_AT(i) (65536u * ((i) + 3))
 #define VHDX_REGION_SIZE  65536u
 
-/* ---- file type identifier, 2.2.1 --------------------------------- */
+/* ---- file type identifier, 2.2.1 ---- */
 
 bool vhdx_is_signature(const uint8_t *buf, size_t len);
 void vhdx_id_push(const char *creator, uint8_t buf[VHDX_SECTOR]);
 
-/* ---- headers, 2.2.2 ---------------------------------------------- */
+/* ---- headers, 2.2.2 ---- */
 
 struct vhdx_header {
 	uint64_t sequence;
@@ -62,7 +62,7 @@ bool vhdx_guid_is_zero(const uint8_t guid[VHDX_GUID]);
 void vhdx_guid_text(const uint8_t guid[VHDX_GUID], char text[VHDX_GUID_TEXT]);
 bool vhdx_guid_parse(const char *text, uint8_t guid[VHDX_GUID]);
 
-/* ---- region table, 2.2.3 ----------------------------------------- */
+/* ---- region table, 2.2.3 ---- */
 
 #define VHDX_REGIONS_MAX 2047
 struct vhdx_region {
@@ -90,7 +90,7 @@ int vhdx_regions_pull(const uint8_t buf[VHDX_REGION_SIZE],
 void vhdx_regions_move_bat(uint8_t buf[VHDX_REGION_SIZE], uint64_t offset,
 			   uint32_t length);
 
-/* ---- metadata, 2.6 ----------------------------------------------- */
+/* ---- metadata, 2.6 ---- */
 
 #define VHDX_METADATA_TABLE 65536u
 /* What is read of the region; all known items of all known creators are in
@@ -127,7 +127,7 @@ int vhdx_metadata_pull(const uint8_t *buf, size_t len, uint32_t region_len,
 		       struct vhdx_metadata *metadata, char *why,
 		       size_t why_len);
 
-/* ---- block allocation table, 2.5 --------------------------------- */
+/* ---- block allocation table, 2.5 ---- */
 
 enum vhdx_block_state {
 	VHDX_NOT_PRESENT = 0,
@@ -162,7 +162,7 @@ static inline uint64_t vhdx_bat_bitmap_index(uint64_t chunk,
 	return ((chunk + 1) << chunk_shift) + chunk;
 }
 
-/* ---- log, 2.3 ---------------------------------------------------- */
+/* ---- log, 2.3 ---- */
 
 /* Descriptors of one entry that its first sector has room for. */
 #define VHDX_LOG_DESCRIPTORS 126

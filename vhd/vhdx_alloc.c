@@ -10,7 +10,7 @@
 /* Append this much at a time at most, or one block. */
 #define EXTEND_MAX (UINT64_C(512) << 20)
 
-/* ---- waiting, the role ------------------------------------------- */
+/* ---- waiting, the role ---- */
 
 void vhdx_wait(struct vhdx *vx, struct vhd_req *req)
 {
@@ -54,7 +54,7 @@ void vhdx_worker_takes_role(struct vhdx *vx)
 	pthread_mutex_unlock(&vx->lock);
 }
 
-/* ---- places ------------------------------------------------------ */
+/* ---- places ---- */
 
 /* The place that an earlier attempt got. The lock is held. */
 static bool take_failed(struct vhdx *vx, uint64_t index, uint64_t *place)
@@ -247,7 +247,7 @@ void vhdx_reclaimed(struct vhdx *vx)
 	pthread_mutex_unlock(&vx->lock);
 }
 
-/* ---- flushes ----------------------------------------------------- */
+/* ---- flushes ---- */
 
 uint64_t vhdx_flush_mark(struct vhdx *vx)
 {
@@ -292,7 +292,7 @@ void vhdx_flushed(struct vhdx *vx, uint64_t mark)
 	pthread_mutex_unlock(&vx->lock);
 }
 
-/* ---- sector bitmaps ---------------------------------------------- */
+/* ---- sector bitmaps ---- */
 
 struct vhdx_page *vhdx_page_new(void)
 {

@@ -52,7 +52,7 @@ static void mended(struct vhdx_work *w, const char *what)
 	found(w->work, "mended: %s", what);
 }
 
-/* ---- headers, the log -------------------------------------------- */
+/* ---- headers, the log ---- */
 
 /* @return which of the two are good, as bits */
 static unsigned check_headers(struct check_work *work)
@@ -113,7 +113,7 @@ static int check_load(struct check_work *work, struct vhdx **vx)
 	return 0;
 }
 
-/* ---- region tables ----------------------------------------------- */
+/* ---- region tables ---- */
 
 static int mend_regions(struct vhdx_work *w, const uint8_t *good, unsigned bad)
 {
@@ -173,7 +173,7 @@ static int check_regions(struct vhdx_work *w)
 	return ret;
 }
 
-/* ---- space ------------------------------------------------------- */
+/* ---- space ---- */
 
 /* Up to this is what file systems keep of a hole's rims. */
 #define RIMS 65536u
@@ -243,7 +243,7 @@ static int check_space(struct vhdx_work *w)
 	return ret != 0 ? ret : trim_end(w);
 }
 
-/* ---- the whole --------------------------------------------------- */
+/* ---- the whole ---- */
 
 static int check_loaded(struct vhdx_work *w, unsigned good_headers)
 {

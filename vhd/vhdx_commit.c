@@ -26,7 +26,7 @@ static int role_done(struct vhd_req *req, int result)
 	return result;
 }
 
-/* ---- headers ----------------------------------------------------- */
+/* ---- headers ---- */
 
 /* Write the copy that is not current, which makes it current, 2.2.2.1. */
 static int write_header(struct vhd_req *req, uint8_t phase)
@@ -64,7 +64,7 @@ static void header_written(struct vhdx *vx)
 	vx->current = !vx->current;
 }
 
-/* ---- the session ------------------------------------------------- */
+/* ---- the session ---- */
 
 /*
  * What lies behind all structures belongs to nobody: space that a crash has
@@ -147,7 +147,7 @@ static int tail_rounded(struct vhd_req *req, int result)
 	return write_header(req, VHDX_HEADER_FIRST);
 }
 
-/* ---- space ------------------------------------------------------- */
+/* ---- space ---- */
 
 int vhdx_extend(struct vhd_req *req)
 {
@@ -176,7 +176,7 @@ static int extended(struct vhd_req *req, int result)
 	return role_done(req, result);
 }
 
-/* ---- places that were free at open ------------------------------- */
+/* ---- places that were free at open ---- */
 
 static int reclaim_next(struct vhd_req *req)
 {
@@ -230,7 +230,7 @@ static int reclaim_flushed(struct vhd_req *req, int result)
 	return role_done(req, result);
 }
 
-/* ---- the batch --------------------------------------------------- */
+/* ---- the batch ---- */
 
 static void bat_image(const struct vhdx *vx, uint64_t first, uint8_t *image)
 {
@@ -411,7 +411,7 @@ void vhdx_batch_applied(struct vhdx *vx, struct vhdx_batch *batch)
 	pthread_mutex_unlock(&vx->lock);
 }
 
-/* ---- committing -------------------------------------------------- */
+/* ---- committing ---- */
 
 int vhdx_commit(struct vhd_req *req)
 {

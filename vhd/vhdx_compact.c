@@ -31,7 +31,7 @@ struct vhdx_compaction {
 	size_t next_small, next_large; /* gaps for bitmaps, for blocks */
 };
 
-/* ---- the table --------------------------------------------------- */
+/* ---- the table ---- */
 
 /* Part of the batch until commit(). */
 static int set_entry(struct vhdx_compaction *c, uint64_t index, uint64_t value)
@@ -65,7 +65,7 @@ static int commit(void *data)
 	return c->vx->batch != NULL ? vhdx_worker_commit(c->file, c->vx) : 0;
 }
 
-/* ---- what blocks hold -------------------------------------------- */
+/* ---- what blocks hold ---- */
 
 /* The bits of a partially present block's sectors. */
 static int load_bits(struct vhdx_compaction *c, uint64_t block)
@@ -212,7 +212,7 @@ static int release_bitmaps(struct vhdx_compaction *c)
 	return ret != 0 ? ret : commit(c);
 }
 
-/* ---- moving ------------------------------------------------------ */
+/* ---- moving ---- */
 
 /* Blocks from the end of the file on, as long as they find a gap. */
 static bool next_move(void *data, struct compact_move *move)
@@ -255,7 +255,7 @@ static int move_blocks(struct vhdx_compaction *c)
 	return compact_move_all(c->work, &mover, c);
 }
 
-/* ---- the end ----------------------------------------------------- */
+/* ---- the end ---- */
 
 static int cut(struct vhdx_compaction *c)
 {

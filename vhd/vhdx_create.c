@@ -113,7 +113,7 @@ static int plan(struct creation *c, const struct vhd_create_params *params)
 	return ret;
 }
 
-/* ---- writing ----------------------------------------------------- */
+/* ---- writing ---- */
 
 static int write_metadata(struct vhd_file *file, const struct creation *c)
 {

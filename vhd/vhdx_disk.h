@@ -201,7 +201,7 @@ static inline uint64_t vhdx_page_at(uint64_t entry, uint64_t page)
 	       page % (VHDX_BITMAP_BLOCK / VHDX_SECTOR) * VHDX_SECTOR;
 }
 
-/* ---- files (vhdx_load.c, vhdx_replay.c); worker threads ---------- */
+/* ---- files (vhdx_load.c, vhdx_replay.c); worker threads ---- */
 
 /* Is it a VHDX, by its signature? @return 0 or errno */
 int vhdx_detect(struct vhd_file *file, bool *is_vhdx);
@@ -283,7 +283,7 @@ int vhdx_worker_commit(struct vhd_file *file, struct vhdx *vx);
 int vhdx_grow(struct vhd_disk *disk, struct vhd_file *file, uint64_t new_size,
 	      struct vhd_footer *footer, char *why, size_t why_len);
 
-/* ---- metadata shared by lanes (vhdx_alloc.c) --------------------- */
+/* ---- metadata shared by lanes (vhdx_alloc.c) ---- */
 
 /* Wait for others, with the lock held. */
 void vhdx_wait(struct vhdx *vx, struct vhd_req *req);
@@ -324,7 +324,7 @@ uint32_t vhdx_page_run(const struct vhdx_page *page, uint32_t first,
 uint64_t vhdx_flush_mark(struct vhdx *vx);
 void vhdx_flushed(struct vhdx *vx, uint64_t mark);
 
-/* ---- commits (vhdx_commit.c) ------------------------------------- */
+/* ---- commits (vhdx_commit.c) ---- */
 
 /* Put the sector's present contents in the batch. @return its image, NULL:
  * the batch is full */

@@ -29,7 +29,7 @@ uint32_t vhdx_checksum(const uint8_t *buf, size_t len, size_t skip)
 	return ~crc32c_update(crc, buf + skip + 4, len - skip - 4);
 }
 
-/* ---- GUIDs ------------------------------------------------------- */
+/* ---- GUIDs ---- */
 
 bool vhdx_guid_is_zero(const uint8_t guid[VHDX_GUID])
 {
@@ -108,7 +108,7 @@ bool vhdx_guid_parse(const char *text, uint8_t guid[VHDX_GUID])
 	return *text == '}';
 }
 
-/* ---- file type identifier ---------------------------------------- */
+/* ---- file type identifier ---- */
 
 static const char signature[8] = {'v', 'h', 'd', 'x', 'f', 'i', 'l', 'e'};
 
@@ -125,7 +125,7 @@ void vhdx_id_push(const char *creator, uint8_t buf[VHDX_SECTOR])
 	vhd_utf16_push(creator, false, buf + 8, 510);
 }
 
-/* ---- headers ----------------------------------------------------- */
+/* ---- headers ---- */
 
 enum {
 	H_SIGNATURE = 0,
@@ -213,7 +213,7 @@ int vhdx_header_pull(const uint8_t buf[VHDX_SECTOR], struct vhdx_header *h,
 	return 0;
 }
 
-/* ---- region table ------------------------------------------------ */
+/* ---- region table ---- */
 
 enum {
 	R_CHECKSUM = 4,
@@ -375,7 +375,7 @@ int vhdx_regions_pull(const uint8_t buf[VHDX_REGION_SIZE],
 	return 0;
 }
 
-/* ---- block allocation table -------------------------------------- */
+/* ---- block allocation table ---- */
 
 uint32_t vhdx_chunk_ratio(uint32_t block_size, uint32_t logical_sector)
 {

@@ -14,7 +14,7 @@
 /* The table is read in such pieces. */
 #define TABLE_CHUNK 65536u
 
-/* ---- memory ------------------------------------------------------ */
+/* ---- memory ---- */
 
 static void *reserve(size_t bytes)
 {
@@ -87,7 +87,7 @@ static int tables_new(struct vhdx *vx)
 								       : 0;
 }
 
-/* ---- ranges of the file ------------------------------------------ */
+/* ---- ranges of the file ---- */
 
 static int extent_add(struct vhdx_extents *x, uint64_t offset, uint64_t length,
 		      uint64_t entry, const char *name)
@@ -285,7 +285,7 @@ int vhdx_extents(const struct vhdx *vx, struct vhdx_extents *x)
 	return ret;
 }
 
-/* ---- the table --------------------------------------------------- */
+/* ---- the table ---- */
 
 static int entry_refuse(uint64_t index, uint64_t entry, const char *what,
 			char *why, size_t why_len)
@@ -415,7 +415,7 @@ static int table_load(struct vhd_file *file, struct vhdx *vx, char *why,
 	return ret != 0 ? ret : bitmaps_check(vx, entries, why, why_len);
 }
 
-/* ---- the other metadata ------------------------------------------ */
+/* ---- the other metadata ---- */
 
 static int regions_load(struct vhd_file *file, struct vhdx *vx, char *why,
 			size_t why_len)
@@ -502,7 +502,7 @@ static void parent_path(struct vhdx *vx)
 	snprintf(vx->parent, sizeof(vx->parent), "%s", best);
 }
 
-/* ---- what it is -------------------------------------------------- */
+/* ---- what it is ---- */
 
 enum vhd_type vhdx_type(const struct vhdx *vx)
 {
@@ -526,7 +526,7 @@ void vhdx_fill_info(const struct vhdx *vx, struct vhd_info *info)
 	memcpy(info->parent_id, m->parent_linkage, 16);
 }
 
-/* ---- open -------------------------------------------------------- */
+/* ---- open ---- */
 
 int vhdx_detect(struct vhd_file *file, bool *is_vhdx)
 {

@@ -32,7 +32,7 @@ enum {
 	S_LOW = VHDX_SECTOR - 4,
 };
 
-/* ---- writing ----------------------------------------------------- */
+/* ---- writing ---- */
 
 void vhdx_log_entry_push(struct vhdx_log_entry *entry,
 			 const uint8_t log_guid[VHDX_GUID], unsigned count,
@@ -71,7 +71,7 @@ void vhdx_log_entry_push(struct vhdx_log_entry *entry,
 		 vhdx_checksum(buf, entry->length, L_CHECKSUM));
 }
 
-/* ---- reading ----------------------------------------------------- */
+/* ---- reading ---- */
 
 /* The sector @index of an entry at @at. */
 static const uint8_t *log_sector(const uint8_t *log, uint32_t log_len,
@@ -232,7 +232,7 @@ void vhdx_log_descriptor(const uint8_t *log, uint32_t log_len, uint32_t at,
 	memcpy(write->data + S_LOW, d + D_TRAILING, 4);
 }
 
-/* ---- the active sequence, 2.3.3 ---------------------------------- */
+/* ---- the active sequence, 2.3.3 ---- */
 
 /*
  * How many of the @count entries from @at on are there from @tail on? 0: none

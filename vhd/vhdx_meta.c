@@ -89,7 +89,7 @@ static const uint8_t locator_type[VHDX_GUID] = {0xb7, 0xef, 0x4a, 0xb0,
 #define LEAVE_BLOCK_ALLOCATED 0x1u
 #define HAS_PARENT	      0x2u
 
-/* ---- writing ----------------------------------------------------- */
+/* ---- writing ---- */
 
 struct locator_push {
 	uint8_t *item;
@@ -196,7 +196,7 @@ int vhdx_metadata_push(const struct vhdx_metadata *m, uint8_t *buf, size_t len)
 	return 0;
 }
 
-/* ---- reading: the table ------------------------------------------ */
+/* ---- reading: the table ---- */
 
 struct metadata_pull {
 	const uint8_t *buf;
@@ -326,7 +326,7 @@ static int table_pull(struct metadata_pull *p)
 	return overlap_check(p);
 }
 
-/* ---- reading: the parent locator --------------------------------- */
+/* ---- reading: the parent locator ---- */
 
 struct locator_key {
 	const char *name;
@@ -446,7 +446,7 @@ static int locator_pull(struct metadata_pull *p, struct vhdx_metadata *m)
 	return 0;
 }
 
-/* ---- reading: the items ------------------------------------------ */
+/* ---- reading: the items ---- */
 
 static bool sector_size_is_valid(uint32_t size)
 {

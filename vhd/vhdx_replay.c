@@ -21,7 +21,7 @@
 /* No file that the engine can serve is longer: 64 TB, bitmaps and metadata. */
 #define FILE_MAX (UINT64_C(80) << 40)
 
-/* ---- headers ----------------------------------------------------- */
+/* ---- headers ---- */
 
 int vhdx_load_headers(struct vhd_file *file, struct vhdx_header *header,
 		      unsigned *current, char *why, size_t why_len)
@@ -93,7 +93,7 @@ int vhdx_write_headers(struct vhd_file *file, struct vhdx *vx,
 	return 0;
 }
 
-/* ---- the overlay ------------------------------------------------- */
+/* ---- the overlay ---- */
 
 void vhdx_overlay_apply(const struct vhdx_overlay *overlay, void *buf,
 			size_t len, uint64_t offset)
@@ -176,7 +176,7 @@ static int overlay_add(struct vhdx_overlay *overlay,
 	return 0;
 }
 
-/* ---- replay ------------------------------------------------------ */
+/* ---- replay ---- */
 
 struct replay {
 	struct vhd_file *file;

@@ -11,7 +11,7 @@
 #include "vhd/vhdx_disk.h"
 #include "vhd/vhdx_place.h"
 
-/* ---- bitmaps ----------------------------------------------------- */
+/* ---- bitmaps ---- */
 
 static int load_page(struct vhd_req *req, const struct vhd_disk *disk,
 		     uint64_t number)
@@ -63,7 +63,7 @@ static int page_loaded(struct vhd_req *req, int result)
 	return 0;
 }
 
-/* ---- segments ---------------------------------------------------- */
+/* ---- segments ---- */
 
 static int read_segment(struct vhd_req *req, uint64_t left)
 {
@@ -85,7 +85,7 @@ static int read_segment(struct vhd_req *req, uint64_t left)
 	}
 }
 
-/* ---- new blocks -------------------------------------------------- */
+/* ---- new blocks ---- */
 
 static int commit_entry(struct vhd_req *req, uint64_t value)
 {
@@ -317,7 +317,7 @@ static int block_filled(struct vhd_req *req, int result)
 	return vhdx_commit(req);
 }
 
-/* ---- writing ----------------------------------------------------- */
+/* ---- writing ---- */
 
 /* Into a block that is there, or a part of it. */
 static int write_partial(struct vhd_req *req, uint64_t entry)
@@ -377,7 +377,7 @@ static int write_segment(struct vhd_req *req, uint64_t left)
 	return write_partial(req, entry);
 }
 
-/* ---- zeroing and discarding -------------------------------------- */
+/* ---- zeroing and discarding ---- */
 
 static bool covers_block(const struct vhdx *vx, uint64_t size, uint64_t at,
 			 uint64_t left)
@@ -489,7 +489,7 @@ static int segment_punched(struct vhd_req *req, int result)
 	return result;
 }
 
-/* ---- after a commit ---------------------------------------------- */
+/* ---- after a commit ---- */
 
 static int committed(struct vhd_req *req)
 {
@@ -562,7 +562,7 @@ static int new_sectors(struct vhd_req *req, int result)
 	return vhdx_commit(req);
 }
 
-/* ---- the request ------------------------------------------------- */
+/* ---- the request ---- */
 
 static int flush(struct vhd_req *req)
 {
@@ -717,7 +717,7 @@ static int vhdx_run(struct vhd_req *req, int result)
 	return result;
 }
 
-/* ---- the disk ---------------------------------------------------- */
+/* ---- the disk ---- */
 
 static void vhdx_info(const struct vhd_disk *disk, struct vhd_info *info)
 {

@@ -14,7 +14,7 @@
 
 #define MB_UP(n) (((n) + VHDX_MB - 1) / VHDX_MB * VHDX_MB)
 
-/* ---- closing ----------------------------------------------------- */
+/* ---- closing ---- */
 
 /*
  * What is in the log is in its place, too, but maybe not on stable storage
@@ -65,7 +65,7 @@ int vhdx_settle(struct vhd_file *file, struct vhdx *vx)
 	return ret;
 }
 
-/* ---- commits ----------------------------------------------------- */
+/* ---- commits ---- */
 
 static int write_entry(struct vhd_file *file, struct vhdx *vx,
 		       const struct vhdx_batch *b)
@@ -135,7 +135,7 @@ int vhdx_worker_commit(struct vhd_file *file, struct vhdx *vx)
 	return ret;
 }
 
-/* ---- sessions ---------------------------------------------------- */
+/* ---- sessions ---- */
 
 int vhdx_worker_session(struct vhd_file *file, struct vhdx *vx, bool data)
 {
@@ -191,7 +191,7 @@ int vhdx_worker_session(struct vhd_file *file, struct vhdx *vx, bool data)
 	return ret;
 }
 
-/* ---- growth ------------------------------------------------------ */
+/* ---- growth ---- */
 
 struct growth {
 	struct vhd_file *file;
@@ -270,7 +270,7 @@ static int clear_tail(struct growth *g)
 	return ret != 0 ? ret : vhd_file_sync(g->file);
 }
 
-/* ---- a longer table ---------------------------------------------- */
+/* ---- a longer table ---- */
 
 static int write_table(struct growth *g, uint64_t offset)
 {
@@ -371,7 +371,7 @@ static int move_table(struct growth *g)
 	return ret;
 }
 
-/* ---- its entries ------------------------------------------------- */
+/* ---- its entries ---- */
 
 /* What the file has for the new blocks may be anything; what is as it shall
  * be is not written. */

@@ -20,7 +20,7 @@
 /* Released interface pointers are returned in batches of this. */
 #define RELEASE_BATCH 64
 
-/* ---- errors ----------------------------------------------------------- */
+/* ---- errors ---- */
 
 static HRESULT hresult_of(NTSTATUS status)
 {
@@ -70,7 +70,7 @@ const char *istm_client_error(const struct istm_client *client)
 	return client->error != NULL ? client->error : "";
 }
 
-/* ---- connections ------------------------------------------------------ */
+/* ---- connections ---- */
 
 struct istm_connection *istm_connection_new(TALLOC_CTX *mem_ctx,
 					    struct istm_client *client,
@@ -194,7 +194,7 @@ HRESULT istm_scm_context(struct istm_client *client,
 	return istm_connection_context(client->scm, table, context);
 }
 
-/* ---- exporters --------------------------------------------------------- */
+/* ---- exporters ---- */
 
 /*
  * The server lists every address it has; the one that it was reached at comes
@@ -330,7 +330,7 @@ HRESULT istm_exporter_get(struct istm_client *client, uint64_t oxid,
 	return ISTM_S_OK;
 }
 
-/* ---- objects ----------------------------------------------------------- */
+/* ---- objects ---- */
 
 static int object_destructor(struct istm_object *o)
 {
@@ -453,7 +453,7 @@ struct istm_object *istm_query(TALLOC_CTX *mem_ctx, struct istm_object *object,
 	return found;
 }
 
-/* ---- client ------------------------------------------------------------ */
+/* ---- client ---- */
 
 static int client_destructor(struct istm_client *client)
 {

@@ -19,7 +19,7 @@ struct dcesrv_call_state;
 struct gensec_security;
 struct sockaddr_storage;
 
-/* ---- process ----------------------------------------------------------- */
+/* ---- process ---- */
 
 /* Samba's functions allocate scratch memory on a stack of frames: have one
  * around main() and one around each pass of the event loop. */
@@ -47,7 +47,7 @@ size_t auth_listen_addresses(TALLOC_CTX *mem_ctx,
 void auth_pidfile_create(const char *program);
 void auth_pidfile_remove(const char *program);
 
-/* ---- authentication -------------------------------------------------- */
+/* ---- authentication ---- */
 
 /* Open the account database, prepare the tokens of guest and system. */
 NTSTATUS auth_init(void);

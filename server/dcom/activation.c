@@ -114,7 +114,7 @@ static HRESULT refuse(const struct dcom_call *call, HRESULT hr,
 	return hr;
 }
 
-/* ---- IRemoteSCMActivator ------------------------------------------------- */
+/* ---- IRemoteSCMActivator ---- */
 
 static HRESULT check_request(const struct actprops_in *in, struct activation *a)
 {
@@ -285,8 +285,7 @@ const struct dcom_rpc_interface dcom_scm_activator = {
 	.refuse = scm_refuse,
 };
 
-/* ---- IActivation ----------------------------------------------------------
- */
+/* ---- IActivation ---- */
 
 /* The result of the activation is *phr; the return value is that of the
  * call (3.1.2.5.2.3.1). */

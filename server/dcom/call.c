@@ -132,7 +132,7 @@ bool dcom_call_allowed(struct dcom_call *call)
 	return false;
 }
 
-/* ---- accessors -------------------------------------------------------- */
+/* ---- accessors ---- */
 
 const char *dcom_call_account(const struct dcom_call *call)
 {
@@ -186,7 +186,7 @@ void dcom_call_audit(struct dcom_call *call, const char *fmt, ...)
 	va_end(ap);
 }
 
-/* ---- audit --------------------------------------------------------------- */
+/* ---- audit ---- */
 
 static bool audited(const struct dcom_call *call)
 {
@@ -235,7 +235,7 @@ static void audit(struct dcom_call *call)
 		HRES_ERROR_V(call->result));
 }
 
-/* ---- from request to method ------------------------------------------- */
+/* ---- from request to method ---- */
 
 static struct dcom_call *call_of(void *r)
 {
@@ -437,7 +437,7 @@ static NTSTATUS orpc_push(struct dcesrv_call_state *dce, TALLOC_CTX *mem_ctx,
 	return NT_STATUS_OK;
 }
 
-/* ---- deferred calls ------------------------------------------------------ */
+/* ---- deferred calls ---- */
 
 void dcom_call_defer(struct dcom_call *call)
 {
@@ -476,7 +476,7 @@ void dcom_call_finish(struct dcom_call *call, HRESULT result)
 	dcom_self_check(runtime);
 }
 
-/* ---- registration -------------------------------------------------------- */
+/* ---- registration ---- */
 
 NTSTATUS dcom_orpc_register(struct dcom_runtime *runtime, const char *endpoint,
 			    const struct com_interface *interface)

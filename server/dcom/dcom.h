@@ -26,7 +26,7 @@ struct gensec_security;
 struct loadparm_context;
 struct sockaddr_storage;
 
-/* ---- the runtime ------------------------------------------------------- */
+/* ---- the runtime ---- */
 
 /* What the runtime needs to be told; pointers stay the caller's and have to
  * outlive it. Zero members with a default in the comment take that. */
@@ -96,7 +96,7 @@ void dcom_runtime_statistics(const struct dcom_runtime *runtime,
  * end is run down when this returns. */
 void dcom_runtime_pass_time(struct dcom_runtime *runtime, uint64_t ms);
 
-/* ---- objects ------------------------------------------------------------ */
+/* ---- objects ---- */
 
 /*
  * A kind of object. One vtable serves the whole family of interfaces: the

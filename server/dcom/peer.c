@@ -17,8 +17,7 @@
 /* A client with more addresses than this is not searched for the right one. */
 #define MAX_ADDRESSES 8
 
-/* ---- addresses ------------------------------------------------------------
- */
+/* ---- addresses ---- */
 
 static bool is_literal(const char *host)
 {
@@ -100,8 +99,7 @@ struct dcom_peer *dcom_peer_create(TALLOC_CTX *mem_ctx, uint64_t oxid,
 	return peer;
 }
 
-/* ---- the first of several that answers -------------------------------------
- */
+/* ---- the first of several that answers ---- */
 
 struct any_state {
 	struct tevent_context *ev;
@@ -188,8 +186,7 @@ static NTSTATUS any_recv(struct tevent_req *req, TALLOC_CTX *mem_ctx,
 	return status;
 }
 
-/* ---- resolver
- * ---------------------------------------------------------------- */
+/* ---- resolver ---- */
 
 /* The resolver is there for everybody ([MS-DCOM] 3.1.2.1): no authentication.
  */
@@ -207,8 +204,7 @@ NTSTATUS dcom_peer_resolver_recv(struct tevent_req *req, TALLOC_CTX *mem_ctx,
 	return any_recv(req, mem_ctx, pipe);
 }
 
-/* ---- exporter
- * ------------------------------------------------------------------ */
+/* ---- exporter ---- */
 
 struct exporter_state {
 	struct tevent_context *ev;

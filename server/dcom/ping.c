@@ -296,8 +296,7 @@ uint32_t dcom_ping_complex(struct dcom_runtime *runtime, const char *address,
 	return unknown ? DCOM_OR_INVALID_OID : 0;
 }
 
-/* ---- garbage collection ---------------------------------------------------
- */
+/* ---- garbage collection ---- */
 
 /* Of addresses from which sets are pinged; for one collection. */
 struct pinger {

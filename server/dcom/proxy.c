@@ -29,8 +29,7 @@ struct dcom_proxy {
 
 static void ping_schedule(struct dcom_proxy *proxy, unsigned ms);
 
-/* ---- releasing --------------------------------------------------------------
- */
+/* ---- releasing ---- */
 
 struct release {
 	struct dcom_runtime *runtime;
@@ -119,8 +118,7 @@ static int proxy_destructor(struct dcom_proxy *proxy)
 	return 0;
 }
 
-/* ---- proxies
- * ------------------------------------------------------------------- */
+/* ---- proxies ---- */
 
 HRESULT dcom_proxy_create(TALLOC_CTX *mem_ctx, struct dcom_call *call,
 			  const struct MInterfacePointer *mip,
@@ -196,8 +194,7 @@ const char *dcom_proxy_name(const struct dcom_proxy *proxy)
 	return proxy->name;
 }
 
-/* ---- calling
- * --------------------------------------------------------------------- */
+/* ---- calling ---- */
 
 struct proxy_call_state {
 	struct tevent_context *ev;
@@ -330,8 +327,7 @@ HRESULT dcom_proxy_call_recv(struct tevent_req *req)
 	return result;
 }
 
-/* ---- pinging ([MS-DCOM] 3.2.6.1)
- * -------------------------------------------------- */
+/* ---- pinging ([MS-DCOM] 3.2.6.1) ---- */
 
 struct ping {
 	struct dcom_proxy *proxy;

@@ -80,7 +80,7 @@ NTSTATUS dcom_pull_zero(const struct ndr_interface_call *ndr_call,
 	return ndr_map_error2ntstatus(ndr_err);
 }
 
-/* ---- plain RPC interfaces ------------------------------------------------ */
+/* ---- plain RPC interfaces ---- */
 
 static const struct dcom_rpc_interface *interface_of(
 	const struct dcesrv_call_state *dce)

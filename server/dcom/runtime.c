@@ -21,7 +21,7 @@
 #define EPM_ENDPOINT	"ncacn_ip_tcp:[135]"
 #define OBJECT_ENDPOINT "ncacn_ip_tcp:[1]"
 
-/* ---- callbacks of Samba's RPC server ----------------------------------- */
+/* ---- callbacks of Samba's RPC server ---- */
 
 static void log_authz(struct dcesrv_call_state *call, void *private_data)
 {
@@ -84,8 +84,7 @@ static NTSTATUS assoc_group_find(struct dcesrv_call_state *call,
 	return conn->assoc_group != NULL ? NT_STATUS_OK : NT_STATUS_NO_MEMORY;
 }
 
-/* ---- interfaces -----------------------------------------------------------
- */
+/* ---- interfaces ---- */
 
 static NTSTATUS find_endpoint(struct dcom_runtime *runtime, const char *name,
 			      struct dcesrv_endpoint **endpoint)
@@ -143,8 +142,7 @@ static NTSTATUS register_interfaces(struct dcom_runtime *runtime)
 			     &runtime->object_endpoint);
 }
 
-/* ---- life ------------------------------------------------------------------
- */
+/* ---- life ---- */
 
 static void fill_defaults(struct dcom_options *o)
 {

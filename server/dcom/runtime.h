@@ -173,7 +173,7 @@ struct dcom_call {
 /* IDs are random: whoever does not know one cannot guess it. @length <= 256 */
 void dcom_random(void *buffer, size_t length);
 
-/* ---- object.c -------------------------------------------------------- */
+/* ---- object.c ---- */
 
 struct dcom_object *dcom_object_by_oid(struct dcom_runtime *runtime,
 				       uint64_t oid);
@@ -206,7 +206,7 @@ void dcom_objects_sweep_fresh(struct dcom_runtime *runtime);
 void dcom_objects_free_all(struct dcom_runtime *runtime);
 void dcom_object_touch(struct dcom_object *object);
 
-/* ---- marshal.c ------------------------------------------------------- */
+/* ---- marshal.c ---- */
 
 extern const struct GUID dcom_iid_iunknown;
 
@@ -217,12 +217,12 @@ HRESULT dcom_marshal_ipid(struct dcom_call *call, TALLOC_CTX *mem_ctx,
 			  const struct dcom_ipid *ipid, uint32_t refs,
 			  struct MInterfacePointer **out);
 
-/* ---- client.c -------------------------------------------------------- */
+/* ---- client.c ---- */
 
 struct dcom_client *dcom_call_client_entry(struct dcom_call *call);
 void dcom_client_check(struct dcom_client *client);
 
-/* ---- bindings.c ------------------------------------------------------ */
+/* ---- bindings.c ---- */
 
 /*
  * String and security bindings for a caller: the address at which it arrived,
@@ -239,7 +239,7 @@ bool dcom_wants_tcp(size_t count, const uint16_t *protseqs);
 /* Whether clients elsewhere can be expected to reach it. */
 bool dcom_address_is_global(const struct sockaddr_storage *ss);
 
-/* ---- call.c ---------------------------------------------------------- */
+/* ---- call.c ---- */
 
 struct dcom_call *dcom_call_create(struct dcom_connection *conn,
 				   struct dcesrv_call_state *dce,
@@ -251,7 +251,7 @@ bool dcom_call_allowed(struct dcom_call *call);
 NTSTATUS dcom_orpc_register(struct dcom_runtime *runtime, const char *endpoint,
 			    const struct com_interface *interface);
 
-/* ---- check.c --------------------------------------------------------- */
+/* ---- check.c ---- */
 
 /* What is wrong with the runtime's tables; NULL: nothing. */
 const char *dcom_runtime_check(struct dcom_runtime *runtime,
@@ -259,7 +259,7 @@ const char *dcom_runtime_check(struct dcom_runtime *runtime,
 /* options.check, where that is set: nothing wrong, or abort(). */
 void dcom_self_check(struct dcom_runtime *runtime);
 
-/* ---- rpc.c ----------------------------------------------------------- */
+/* ---- rpc.c ---- */
 
 struct dcom_rpc_interface {
 	const struct ndr_interface_table *table;
@@ -293,7 +293,7 @@ extern const struct dcom_rpc_interface dcom_scm_activator;   /* activation.c */
 extern const struct dcom_rpc_interface dcom_activation;
 extern const struct dcom_rpc_interface dcom_endpoint_mapper; /* epm.c */
 
-/* ---- ping.c ---------------------------------------------------------- */
+/* ---- ping.c ---- */
 
 bool dcom_ping_start(struct dcom_runtime *runtime);
 /* Milliseconds: when objects were used, clients seen and sets pinged. Whoever
@@ -308,13 +308,13 @@ uint32_t dcom_ping_complex(struct dcom_runtime *runtime, const char *address,
 			   const uint64_t *add, size_t num_add,
 			   const uint64_t *del, size_t num_del);
 
-/* ---- remunknown.c, factory.c ----------------------------------------- */
+/* ---- remunknown.c, factory.c ---- */
 
 bool dcom_rem_unknown_create(struct dcom_runtime *runtime);
 struct dcom_class_entry *dcom_class_find(struct dcom_runtime *runtime,
 					 const struct GUID *clsid);
 
-/* ---- stream.c -------------------------------------------------------- */
+/* ---- stream.c ---- */
 
 struct tstream_context;
 
@@ -326,7 +326,7 @@ struct tstream_context *dcom_stream_create(TALLOC_CTX *mem_ctx,
 					   struct dcom_connection *conn,
 					   struct tstream_context **socket);
 
-/* ---- listener.c ------------------------------------------------------ */
+/* ---- listener.c ---- */
 
 NTSTATUS dcom_listen(struct dcom_runtime *runtime);
 void dcom_connections_close(struct dcom_runtime *runtime);

@@ -32,8 +32,7 @@ struct readv_state {
 	size_t length;
 };
 
-/* ---- a bind on a connection that has been bound ---------------------------
- */
+/* ---- a bind on a connection that has been bound ---- */
 
 static bool idle(const struct dcesrv_connection *dce)
 {
@@ -86,7 +85,7 @@ static void header_read(struct stream *stream, const uint8_t *header)
 	}
 }
 
-/* ---- struct tstream_context_ops ----------------------------------------- */
+/* ---- struct tstream_context_ops ---- */
 
 static ssize_t stream_pending_bytes(struct tstream_context *context)
 {

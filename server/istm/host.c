@@ -31,7 +31,7 @@ static HRESULT no_host(void *self)
 					 : ISTM_INVALID_FUNCTION;
 }
 
-/* ---- properties --------------------------------------------------------- */
+/* ---- properties ---- */
 
 /* A property that is a member of the target, of any scalar type. */
 #define HOST_GET_OF(find, prop, iface, param, value)                           \
@@ -161,7 +161,7 @@ HOST_PUT(EnforceIdleTimeoutDetection, IHost,
 	 model_target_set_enforce_idle_timeout, r->in.bEnable != 0,
 	 "idle timeout detection %s", r->in.bEnable ? "on" : "off")
 
-/* ---- who may log in ------------------------------------------------------ */
+/* ---- who may log in ---- */
 
 static HRESULT host_EnumIDs(struct dcom_call *call, void *self,
 			    struct IHost_EnumIDs *r)
@@ -265,8 +265,7 @@ static HRESULT host_RemoveAllIDs(struct dcom_call *call, void *self,
 			  "target \"%s\": admit nobody", target->name);
 }
 
-/* ---- disks ----------------------------------------------------------------
- */
+/* ---- disks ---- */
 
 static HRESULT host_EnumWTDiskLunMappings(struct dcom_call *call, void *self,
 					  struct IHost_EnumWTDiskLunMappings *r)
@@ -347,8 +346,7 @@ static HRESULT host_SetWTDiskLunMapping(struct dcom_call *call, void *self,
 			  r->in.nWTD, r->in.nNewLun);
 }
 
-/* ---- portals --------------------------------------------------------------
- */
+/* ---- portals ---- */
 
 /* Windows' is always empty (<37>). */
 static HRESULT host_EnumPortals(struct dcom_call *call, void *self,
@@ -415,8 +413,7 @@ HOST_GET(Processor, IHost, pProcessor,
 HOST_PUT(Processor, IHost, model_target_set_processors, r->in.nProcessor,
 	 "processors 0x%x", r->in.nProcessor)
 
-/* ---- the rest --------------------------------------------------------------
- */
+/* ---- the rest ---- */
 
 static HRESULT host_saved(struct tevent_req *req, struct dcom_call *call,
 			  void *r)

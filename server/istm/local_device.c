@@ -6,8 +6,7 @@
  */
 #include "server/istm/private.h"
 
-/* ---- disks and volumes ----------------------------------------------------
- */
+/* ---- disks and volumes ---- */
 
 /*
  * Windows returns an empty enumeration (<7>, <8>, <58>, <71>). The form of the
@@ -168,8 +167,7 @@ static HRESULT device_IsDiskPartAvailable(
 	return ISTM_S_OK;
 }
 
-/* ---- files -----------------------------------------------------------------
- */
+/* ---- files ---- */
 
 static HRESULT device_probed(struct tevent_req *req, struct dcom_call *call,
 			     void *r)
@@ -317,8 +315,7 @@ static HRESULT device_EnumDirectory(struct dcom_call *call, void *self,
 				     r->out.ppDirectoryEnum);
 }
 
-/* ---- portals
- * ----------------------------------------------------------------- */
+/* ---- portals ---- */
 
 HRESULT istm_return_portals(void *self, struct dcom_call *call,
 			    const struct model_target *only,
@@ -405,8 +402,7 @@ static HRESULT device_SetPortalConfig(struct dcom_call *call, void *self,
 			  r->in.bUse ? "listen" : "do not listen");
 }
 
-/* ---- the machine
- * --------------------------------------------------------------- */
+/* ---- the machine ---- */
 
 static HRESULT device_rescanned(struct tevent_req *req, struct dcom_call *call,
 				void *r)
@@ -440,8 +436,7 @@ static HRESULT device_GetProcessors(struct dcom_call *call, void *self,
 	return ISTM_S_OK;
 }
 
-/* ---- resource groups: what the model's cluster knows
- * ------------------------- */
+/* ---- resource groups: what the model's cluster knows ---- */
 
 static HRESULT return_groups(struct dcom_call *call, void *self,
 			     bool local_only, struct MInterfacePointer **out)

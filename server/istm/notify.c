@@ -56,8 +56,7 @@ struct istm_notifier {
 
 static void sink_work(struct sink *sink);
 
-/* ---- what is to be told
- * ------------------------------------------------------ */
+/* ---- what is to be told ---- */
 
 static void pending_status(struct sink *sink, const struct LUN_STATUS *status)
 {
@@ -120,8 +119,7 @@ static void notifier_event(const struct model_event *event, void *private_data)
 	}
 }
 
-/* ---- telling it
- * ---------------------------------------------------------------- */
+/* ---- telling it ---- */
 
 static void sink_remove(struct sink *sink)
 {
@@ -226,8 +224,7 @@ static void sink_work(struct sink *sink)
 	}
 }
 
-/* ---- registrations
- * --------------------------------------------------------------- */
+/* ---- registrations ---- */
 
 static struct sink *sink_find(struct istm_notifier *notifier,
 			      const struct dcom_proxy *proxy)

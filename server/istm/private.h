@@ -10,7 +10,7 @@
 #include "gen_ndr/com_istm.h"
 #include "server/istm/istm.h"
 
-/* ---- objects ----------------------------------------------------------- */
+/* ---- objects ---- */
 
 /* Handed to every object; lives as long as the runtime. */
 struct istm {
@@ -73,7 +73,7 @@ extern const struct dcom_object_type istm_snapshot_mgr_type;
 extern const struct dcom_object_type istm_sns_mgr_type;
 extern const struct dcom_object_type istm_general_type;
 
-/* ---- notifications (notify.c) ------------------------------------------- */
+/* ---- notifications (notify.c) ---- */
 
 /* Listens to the model and tells clients; child of @istm. */
 struct istm_notifier *istm_notifier_create(struct istm *istm);
@@ -84,7 +84,7 @@ HRESULT istm_notify_register(struct istm *istm, struct dcom_call *call,
 HRESULT istm_notify_unregister(struct istm *istm, struct dcom_call *call,
 			       const struct MInterfacePointer *sink);
 
-/* ---- methods that stay E_NOTIMPL ---------------------------------------- */
+/* ---- methods that stay E_NOTIMPL ---- */
 
 /*
  * A file lists the methods that answer E_NOTIMPL by decision once, as
@@ -113,7 +113,7 @@ extern const struct istm_type istm_snapshot_mgr_entry;
 extern const struct istm_type istm_sns_mgr_entry;
 extern const struct istm_type istm_general_entry;
 
-/* ---- calls --------------------------------------------------------------- */
+/* ---- calls ---- */
 
 /*
  * Say what a call that changes state is about, for its line in the audit log
@@ -139,8 +139,7 @@ HRESULT istm_defer(struct dcom_call *call, struct tevent_req *req,
 		   istm_recv_fn recv, void *r, const char *fmt, ...)
 	__attribute__((format(printf, 5, 6)));
 
-/* ---- values ---------------------------------------------------------------
- */
+/* ---- values ---- */
 
 /* A NULL BSTR means the empty string where NULL is no error of its own. */
 static inline const char *bstr_or_empty(const struct BSTR *bstr)
@@ -187,8 +186,7 @@ void istm_session2(struct model *model, const struct iscsi_session_info *info,
 void istm_connection(const struct iscsi_connection_info *info,
 		     struct CONNECTION *out);
 
-/* ---- enumerators -----------------------------------------------------------
- */
+/* ---- enumerators ---- */
 
 /* What is enumerated. */
 enum istm_enum_kind {

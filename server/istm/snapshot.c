@@ -6,7 +6,7 @@
  */
 #include "server/istm/private.h"
 
-/* ---- ISnapshotMgr -------------------------------------------------------- */
+/* ---- ISnapshotMgr ---- */
 
 HRESULT istm_return_snapshot(struct istm *istm, struct dcom_call *call,
 			     const struct model_snapshot *snapshot,
@@ -157,7 +157,7 @@ const struct istm_type istm_snapshot_mgr_entry = {
 			 sizeof(snapshot_mgr_decisions[0]),
 };
 
-/* ---- ISnapshot ----------------------------------------------------------- */
+/* ---- ISnapshot ---- */
 
 /* NULL when the snapshot has been deleted. */
 static struct model_snapshot *self_snapshot(void *self)

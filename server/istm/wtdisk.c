@@ -27,7 +27,7 @@ static HRESULT no_disk(void *self)
 				       : ISTM_INVALID_FUNCTION;
 }
 
-/* ---- properties --------------------------------------------------------- */
+/* ---- properties ---- */
 
 #define WTDISK_GET_OF(find, prop, iface, param, value)                         \
 	static HRESULT wtdisk_get_##prop(struct dcom_call *call, void *self,   \
@@ -122,8 +122,7 @@ static HRESULT wtdisk_put_DevicePath(struct dcom_call *call, void *self,
 
 WTDISK_GET(Size, IWTDisk, pSize, disk->size)
 
-/* ---- snapshot storage ------------------------------------------------------
- */
+/* ---- snapshot storage ---- */
 
 /*
  * 3.43.4.18, .20 and .22.
@@ -223,8 +222,7 @@ static HRESULT wtdisk_get_SnapshotStorageUsedSize(
 	return result;
 }
 
-/* ---- local mounts -----------------------------------------------------------
- */
+/* ---- local mounts ---- */
 
 static struct model_mount_info mount_info(void *self,
 					  const struct model_disk *disk)
@@ -337,8 +335,7 @@ static HRESULT wtdisk_EnumLMMountPoints(struct dcom_call *call, void *self,
 				items, num, r->out.ppEnumLMMountPoint);
 }
 
-/* ---- the rest
- * ----------------------------------------------------------------- */
+/* ---- the rest ---- */
 
 static HRESULT wtdisk_saved(struct tevent_req *req, struct dcom_call *call,
 			    void *r)

@@ -41,7 +41,7 @@ static size_t list_length(const struct list_head *head)
 	return n;
 }
 
-/* ---- disks --------------------------------------------------------------- */
+/* ---- disks ---- */
 
 static void check_disk_files(struct check *c, const struct disk_entry *d)
 {
@@ -127,7 +127,7 @@ static void check_disks(struct check *c)
 	       num, model->disks_by_index.count);
 }
 
-/* ---- targets ------------------------------------------------------------- */
+/* ---- targets ---- */
 
 static bool lun_is_used(const struct target_entry *t, uint32_t lun)
 {
@@ -207,8 +207,7 @@ static void check_targets(struct check *c)
 	       mappings);
 }
 
-/* ---- the rest -------------------------------------------------------------
- */
+/* ---- the rest ---- */
 
 static void check_snapshots(struct check *c)
 {

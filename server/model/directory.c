@@ -56,8 +56,7 @@ static void list_job_free(void *data)
 	free(job);
 }
 
-/* ---- on the thread ---------------------------------------------------------
- */
+/* ---- on the thread ---- */
 
 static int compare_names(const void *a, const void *b)
 {
@@ -165,8 +164,7 @@ static void list_job_run(void *data)
 	}
 }
 
-/* ---- on the main thread ----------------------------------------------------
- */
+/* ---- on the main thread ---- */
 
 /* @return NULL with the reason in *hr */
 static struct list_job *list_job_create(const struct location *location,

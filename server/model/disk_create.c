@@ -8,7 +8,7 @@
 
 #include "server/model/private.h"
 
-/* ---- create -------------------------------------------------------------- */
+/* ---- create ---- */
 
 struct disk_create_op {
 	struct model *model;

@@ -41,8 +41,7 @@ static void disk_take(struct disk_entry *entry, struct vhd_disk *vhd)
 	entry->d.vhd_type = info.type;
 }
 
-/* ---- memory -----------------------------------------------------------------
- */
+/* ---- memory ---- */
 
 /* @return 0 or errno; EDOM: a size that the limits do not allow */
 static int disk_open_ram(struct disk_entry *entry)
@@ -70,8 +69,7 @@ static int disk_open_ram(struct disk_entry *entry)
 	return 0;
 }
 
-/* ---- the disk's file
- * ---------------------------------------------------------- */
+/* ---- the disk's file ---- */
 
 /* @reason may be a child of the disk that is given up here. */
 static void disk_open_fail(struct tevent_req *req, int error, const char *what,
@@ -232,8 +230,7 @@ static void disk_opened(struct tevent_req *subreq)
 	disk_open_parent(req);
 }
 
-/* ---- parents
- * -------------------------------------------------------------------- */
+/* ---- parents ---- */
 
 /* A file beside the child or below its folder, as clients see it. */
 static char *path_beside(const struct disk_open_state *state,

@@ -8,7 +8,7 @@
 
 #include "server/model/private.h"
 
-/* ---- save ---------------------------------------------------------------- */
+/* ---- save ---- */
 
 struct disk_save {
 	struct GUID guid;
@@ -75,8 +75,7 @@ HRESULT model_disk_save_recv(struct tevent_req *req)
 	return model_req_recv(req);
 }
 
-/* ---- delete and close -----------------------------------------------------
- */
+/* ---- delete and close ---- */
 
 struct disk_remove_op {
 	struct model *model;

@@ -9,7 +9,7 @@
 
 #define disk_from(node, member) hash_entry(node, struct disk_entry, member)
 
-/* ---- looking up ------------------------------------------------------- */
+/* ---- looking up ---- */
 
 static int compare_indices(const void *a, const void *b)
 {
@@ -214,7 +214,7 @@ struct model_disk *model_disk_by_path(struct model *model, const char *path)
 	return entry == NULL || entry->pending ? NULL : &entry->d;
 }
 
-/* ---- life ------------------------------------------------------------- */
+/* ---- life ---- */
 
 static int disk_destructor(struct disk_entry *entry)
 {
@@ -371,7 +371,7 @@ void disk_drop(struct disk_entry *entry)
 	model_emit_luns(model);
 }
 
-/* ---- serving ---------------------------------------------------------- */
+/* ---- serving ---- */
 
 /* What INQUIRY shall answer. */
 static const struct model_inquiry disk_inquiry = {
@@ -454,7 +454,7 @@ size_t model_disk_naa(struct model *model, const struct model_disk *disk,
 	return entry->lu == NULL ? 0 : iscsi_lu_naa(entry->lu, naa);
 }
 
-/* ---- properties --------------------------------------------------------- */
+/* ---- properties ---- */
 
 /* MS-ISTM 2.2.3.3 */
 enum model_disk_status model_disk_status(struct model *model,

@@ -295,8 +295,7 @@ struct tevent_req *model_file_create_send(TALLOC_CTX *mem_ctx,
 	return req;
 }
 
-/* ---- differencing files, MS-ISTM 3.33.4.1 ---------------------------------
- */
+/* ---- differencing files, MS-ISTM 3.33.4.1 ---- */
 
 /*
  * The parent's path as seen from the child's folder, which is what lets both
@@ -450,8 +449,7 @@ HRESULT model_file_create_diff_recv(struct tevent_req *req)
 	return model_req_recv(req);
 }
 
-/* ---- both ------------------------------------------------------------------
- */
+/* ---- both ---- */
 
 /* No room or beyond the file system's largest file: "incompatible with
  * implementation limits". */

@@ -73,7 +73,7 @@ HRESULT model_file_exists(struct model *model, const char *text)
 	return hr;
 }
 
-/* ---- probe (IsValidWtDevice, 3.30.4.4) ---------------------------------- */
+/* ---- probe (IsValidWtDevice, 3.30.4.4) ---- */
 
 struct file_probe_state {
 	struct vhd_info info;
@@ -161,8 +161,7 @@ HRESULT model_file_probe_recv(struct tevent_req *req, struct vhd_info *info)
 	return model_req_recv(req);
 }
 
-/* ---- delete ---------------------------------------------------------------
- */
+/* ---- delete ---- */
 
 /* For a worker thread: the blocks of a large file, and what the page cache has
  * of it, take their time to be given back. */
@@ -338,8 +337,7 @@ HRESULT model_file_delete_recv(struct tevent_req *req)
 	return model_req_recv(req);
 }
 
-/* ---- grow -----------------------------------------------------------------
- */
+/* ---- grow ---- */
 
 struct file_grow_op {
 	struct model *model;

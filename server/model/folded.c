@@ -53,7 +53,7 @@ unsigned folded_reads(void)
 	return reads;
 }
 
-/* ---- names --------------------------------------------------------------- */
+/* ---- names ---- */
 
 static struct name **bucket_of(const struct names *names, uint32_t hash)
 {
@@ -172,7 +172,7 @@ static void names_free(struct names *names)
 	free(names);
 }
 
-/* ---- what is kept -------------------------------------------------------- */
+/* ---- what is kept ---- */
 
 static void forget(unsigned slot)
 {
@@ -263,7 +263,7 @@ static void keep(struct names *names)
 	kept[oldest] = names;
 }
 
-/* ---- reading ------------------------------------------------------------- */
+/* ---- reading ---- */
 
 /* Does the kernel see every change of the file system? */
 static bool is_local(int fd)

@@ -21,8 +21,7 @@ struct model_start_state {
 	bool shadows; /* what shows snapshots comes last */
 };
 
-/* ---- from the engine --------------------------------------------------------
- */
+/* ---- from the engine ---- */
 
 static void engine_login(const struct iscsi_login_event *event,
 			 void *private_data)
@@ -100,8 +99,7 @@ HRESULT model_session_by_tsih(struct model *model, uint16_t tsih,
 	}
 }
 
-/* ---- end
- * --------------------------------------------------------------------- */
+/* ---- end ---- */
 
 static int model_destructor(struct model *model)
 {
@@ -126,8 +124,7 @@ static int model_destructor(struct model *model)
 	return 0;
 }
 
-/* ---- start
- * ------------------------------------------------------------------- */
+/* ---- start ---- */
 
 static char *host_name(TALLOC_CTX *mem_ctx)
 {

@@ -112,7 +112,7 @@ struct model_disk {
 	bool deleting;
 };
 
-/* ---- life ------------------------------------------------------------- */
+/* ---- life ---- */
 
 struct model_snapshot_provider;
 struct model_mount_provider;
@@ -200,7 +200,7 @@ struct tevent_req *model_reload_send(TALLOC_CTX *, struct model *,
 				     const struct model_options *options);
 HRESULT model_reload_recv(struct tevent_req *);
 
-/* ---- events ----------------------------------------------------------- */
+/* ---- events ---- */
 
 enum model_event_type {
 	MODEL_EVENT_LUN_LIST,	/* spec/notes 7: LunListChanged */
@@ -232,7 +232,7 @@ struct model_subscription *model_subscribe(TALLOC_CTX *mem_ctx,
 					   model_event_fn fn,
 					   void *private_data);
 
-/* ---- targets ----------------------------------------------------------- */
+/* ---- targets ---- */
 
 /* GUIDs of all, on @mem_ctx: enumerators are populated at creation. */
 size_t model_targets(struct model *model, TALLOC_CTX *mem_ctx,
@@ -335,7 +335,7 @@ bool model_disk_assigned(const struct model_disk *disk);
 /* Sessions that are logged in to it. */
 size_t model_target_num_sessions(struct model *, struct model_target *);
 
-/* ---- disks ------------------------------------------------------------- */
+/* ---- disks ---- */
 
 size_t model_disks(struct model *, TALLOC_CTX *, uint32_t **indices);
 struct model_disk *model_disk_by_index(struct model *, uint32_t index);
@@ -414,9 +414,11 @@ void model_disk_progress(struct model *, const struct model_disk *,
 struct tevent_req *model_rescan_send(TALLOC_CTX *, struct model *);
 HRESULT model_rescan_recv(struct tevent_req *);
 
-/* ---- cluster -------------------------------------------------------------
+/* ---- cluster ---- */
+/*
  * Which resource groups there are, what they own, in which state they are. A
- * machine by itself has none: MS-ISTM's answers outside a cluster. */
+ * machine by itself has none: MS-ISTM's answers outside a cluster.
+ */
 
 /* [MS-CMRP] 3.1.4.1.13 */
 #define MODEL_RESOURCE_STATE_UNKNOWN (-1)
@@ -454,9 +456,11 @@ const char *model_volume_group(struct model *, TALLOC_CTX *,
 const char *model_disk_group(struct model *, TALLOC_CTX *,
 			     const struct model_disk *);
 
-/* ---- snapshots (MS-ISTM 3.36, 3.38) --------------------------------------
+/* ---- snapshots (MS-ISTM 3.36, 3.38) ---- */
+/*
  * Entries and rules are the model's; what takes and keeps contents is a
- * provider. Without one the spec's "not supported" is the answer. */
+ * provider. Without one the spec's "not supported" is the answer.
+ */
 
 /* MS-ISTM 3.1.1.5 */
 #define MODEL_SNAPSHOT_EXPORTED 0x1u
@@ -517,9 +521,11 @@ struct tevent_req *model_snapshot_export_send(
 	const struct model_snapshot_export *how);
 HRESULT model_snapshot_export_recv(struct tevent_req *, uint32_t *disk);
 
-/* ---- local mounts (MS-ISTM 3.43.4.23 to .37, 3.36.4.18, .19) --------------
+/* ---- local mounts (MS-ISTM 3.43.4.23 to .37, 3.36.4.18, .19) ---- */
+/*
  * A disk, or a snapshot of it, surfaced on this machine. The rules are the
- * model's; what mounts is a provider. Without one: E_NOTIMPL. */
+ * model's; what mounts is a provider. Without one: E_NOTIMPL.
+ */
 
 /* MountType, MS-ISTM 2.2.3.6 */
 enum model_mount {
@@ -572,7 +578,7 @@ struct tevent_req *model_schedule_set_send(TALLOC_CTX *, struct model *,
 					   const struct model_schedule *);
 HRESULT model_schedule_set_recv(struct tevent_req *);
 
-/* ---- files and volumes (design.md section 4) ---------------------------- */
+/* ---- files and volumes (design.md section 4) ---- */
 
 struct model_volume {
 	char letter;
@@ -638,13 +644,12 @@ struct model_dirent {
 bool model_listing_entry(const struct model_listing *, size_t i, TALLOC_CTX *,
 			 struct model_dirent *);
 
-/* ---- check.c: for tests ---------------------------------------------------
- */
+/* ---- check.c: for tests ---- */
 
 /* What of the model's structure is not as it always is; NULL: all is well. */
 const char *model_check(struct model *, TALLOC_CTX *);
 
-/* ---- portals ------------------------------------------------------------ */
+/* ---- portals ---- */
 
 struct model_portal {
 	struct GUID guid;
@@ -665,7 +670,7 @@ struct tevent_req *model_portal_set_send(TALLOC_CTX *, struct model *,
 					 bool listen);
 HRESULT model_portal_set_recv(struct tevent_req *);
 
-/* ---- sessions, initiators, iSNS, service --------------------------------- */
+/* ---- sessions, initiators, iSNS, service ---- */
 
 /* Of a target, or all (@only NULL). @return 0 or -errno */
 int model_sessions(struct model *, const struct model_target *only,

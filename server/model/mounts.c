@@ -46,8 +46,7 @@ void model_set_mount_provider(struct model *model,
 	model->mounter_data = private_data;
 }
 
-/* ---- what is mounted
- * --------------------------------------------------------- */
+/* ---- what is mounted ---- */
 
 void model_disk_mount_info(struct model *model, const struct model_disk *disk,
 			   struct model_mount_info *info)
@@ -111,8 +110,7 @@ bool disk_withheld(const struct disk_entry *disk)
 		disk->mount_op->wanted == MODEL_MOUNT_DIRECT);
 }
 
-/* ---- doing it
- * ---------------------------------------------------------------- */
+/* ---- doing it ---- */
 
 static void mount_done(struct mount_op *op, HRESULT hr)
 {
@@ -254,8 +252,7 @@ HRESULT model_mount_recv(struct tevent_req *req)
 	return model_req_recv(req);
 }
 
-/* ---- disks
- * ------------------------------------------------------------------- */
+/* ---- disks ---- */
 
 static HRESULT mount_refuse(const struct model_disk *d, HRESULT hr,
 			    const char *reason)
@@ -451,8 +448,7 @@ HRESULT model_disk_set_mount_point(struct model *model, struct model_disk *d,
 	return ISTM_S_OK;
 }
 
-/* ---- snapshots
- * --------------------------------------------------------------- */
+/* ---- snapshots ---- */
 
 static struct snapshot_entry *snapshot_by_id(struct model *model,
 					     const struct GUID *id)

@@ -40,7 +40,7 @@ static const char *const access_names[SCSI_ACCESS_NUM] = {
 	[SCSI_ACCESS_UNAVAILABLE] = "unavailable",
 };
 
-/* ---- networks ------------------------------------------------------------ */
+/* ---- networks ---- */
 
 static const uint8_t *address_bytes(const struct sockaddr_storage *addr,
 				    unsigned *bits)
@@ -100,7 +100,7 @@ static bool parse_network(const char *text, struct network *network)
 	return *end == '\0' && end - slash <= 4 && network->prefix <= bits;
 }
 
-/* ---- the options --------------------------------------------------------- */
+/* ---- the options ---- */
 
 static bool parse_networks(struct portal_groups *groups,
 			   struct portal_group *group, const char **networks)
@@ -251,8 +251,7 @@ uint16_t portal_group_of(const struct portal_groups *groups,
 	return group != NULL ? group->tag : DEFAULT_GROUP;
 }
 
-/* ---- the target ------------------------------------------------------------
- */
+/* ---- the target ---- */
 
 static void group_set(struct model *model, uint16_t tag,
 		      enum scsi_access access)

@@ -137,8 +137,7 @@ bool portal_load(struct model *model, const struct istm_state_portal *record)
 	return true;
 }
 
-/* ---- listening ------------------------------------------------------------
- */
+/* ---- listening ---- */
 
 static int portal_listen(struct model *model, struct portal_entry *entry)
 {
@@ -239,8 +238,7 @@ static bool portals_apply(struct model *model)
 	return changed;
 }
 
-/* ---- which addresses there are ---------------------------------------------
- */
+/* ---- which addresses there are ---- */
 
 static void portals_apply_and_tell(struct model *model)
 {
@@ -423,7 +421,7 @@ void portals_stop(struct model *model)
 	}
 }
 
-/* ---- what clients see --------------------------------------------------- */
+/* ---- what clients see ---- */
 
 static bool portal_copy(TALLOC_CTX *mem_ctx, const struct portal_entry *entry,
 			struct model_portal *portal)

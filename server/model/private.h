@@ -227,7 +227,7 @@ struct model {
 	bool starting; /* no events, nothing published yet */
 };
 
-/* ---- values of more than one file -------------------------------------- */
+/* ---- values of more than one file ---- */
 
 uint64_t hash_guid(const struct GUID *guid);
 uint64_t filetime_now(void);
@@ -244,9 +244,11 @@ void secret_blob_free(DATA_BLOB *blob);
 bool secret_blob_copy(TALLOC_CTX *mem_ctx, DATA_BLOB *to,
 		      const DATA_BLOB *from);
 
-/* ---- requests.c ---------------------------------------------------------
+/* ---- requests.c ---- */
+/*
  * Requests end with an HRESULT. What they started goes on when the client has
- * left and the request was freed. */
+ * left and the request was freed.
+ */
 
 HRESULT model_req_recv(struct tevent_req *req);
 /* Answer it, where anybody still waits (NULL: nobody). */
@@ -276,7 +278,7 @@ struct tevent_req *model_commit_send(TALLOC_CTX *mem_ctx, struct model *model,
 				     const struct change_list *changes,
 				     model_done_fn done, void *private_data);
 
-/* ---- events.c ------------------------------------------------------------ */
+/* ---- events.c ---- */
 
 void model_emit(struct model *model, const struct model_event *event);
 void model_emit_target(struct model *model, enum model_event_type type,
@@ -285,7 +287,7 @@ void model_emit_disk(struct model *model, enum model_event_type type,
 		     const struct model_disk *disk);
 void model_emit_luns(struct model *model);
 
-/* ---- targets.c, target_luns.c -------------------------------------------- */
+/* ---- targets.c, target_luns.c ---- */
 
 static inline struct target_entry *target_entry(const struct model_target *t)
 {
@@ -310,8 +312,8 @@ struct mapping *target_mapping(struct target_entry *entry,
 /* Unmap a disk from everywhere, publishing each target. */
 void disk_unmap_all(struct disk_entry *disk);
 
-/* ---- records.c -------------------------------------------------------------
- * Between objects and records; keys are "target:GUID" and so on. */
+/* ---- records.c ---- */
+/* Between objects and records; keys are "target:GUID" and so on. */
 
 char *record_key(TALLOC_CTX *mem_ctx, enum istm_state_kind kind,
 		 const struct GUID *guid);
@@ -325,7 +327,7 @@ bool record_without_disk(TALLOC_CTX *mem_ctx, const DATA_BLOB *saved,
 bool target_saved_maps(struct target_entry *entry);
 void target_forget_saved_maps(struct target_entry *entry);
 
-/* ---- load.c ------------------------------------------------------------- */
+/* ---- load.c ---- */
 
 /* All records of the store, decoded, before objects are made of them. */
 struct loaded {
@@ -339,7 +341,7 @@ bool model_load_record(const char *key, const uint8_t *data, size_t length,
 bool model_load_objects(struct model *model, struct loaded *loaded);
 void model_load_targets(struct model *model, struct loaded *loaded);
 
-/* ---- disks.c ------------------------------------------------------------ */
+/* ---- disks.c ---- */
 
 static inline struct disk_entry *disk_entry(const struct model_disk *d)
 {
@@ -384,8 +386,7 @@ void disk_tell_new_status(struct disk_entry *entry);
 void disk_publish_targets(struct disk_entry *disk);
 int disk_publish(struct disk_entry *entry);
 
-/* ---- snapshots.c, snapshot_delete.c ---------------------------------------
- */
+/* ---- snapshots.c, snapshot_delete.c ---- */
 
 static inline struct snapshot_entry *snapshot_entry(
 	const struct model_snapshot *s)
@@ -422,8 +423,7 @@ void snapshot_stop_rollback(struct snapshot_entry *entry);
 bool snapshot_load(struct model *model,
 		   const struct istm_state_snapshot *record);
 
-/* ---- unit_state.c ---------------------------------------------------------
- */
+/* ---- unit_state.c ---- */
 
 bool unit_state_load(struct model *model, const struct istm_state_unit *record);
 /* The model's own; empty where nothing is kept. */
@@ -437,29 +437,25 @@ void unit_state_forget(struct model *model, const struct GUID *disk);
 void unit_state_store(void *lu_private, const void *state, size_t len,
 		      struct iscsi_lu_store *store, void *private_data);
 
-/* ---- mounts.c -------------------------------------------------------------
- */
+/* ---- mounts.c ---- */
 
 /* Is it kept from initiators: being put back, or this machine writes to it? */
 bool disk_withheld(const struct disk_entry *disk);
 /* Begin to dismount it, if it is mounted; see entry->mount_op. */
 void disk_dismount(struct disk_entry *disk);
 
-/* ---- dns_name.c -----------------------------------------------------------
- */
+/* ---- dns_name.c ---- */
 
 bool dns_name_start(struct model *model, const char *configured);
 
-/* ---- redirect.c -----------------------------------------------------------
- */
+/* ---- redirect.c ---- */
 
 /* @return false: out of memory, or an entry makes no sense (logged) */
 bool redirects_configured(TALLOC_CTX *mem_ctx,
 			  const struct model_options *options,
 			  struct iscsi_server_config *config);
 
-/* ---- volumes.c ------------------------------------------------------------
- */
+/* ---- volumes.c ---- */
 
 int volumes_open(struct model *model, const struct model_options *options);
 bool volume_id_load(struct model *model, const struct istm_state_volume *r);
@@ -516,8 +512,7 @@ uint64_t model_max_size(const struct model *model, enum vhd_format format);
 int location_open_parent(const struct location *location, bool create,
 			 const char **name);
 
-/* ---- portals.c, initiators.c, service.c -----------------------------------
- */
+/* ---- portals.c, initiators.c, service.c ---- */
 
 /* NULL: malformed, which is logged, or out of memory */
 struct portal_groups *portal_groups_parse(TALLOC_CTX *mem_ctx,

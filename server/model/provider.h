@@ -14,7 +14,7 @@
 
 struct vhd_disk;
 
-/* ---- cluster ------------------------------------------------------------ */
+/* ---- cluster ---- */
 
 struct model_cluster_provider {
 	const char *name;
@@ -38,7 +38,7 @@ void model_set_cluster_provider(struct model *,
 				const struct model_cluster_provider *,
 				void *private_data);
 
-/* ---- snapshots ---------------------------------------------------------- */
+/* ---- snapshots ---- */
 
 /* What snapshots are made of. */
 struct model_snapshot_provider {
@@ -78,7 +78,7 @@ void model_set_snapshot_provider(struct model *,
 				 const struct model_snapshot_provider *,
 				 void *private_data);
 
-/* ---- local mounts ------------------------------------------------------- */
+/* ---- local mounts ---- */
 
 /* The model asks for one thing at a time of a disk and dismounts before it
  * mounts anew. */

@@ -6,8 +6,7 @@
 #include "server/core/utf8.h"
 #include "server/model/private.h"
 
-/* ---- service --------------------------------------------------------------
- */
+/* ---- service ---- */
 
 void model_service_guid(struct model *model, struct GUID *guid)
 {
@@ -102,7 +101,7 @@ HRESULT model_service_set_name_recv(struct tevent_req *req)
 	return model_req_recv(req);
 }
 
-/* ---- snapshot schedule -------------------------------------------------- */
+/* ---- snapshot schedule ---- */
 
 void model_schedule(struct model *model, struct model_schedule *schedule)
 {
@@ -150,9 +149,8 @@ HRESULT model_schedule_set_recv(struct tevent_req *req)
 	return model_req_recv(req);
 }
 
-/* ---- iSNS servers
- * ------------------------------------------------------------ A handful; their
- * list is walked. */
+/* ---- iSNS servers ---- */
+/* A handful; their list is walked. */
 
 static struct sns_entry *sns_find(struct model *model, const char *name)
 {

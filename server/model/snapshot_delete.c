@@ -201,8 +201,7 @@ HRESULT model_snapshot_delete_recv(struct tevent_req *req)
 	return model_req_recv(req);
 }
 
-/* ---- when disks go
- * ------------------------------------------------------------ */
+/* ---- when disks go ---- */
 
 /* MS-ISTM 3.46.4.4, in its order */
 HRESULT snapshots_check_delete(const struct disk_entry *disk)

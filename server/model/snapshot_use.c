@@ -5,8 +5,7 @@
 
 #include "server/model/private.h"
 
-/* ---- rollback (MS-ISTM 3.36.4.14, .15; 3.42.4.2)
- * ----------------------------- */
+/* ---- rollback (MS-ISTM 3.36.4.14, .15; 3.42.4.2) ---- */
 
 static void rollback_progress(unsigned percent, void *private_data)
 {
@@ -121,10 +120,8 @@ HRESULT model_snapshot_abort_rollback(struct model *model,
 	return ISTM_S_OK;
 }
 
-/* ---- export (MS-ISTM 3.36.4.16, 3.48.4.2)
- * ----------------------------------------------------------------------------
- * Goes on when the client has left: open, keep, show.
- */
+/* ---- export (MS-ISTM 3.36.4.16, 3.48.4.2) ---- */
+/* Goes on when the client has left: open, keep, show. */
 
 struct snapshot_export_op {
 	struct model *model;
@@ -466,8 +463,7 @@ HRESULT model_snapshot_export_recv(struct tevent_req *req, uint32_t *disk)
 	return hr;
 }
 
-/* ---- the disk that shows one
- * ------------------------------------------------ */
+/* ---- the disk that shows one ---- */
 
 struct snapshot_open_state {
 	struct disk_entry *disk;

@@ -51,7 +51,7 @@ const struct model_disk *model_disk_original(struct model *model,
 	return entry == NULL || entry->disk == NULL ? NULL : &entry->disk->d;
 }
 
-/* ---- looking up ------------------------------------------------------- */
+/* ---- looking up ---- */
 
 size_t model_snapshots(struct model *model, TALLOC_CTX *mem_ctx,
 		       struct GUID **ids)
@@ -95,7 +95,7 @@ void snapshot_changed(struct snapshot_entry *entry)
 				 });
 }
 
-/* ---- life ------------------------------------------------------------- */
+/* ---- life ---- */
 
 void snapshot_wake(struct snapshot_entry *entry, HRESULT hr)
 {
@@ -253,7 +253,7 @@ HRESULT model_snapshot_save_recv(struct tevent_req *req)
 	return model_req_recv(req);
 }
 
-/* ---- create ------------------------------------------------------------- */
+/* ---- create ---- */
 
 /* MS-ISTM 3.38.4.3 */
 HRESULT model_snapshot_prepare(struct model *model, uint32_t index,

@@ -120,7 +120,7 @@ size_t model_target_portals(struct model *model, const struct model_target *t,
 	return kept;
 }
 
-/* ---- processors ---------------------------------------------------------- */
+/* ---- processors ---- */
 
 uint32_t model_processors(struct model *model)
 {

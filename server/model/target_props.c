@@ -278,7 +278,7 @@ HRESULT model_target_validate_secret(struct model *model,
 	return ISTM_S_OK;
 }
 
-/* ---- who may log in ----------------------------------------------------- */
+/* ---- who may log in ---- */
 
 /* Position of the same identification, or num_ids. */
 static size_t find_id(const struct model_target *t, enum iscsi_id_method method,

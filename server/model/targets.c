@@ -9,7 +9,7 @@
 
 #define target_from(node, member) hash_entry(node, struct target_entry, member)
 
-/* ---- looking up ------------------------------------------------------- */
+/* ---- looking up ---- */
 
 size_t model_targets(struct model *model, TALLOC_CTX *mem_ctx,
 		     struct GUID **guids)
@@ -87,7 +87,7 @@ struct model_target *model_target_by_iqn(struct model *model, const char *iqn)
 	return NULL;
 }
 
-/* ---- the engine ------------------------------------------------------- */
+/* ---- the engine ---- */
 
 static bool target_config_ids(TALLOC_CTX *mem_ctx, const struct model_target *t,
 			      struct iscsi_tgt_config *config)
@@ -207,7 +207,7 @@ void target_changed(struct target_entry *entry)
 	model_emit_target(entry->model, MODEL_EVENT_TARGET_CHANGED, &entry->t);
 }
 
-/* ---- life ------------------------------------------------------------- */
+/* ---- life ---- */
 
 static int target_destructor(struct target_entry *entry)
 {
@@ -369,7 +369,7 @@ void target_drop(struct target_entry *entry)
 	}
 }
 
-/* ---- deletion --------------------------------------------------------- */
+/* ---- deletion ---- */
 
 static struct tevent_req *target_gone(TALLOC_CTX *mem_ctx,
 				      const struct model_target *target,
@@ -439,7 +439,7 @@ HRESULT model_target_close(struct model *model, struct model_target *target)
 	return ISTM_S_OK;
 }
 
-/* ---- saving ----------------------------------------------------------- */
+/* ---- saving ---- */
 
 struct target_save {
 	struct GUID guid;

@@ -97,8 +97,7 @@ void unit_state_forget(struct model *model, const struct GUID *disk)
 	unit_state_set(model, disk, NULL, 0);
 }
 
-/* ---- from the target -------------------------------------------------------
- */
+/* ---- from the target ---- */
 
 static void unit_state_committed(struct tevent_req *subreq)
 {

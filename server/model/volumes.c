@@ -65,7 +65,7 @@ int location_open_regular(const struct location *location, int flags,
 	return fd;
 }
 
-/* ---- finding ---------------------------------------------------------- */
+/* ---- finding ---- */
 
 static struct volume *volume_of_drive(struct model *model, char letter)
 {
@@ -359,7 +359,7 @@ int location_open_parent(const struct location *location, bool create,
 	return fd;
 }
 
-/* ---- volumes at the start --------------------------------------------- */
+/* ---- volumes at the start ---- */
 
 /* The largest file that the file system takes, tried on an unnamed file. */
 static void volume_probe(struct volume *volume)
@@ -533,7 +533,7 @@ bool volumes_identify(TALLOC_CTX *mem_ctx, struct model *model,
 	return true;
 }
 
-/* ---- volumes that come and go ------------------------------------------- */
+/* ---- volumes that come and go ---- */
 
 /* Is it still the directory that the option names? */
 static bool volume_stays(const struct volume *volume,
@@ -600,7 +600,7 @@ bool volumes_reload(struct model *model, const struct model_options *options)
 	return added;
 }
 
-/* ---- what clients see --------------------------------------------------- */
+/* ---- what clients see ---- */
 
 static bool volume_describe(TALLOC_CTX *mem_ctx, const struct volume *volume,
 			    struct model_volume *v)

@@ -98,7 +98,7 @@ static void commit_free(struct commit *commit)
 	free(commit);
 }
 
-/* ---- the thread ------------------------------------------------------- */
+/* ---- the thread ---- */
 
 static void store_tdb_log(struct tdb_context *tdb, enum tdb_debug_level level,
 			  const char *fmt, ...)
@@ -236,7 +236,7 @@ static void *store_thread(void *private_data)
 	return NULL;
 }
 
-/* ---- main thread ------------------------------------------------------ */
+/* ---- main thread ---- */
 
 static void store_finish(struct store *store, struct commit *commit)
 {

@@ -48,8 +48,7 @@ static struct {
 	.warmup = 1,
 };
 
-/* ---- connections ----------------------------------------------------------
- */
+/* ---- connections ---- */
 
 struct command {
 	uint64_t start;
@@ -235,8 +234,7 @@ static void logout(struct conn *c)
 	close(c->fd);
 }
 
-/* ---- sending ---------------------------------------------------------------
- */
+/* ---- sending ---- */
 
 static void queue(struct conn *c, const void *data, size_t len)
 {
@@ -398,8 +396,7 @@ static void fill(struct conn *c)
 	}
 }
 
-/* ---- receiving -------------------------------------------------------------
- */
+/* ---- receiving ---- */
 
 static void command_done(struct conn *c, uint32_t itt, uint8_t status,
 			 uint64_t now)
@@ -536,8 +533,7 @@ static void receive(struct conn *c)
 	}
 }
 
-/* ---- the run ---------------------------------------------------------------
- */
+/* ---- the run ---- */
 
 static void read_capacity(struct conn *c)
 {

@@ -72,8 +72,7 @@ static void conn_close(struct conn *c)
 	free(c);
 }
 
-/* ---- answers ---------------------------------------------------------------
- */
+/* ---- answers ---- */
 
 static void queue(struct conn *c, const void *data, size_t len)
 {
@@ -173,8 +172,7 @@ static void read_capacity(struct conn *c, const uint8_t *cmd)
 	send_data(c, cmd, data, 32);
 }
 
-/* ---- requests --------------------------------------------------------------
- */
+/* ---- requests ---- */
 
 static bool offered(const char *text, size_t len, const char *key,
 		    const char *value)

@@ -52,7 +52,7 @@ static double now(void)
 	return now_ns() / 1e9;
 }
 
-/* ---- connections -------------------------------------------------------- */
+/* ---- connections ---- */
 
 /* Its own connections, also in a process just forked. */
 static bool scale_connect(struct scale *s)
@@ -91,7 +91,7 @@ static bool trivial(struct scale *s, TALLOC_CTX *mem_ctx)
 				 &r));
 }
 
-/* ---- enumeration --------------------------------------------------------- */
+/* ---- enumeration ---- */
 
 static bool enum_disks(struct scale *s, TALLOC_CTX *mem_ctx,
 		       struct istm_object **e)
@@ -157,8 +157,7 @@ static void phase_enumerate(struct scale *s)
 	       begin, disks * 6 / begin);
 }
 
-/* ---- one more -------------------------------------------------------------
- */
+/* ---- one more ---- */
 
 /* In ms; the others waited for a device that is busy elsewhere. */
 static double least(const double *values, size_t num)
@@ -222,8 +221,7 @@ static void phase_one_more(struct scale *s)
 	       least(del, MORE_ROUNDS));
 }
 
-/* ---- many clients at once --------------------------------------------------
- */
+/* ---- many clients at once ---- */
 
 static void *shared(size_t size)
 {
@@ -330,8 +328,7 @@ static void phase_clients(struct scale *s)
 	munmap(crowd, sizeof(*crowd));
 }
 
-/* ---- what holds up others ---------------------------------------------------
- */
+/* ---- what holds up others ---- */
 
 static pid_t watch_start(const struct scale *parent, struct watch *watch)
 {
@@ -661,7 +658,7 @@ static void phase_latency(struct scale *s)
 	munmap(watch, sizeof(*watch));
 }
 
-/* ------------------------------------------------------------------------- */
+/* ----  ---- */
 
 static const struct {
 	const char *name;

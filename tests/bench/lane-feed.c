@@ -59,8 +59,7 @@ static void die(const char *what)
 	exit(1);
 }
 
-/* ---- the initiator, a thread of its own ------------------------------------
- */
+/* ---- the initiator, a thread of its own ---- */
 
 static void write_all(const void *data, size_t len)
 {
@@ -248,8 +247,7 @@ static void *initiator(void *private_data)
 	return NULL;
 }
 
-/* ---- the target ------------------------------------------------------------
- */
+/* ---- the target ---- */
 
 static void log_line(int level, const char *message)
 {

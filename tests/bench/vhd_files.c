@@ -116,7 +116,7 @@ static struct vhd_disk *open_disk(const char *path)
 	return disk;
 }
 
-/* ---- creation ---------------------------------------------------- */
+/* ---- creation ---- */
 
 enum { ENGINE, DD, DD_DIRECT, WAYS };
 
@@ -198,7 +198,7 @@ static void creation(uint64_t size)
 	}
 }
 
-/* ---- a large dynamic disk ---------------------------------------- */
+/* ---- a large dynamic disk ---- */
 
 /* Give all blocks a place, as holes. */
 static void fill_table(const char *path, uint64_t blocks)
@@ -252,7 +252,7 @@ static void large(void)
 	unlink(path);
 }
 
-/* ---- many disks -------------------------------------------------- */
+/* ---- many disks ---- */
 
 static void many(unsigned count)
 {

@@ -88,7 +88,7 @@ static char *path_of(const char *name)
 			       name);
 }
 
-/* ---- disks ------------------------------------------------------- */
+/* ---- disks ---- */
 
 static int open_file(const char *name, int flags)
 {
@@ -163,7 +163,7 @@ static struct vhd_disk *child_of(const char *name, struct vhd_disk *parent,
 	return child;
 }
 
-/* ---- requests ---------------------------------------------------- */
+/* ---- requests ---- */
 
 static void done(struct vhd_req *req)
 {
@@ -226,7 +226,7 @@ static void run_plain(int fd, unsigned work, uint8_t *buf)
 	}
 }
 
-/* ---- figures ----------------------------------------------------- */
+/* ---- figures ---- */
 
 static double seconds(void)
 {

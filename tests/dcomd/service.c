@@ -41,7 +41,7 @@ static unsigned hosts_alive;
 static struct slow *waiting;
 static unsigned num_waiting;
 
-/* ---- WTGeneral ----------------------------------------------------------- */
+/* ---- WTGeneral ---- */
 
 static HRESULT get_statistics(struct dcom_call *call, void *self,
 			      struct IWTGeneral_get_WTCliPath *r)
@@ -134,7 +134,7 @@ static const struct dcom_object_type general_type = {
 	.vtbl = &general_vtbl,
 };
 
-/* ---- HostMgr ------------------------------------------------------------- */
+/* ---- HostMgr ---- */
 
 struct host {
 	char *name;
@@ -261,8 +261,7 @@ static const struct dcom_object_type host_mgr_type = {
 	.vtbl = &host_mgr_vtbl,
 };
 
-/* ---- service ---------------------------------------------------------------
- */
+/* ---- service ---- */
 
 static HRESULT singleton(struct dcom_runtime *runtime, void *private_data,
 			 struct dcom_object **object)

@@ -25,7 +25,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* ---- an engine ----------------------------------------------------- */
+/* ---- an engine ---- */
 
 struct vhd_disk {
 	uint8_t data[DISK_SIZE];
@@ -145,7 +145,7 @@ bool vhd_submit(struct vhd_io *io, struct vhd_disk *disk, struct vhd_req *req)
 	return true;
 }
 
-/* ---- a transport --------------------------------------------------- */
+/* ---- a transport ---- */
 
 static struct vhd_disk disk;
 static unsigned done;

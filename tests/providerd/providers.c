@@ -56,8 +56,7 @@ static struct {
 	int fd;
 } providers = {.state = 2, .fd = -1};
 
-/* ---- requests --------------------------------------------------------------
- */
+/* ---- requests ---- */
 
 struct op_state {
 	enum op op;
@@ -126,8 +125,7 @@ static HRESULT op_recv(struct tevent_req *req)
 	return ISTM_S_OK;
 }
 
-/* ---- snapshots -------------------------------------------------------------
- */
+/* ---- snapshots ---- */
 
 static struct tevent_req *create_send(TALLOC_CTX *mem_ctx,
 				      struct tevent_context *ev,
@@ -226,8 +224,7 @@ static const struct model_snapshot_provider snapshots = {
 	.used = used,
 };
 
-/* ---- local mounts ----------------------------------------------------------
- */
+/* ---- local mounts ---- */
 
 static struct tevent_req *mount_send(TALLOC_CTX *mem_ctx,
 				     struct tevent_context *ev,
@@ -289,8 +286,7 @@ static const struct model_mount_provider mounts = {
 	.mount_points = mount_points,
 };
 
-/* ---- cluster ---------------------------------------------------------------
- */
+/* ---- cluster ---- */
 
 static struct {
 	char name[64];
@@ -366,8 +362,7 @@ static const struct model_cluster_provider cluster = {
 	.resource_state = resource_state,
 };
 
-/* ---- commands --------------------------------------------------------------
- */
+/* ---- commands ---- */
 
 static void release(enum op op)
 {

@@ -41,8 +41,7 @@ static const struct kind kinds[] = {
 
 #define PARENT_TAG 0x50415245u
 
-/* ---- the model ------------------------------------------------------------
- */
+/* ---- the model ---- */
 
 /* What a command does to each of its blocks. */
 enum effect { NOTHING, SETS, ORS, COPIES, READS };

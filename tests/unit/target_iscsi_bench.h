@@ -42,7 +42,7 @@
 /* Nothing here takes this long; what does has failed. */
 #define PATIENCE_MS 200000
 
-/* ---- time ----------------------------------------------------------- */
+/* ---- time ---- */
 
 /* Seconds; 0: time runs by itself. */
 static uint64_t bench_stands_at;
@@ -90,7 +90,7 @@ static UNUSED void bench_pass(unsigned seconds)
 	__atomic_fetch_add(&bench_passed, seconds, __ATOMIC_SEQ_CST);
 }
 
-/* ---- the target ----------------------------------------------------- */
+/* ---- the target ---- */
 
 static pthread_mutex_t log_lock = PTHREAD_MUTEX_INITIALIZER;
 static unsigned log_warnings;
@@ -337,7 +337,7 @@ static UNUSED void bench_stored(struct scsi_task *task)
 	msgq_post(&iscsi->session->lane->inbox, &m->msg);
 }
 
-/* ---- the initiator --------------------------------------------------- */
+/* ---- the initiator ---- */
 
 struct peer {
 	int fd;
@@ -608,7 +608,7 @@ static UNUSED void peer_expect(struct peer *p, int opcode)
 	assert_int_equal(peer_recv(p), opcode);
 }
 
-/* ---- login ------------------------------------------------------------ */
+/* ---- login ---- */
 
 /* A text of pairs: "A=1;B=2" with the semicolons as NULs. */
 static UNUSED size_t text_of(const char *pairs, char *out)
@@ -682,7 +682,7 @@ static UNUSED void peer_login(struct peer *p, const char *more)
 	p->data_digest = value && strcmp(value, "CRC32C") == 0;
 }
 
-/* ---- commands ----------------------------------------------------------- */
+/* ---- commands ---- */
 
 /* A SCSI Command PDU with a 10-byte CDB; flags: R, W, F bits. */
 static UNUSED void command(struct peer *p, uint8_t *bhs, uint8_t flags,

@@ -28,7 +28,7 @@
 #define BENCH_SIZE	((uint64_t)BENCH_BLOCKS * VHD_SECTOR)
 #define BENCH_MAX_BLOCK 4096u
 
-/* ---- the engine ---------------------------------------------------- */
+/* ---- the engine ---- */
 
 struct vhd_disk {
 	uint8_t *data;
@@ -205,7 +205,7 @@ static UNUSED void bench_settle(struct vhd_disk *disk)
 	}
 }
 
-/* ---- units and nexuses --------------------------------------------- */
+/* ---- units and nexuses ---- */
 
 #define BENCH_TARGET  "iqn.1991-05.com.microsoft:bench-target"
 #define BENCH_NEXUSES 3
@@ -339,7 +339,7 @@ static UNUSED void bench_close(struct bench *b)
 	free(b->disk.data);
 }
 
-/* ---- commands ------------------------------------------------------ */
+/* ---- commands ---- */
 
 static void bench_done(struct scsi_task *task)
 {
@@ -446,7 +446,7 @@ static UNUSED uint8_t bench_cdb(struct bench *b, const void *cdb,
 	bench_io(b, CDB(__VA_ARGS__), sizeof((const uint8_t[]){__VA_ARGS__}),  \
 		 &(struct bench_io){.out = (data), .out_len = (len)})
 
-/* ---- what came of it ----------------------------------------------- */
+/* ---- what came of it ---- */
 
 /* Key, ASC and ASCQ as kaaqq, e.g. 0x52400; 0 without sense. */
 static UNUSED uint32_t bench_sense(const struct bench *b)
@@ -512,7 +512,7 @@ static UNUSED void bench_clear_ua(struct bench *b)
 	}
 }
 
-/* ---- what units keep ------------------------------------------------ */
+/* ---- what units keep ---- */
 
 /* For scsi_lu_set_store(). */
 struct bench_store {

@@ -5,7 +5,7 @@
 
 #include "target_scsi_bench.h"
 
-/* ---- EXTENDED COPY(LID1) ------------------------------------------------ */
+/* ---- EXTENDED COPY(LID1) ---- */
 
 struct list {
 	uint8_t bytes[4096];
@@ -75,7 +75,7 @@ static UNUSED uint8_t copy(struct bench *b, const struct list *l)
 	return copy_bytes(b, l->bytes, l->len);
 }
 
-/* ---- tokens -------------------------------------------------------------- */
+/* ---- tokens ---- */
 
 /* The unit that is sent them; NULL: LUN 0. */
 static const uint8_t *token_lun;

@@ -12,8 +12,7 @@
 #include "server/istm/private.h"
 #include "server/model/provider.h"
 
-/* ---- the runtime
- * ------------------------------------------------------------- */
+/* ---- the runtime ---- */
 
 struct dcom_object {
 	const struct dcom_object_type *type;
@@ -186,8 +185,7 @@ HRESULT dcom_proxy_call_recv(struct tevent_req *req)
 	abort();
 }
 
-/* ---- the provider
- * --------------------------------------------------------------- */
+/* ---- the provider ---- */
 
 static struct {
 	struct tevent_req *rolling;
@@ -276,8 +274,7 @@ static const struct model_snapshot_provider provider = {
 	.open_recv = fake_open_recv,
 };
 
-/* ---- calling
- * ------------------------------------------------------------------------ */
+/* ---- calling ---- */
 
 static struct fixture {
 	struct mt *mt;
@@ -391,8 +388,7 @@ static uint32_t status(void *self)
 	return value;
 }
 
-/* ---- the tests
- * ------------------------------------------------------------------------ */
+/* ---- the tests ---- */
 
 static void test_prepare(void **state)
 {

@@ -266,7 +266,7 @@ static void test_missing_volume(void **state)
 	assert_true(model_disk_by_index(mt->model, d)->usable);
 }
 
-/* ---- cluster ------------------------------------------------------------ */
+/* ---- cluster ---- */
 
 static size_t two_groups(void *private_data, TALLOC_CTX *mem_ctx,
 			 struct model_group **groups)

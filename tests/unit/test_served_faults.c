@@ -49,7 +49,7 @@ static const struct kind kinds[] = {
 	{"child.vhdx", "parent.vhdx", VHD_TYPE_DIFFERENCING, MiB, false},
 };
 
-/* ---- the unit ------------------------------------------------------ */
+/* ---- the unit ---- */
 
 struct served {
 	struct vt *vt;
@@ -195,7 +195,7 @@ static void unserve(struct served *s)
 	vhd_close(s->disk);
 }
 
-/* ---- commands ------------------------------------------------------ */
+/* ---- commands ---- */
 
 enum does { READS, WRITES, COMPARES, ORS, UNMAPS, FLUSHES };
 
@@ -322,7 +322,7 @@ static uint8_t run_command(struct served *s, const struct command *c)
 	return status;
 }
 
-/* ---- what the initiator is told ------------------------------------ */
+/* ---- what the initiator is told ---- */
 
 static uint32_t sense_of(const struct served *s)
 {
@@ -390,7 +390,7 @@ static void served_free(struct served *s)
 	free(s);
 }
 
-/* ---- one run ------------------------------------------------------- */
+/* ---- one run ---- */
 
 static void begin(struct served *s, struct vt *vt, const struct kind *kind)
 {
@@ -555,7 +555,7 @@ static void test_interrupted(void **state)
 	each_call(state, FAULTS_READ | FAULTS_CHANGE, EINTR, 0);
 }
 
-/* ---- failures that last ------------------------------------------- */
+/* ---- failures that last ---- */
 
 /* Nothing works for a while: every command that needs the file says so, and
  * nothing of what was there before is lost. */

@@ -13,8 +13,7 @@
  */
 #include "served_mix_commands.h"
 
-/* ---- the main thread and the sessions --------------------------------------
- */
+/* ---- the main thread and the sessions ---- */
 
 static void over(struct tevent_context *ev, struct tevent_timer *te,
 		 struct timeval now, void *private_data)
@@ -141,8 +140,7 @@ static void idle(struct peer *p)
 	}
 }
 
-/* ---- answers ---------------------------------------------------------------
- */
+/* ---- answers ---- */
 
 static struct op *find_op(unsigned s, uint32_t itt)
 {
@@ -326,8 +324,7 @@ static void collect(void)
 	m.fns = 0;
 }
 
-/* ---- rounds ----------------------------------------------------------------
- */
+/* ---- rounds ---- */
 
 static void send_one(unsigned s)
 {
@@ -466,8 +463,7 @@ static void round_once(void)
 	end_growing(growing);
 }
 
-/* ---- phases ----------------------------------------------------------------
- */
+/* ---- phases ---- */
 
 static void make(void)
 {

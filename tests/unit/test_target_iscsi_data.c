@@ -267,8 +267,7 @@ static void test_header_digest_error(void **state)
 	peer_close(q);
 }
 
-/* ---- residuals (11.4.5.2) --------------------------------------------------
- */
+/* ---- residuals (11.4.5.2) ---- */
 
 static void test_residuals(void **state)
 {
@@ -311,8 +310,7 @@ static void test_residuals(void **state)
 	peer_close(p);
 }
 
-/* ---- wrong data
- * -------------------------------------------------------------- */
+/* ---- wrong data ---- */
 
 static void test_immediate_not_negotiated(void **state)
 {

@@ -18,8 +18,7 @@
 
 static struct bench *b;
 
-/* ---- CHAP ------------------------------------------------------------------
- */
+/* ---- CHAP ---- */
 
 /* @return the status of the last step */
 static int authenticate(struct peer *p, const char *user, const char *secret,
@@ -198,8 +197,7 @@ static void test_mutual_discovery_chap(void **state)
 	bench_stop(b);
 }
 
-/* ---- redirection ------------------------------------------------------------
- */
+/* ---- redirection ---- */
 
 static void moved(const char *pairs, int status, const char *to)
 {
@@ -298,8 +296,7 @@ static void test_redirection_of_portals(void **state)
 	bench_stop(b);
 }
 
-/* ---- who it is --------------------------------------------------------------
- */
+/* ---- who it is ---- */
 
 #define IN_NETWORK "in-network"
 

@@ -62,8 +62,7 @@ static void acknowledge(struct peer *p, uint8_t lun)
 	peer_send(p, bhs, NULL, 0);
 }
 
-/* ---- standard semantics (4.2.3.3) -------------------------------------------
- */
+/* ---- standard semantics (4.2.3.3) ---- */
 
 static const uint8_t functions[] = {
 	ISCSI_TMF_ABORT_TASK_SET,
@@ -236,8 +235,7 @@ static void test_target_reset_plugs(void **state)
 	peer_expect_close(m.c[1]);
 	close_multi(&m);
 }
-/* ---- FastAbort (4.2.3.4) ----------------------------------------------------
- */
+/* ---- FastAbort (4.2.3.4) ---- */
 
 #define FAST "ImmediateData=No;TaskReporting=FastAbort,ResponseFence,RFC3720"
 
@@ -392,8 +390,7 @@ static void test_fast_abort_with_status(void **state)
 	bench_wait_sessions(b, 0);
 }
 
-/* ---- response fences (4.2.2.3) ----------------------------------------------
- */
+/* ---- response fences (4.2.2.3) ---- */
 
 #define FENCED "ImmediateData=No;TaskReporting=ResponseFence,RFC3720"
 

@@ -26,8 +26,7 @@ static int teardown(void **state)
 	return 0;
 }
 
-/* ---- task management ------------------------------------------------------
- */
+/* ---- task management ---- */
 
 /* An ABORT TASK SET as it is sent; @return what follows it */
 static uint8_t *put_abort_task_set(struct peer *p, uint8_t *bhs, bool immediate)
@@ -93,8 +92,7 @@ static void test_numbered_functions(void **state)
 	flood_of_functions(false);
 }
 
-/* ---- what commands allocate -----------------------------------------------
- */
+/* ---- what commands allocate ---- */
 
 struct probe {
 	struct msg msg;
@@ -336,8 +334,7 @@ static void test_background_without_end(void **state)
 	nothing_held();
 }
 
-/* ---- text -----------------------------------------------------------------
- */
+/* ---- text ---- */
 
 enum { TARGETS = 2000 };
 

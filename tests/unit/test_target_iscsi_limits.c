@@ -53,8 +53,7 @@ static void announce(struct peer *p)
 	peer_send(p, bhs, NULL, 0);
 }
 
-/* ---- silence ----------------------------------------------------------------
- */
+/* ---- silence ---- */
 
 static struct bench *impatient(unsigned seconds)
 {
@@ -168,8 +167,7 @@ static void test_silence_within_a_pdu(void **state)
 	patient(old);
 }
 
-/* ---- readers that do not read -----------------------------------------------
- */
+/* ---- readers that do not read ---- */
 
 /* Kilobytes of memory that this process has in use. */
 static size_t resident(void)
@@ -276,8 +274,7 @@ static void test_never_reads_and_is_gone(void **state)
 	patient(old);
 }
 
-/* ---- buffers in line --------------------------------------------------------
- */
+/* ---- buffers in line ---- */
 
 /* One large command among many small ones is not overtaken for ever. */
 static void test_line_for_buffers(void **state)
@@ -321,8 +318,7 @@ static void test_line_for_buffers(void **state)
 	peer_close(p);
 }
 
-/* ---- memory of all together -------------------------------------------------
- */
+/* ---- memory of all together ---- */
 
 /* A server with one lane, which has 8 MiB for data. */
 #define SMALL (8u << 20)
@@ -568,8 +564,7 @@ static void test_everyone_has_a_turn(void **state)
 	rich(old);
 }
 
-/* ---- floods -----------------------------------------------------------------
- */
+/* ---- floods ---- */
 
 static void test_thousand_logins(void **state)
 {

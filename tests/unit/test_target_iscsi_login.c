@@ -270,7 +270,7 @@ static void test_not_a_login(void **state)
 	peer_close(q);
 }
 
-/* ---- CHAP ---------------------------------------------------------------- */
+/* ---- CHAP ---- */
 
 static void use_chap(bool on, bool mutual)
 {
@@ -426,8 +426,7 @@ static void test_reflection(void **state)
 	use_chap(false, false);
 }
 
-/* ---- discovery -------------------------------------------------------------
- */
+/* ---- discovery ---- */
 
 static void send_text(struct peer *p, uint8_t flags, uint32_t ttt,
 		      const char *pairs)

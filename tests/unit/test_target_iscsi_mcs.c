@@ -23,8 +23,7 @@ static int teardown(void **state)
 	return 0;
 }
 
-/* ---- joining ----------------------------------------------------------------
- */
+/* ---- joining ---- */
 
 static void test_join(void **state)
 {
@@ -223,9 +222,7 @@ static void test_limit_of_server(void **state)
 	b = all;
 }
 
-/* ---- order (4.2.2.1)
- * ---------------------------------------------------------
- */
+/* ---- order (4.2.2.1) ---- */
 
 static void test_order(void **state)
 {
@@ -359,8 +356,7 @@ static void test_many(void **state)
 	close_multi(&m);
 }
 
-/* ---- connections that end ---------------------------------------------------
- */
+/* ---- connections that end ---- */
 
 /* RFC 7143 7.6, 7.14: with a command that waits for data, one that has been
  * received ahead of its turn, one half sent. */
@@ -441,8 +437,7 @@ static void test_logout_of_all(void **state)
 	close_multi(&m);
 }
 
-/* ---- with a command that takes its time ------------------------------------
- */
+/* ---- with a command that takes its time ---- */
 
 static struct {
 	atomic_bool hold;
@@ -589,8 +584,7 @@ static void test_nobody_waits(void **state)
 	keeper_stop(&m);
 }
 
-/* ---- replacement (6.3.4) ----------------------------------------------------
- */
+/* ---- replacement (6.3.4) ---- */
 
 static void test_replacement(void **state)
 {
@@ -651,8 +645,7 @@ static void test_reinstatement_of_many(void **state)
 	close_multi(&m);
 }
 
-/* ---- the server goes --------------------------------------------------------
- */
+/* ---- the server goes ---- */
 
 static void test_stop(void **state)
 {

@@ -20,8 +20,7 @@ static int teardown(void **state)
 	return 0;
 }
 
-/* ---- more portals, at other addresses of loopback -------------------------
- */
+/* ---- more portals, at other addresses of loopback ---- */
 
 struct portal {
 	struct sockaddr_in asked, bound;
@@ -77,7 +76,7 @@ static struct peer *login_at(const struct portal *portal, const char *tag)
 	return p;
 }
 
-/* ---- groups -------------------------------------------------------------- */
+/* ---- groups ---- */
 
 /* All TargetAddress values contain one of these. */
 static void expect_addresses(struct peer *p, const char *const *want, size_t n)
@@ -246,8 +245,7 @@ static void test_limits(void **state)
 		iscsi_portal_group_set(b->server, 100, SCSI_ACCESS_STANDBY), 0);
 }
 
-/* ---- portals that go --------------------------------------------------------
- */
+/* ---- portals that go ---- */
 
 static void expect_logout_request(struct peer *p)
 {

@@ -3,8 +3,7 @@
  * under way (SPC-4 5.17.4.6, 5.17.4.7, 5.17.5). */
 #include "target_iscsi_copies.h"
 
-/* ---- commands -------------------------------------------------------------
- */
+/* ---- commands ---- */
 
 /* SPC-4 5.13.11.2.6: its status means that they have ended. */
 static void test_preempt_and_abort(void **state)
@@ -103,8 +102,7 @@ static void test_stop_while_preempting(void **state)
 	b = all;
 }
 
-/* ---- copies ---------------------------------------------------------------
- */
+/* ---- copies ---- */
 
 /* Copies in the background end like commands do (5.13.11.2.6 d). */
 static void test_copies_of_preempted(void **state)
@@ -248,8 +246,7 @@ static void test_copy_operation_abort(void **state)
 	copies_stop(p, q, all);
 }
 
-/* ---- the own key ----------------------------------------------------------
- */
+/* ---- the own key ---- */
 
 /* All commands of the nexus but itself (5.13.11.2.6 c), of those that came
  * before it. */

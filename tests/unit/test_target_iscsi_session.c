@@ -33,8 +33,7 @@ static void expect_reject(struct peer *p, uint8_t reason, const uint8_t *bhs)
 	assert_memory_equal(p->data, bhs, 48);
 }
 
-/* ---- command numbers --------------------------------------------------------
- */
+/* ---- command numbers ---- */
 
 static void test_window(void **state)
 {
@@ -110,8 +109,7 @@ static void test_task_tag_reuse(void **state)
 	peer_close(p);
 }
 
-/* ---- other PDUs
- * --------------------------------------------------------------- */
+/* ---- other PDUs ---- */
 
 static void test_nop(void **state)
 {
@@ -247,8 +245,7 @@ static void test_half_open(void **state)
 	bench_wait_sessions(b, 0);
 }
 
-/* ---- logout
- * ------------------------------------------------------------------------ */
+/* ---- logout ---- */
 
 static void send_logout(struct peer *p, uint8_t reason, uint16_t cid)
 {
@@ -289,8 +286,7 @@ static void test_logout(void **state)
 	bench_wait_sessions(b, 0);
 }
 
-/* ---- reinstatement
- * -------------------------------------------------------------------- */
+/* ---- reinstatement ---- */
 
 static void test_reinstatement(void **state)
 {
@@ -313,8 +309,7 @@ static void test_reinstatement(void **state)
 	bench_wait_sessions(b, 0);
 }
 
-/* ---- changed configuration
- * ------------------------------------------------------------------ */
+/* ---- changed configuration ---- */
 
 static void expect_async_logout(struct peer *p)
 {

@@ -28,8 +28,7 @@ static int teardown(void **state)
 	return 0;
 }
 
-/* ---- text -------------------------------------------------------------------
- */
+/* ---- text ---- */
 
 static void refused_more(const char *more, int status)
 {
@@ -326,8 +325,7 @@ static void test_oversized_text(void **state)
 	refused_more(more, ISCSI_LOGIN_INITIATOR_ERR);
 }
 
-/* ---- data -------------------------------------------------------------------
- */
+/* ---- data ---- */
 
 static void expect_good(struct peer *p, uint32_t itt)
 {

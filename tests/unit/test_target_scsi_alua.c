@@ -135,7 +135,7 @@ static uint8_t set(struct bench *b, unsigned who, const struct change *changes,
 	    sizeof((const struct change[]){__VA_ARGS__}) /                     \
 		    sizeof(struct change))
 
-/* ---- what is told --------------------------------------------------- */
+/* ---- what is told ---- */
 
 static void formats(void **state)
 {
@@ -228,7 +228,7 @@ static void designators(void **state)
 	assert_int_equal(found, 3);
 }
 
-/* ---- states --------------------------------------------------------- */
+/* ---- states ---- */
 
 static void configured(void **state)
 {
@@ -382,7 +382,7 @@ static void precedence(void **state)
 	assert_good(SET(b, ONE, {2, O}));
 }
 
-/* ---- SET TARGET PORT GROUPS ------------------------------------------ */
+/* ---- SET TARGET PORT GROUPS ---- */
 
 static void set_by_initiator(void **state)
 {

@@ -182,7 +182,7 @@ static void log_select(void **state)
 	bench_field(b, true, 8, 2);
 }
 
-/* ---- diagnostics ----------------------------------------------------- */
+/* ---- diagnostics ---- */
 
 static void diagnostics(void **state)
 {

@@ -111,8 +111,7 @@ static void same(struct pair *p)
 	}
 }
 
-/* ---- EXTENDED COPY --------------------------------------------------------
- */
+/* ---- EXTENDED COPY ---- */
 
 #define LIST_MAX 16
 
@@ -394,8 +393,7 @@ static void bounds(void **state)
 	assert_memory_equal(p->b.disk.data + 100 * 512, p->disk.data, 4096);
 }
 
-/* ---- tokens -----------------------------------------------------------------
- */
+/* ---- tokens ---- */
 
 static void token_of(struct pair *p, unsigned n, const struct range *ranges,
 		     unsigned count)

@@ -273,8 +273,7 @@ static void select_is_all_or_nothing(void **state)
 	assert_int_equal(b->in[2], 0x10);
 }
 
-/* ---- saved pages ------------------------------------------------------------
- */
+/* ---- saved pages ---- */
 
 static uint8_t caching_saved(struct bench *b, uint8_t control)
 {

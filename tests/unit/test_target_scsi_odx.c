@@ -36,8 +36,7 @@ static const uint8_t *block(const struct bench *b, uint64_t lba)
 	return b->disk.data + lba * b->block;
 }
 
-/* ---- tokens ---------------------------------------------------------------
- */
+/* ---- tokens ---- */
 
 static void offloaded_copies(void **state)
 {
@@ -303,8 +302,7 @@ static void many_tokens(void **state)
 	assert_sense(b, POPULATE(b, 1, {0, 1}), 0x52300);
 }
 
-/* ---- EXTENDED COPY(LID4) ----------------------------------------------------
- */
+/* ---- EXTENDED COPY(LID4) ---- */
 
 static size_t lid4(const struct bench *b, uint8_t *list, uint32_t id,
 		   bool immediate, uint16_t blocks)
@@ -433,8 +431,7 @@ static void copying_in_the_background(void **state)
 	assert_int_equal(b->bg_done, 3);
 }
 
-/* ---- VPD 8Fh ----------------------------------------------------------------
- */
+/* ---- VPD 8Fh ---- */
 
 static void third_party_page(void **state)
 {

@@ -5,7 +5,7 @@
  */
 #include "target_scsi_pr.h"
 
-/* ---- registering ----------------------------------------------------- */
+/* ---- registering ---- */
 
 static void registering(void **state)
 {
@@ -61,7 +61,7 @@ static void registration_stays(void **state)
 	assert_conflict(wr(b, 2));
 }
 
-/* ---- who may what (SPC-4 table 65) -------------------------------------- */
+/* ---- who may what (SPC-4 table 65) ---- */
 
 static void access_by_type(void **state)
 {
@@ -204,8 +204,7 @@ static void clearing(void **state)
 	assert_good(wr(b, 2));
 }
 
-/* ---- preempting ------------------------------------------------------------
- */
+/* ---- preempting ---- */
 
 static void preempting_the_holder(void **state)
 {
@@ -294,7 +293,7 @@ static void preempting_own_key(void **state)
 	assert_conflict(rd(b, 0));
 }
 
-/* ---- parameter lists ------------------------------------------------- */
+/* ---- parameter lists ---- */
 
 static void lists_of_wrong_length(void **state)
 {
@@ -326,8 +325,7 @@ static void lists_of_wrong_length(void **state)
 	assert_sense(b, in(b, 0, 4), INVALID_CDB);
 }
 
-/* ---- what can be read -------------------------------------------------------
- */
+/* ---- what can be read ---- */
 
 static void capabilities(void **state)
 {
@@ -365,8 +363,7 @@ static void full_status(void **state)
 	assert_int_equal(get_be32(b->in + 4), b->task.data_in_len - 8);
 }
 
-/* ---- through a power loss
- * ------------------------------------------------------ */
+/* ---- through a power loss ---- */
 
 static void no_keys(struct bench *b)
 {
@@ -493,8 +490,7 @@ static void store_answers_later(void **state)
 	scsi_lu_set_store(b->lu, NULL, NULL);
 }
 
-/* ---- RESERVE and RELEASE ----------------------------------------------------
- */
+/* ---- RESERVE and RELEASE ---- */
 
 /* SCOPE and TYPE where they mean nothing (SPC-4 5.13.7, 5.13.11.2.5, .7). */
 static void ignored_types(void **state)

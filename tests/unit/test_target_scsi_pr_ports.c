@@ -5,7 +5,7 @@
  */
 #include "target_scsi_pr.h"
 
-/* ---- TransportIDs ---------------------------------------------------- */
+/* ---- TransportIDs ---- */
 
 static size_t transport_id(uint8_t *p, const char *text, uint8_t format)
 {
@@ -137,7 +137,7 @@ static void moving(void **state)
 	assert_sense(b, out_list(b, 1, MOVE, 0, list, 24), INVALID_PARAMETER);
 }
 
-/* ---- target ports ---------------------------------------------------- */
+/* ---- target ports ---- */
 
 /* nexus[2] becomes the first initiator, at another port or another target. */
 static void other_port(struct bench *b, const char *target, uint16_t port)

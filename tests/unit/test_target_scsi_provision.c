@@ -5,7 +5,7 @@
  */
 #include "target_scsi_blocks.h"
 
-/* ---- VERIFY and WRITE AND VERIFY ----------------------------------------- */
+/* ---- VERIFY and WRITE AND VERIFY ---- */
 
 static void verify(void **state)
 {
@@ -85,7 +85,7 @@ static void write_and_verify(void **state)
 	free(data);
 }
 
-/* ---- WRITE SAME --------------------------------------------------------- */
+/* ---- WRITE SAME ---- */
 
 static void write_same(void **state)
 {
@@ -150,7 +150,7 @@ static void write_same_refusals(void **state)
 	assert_sense(b, block_op(b, 0x41, 0x01, 0, 1, NULL, 0), INVALID_CDB);
 }
 
-/* ---- UNMAP --------------------------------------------------------------- */
+/* ---- UNMAP ---- */
 
 static size_t unmap_list(uint8_t *p, unsigned count, const uint64_t (*range)[2])
 {
@@ -241,8 +241,7 @@ static void unmap_refusals(void **state)
 	assert_sense(b, RUN(b, 0x42, 1, 0, 0, 0, 0, 0, 0, 8, 0), INVALID_CDB);
 }
 
-/* ---- COMPARE AND WRITE, ORWRITE -------------------------------------------
- */
+/* ---- COMPARE AND WRITE, ORWRITE ---- */
 
 static uint8_t compare_and_write(struct bench *b, uint8_t flags, uint64_t lba,
 				 uint8_t blocks, const void *data, size_t len)
@@ -331,7 +330,7 @@ static void orwrite(void **state)
 	free(before);
 }
 
-/* ---- GET LBA STATUS ------------------------------------------------------ */
+/* ---- GET LBA STATUS ---- */
 
 static void lba_status(void **state)
 {
@@ -362,8 +361,7 @@ static void lba_status(void **state)
 	assert_sense(b, bench_cdb(b, cdb, 16), LBA_OUT_OF_RANGE);
 }
 
-/* ---- WRITE ATOMIC ---------------------------------------------------------
- */
+/* ---- WRITE ATOMIC ---- */
 
 static uint8_t write_atomic(struct bench *b, uint8_t flags, uint64_t lba,
 			    uint16_t boundary, uint16_t blocks,

@@ -184,7 +184,7 @@ static void fua_and_write_cache(void **state)
 	assert_int_equal(b->disk.flags, VHD_FUA);
 }
 
-/* ---- lengths that do not fit ------------------------------------------ */
+/* ---- lengths that do not fit ---- */
 
 static void write_of_less_than_announced(void **state)
 {
@@ -232,7 +232,7 @@ static void read_of_less_than_asked(void **state)
 	}
 }
 
-/* ---- the disk's errors -------------------------------------------------- */
+/* ---- the disk's errors ---- */
 
 static void disk_errors(void **state)
 {

@@ -195,7 +195,7 @@ static void changes(void **state)
 	page(b, 0, 0x80, 2000);
 }
 
-/* ---- saved, and told to the administrator -------------------------- */
+/* ---- saved, and told to the administrator ---- */
 
 static void saved(void **state)
 {

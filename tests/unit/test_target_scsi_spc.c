@@ -5,7 +5,7 @@
  */
 #include "target_scsi_bench.h"
 
-/* ---- INQUIRY ------------------------------------------------------- */
+/* ---- INQUIRY ---- */
 
 static void standard_inquiry(void **state)
 {
@@ -202,7 +202,7 @@ static void vpd_limits(void **state)
 	assert_int_equal(b->in[6], 2);
 }
 
-/* ---- LUNs ---------------------------------------------------------- */
+/* ---- LUNs ---- */
 
 static uint8_t inquiry_at(struct bench *b, const uint8_t lun[8])
 {
@@ -366,7 +366,7 @@ static void map_changes_told_once(void **state)
 	free(two);
 }
 
-/* ---- unit attentions ----------------------------------------------- */
+/* ---- unit attentions ---- */
 
 static void attention_at_login(void **state)
 {
@@ -436,7 +436,7 @@ static void attention_of_resets(void **state)
 	assert_good(RUN(b, 0, 0, 0, 0, 0, 0));
 }
 
-/* ---- readiness ------------------------------------------------------ */
+/* ---- readiness ---- */
 
 static void disabled_unit(void **state)
 {
@@ -456,7 +456,7 @@ static void disabled_unit(void **state)
 	assert_good(RUN(b, 0, 0, 0, 0, 0, 0));
 }
 
-/* ---- REPORT SUPPORTED OPERATION CODES ---------------------------------- */
+/* ---- REPORT SUPPORTED OPERATION CODES ---- */
 
 #define RSOC(options, opcode, action)                                          \
 	RUN(b, 0xa3, 0x0c, options, opcode, 0, action, 0, 0, 0xff, 0xff, 0, 0)

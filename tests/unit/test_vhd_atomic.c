@@ -46,7 +46,7 @@ static unsigned count_journals(struct vt *vt)
 	return n;
 }
 
-/* ---- every kind of disk ------------------------------------------ */
+/* ---- every kind of disk ---- */
 
 static void test_kinds(void **state)
 {
@@ -99,7 +99,7 @@ static void test_kinds(void **state)
 	free(back);
 }
 
-/* ---- seen by others ---------------------------------------------- */
+/* ---- seen by others ---- */
 
 #define ROUNDS 60
 
@@ -165,7 +165,7 @@ static void test_reads_see_all_or_nothing(void **state)
 	vhd_close(disk);
 }
 
-/* ---- after a crash ----------------------------------------------- */
+/* ---- after a crash ---- */
 
 /*
  * Leave @name as a crash in the middle of an atomic write does: @half of the
@@ -386,7 +386,7 @@ static void test_fail_taking_back(void **state)
 	}
 }
 
-/* ---- checking, compacting ---------------------------------------- */
+/* ---- checking, compacting ---- */
 
 static void test_repair(void **state)
 {
@@ -431,7 +431,7 @@ static void test_compact(void **state)
 	}
 }
 
-/* ---- the journal's file ------------------------------------------ */
+/* ---- the journal's file ---- */
 
 /* Where none can be made nothing is written, and the disk goes on. */
 static void test_no_journal(void **state)
@@ -548,7 +548,7 @@ static void test_names(void **state)
 	assert_false(vhd_journal_name(disk, name, 100));
 }
 
-/* ---- a record that cannot be cleared ----------------------------- */
+/* ---- a record that cannot be cleared ---- */
 
 static unsigned failing; /* journal's calls from now on; 0: none */
 
@@ -665,7 +665,7 @@ static void test_stuck_meanwhile(void **state)
 	vhd_close(disk);
 }
 
-/* ---- a file system that writes to a new place each time ---------- */
+/* ---- a file system that writes to a new place each time ---- */
 
 static unsigned full; /* 1: write a sector, then there is no space; 2: none */
 
@@ -727,7 +727,7 @@ static void test_full_undo(void **state)
 	assert_int_equal(count_journals(vt), 0);
 }
 
-/* ---- reading that fails ------------------------------------------ */
+/* ---- reading that fails ---- */
 
 /* The disk's second page cannot be read. */
 static int fail_second_page(const char *name, enum vhd_tap_step step,

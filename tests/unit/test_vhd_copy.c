@@ -135,7 +135,7 @@ static void test_refusals(void **state)
 	vhd_close(ram);
 }
 
-/* ---- all kinds ----------------------------------------------------------- */
+/* ---- all kinds ---- */
 
 enum { FIXED, DYNAMIC, CHILD, VHDX_FIXED, VHDX_DYNAMIC, KINDS };
 
@@ -352,7 +352,7 @@ static void test_failed_flush_is_told(void **state)
 	vhd_close(to);
 }
 
-/* ---- beside long work ---------------------------------------------------- */
+/* ---- beside long work ---- */
 
 static sem_t long_work_ends;
 

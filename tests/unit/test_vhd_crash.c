@@ -18,7 +18,7 @@
 
 #include "vhd_workload.h"
 
-/* ---- the check --------------------------------------------------- */
+/* ---- the check ---- */
 
 static struct vhd_disk *open_crashed(struct run *run, int fd)
 {
@@ -183,7 +183,7 @@ static void test_crash_differencing(void **state)
 }
 
 #ifndef CRASH_ATOMIC
-/* ---- FUA ----------------------------------------------------------- */
+/* ---- FUA ---- */
 
 /*
  * What FUA wrote is there after a crash, though what leads to it (a new
@@ -237,7 +237,7 @@ static void test_fua_differencing(void **state)
 
 #endif /* CRASH_ATOMIC */
 
-/* ---- failing steps ----------------------------------------------- */
+/* ---- failing steps ---- */
 
 /* Of an atomic write that has failed there is nothing. */
 static void check_none(const struct run *run, struct vhd_disk *disk,
@@ -382,7 +382,7 @@ static void test_fail_differencing(void **state)
 }
 
 #ifndef CRASH_ATOMIC
-/* ---- failing steps of creation, growth and opening --------------- */
+/* ---- failing steps of creation, growth and opening ---- */
 
 /* Creation: an error, and no VHD; no error, and a good one. */
 static bool fail_create(struct vt *vt, enum vhd_type type, bool sparse,

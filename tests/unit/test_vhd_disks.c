@@ -26,7 +26,7 @@ static void assert_says(struct vt *vt, const char *what)
 	}
 }
 
-/* ---- creation ---------------------------------------------------- */
+/* ---- creation ---- */
 
 static void test_sparse_and_written_out(void **state)
 {
@@ -172,7 +172,7 @@ static void test_cancel(void **state)
 	assert_says(vt, "not a VHD");
 }
 
-/* ---- no space ---------------------------------------------------- */
+/* ---- no space ---- */
 
 /* In a child with a small tmpfs of its own. @return its exit status */
 static int in_small_volume(struct vt *vt, int (*test)(struct vt *vt))
@@ -365,7 +365,7 @@ static void test_file_size_limit(void **state)
 	vhd_close(disk);
 }
 
-/* ---- locks ------------------------------------------------------- */
+/* ---- locks ---- */
 
 static void test_locks(void **state)
 {
@@ -434,7 +434,7 @@ static void test_foreign_lock(void **state)
 	vhd_close(disk);
 }
 
-/* ---- refusals ---------------------------------------------------- */
+/* ---- refusals ---- */
 
 static int open_fd(struct vt *vt, int fd, uint32_t flags)
 {
@@ -553,7 +553,7 @@ static void test_old_footer(void **state)
 	vhd_close(disk);
 }
 
-/* ---- jobs -------------------------------------------------------- */
+/* ---- jobs ---- */
 
 /* More jobs than threads, some freed before they have begun. */
 static void test_many_jobs(void **state)

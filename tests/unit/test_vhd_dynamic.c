@@ -70,7 +70,7 @@ static void set_bat_entry(struct vt *vt, const char *name, uint32_t block,
 	vt_file_write(vt, name, get_be64(header + 16) + block * 4, entry, 4);
 }
 
-/* ---- the file ---------------------------------------------------- */
+/* ---- the file ---- */
 
 static void test_new_file(void **state)
 {
@@ -328,7 +328,7 @@ static void test_partial_bitmap(void **state)
 	vhd_close(disk);
 }
 
-/* ---- crashes ----------------------------------------------------- */
+/* ---- crashes ---- */
 
 /* The footer at the end was lost: its copy serves, and it is restored. */
 static void test_lost_footer(void **state)
@@ -392,7 +392,7 @@ static void test_not_closed(void **state)
 	vhd_close(disk);
 }
 
-/* ---- strangers --------------------------------------------------- */
+/* ---- strangers ---- */
 
 static void refused(struct vt *vt, const char *name, const char *why)
 {
@@ -512,7 +512,7 @@ static void test_create_refusals(void **state)
 	assert_int_equal(vt_create_params(vt, "x", &params), EINVAL);
 }
 
-/* ---- growth ------------------------------------------------------ */
+/* ---- growth ---- */
 
 static void grow(struct vt *vt, uint64_t size, uint64_t additional)
 {
@@ -604,7 +604,7 @@ static void test_largest(void **state)
 	vhd_close(disk);
 }
 
-/* ---- chains ------------------------------------------------------ */
+/* ---- chains ---- */
 
 static void test_chain(void **state)
 {

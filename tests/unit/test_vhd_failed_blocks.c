@@ -15,7 +15,7 @@
 
 static uint8_t data[BS], back[BS];
 
-/* ---- failures ---------------------------------------------------- */
+/* ---- failures ---- */
 
 static bool entries_fail, cannot_punch;
 static uint32_t place; /* of the bitmap that was written last */
@@ -135,7 +135,7 @@ static void test_many_fail(void **state)
 	vhd_close(disk);
 }
 
-/* ---- blocks that come again -------------------------------------- */
+/* ---- blocks that come again ---- */
 
 /* Others write bitmaps with holes in dynamic disks, too. Nothing is lost of
  * such a block's when it is discarded and written again: LeakSanitizer. */

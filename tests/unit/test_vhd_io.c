@@ -34,7 +34,7 @@ static void on_all(void **state,
 	}
 }
 
-/* ---- round trips ------------------------------------------------- */
+/* ---- round trips ---- */
 
 static void expect(struct vt *vt, struct vhd_disk *disk, uint64_t offset,
 		   const void *data, uint64_t len)
@@ -188,7 +188,7 @@ static void test_many_iovecs(void **state)
 	on_all(state, many_iovecs);
 }
 
-/* ---- zero and discard -------------------------------------------- */
+/* ---- zero and discard ---- */
 
 static void zeroing(struct vt *vt, struct vhd_disk *disk)
 {
@@ -289,7 +289,7 @@ static void test_mapped(void **state)
 	vhd_close(disk);
 }
 
-/* ---- bounds ------------------------------------------------------ */
+/* ---- bounds ---- */
 
 struct bad {
 	enum vhd_op op;
@@ -388,7 +388,7 @@ static void test_iovec_bounds(void **state)
 	on_all(state, iovec_bounds);
 }
 
-/* ---- compare and write ------------------------------------------- */
+/* ---- compare and write ---- */
 
 static void compare_and_write(struct vt *vt, struct vhd_disk *disk)
 {
@@ -491,7 +491,7 @@ static void test_compare_and_write_fua(void **state)
 	vhd_set_tap(NULL);
 }
 
-/* ---- many at once ------------------------------------------------ */
+/* ---- many at once ---- */
 
 enum { BATCH = 500 };
 
@@ -590,7 +590,7 @@ static void test_caw_queue(void **state)
 	on_all(state, caw_queue);
 }
 
-/* ---- trouble ----------------------------------------------------- */
+/* ---- trouble ---- */
 
 static char logged[512];
 

@@ -91,7 +91,7 @@ static int lane_rw(struct vhd_io *io, struct tevent_context *ev,
 	return vt_run(io, ev, lane->disk, &req);
 }
 
-/* ---- each its own sectors, interleaved --------------------------- */
+/* ---- each its own sectors, interleaved ---- */
 
 enum { ROUNDS = 300 };
 
@@ -153,7 +153,7 @@ static void test_apart(void **state)
 	on_all(state, apart);
 }
 
-/* ---- a lock-free counter on one sector --------------------------- */
+/* ---- a lock-free counter on one sector ---- */
 
 enum { INCREMENTS = 100 };
 
@@ -209,7 +209,7 @@ static void test_count(void **state)
 	on_all(state, count);
 }
 
-/* ---- compare-and-write against plain writes ---------------------- */
+/* ---- compare-and-write against plain writes ---- */
 
 #define AREA 16384
 
@@ -372,7 +372,7 @@ static void test_flight(void **state)
 	on_all(state, flight);
 }
 
-/* ---- blocks come and go ------------------------------------------- */
+/* ---- blocks come and go ---- */
 
 enum { TURNS = 40 };
 

@@ -308,7 +308,7 @@ static void test_linkage2(void **state)
 	assert_int_equal(look(vt, "c.vhdx", &l), 0);
 }
 
-/* ---- changed under the child --------------------------------------------- */
+/* ---- changed under the child ---- */
 
 static char *errors; /* lines of level 0 */
 

@@ -178,7 +178,7 @@ static void test_locks_with_qemu(void **state)
 	must(vt, "qemu-img info -f vpc l.vhd");
 }
 
-/* ---- dynamic and differencing disks ------------------------------ */
+/* ---- dynamic and differencing disks ---- */
 
 /* What qemu has written is served, what we add to it is read by qemu, and what
  * qemu then adds by us. */

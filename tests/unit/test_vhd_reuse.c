@@ -46,7 +46,7 @@ static void expect(struct vt *vt, struct vhd_disk *disk)
 	assert_memory_equal(content, back, SIZE);
 }
 
-/* ---- the file does not grow -------------------------------------- */
+/* ---- the file does not grow ---- */
 
 static void cycles(struct vt *vt, const char *name, struct vhd_disk *disk)
 {
@@ -144,7 +144,7 @@ static void test_many(void **state)
 	}
 }
 
-/* ---- what such places hold --------------------------------------- */
+/* ---- what such places hold ---- */
 
 /* Take a block from the table behind the engine's back: its place is free,
  * and full of old data. */

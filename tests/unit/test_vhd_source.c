@@ -92,7 +92,7 @@ static void test_other_kinds(void **state)
 	vhd_close(dynamic);
 }
 
-/* ---- direct I/O -------------------------------------------------- */
+/* ---- direct I/O ---- */
 
 /* Buffers of any alignment, long ones too; what is read does not come from the
  * page cache, nor does anything stay there. */

@@ -67,7 +67,7 @@ static void copy(struct vt *vt, const char *from, const char *to)
 	     talloc_asprintf(vt->mem, "cp --sparse=always %s %s", from, to));
 }
 
-/* ---- GUIDs, the log as bytes ------------------------------------- */
+/* ---- GUIDs, the log as bytes ---- */
 
 static void test_guids(void **state)
 {
@@ -145,7 +145,7 @@ static void test_active_sequence(void **state)
 	free(log);
 }
 
-/* ---- replay ------------------------------------------------------ */
+/* ---- replay ---- */
 
 /* A copy of the file while its disk is used: the log is not empty. Then its
  * block allocation table is emptied: only the log knows the blocks. */
@@ -237,7 +237,7 @@ static void test_log_wraps(void **state)
 	vhd_close(disk);
 }
 
-/* ---- sectors, sizes ---------------------------------------------- */
+/* ---- sectors, sizes ---- */
 
 static void test_sectors_of_4096(void **state)
 {
@@ -292,7 +292,7 @@ static void test_largest(void **state)
 	vhd_close(disk);
 }
 
-/* ---- growth, discards -------------------------------------------- */
+/* ---- growth, discards ---- */
 
 /* From a table of one MB to one of three: it moves. */
 static void test_grow_moves_table(void **state)
@@ -411,7 +411,7 @@ static void test_parent_changed(void **state)
 	vhd_close(disk);
 }
 
-/* ---- damage ------------------------------------------------------ */
+/* ---- damage ---- */
 
 static void flip(struct vt *vt, const char *name, uint64_t offset)
 {
@@ -461,7 +461,7 @@ static void test_damage(void **state)
 	assert_non_null(strstr(vt->message, "neither header"));
 }
 
-/* ---- others ------------------------------------------------------ */
+/* ---- others ---- */
 
 static void test_qemu(void **state)
 {

@@ -222,7 +222,7 @@ int recorder_failed(void)
 	return rec.failed;
 }
 
-/* ---- crashes ----------------------------------------------------- */
+/* ---- crashes ---- */
 
 static uint32_t next_random(uint32_t *x)
 {

@@ -87,7 +87,7 @@ static void fill(uint8_t *sector, uint32_t number, uint32_t version)
 	}
 }
 
-/* ---- the workload ------------------------------------------------ */
+/* ---- the workload ---- */
 
 static void plan(struct run *run, unsigned i, uint32_t *random)
 {
@@ -235,7 +235,7 @@ static void record(struct run *run, uint32_t seed)
 	vhd_close(disk);
 }
 
-/* ---- what may be there ------------------------------------------- */
+/* ---- what may be there ---- */
 
 static uint8_t base_of(const struct run *run, uint32_t number)
 {

@@ -138,7 +138,7 @@ static const char *type_name(enum vhd_type type)
 	}
 }
 
-/* ---- opening ----------------------------------------------------- */
+/* ---- opening ---- */
 
 /* A FIFO is refused, not waited for. */
 #define OPEN_FLAGS (O_NONBLOCK | O_CLOEXEC)
@@ -267,7 +267,7 @@ static int open_disk(const char *name, bool readonly, struct vhd_disk **disk)
 			: fail(name, message, ret);
 }
 
-/* ---- info -------------------------------------------------------- */
+/* ---- info ---- */
 
 /* VHDX' GUIDs begin with three little-endian integers. */
 static void print_id(const char *label, const struct vhd_info *info,
@@ -324,7 +324,7 @@ static int info_main(const char *name)
 	return 0;
 }
 
-/* ---- create ------------------------------------------------------ */
+/* ---- create ---- */
 
 static int create(const char *name, const struct vhd_create_params *params)
 {
@@ -447,7 +447,7 @@ static int create_main(const char *name, const char *size,
 	return create(name, &params);
 }
 
-/* ---- check ------------------------------------------------------- */
+/* ---- check ---- */
 
 static int check_main(const char *name, bool repair)
 {
@@ -477,7 +477,7 @@ static int check_main(const char *name, bool repair)
 	return check.errors != 0 || check.mended < check.mendable ? DAMAGED : 0;
 }
 
-/* ---- compact ----------------------------------------------------- */
+/* ---- compact ---- */
 
 static int compact_main(const char *name)
 {
@@ -509,7 +509,7 @@ static int compact_main(const char *name)
 	return 0;
 }
 
-/* ---- convert ----------------------------------------------------- */
+/* ---- convert ---- */
 
 /* One stretch that is not a hole. */
 static int copy_stretch(struct vhd_io *io, struct vhd_disk *from,
@@ -598,7 +598,7 @@ static int convert_main(const char *from_name, const char *to_name,
 	return ret;
 }
 
-/* ---- the command line -------------------------------------------- */
+/* ---- the command line ---- */
 
 static bool parse_options(int argc, char **argv, struct options *options)
 {
