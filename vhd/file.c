@@ -187,11 +187,33 @@ struct vhd_file *vhd_file_ref(struct vhd_file *file)
 	return file;
 }
 
+/* On SMB a lock is mandatory and one handle's: what goes through another one,
+ * be it the kernel's write-back, is refused. */
+static bool locks_bind_handles(const struct vhd_file *file)
+{
+	struct statfs fs;
+
+	if (fstatfs(file->fd, &fs) != 0) {
+		return false;
+	}
+	switch ((uint32_t)fs.f_type) {
+	case SMB_SUPER_MAGIC:
+	case CIFS_SUPER_MAGIC:
+	case SMB2_SUPER_MAGIC:
+		return true;
+	}
+	return false;
+}
+
 struct vhd_file *vhd_file_reopen(struct vhd_file *file)
 {
-	struct vhd_file *own = calloc(1, sizeof(*own));
+	struct vhd_file *own;
 	char path[40];
 
+	if (locks_bind_handles(file)) {
+		return vhd_file_ref(file);
+	}
+	own = calloc(1, sizeof(*own));
 	if (own == NULL) {
 		return vhd_file_ref(file);
 	}
@@ -667,12 +689,25 @@ bool vhd_file_space(const struct vhd_file *file, struct vhd_space *space)
 	return true;
 }
 
-/* A backup that has read the file may put its times back, less precisely. */
+/*
+ * A backup that has read the file may put its time back less precisely: whole
+ * seconds, milliseconds, SMB's 100 ns, or rounded up, as floating point does.
+ */
 static bool is_same_time(const struct timespec *was, const struct timespec *is)
 {
-	return was->tv_sec == is->tv_sec &&
-	       (was->tv_nsec == is->tv_nsec || is->tv_nsec == 0 ||
-		is->tv_nsec == was->tv_nsec / 1000 * 1000);
+	/* No overflow, whatever a file system says. */
+	int64_t seconds =
+		(int64_t)((uint64_t)is->tv_sec - (uint64_t)was->tv_sec);
+	int64_t nsec = is->tv_nsec - was->tv_nsec;
+
+	if (seconds == 0 && is->tv_nsec == 0) {
+		return true;
+	}
+	if (seconds < -1 || seconds > 1) {
+		return false;
+	}
+	nsec += seconds * 1000000000;
+	return nsec > -1000000 && nsec < 1000000;
 }
 
 bool vhd_file_was_changed(const struct vhd_file *file, char *how,

@@ -228,10 +228,12 @@ bool vhd_journal_in_place(const struct vhd_journal *journal,
 			  const struct vhd_file *disk)
 {
 	char path[PATH_MAX];
-	struct stat st;
+	struct stat st, disk_st;
 
-	/* One that somebody has removed, nobody would find. */
-	return fstat(journal->file->fd, &st) == 0 && st.st_nlink > 0 &&
+	/* One that somebody has removed, nobody would find; in one that others
+	 * may write by now, or under another name, nobody would believe. */
+	return fstat(journal->file->fd, &st) == 0 &&
+	       fstat(disk->fd, &disk_st) == 0 && is_trusted(&st, &disk_st) &&
 	       path_of(disk, path) && strcmp(path, journal->disk_path) == 0;
 }
 

@@ -488,6 +488,11 @@ static void test_modes_ignored(void **state)
 	vhd_close(disk);
 	assert_int_equal(vt_open(vt, "a.vhd", 0, &disk), 0);
 	assert_int_equal(write_atomic(vt, disk, 0, data, 4096), 0);
+	/* Mounted anew with such options. */
+	modes_ignored = true;
+	assert_int_equal(write_atomic(vt, disk, 0, data, 4096), EOPNOTSUPP);
+	modes_ignored = false;
+	assert_int_equal(count_journals(vt), 0);
 	vhd_close(disk);
 }
 
@@ -530,6 +535,39 @@ static void test_place_taken(void **state)
 	assert_true(exists(vt, ".a.vhd.atomic"));
 	vhd_close(a);
 	vhd_close(b);
+	assert_int_equal(count_journals(vt), 0);
+}
+
+/* One that is not to be trusted any more is no promise: there is a new one. */
+static void test_trust_lost(void **state)
+{
+	static const char journal[] = ".a.vhd.atomic", copy[] = "copy";
+	struct vt *vt = *state;
+	struct vhd_disk *disk = vt_disk(vt, "a.vhd", SIZE, true);
+	uint8_t data[4096] = {1};
+	struct stat st;
+	unsigned i;
+
+	for (i = 0; i < 3; i++) {
+		assert_int_equal(write_atomic(vt, disk, 0, data, 4096), 0);
+		/* What chmod -R g+w, o+w and cp -al on the volume do. */
+		if (i < 2) {
+			assert_int_equal(chmod(vt_path(vt, journal),
+					       i == 0 ? 0620 : 0602),
+					 0);
+		} else {
+			assert_int_equal(link(vt_path(vt, journal),
+					      vt_path(vt, copy)),
+					 0);
+		}
+		assert_int_equal(write_atomic(vt, disk, 0, data, 4096), 0);
+		assert_int_equal(stat(vt_path(vt, journal), &st), 0);
+		assert_int_equal(st.st_mode, S_IFREG | 0600);
+		assert_int_equal(st.st_nlink, 1);
+	}
+	/* The other name is nobody's business here. */
+	assert_int_equal(unlink(vt_path(vt, copy)), 0);
+	vhd_close(disk);
 	assert_int_equal(count_journals(vt), 0);
 }
 
@@ -796,6 +834,7 @@ int main(void)
 		TEST(test_modes_ignored),
 		TEST(test_moved),
 		TEST(test_place_taken),
+		TEST(test_trust_lost),
 		cmocka_unit_test(test_names),
 		TEST(test_stuck),
 		TEST(test_stuck_meanwhile),

@@ -3,9 +3,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <stdatomic.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "vhd_helpers.h"
@@ -44,6 +46,21 @@ ssize_t pwritev2(int fd, const struct iovec *iov, int iovcnt, off_t offset,
 	return syscall(SYS_pwritev2, fd, iov, iovcnt, offset, 0, flags);
 }
 
+static _Atomic unsigned fs_type; /* while not 0 */
+
+int fstatfs(int fd, struct statfs *fs)
+{
+	char path[40];
+	int ret;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	ret = statfs(path, fs);
+	if (ret == 0 && fs_type != 0) {
+		fs->f_type = fs_type;
+	}
+	return ret;
+}
+
 /* The kernel tells once per descriptor that data were lost. Lanes sync the
  * disk's: growth has one of its own, or they would take each other's news. */
 static void test_own_descriptor(void **state)
@@ -68,6 +85,31 @@ static void test_own_descriptor(void **state)
 		assert_true(syncs > 0 || info.type == VHD_TYPE_RAM);
 		vhd_close(disk);
 	}
+}
+
+/* Where the lock keeps all other descriptors from writing, the disk's. */
+static void test_locked_descriptor(void **state)
+{
+	static const unsigned types[] = {
+		SMB_SUPER_MAGIC,
+		CIFS_SUPER_MAGIC,
+		SMB2_SUPER_MAGIC,
+	};
+	struct vt *vt = *state;
+	struct vhd_disk *disk = vt_disk(vt, "g.vhd", 8 * MiB, true);
+	unsigned i;
+
+	for (i = 0; i < 3; i++) {
+		syncs = shared = 0;
+		fs_type = types[i];
+		watching = 1;
+		assert_int_equal(vt_grow(vt, disk, 8 * MiB), 0);
+		watching = 0;
+		fs_type = 0;
+		assert_true(syncs > 0);
+		assert_int_equal(shared, syncs);
+	}
+	vhd_close(disk);
 }
 
 static void grow(struct vt *vt, bool sparse)
@@ -321,6 +363,7 @@ int main(void)
 		TEST(test_closed_while_growing),
 		TEST(test_ram_grows),
 		TEST(test_own_descriptor),
+		TEST(test_locked_descriptor),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

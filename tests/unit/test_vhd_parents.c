@@ -337,6 +337,62 @@ static void set_times(struct vt *vt, const char *name, time_t access, long nsec)
 	assert_int_equal(utimensat(AT_FDCWD, vt_path(vt, name), times, 0), 0);
 }
 
+static void set_modified(struct vt *vt, const char *name, struct timespec time)
+{
+	struct timespec times[2] = {{0, UTIME_OMIT}, time};
+
+	assert_int_equal(utimensat(AT_FDCWD, vt_path(vt, name), times, 0), 0);
+}
+
+/* Put back less precisely, it is the same time. */
+static void test_same_time(void **state)
+{
+	static const struct {
+		struct timespec was, is;
+		bool same;
+	} rows[] = {
+		{{1500000000, 123456789}, {1500000000, 0}, true},
+		{{1500000000, 123456789}, {1500000000, 123000000}, true},
+		{{1500000000, 123456789}, {1500000000, 123456000}, true},
+		{{1500000000, 123456789}, {1500000000, 123456700}, true},
+		{{1500000000, 123456789}, {1500000000, 123456835}, true},
+		{{1500000000, 999999950}, {1500000001, 0}, true},
+		{{1500000000, 50}, {1499999999, 999999881}, true},
+		{{1500000000, 123456789}, {1500000000, 124456788}, true},
+		{{1500000000, 123456789}, {1500000000, 124456789}, false},
+		{{1500000000, 123456789}, {1500000000, 122456789}, false},
+		{{1500000000, 999999950}, {1500000001, 999950}, false},
+		{{1500000000, 50}, {1499999999, 999000050}, false},
+		{{1500000000, 123456789}, {1500000001, 0}, false},
+		{{1500000000, 123456789}, {1500000001, 123456789}, false},
+		{{1500000000, 123456789}, {1499999999, 123456789}, false},
+		{{1500000000, 50}, {1500000002, 0}, false},
+		{{1500000000, 123456789}, {0, 0}, false},
+		{{1500000000, 123456789}, {-7000000, 123456789}, false},
+	};
+	struct vt *vt = *state;
+	struct vhd_disk *disk;
+	unsigned i;
+
+	make(vt, "p.vhd");
+	set_modified(vt, "p.vhd", rows[0].was);
+	assert_int_equal(vt_create_child(vt, "c.vhd", "p.vhd"), 0);
+	vhd_set_log(keep_errors);
+	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		errors = talloc_strdup(vt->mem, "");
+		set_modified(vt, "p.vhd", rows[i].was);
+		disk = vt_open_chain(vt, "c.vhd", 0);
+		set_modified(vt, "p.vhd", rows[i].is);
+		ask_for_space(vt, disk);
+		if ((errors[0] == '\0') != rows[i].same) {
+			fail_msg("row %u: %s", i, errors);
+		}
+		vhd_close(disk);
+		TALLOC_FREE(errors);
+	}
+	vhd_set_log(NULL);
+}
+
 /* A parent of a parent is written to by somebody who ignores locks. */
 static void test_changed(void **state)
 {
@@ -414,7 +470,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_vhdx_order), TEST(test_vhd_order), TEST(test_refused),
-		TEST(test_linkage2),   TEST(test_changed),
+		TEST(test_linkage2),   TEST(test_same_time), TEST(test_changed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
