@@ -26,7 +26,10 @@ static void *reserve(size_t bytes)
 
 static void free_pages(struct vhdx *vx)
 {
-	uint64_t i, last = vhdx_page_of(vx, vx->metadata.size - 1);
+	/* Those of all of the last block: its first write looks at them. */
+	uint64_t last = vhdx_page_of(vx, (vx->metadata.size - 1) |
+						 (vx->metadata.block_size - 1));
+	uint64_t i;
 
 	for (i = 0; i <= last; i++) {
 		free(atomic_load(&vx->pages[i]));
