@@ -443,6 +443,7 @@ static int batch_end(struct vhd_req *req, int result)
 	struct vhd_state *st = vhd_state(req);
 	struct vhdx *vx = vhdx_of(st->disk);
 	struct vhd_req *r;
+	bool committed;
 
 	pthread_mutex_lock(&vx->lock);
 	for (r = vx->batch_first; r != NULL; r = vhd_state(r)->vx.link) {
@@ -450,7 +451,11 @@ static int batch_end(struct vhd_req *req, int result)
 
 		s->vx.result = result;
 		s->vx.committed = true;
-		if (result == 0 && s->vx.has_bits) {
+		/* Those that may have come into the file with a block that has
+		 * not: the next one to make it sees that there is something to
+		 * clear. */
+		if (s->vx.has_bits &&
+		    (result == 0 || s->vx.kind == VHDX_NEW_BLOCK)) {
 			page_bits(s);
 		}
 		if (!s->vx.has_entry) {
@@ -466,9 +471,11 @@ static int batch_end(struct vhd_req *req, int result)
 		}
 	}
 	vx->batch_first = NULL;
+	/* The next batch may have it from now on. */
+	committed = st->vx.committed;
 	pthread_mutex_unlock(&vx->lock);
 	vhdx_release_role(vx);
-	st->phase = st->vx.committed ? VHDX_COMMITTED : VHDX_COMMIT;
+	st->phase = committed ? VHDX_COMMITTED : VHDX_COMMIT;
 	return 0;
 }
 
@@ -567,6 +574,7 @@ static int log_flushed(struct vhd_req *req, int result)
 	struct vhdx *vx = vhdx_of(st->disk);
 
 	if (result != 0) {
+		st->seg.mark = 0;
 		return batch_end(req, result);
 	}
 	vhdx_flushed(vx, st->seg.mark);
