@@ -46,7 +46,9 @@ struct scsi_task *iscsi_background_new(struct scsi_nexus *nexus,
 	struct lane *lane = session->lane;
 	struct background *bg;
 
-	if (!only && lane->num_background >= LANE_BACKGROUND)
+	/* Commands in the foreground need room, too. */
+	if (!only && (lane->num_background >= LANE_BACKGROUND ||
+		      lane->held + task->allocates > lane->budget / 2))
 		return NULL;
 	bg = calloc(1, sizeof(*bg));
 	if (!bg)
@@ -91,7 +93,7 @@ void iscsi_background_end(struct lane *lane, const struct scsi_lu *lu,
 static bool is_copy_of(const struct background *bg, const struct scsi_lu *lu,
 		       const struct scsi_nexus_name *name)
 {
-	return bg->scsi.copy_lu[0] && uses(bg, lu) &&
+	return scsi_task_copies(&bg->scsi) && uses(bg, lu) &&
 	       (!name || scsi_nexus_name_is(name, &bg->begun_by));
 }
 

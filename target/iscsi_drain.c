@@ -203,7 +203,7 @@ static void unit_gone(struct iscsi_task *task)
 static void medium_taken(struct iscsi_task *task)
 {
 	if (task->state == TASK_RUN) {
-		if (task->scsi.copy_lu[0])
+		if (scsi_task_copies(&task->scsi))
 			task->scsi.aborted = true;
 		return;
 	}
@@ -333,6 +333,10 @@ static void lane_got_drain(struct msg *msg, void *receiver)
 	struct lane *lane = receiver;
 	struct list_head *pos, *n;
 
+	/* Commands of those whose registrations go are refused from here on:
+	 * none gets in behind this. */
+	if (drain->named)
+		scsi_lu_settle(drain->lu);
 	list_for_each_safe(pos, n, &lane->sessions)
 	{
 		struct iscsi_session *session =

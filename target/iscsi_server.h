@@ -322,11 +322,11 @@ struct iscsi_drain {
 	atomic_uint remaining; /* lanes that have not finished */
 	struct iscsi_server *server;
 	/* Which tasks, of those delivered to the device server: */
-	const struct scsi_lu *lu; /* of this unit; NULL: of any */
-	struct iscsi_tgt *tgt;	  /* of this target, a reference; NULL: any */
-	struct iscsi_conf *conf;  /* and copies that use its units, the same */
-	uint64_t only;		  /* session id; 0: of any */
-	bool named;		  /* of this I_T nexus: */
+	struct scsi_lu *lu;	 /* of this unit; NULL: of any */
+	struct iscsi_tgt *tgt;	 /* of this target, a reference; NULL: any */
+	struct iscsi_conf *conf; /* and copies that use its units, the same */
+	uint64_t only;		 /* session id; 0: of any */
+	bool named;		 /* of this I_T nexus: */
 	struct scsi_nexus_name name;
 	bool has_itt, has_cid;
 	uint32_t itt;

@@ -409,14 +409,19 @@ static void task_run(struct iscsi_task *task)
 static void task_done(struct scsi_task *scsi)
 {
 	struct iscsi_task *task = scsi->private_data;
+	struct lane *lane = task->session->lane;
 
 	task->state = TASK_DATA;
 	if (task->told)
 		set_status(scsi, SCSI_TASK_ABORTED);
-	if (task->aborted || !task->conn)
+	if (task->aborted || !task->conn) {
 		iscsi_task_free(task);
-	else
-		iscsi_task_respond(task);
+		return;
+	}
+	iscsi_task_respond(task);
+	/* The unit is done with it, however slowly its initiator reads. */
+	if (!list_empty(&lane->drains))
+		iscsi_drain_check(lane);
 }
 
 void iscsi_task_advance(struct iscsi_task *task)

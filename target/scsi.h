@@ -295,6 +295,12 @@ bool scsi_task_prepare(struct scsi_task *task);
  */
 bool scsi_task_execute(struct scsi_task *task);
 
+/* Is it a copy at work? Of zeroes there is no source. */
+static inline bool scsi_task_copies(const struct scsi_task *task)
+{
+	return task->copy_lu[0] != NULL || task->copy_lu[1] != NULL;
+}
+
 /* Does the command, which has been prepared, read or write blocks of its unit?
  */
 bool scsi_task_uses_medium(const struct scsi_task *task);
@@ -310,6 +316,10 @@ void scsi_task_not_ready(struct scsi_task *task);
  * @by NULL: the server. Any thread; a nexus on its lane. */
 void scsi_lu_reset(struct scsi_lu *lu, struct scsi_nexus *by);
 void scsi_nexus_lost(struct scsi_nexus *nexus);
+
+/* When it returns, a change of registrations that was under way has come into
+ * force for all nexuses. Any thread but the one that is changing them. */
+void scsi_lu_settle(struct scsi_lu *lu);
 
 /* TAS of the control mode page (SPC-4 7.5.8): tasks that another nexus aborts
  * end with TASK ABORTED instead of in silence. Any thread. */

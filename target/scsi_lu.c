@@ -191,6 +191,12 @@ bool scsi_refuse_not_ready(struct scsi_task *task)
 	return scsi_refuse_with(task, &sense);
 }
 
+void scsi_lu_settle(struct scsi_lu *lu)
+{
+	pthread_mutex_lock(&lu->lock);
+	pthread_mutex_unlock(&lu->lock);
+}
+
 bool scsi_lu_tells_aborts(const struct scsi_lu *lu)
 {
 	return scsi_lu_is(lu, SCSI_LU_TAS);

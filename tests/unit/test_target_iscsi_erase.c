@@ -184,6 +184,29 @@ static void test_reset(void **state)
 	copies_stop(p, q, all);
 }
 
+/* What has been done at the unit is not waited for because its initiator does
+ * not read the answers. */
+static void test_slow_reader(void **state)
+{
+	enum { BLOCKS_READ = 16384 };
+	struct bench *all = b;
+	struct peer *q, *p = copies_start(&q);
+	uint8_t bhs[48];
+	uint32_t itt;
+	int room = 4096;
+
+	setsockopt(q->fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof(room));
+	command(q, bhs, FR, BLOCKS_READ * 512, READ10, 0, BLOCKS_READ);
+	peer_send(q, bhs, NULL, 0);
+	send_copy(q, false);
+	itt = send_erase(p, SANITIZE);
+	assert_waits(p, SANITIZE);
+	copying.hold = false;
+	expect_status(p, itt, 0, 0);
+	assert_erased(p);
+	copies_stop(p, q, all);
+}
+
 /* Its session goes, and with it that of the copy. */
 static void test_sessions_go(void **state)
 {
@@ -249,6 +272,7 @@ int main(void)
 		cmocka_unit_test(test_own_copy),
 		cmocka_unit_test(test_data_to_come),
 		cmocka_unit_test(test_reset),
+		cmocka_unit_test(test_slow_reader),
 		cmocka_unit_test(test_sessions_go),
 		cmocka_unit_test(test_stop),
 	};
