@@ -19,6 +19,7 @@ struct sanitize {
 	struct scsi_task *waiter; /* the command without IMMED; NULL: gone */
 	bool overwrite, invert;
 	uint8_t passes; /* left, this one included */
+	uint8_t before; /* the unit's state, if this one cannot be kept */
 	uint8_t pattern[SCSI_CHUNK];
 };
 
@@ -222,6 +223,10 @@ static bool sanitize_begin(struct scsi_task *task)
 	struct scsi_task *bg;
 
 	if (task->status != SCSI_GOOD) { /* it could not be kept */
+		pthread_mutex_lock(&task->lu->lock);
+		task->lu->sanitize = s->before;
+		scsi_keep_later(task->lu);
+		pthread_mutex_unlock(&task->lu->lock);
 		atomic_fetch_and(&task->lu->state, ~SCSI_LU_SANITIZING);
 		return true;
 	}
@@ -275,6 +280,7 @@ bool scsi_sanitize(struct scsi_task *task)
 		 task->op->name, scsi_task_initiator(task));
 	scsi_good(task);
 	pthread_mutex_lock(&lu->lock);
+	s->before = lu->sanitize;
 	lu->sanitize = (task->cdb[1] & CDB_AUSE) ? SANITIZE_MAY_EXIT
 						 : SANITIZE_MUST_REPEAT;
 	scsi_keep(task);

@@ -202,6 +202,35 @@ static void failure_mode(void **state)
 	scsi_lu_set_store(b->lu, NULL, NULL);
 }
 
+/* A state that could not be kept is not that of a disk with all its data. */
+static void not_kept(void **state)
+{
+	struct bench *b = *state;
+	struct bench_store store = {.max = 64, .later = true};
+	struct scsi_task task = {
+		.cdb = {0x48, 0x02},
+		.cdb_len = 16,
+		.nexus = b->nexus[0],
+		.done = bench_done,
+		.private_data = b,
+	};
+
+	scsi_lu_set_store(b->lu, bench_keep, &store);
+	b->done = 0;
+	assert_true(scsi_task_prepare(&task));
+	assert_false(scsi_task_execute(&task));
+	assert_true(store.len != 0);
+	scsi_stored(store.task, ENOSPC);
+	assert_int_equal(b->done, 1);
+	assert_int_equal(task.status, SCSI_CHECK_CONDITION);
+	assert_int_equal(task.sense[2], SENSE_HARDWARE_ERROR);
+	assert_int_equal(store.calls, 2);
+	assert_null(store.task);
+	assert_int_equal(store.len, 0);
+	assert_good(RUN(b, 0, 0, 0, 0, 0, 0));
+	scsi_lu_set_store(b->lu, NULL, NULL);
+}
+
 /* Without IMMED: the status waits, but an abort does not stop the work. */
 static void waiting_command(void **state)
 {
@@ -299,6 +328,7 @@ int main(void)
 		BENCH_TEST_BLOCKS(overwriting),
 		BENCH_TEST(in_progress),
 		BENCH_TEST(failure_mode),
+		BENCH_TEST(not_kept),
 		BENCH_TEST(waiting_command),
 		BENCH_TEST(format_in_the_background),
 		BENCH_TEST(flush_in_the_background),
