@@ -52,16 +52,17 @@ void iscsi_share_put(struct iscsi_share *share)
 }
 
 /* A SendTargets may be answered with megabytes, and logins in parts need not
- * end. Without anything else the peer's address has its text. */
+ * end. Who has nothing else but the request itself has its text. */
 bool iscsi_memory_text(struct iscsi_conn *conn)
 {
 	size_t before = conn->text_held;
 	size_t now = conn->text_in.size + conn->text_out.size;
+	size_t has = before + (conn->rx_owned ? conn->rx_owned_len : 0);
 
 	if (conn->login)
 		now += conn->login->in.size + conn->login->out.size;
 	if (now > before && now > ISCSI_KEPT_ALWAYS &&
-	    conn->share->held > before &&
+	    conn->share->held > has &&
 	    !iscsi_memory_may(conn, (uint32_t)(now - before)))
 		return false;
 	iscsi_memory_no_text(conn);
@@ -74,6 +75,8 @@ void iscsi_memory_no_text(struct iscsi_conn *conn)
 {
 	iscsi_memory_give(conn, (uint32_t)conn->text_held);
 	conn->text_held = 0;
+	if (!list_empty(&conn->lane->hungry))
+		iscsi_memory_wake(conn->lane);
 }
 
 /* Somebody may find room now. Each who does wakes the next. */

@@ -167,6 +167,18 @@ static bool is_missing(struct iscsi_conn *conn, const uint8_t *bhs)
 	return true;
 }
 
+/* What came behind the missing command goes on; the response may have ended the
+ * connection. */
+static void answer_missing(struct iscsi_conn *conn, uint32_t itt)
+{
+	struct iscsi_session *session = conn->session;
+
+	iscsi_session_pin(session);
+	iscsi_tmf_respond(conn, itt, ISCSI_TMF_COMPLETE);
+	iscsi_release_held(session);
+	iscsi_session_unpin(session);
+}
+
 static void abort_task(struct iscsi_conn *conn, const uint8_t *bhs)
 {
 	struct iscsi_session *session = conn->session;
@@ -196,8 +208,7 @@ static void abort_task(struct iscsi_conn *conn, const uint8_t *bhs)
 	if (!task && is_missing(conn, bhs)) {
 		if (conn->state == CONN_DEAD)
 			return;
-		iscsi_tmf_respond(conn, itt, ISCSI_TMF_COMPLETE);
-		iscsi_release_held(session);
+		answer_missing(conn, itt);
 		return;
 	}
 	iscsi_tmf_respond(conn, itt, ISCSI_TMF_NO_TASK);
@@ -240,6 +251,8 @@ static void target_reset(struct iscsi_conn *conn, const uint8_t *bhs, bool cold)
 	const struct scsi_lun_map *map;
 	struct iscsi_drain *drain;
 
+	if (too_many(conn, bhs))
+		return;
 	if (!plug(session, get_be32(bhs + 24))) {
 		iscsi_conn_fail(conn, "out of memory for task management");
 		return;
@@ -282,8 +295,7 @@ static void query_task(struct iscsi_conn *conn, const uint8_t *bhs,
 		/* 6.3.3: RefCmdSN as for ABORT TASK */
 		if (conn->state == CONN_DEAD)
 			return;
-		iscsi_tmf_respond(conn, itt, ISCSI_TMF_COMPLETE);
-		iscsi_release_held(session);
+		answer_missing(conn, itt);
 	} else {
 		iscsi_tmf_respond(conn, itt, ISCSI_TMF_COMPLETE);
 	}
