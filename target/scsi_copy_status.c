@@ -44,15 +44,14 @@ void scsi_copy_ops_free(struct scsi_nexus *nexus)
 	}
 }
 
-/* Identifiers of EXTENDED COPY(LID1) are a space of their own. */
-static struct scsi_copy_op *find(const struct scsi_nexus *nexus, bool lid1,
+/* Those of eight bits are the same as those of 32 (5.17.4.2). */
+static struct scsi_copy_op *find(const struct scsi_nexus *nexus,
 				 uint32_t list_id)
 {
 	struct scsi_copy_op *op;
 
 	for (op = nexus->copies; op != NULL; op = op->next) {
-		if (op->list_id == list_id &&
-		    (op->action == COPY_LID1) == lid1) {
+		if (op->list_id == list_id) {
 			return op;
 		}
 	}
@@ -94,8 +93,7 @@ static void make_room(struct scsi_nexus *nexus)
 struct scsi_copy_op *scsi_copy_op_new(struct scsi_task *task, uint32_t list_id)
 {
 	struct scsi_nexus *nexus = task->nexus;
-	bool lid1 = task->op->action == COPY_LID1;
-	struct scsi_copy_op *op = find(nexus, lid1, list_id);
+	struct scsi_copy_op *op = find(nexus, list_id);
 
 	if (op != NULL && runs(op)) {
 		scsi_fail(task, SENSE_ILLEGAL_REQUEST,
@@ -135,7 +133,7 @@ void scsi_copy_op_end(struct scsi_copy_op *op, const struct scsi_task *task,
 
 bool scsi_copy_status1_prepare(struct scsi_task *task)
 {
-	if (find(task->nexus, true, task->cdb[2]) == NULL) {
+	if (find(task->nexus, task->cdb[2]) == NULL) {
 		return scsi_refuse_cdb(task, 2, 7);
 	}
 	return scsi_prepare_in(task, get_be32(task->cdb + 10));
@@ -143,7 +141,7 @@ bool scsi_copy_status1_prepare(struct scsi_task *task)
 
 bool scsi_copy_status1(struct scsi_task *task)
 {
-	struct scsi_copy_op *op = find(task->nexus, true, task->cdb[2]);
+	struct scsi_copy_op *op = find(task->nexus, task->cdb[2]);
 	uint64_t bytes;
 	uint8_t buf[12] = {0};
 
@@ -167,18 +165,18 @@ bool scsi_copy_status1(struct scsi_task *task)
 	return scsi_data_in(task, buf, sizeof(buf));
 }
 
-/* 6.23: nothing where no copy of that identifier has failed */
+/* 6.23: nothing where the copy of that identifier has not failed */
 bool scsi_copy_failure(struct scsi_task *task)
 {
-	struct scsi_copy_op *op = find(task->nexus, true, task->cdb[2]);
+	struct scsi_copy_op *op = find(task->nexus, task->cdb[2]);
 	uint8_t buf[60 + SCSI_SENSE_MAX] = {0};
 	size_t len = 4;
 
-	if (op == NULL) {
+	if (op == NULL || op->action != COPY_LID1 || runs(op)) {
 		scsi_refuse_cdb(task, 2, 7);
 		return true;
 	}
-	if (!runs(op) && op->status != COPY_STATUS_GOOD) {
+	if (op->status != COPY_STATUS_GOOD) {
 		len = 60 + (size_t)op->sense_len;
 		put_be32(buf, (uint32_t)(len - 4));
 		buf[56] = op->scsi_status; /* EXTENDED COPY COMMAND STATUS */
@@ -193,7 +191,7 @@ bool scsi_copy_failure(struct scsi_task *task)
 
 bool scsi_copy_status4_prepare(struct scsi_task *task)
 {
-	if (find(task->nexus, false, get_be32(task->cdb + 2)) == NULL) {
+	if (find(task->nexus, get_be32(task->cdb + 2)) == NULL) {
 		return scsi_refuse_cdb(task, 2, 7);
 	}
 	return scsi_prepare_in(task, get_be32(task->cdb + 10));
@@ -203,33 +201,38 @@ bool scsi_copy_status4_prepare(struct scsi_task *task)
 #define UNITS_BLOCKS 0xf1
 #define STATUS_FIXED 32
 #define POLL_DELAY   100 /* ms, when to ask again */
+#define POLL_NEVER   0xfffffffeu
 
-/* Returns the length. */
+/* 6.24. Returns the length, @buf being zeroes. */
 static size_t put_status(uint8_t *buf, const struct scsi_copy_op *op)
 {
 	buf[4] = op->action;
 	buf[5] = op->status;
 	put_be16(buf + 6, op->segments); /* OPERATION COUNTER */
-	put_be32(buf + 8, runs(op) ? POLL_DELAY : 0);
-	buf[12] = op->scsi_status;
-	buf[13] = op->sense_len;
-	buf[14] = op->sense_len;
-	if (op->action == COPY_LID4) {
+	put_be32(buf + 8, runs(op) ? POLL_DELAY : POLL_NEVER);
+	if (op->status == COPY_STATUS_TERMINATED) { /* without sense data */
+		buf[12] = SCSI_TASK_ABORTED;
+	} else {
+		buf[12] = op->scsi_status;
+		buf[13] = (op->sense_len + 3u) & ~3u;
+		buf[14] = op->sense_len;
+		memcpy(buf + STATUS_FIXED, op->sense, op->sense_len);
+	}
+	if (op->action == COPY_LID1 || op->action == COPY_LID4) {
 		buf[15] = UNITS_BYTES;
 		put_be64(buf + 16, op->bytes);
-	} else {
+		put_be16(buf + 24, op->segments);
+	} else { /* SEGMENTS PROCESSED: tokens have no segments */
 		buf[15] = UNITS_BLOCKS;
 		put_be64(buf + 16, op->bytes >> op->shift);
 	}
-	put_be16(buf + 24, op->segments);
-	memcpy(buf + STATUS_FIXED, op->sense, op->sense_len);
-	return STATUS_FIXED + (size_t)op->sense_len;
+	return STATUS_FIXED + (size_t)buf[13];
 }
 
 bool scsi_copy_status4(struct scsi_task *task)
 {
 	const struct scsi_copy_op *op =
-		find(task->nexus, false, get_be32(task->cdb + 2));
+		find(task->nexus, get_be32(task->cdb + 2));
 	uint8_t buf[STATUS_FIXED + SCSI_SENSE_MAX] = {0};
 	size_t len;
 
@@ -245,7 +248,7 @@ bool scsi_copy_status4(struct scsi_task *task)
 bool scsi_token_information(struct scsi_task *task)
 {
 	const struct scsi_copy_op *op =
-		find(task->nexus, false, get_be32(task->cdb + 2));
+		find(task->nexus, get_be32(task->cdb + 2));
 	uint8_t buf[STATUS_FIXED + SCSI_SENSE_MAX + 4 + 2 + ROD_TOKEN_LEN] = {
 		0};
 	size_t len;
@@ -269,8 +272,7 @@ bool scsi_token_information(struct scsi_task *task)
 
 bool scsi_copy_abort(struct scsi_task *task)
 {
-	struct scsi_copy_op *op =
-		find(task->nexus, false, get_be32(task->cdb + 2));
+	struct scsi_copy_op *op = find(task->nexus, get_be32(task->cdb + 2));
 
 	if (op == NULL) {
 		scsi_refuse_cdb(task, 2, 7);

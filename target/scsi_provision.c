@@ -235,6 +235,10 @@ bool scsi_get_lba_status(struct scsi_task *task)
 	const unsigned shift = task->lu->shift;
 	uint64_t offset = scsi_work(task)->offset;
 	uint64_t length = vhd_disk_size(task->lu->config.disk) - offset;
+	/* What a descriptor holds, in whole granules: Windows takes one that
+	 * ends within a granule for the disk's last. */
+	const uint32_t most =
+		UINT32_MAX & ~((SCSI_OPTIMAL_GRANULE >> shift) - 1);
 	uint8_t buf[24] = {0};
 	uint64_t blocks;
 	bool mapped;
@@ -244,7 +248,7 @@ bool scsi_get_lba_status(struct scsi_task *task)
 	blocks = length >> shift;
 	put_be32(buf, sizeof(buf) - 4);
 	put_be64(buf + 8, offset >> shift);
-	put_be32(buf + 16, blocks > UINT32_MAX ? UINT32_MAX : (uint32_t)blocks);
+	put_be32(buf + 16, blocks > most ? most : (uint32_t)blocks);
 	buf[20] = mapped ? 0 : 1; /* provisioning status: deallocated */
 	return scsi_data_in(task, buf, sizeof(buf));
 }

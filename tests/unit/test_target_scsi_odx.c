@@ -54,6 +54,7 @@ static void offloaded_copies(void **state)
 		assert_int_equal(b->in[5], 1);
 		assert_int_equal(b->in[15], 0xf1);
 		assert_int_equal(get_be64(b->in + 16), 1503);
+		assert_int_equal(get_be16(b->in + 24), 0); /* no segments */
 		assert_int_equal(get_be32(token), 0x00800001);
 		assert_int_equal(get_be16(token + 6), 0x1f8);
 		assert_int_equal(get_be64(token + 56), 1503 * b->block);
@@ -354,7 +355,10 @@ static void long_list_identifiers(void **state)
 	assert_good(send_as(b, 0, 0x01, 0, list, len));
 	assert_memory_equal(block(b, 8000), block(b, 0), 1000 * 512);
 	assert_int_equal(copy_status(b, 0xdeadbeef), 1);
+	assert_int_equal(get_be32(b->in + 8),
+			 0xfffffffe); /* do not ask again */
 	assert_int_equal(get_be64(b->in + 16), 1000 * 512);
+	assert_int_equal(get_be16(b->in + 24), 1);
 	/* and is still known */
 	assert_int_equal(copy_status(b, 0xdeadbeef), 1);
 	assert_sense(
@@ -373,13 +377,22 @@ static void long_list_identifiers(void **state)
 	assert_sense(b, send_as(b, 0, 0x01, 0, list, len), 0xa0d01);
 	assert_int_equal(copy_status(b, 5), 2);
 	assert_int_equal(b->in[12], 2);
+	assert_int_equal(b->in[13], 20); /* sense data in multiples of four */
 	assert_int_equal(b->in[14], 18);
+	assert_int_equal(b->task.data_in_len, 32 + 20);
+	assert_int_equal(get_be32(b->in), 32 + 20 - 4);
+	assert_int_equal(get_be16(b->in + 32 + 12), 0x0d01);
+	/* what fails is told to LID1's commands of LID1's copies */
+	assert_sense(b,
+		     RUN(b, 0x84, 4, 5, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0),
+		     INVALID_CDB);
 }
 
 static void copying_in_the_background(void **state)
 {
 	struct bench *b = *state;
 	uint8_t list[256], cdb[16] = {0x83, 0x1c};
+	struct list lid1;
 	struct vhd_req *req;
 	size_t len = lid4(b, list, 77, true, 2000);
 
@@ -397,7 +410,13 @@ static void copying_in_the_background(void **state)
 	b->disk.pending = NULL;
 	b->disk.later = 0;
 	assert_int_equal(copy_status(b, 77), IN_BACKGROUND);
+	assert_int_equal(get_be32(b->in + 8), 100); /* ms */
 	assert_sense(b, send_as(b, 0, 0x01, 0, list, len), 0x50016);
+	/* an identifier of eight bits is the same (SPC-4 5.17.4.2) */
+	list_start(&lid1, 77, 0);
+	list_target(&lid1, b->lu);
+	list_segment(&lid1, 0, 0, 1, 0, 100);
+	assert_sense(b, copy(b, &lid1), 0x50016);
 	req->error = EOPNOTSUPP;
 	req->done(req);
 	assert_int_equal(b->bg_done, 1);
@@ -412,9 +431,10 @@ static void copying_in_the_background(void **state)
 	b->disk.later = 0;
 	assert_int_equal(b->bg_done, 2);
 	assert_int_equal(copy_status(b, 77), 0x60);
-	assert_int_equal(b->in[12], SCSI_CHECK_CONDITION);
-	assert_int_equal(b->in[32 + 2], 0x0a);
-	assert_int_equal(get_be16(b->in + 32 + 12), 0x2f02);
+	assert_int_equal(b->in[12], SCSI_TASK_ABORTED); /* 6.24 */
+	assert_int_equal(b->in[13], 0);
+	assert_int_equal(b->in[14], 0);
+	assert_int_equal(b->task.data_in_len, 32);
 	assert_good(bench_cdb(b, cdb, 16)); /* it has ended */
 	put_be32(cdb + 2, 78);
 	assert_sense(b, bench_cdb(b, cdb, 16), INVALID_CDB);

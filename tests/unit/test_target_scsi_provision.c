@@ -359,6 +359,14 @@ static void lba_status(void **state)
 	assert_sense(b, bench_cdb(b, cdb, 16), LBA_OUT_OF_RANGE);
 	put_be64(cdb + 2, UINT64_MAX);
 	assert_sense(b, bench_cdb(b, cdb, 16), LBA_OUT_OF_RANGE);
+	/* more than a descriptor can tell: whole granules of 4096 bytes */
+	b->disk.size = 40ull << 40;
+	put_be64(cdb + 2, 800);
+	assert_good(bench_cdb(b, cdb, 16));
+	assert_int_equal(get_be64(b->in + 8), 800);
+	assert_int_equal(get_be32(b->in + 16),
+			 block == 512 ? 0xfffffff8 : 0xffffffff);
+	b->disk.size = BENCH_BLOCKS * block;
 }
 
 /* ---- WRITE ATOMIC ---- */
