@@ -7,7 +7,7 @@
 #ifndef SERVED_MIX_H
 #define SERVED_MIX_H
 
-#include "target_iscsi_bench.h"
+#include "target_iscsi_commands.h"
 
 #include <fcntl.h>
 #include <unistd.h>

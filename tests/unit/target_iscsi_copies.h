@@ -52,11 +52,8 @@ ssize_t copy_file_range(int in, off64_t *in_offset, int out,
 static UNUSED struct peer *copies_start(struct peer **q)
 {
 	static uint8_t content[DISK_SIZE / 2];
-	char path[] = "/tmp/istm-preempt-XXXXXX";
 
-	bench_fd = mkstemp(path);
-	assert_true(bench_fd >= 0);
-	unlink(path);
+	bench_file_open();
 	b = bench_start(2);
 	memset(content, 0x11, sizeof(content));
 	assert_int_equal(pwrite(bench_fd, content, sizeof(content), 0),
@@ -71,8 +68,7 @@ static UNUSED void copies_stop(struct peer *p, struct peer *q,
 {
 	keeper_stop(p, q);
 	bench_stop(b);
-	close(bench_fd);
-	bench_fd = -1;
+	bench_file_close();
 	b = all;
 }
 

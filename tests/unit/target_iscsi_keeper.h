@@ -6,14 +6,12 @@
 #ifndef ISCSI_KEEPER_H
 #define ISCSI_KEEPER_H
 
-#include "target_iscsi_bench.h"
+#include "target_iscsi_commands.h"
 
 #include <sched.h>
 #include <stdatomic.h>
 
 #define PR_OUT 0x5f
-
-static struct bench *b;
 
 /* Stores reservations when told to: keeps a command waiting. */
 static struct {

@@ -7,13 +7,11 @@
 #ifndef ISCSI_MULTI_H
 #define ISCSI_MULTI_H
 
-#include "target_iscsi_bench.h"
+#include "target_iscsi_commands.h"
 
 #define PR_OUT 0x5f
 
 #define CLEARED_BY_ISCSI_EVENT 0x477f
-
-static struct bench *b;
 
 #define MAX_CONNS 40
 

@@ -1,23 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Data both ways: Data-In, R2T, immediate and unsolicited data, digests,
  * residuals, and what initiators do wrong with them (RFC 7143 11.7, 11.8). */
-#include "target_iscsi_bench.h"
-
-static struct bench *b;
-static uint8_t pattern[300000];
-
-static int setup(void **state)
-{
-	b = bench_start(2);
-	fill(pattern, sizeof(pattern), 7);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	bench_stop(b);
-	return 0;
-}
+#include "target_iscsi_commands.h"
 
 /* Read blocks back, in whatever PDUs, and compare. */
 static void expect_blocks(struct peer *p, uint32_t lba, uint16_t blocks,
@@ -516,5 +500,5 @@ int main(void)
 		cmocka_unit_test(test_many_writes),
 	};
 
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, bench_setup, bench_teardown);
 }

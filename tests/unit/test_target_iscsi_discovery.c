@@ -2,7 +2,7 @@
 /* What initiators learn before they use a target: SendTargets in sessions that
  * have authenticated themselves and in those that have not, and where a target
  * has moved to (RFC 7143 11.13.5, 12.1.3, 13.8, appendix C). */
-#include "target_iscsi_bench.h"
+#include "target_iscsi_commands.h"
 
 #include <sys/wait.h>
 
@@ -15,8 +15,6 @@
 #define DISCOVERY                                                              \
 	"InitiatorName=" INITIATOR ";SessionType=Discovery;AuthMethod=CHAP,"   \
 	"None"
-
-static struct bench *b;
 
 /* ---- CHAP ---- */
 

@@ -260,8 +260,7 @@ static void test_stop(void **state)
 		assert_int_equal(first, 0x11);
 		peer_close(p);
 		peer_close(q);
-		close(bench_fd);
-		bench_fd = -1;
+		bench_file_close();
 		b = all;
 	}
 }

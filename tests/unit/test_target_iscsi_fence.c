@@ -4,21 +4,6 @@
  * 11.5, 11.9, 13.23). */
 #include "target_iscsi_multi.h"
 
-static uint8_t pattern[4096];
-
-static int setup(void **state)
-{
-	b = bench_start(2);
-	fill(pattern, sizeof(pattern), 5);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	bench_stop(b);
-	return 0;
-}
-
 /* @p gets nothing, though the session's lane has turned over a few times. Not
  * for the connection that is asked. */
 static void is_quiet(struct multi *m, struct peer *via, struct peer *p)
@@ -630,5 +615,5 @@ int main(void)
 		cmocka_unit_test(test_cold_reset_and_cut),
 	};
 
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, bench_setup, bench_teardown);
 }

@@ -4,27 +4,14 @@
  * without end, commands that allocate what is in no PDU, state that has to be
  * kept again and again. What they hold is bounded, and others are served.
  */
-#include "target_iscsi_bench.h"
+#include "target_iscsi_commands.h"
 
 #include <semaphore.h>
 
 #include "target/iscsi_server.h"
 #include "target/iscsi_session.h"
 
-static struct bench *b;
 static uint16_t selftest_time;
-
-static int setup(void **state)
-{
-	b = bench_start(1);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	bench_stop(b);
-	return 0;
-}
 
 /* ---- task management ---- */
 
@@ -497,5 +484,5 @@ int main(void)
 		cmocka_unit_test(test_login_texts),
 	};
 
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, bench_setup_lane, bench_teardown);
 }

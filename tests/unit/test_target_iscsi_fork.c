@@ -8,7 +8,7 @@
 #include <sys/prctl.h>
 #include <sys/wait.h>
 
-#include "target_iscsi_bench.h"
+#include "target_iscsi_commands.h"
 
 static pid_t fork_holder(void)
 {
@@ -26,7 +26,7 @@ static pid_t fork_holder(void)
 }
 
 /* A login on the only lane: whatever was to be reported before has been. */
-static void pass(struct bench *b, uint8_t number)
+static void pass(uint8_t number)
 {
 	struct peer *p = peer_connect(b);
 
@@ -39,26 +39,23 @@ static void pass(struct bench *b, uint8_t number)
 static void test_closed_connection(void **state)
 {
 	static const uint8_t garbage[48] = {0x3f};
-	struct bench *b = bench_start(1);
 	struct peer *p = peer_connect(b);
 	pid_t holder;
 
-	pass(b, 1);
+	pass(1);
 	holder = fork_holder();
 	peer_write(p, garbage, sizeof(garbage));
-	pass(b, 2);
+	pass(2);
 	/* Closed by now, but the child's copy keeps it receiving. */
 	peer_write(p, garbage, sizeof(garbage));
-	pass(b, 3);
+	pass(3);
 	peer_close(p);
 	kill(holder, SIGKILL);
 	assert_int_equal(waitpid(holder, NULL, 0), holder);
-	bench_stop(b);
 }
 
 static void test_closed_listener(void **state)
 {
-	struct bench *b = bench_start(1);
 	struct sockaddr_in second = {
 		.sin_family = AF_INET,
 		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
@@ -77,25 +74,27 @@ static void test_closed_listener(void **state)
 					      (struct sockaddr *)&second,
 					      sizeof(second), &bound),
 			 0);
-	pass(b, 1);
+	pass(1);
 	holder = fork_holder();
 	assert_int_equal(iscsi_portal_remove(b->server,
 					     (struct sockaddr *)&second,
 					     sizeof(second)),
 			 0);
 	for (uint8_t i = 2; i < 6; i++) {
-		pass(b, i);
+		pass(i);
 	}
 	kill(holder, SIGKILL);
 	assert_int_equal(waitpid(holder, NULL, 0), holder);
-	bench_stop(b);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_closed_connection),
-		cmocka_unit_test(test_closed_listener),
+		cmocka_unit_test_setup_teardown(test_closed_connection,
+						bench_setup_lane,
+						bench_teardown),
+		cmocka_unit_test_setup_teardown(
+			test_closed_listener, bench_setup_lane, bench_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

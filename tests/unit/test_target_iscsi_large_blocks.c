@@ -4,31 +4,23 @@
  * 11.3.4, 11.4.5, 11.7, 11.8), whatever a block is, and pieces of data end
  * where they like.
  */
-#include "target_iscsi_bench.h"
+#include "target_iscsi_commands.h"
 
 #define BLOCK 4096u
 
-static struct bench *b;
-static uint8_t pattern[32 * BLOCK];
 static const uint8_t zeroes[BLOCK];
 
 static int setup(void **state)
 {
-	char path[] = "/tmp/istm-large-blocks-XXXXXX";
-
-	bench_fd = mkstemp(path);
-	assert_true(bench_fd >= 0);
-	unlink(path);
+	bench_file_open();
 	bench_sector = BLOCK;
-	b = bench_start(1);
-	fill(pattern, sizeof(pattern), 9);
-	return 0;
+	return bench_setup_lane(state);
 }
 
 static int teardown(void **state)
 {
-	bench_stop(b);
-	close(bench_fd);
+	bench_teardown(state);
+	bench_file_close();
 	return 0;
 }
 

@@ -4,28 +4,12 @@
  * time, with data that never comes; of memory, with answers that nobody reads;
  * of connections. Whoever else is there goes on unharmed.
  */
-#include "target_iscsi_bench.h"
+#include "target_iscsi_commands.h"
 
 #include <semaphore.h>
 #include <sys/resource.h>
 
 #include "target/iscsi_server.h"
-
-static struct bench *b;
-static uint8_t pattern[65536];
-
-static int setup(void **state)
-{
-	b = bench_start(2);
-	fill(pattern, sizeof(pattern), 5);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	bench_stop(b);
-	return 0;
-}
 
 static void expect_good(struct peer *p, uint32_t itt)
 {
@@ -675,5 +659,5 @@ int main(void)
 		cmocka_unit_test(test_connections_of_an_address),
 	};
 
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, bench_setup, bench_teardown);
 }

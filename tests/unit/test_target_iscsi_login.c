@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The login phase: who gets in, who does not, with which status
  * (RFC 7143 6.3, 11.13.5), discovery, and CHAP. */
-#include "target_iscsi_bench.h"
+#include "target_iscsi_commands.h"
 
 #include "target/iscsi_chap.h"
 #include "target/iscsi_lookup.h"
@@ -9,20 +9,6 @@
 #define SEC_STAY    (ISCSI_STAGE_SECURITY << 2)
 #define SEC_TO_OP   (ISCSI_LOGIN_TRANSIT | ISCSI_STAGE_OP)
 #define SEC_TO_FULL (ISCSI_LOGIN_TRANSIT | ISCSI_STAGE_FULL)
-
-static struct bench *b;
-
-static int setup(void **state)
-{
-	b = bench_start(2);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	bench_stop(b);
-	return 0;
-}
 
 /* One request on a fresh connection is refused, with one line in the log, and
  * the connection ends. */
@@ -729,5 +715,5 @@ int main(void)
 		cmocka_unit_test(test_events),
 	};
 
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, bench_setup, bench_teardown);
 }

@@ -8,21 +8,6 @@
 #include <sched.h>
 #include <stdatomic.h>
 
-static uint8_t pattern[65536];
-
-static int setup(void **state)
-{
-	b = bench_start(2);
-	fill(pattern, sizeof(pattern), 11);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	bench_stop(b);
-	return 0;
-}
-
 /* ---- joining ---- */
 
 static void test_join(void **state)
@@ -703,5 +688,5 @@ int main(void)
 		cmocka_unit_test(test_stop),
 	};
 
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, bench_setup, bench_teardown);
 }

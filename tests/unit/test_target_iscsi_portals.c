@@ -1,24 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Portals that come and go, and their groups (RFC 7143 4.4.1, 4.4.2, 11.9.1,
  * 13.9). */
-#include "target_iscsi_bench.h"
+#include "target_iscsi_commands.h"
 
 #include <errno.h>
-
-static struct bench *b;
-
-/* One lane, so that connections have their turns together. */
-static int setup(void **state)
-{
-	b = bench_start(1);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	bench_stop(b);
-	return 0;
-}
 
 /* ---- more portals, at other addresses of loopback ---- */
 
@@ -380,5 +365,5 @@ int main(void)
 		cmocka_unit_test(test_limits),
 	};
 
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, bench_setup_lane, bench_teardown);
 }

@@ -294,18 +294,6 @@ static void test_own_commands(void **state)
 	keeper_stop(p, q);
 }
 
-static int setup(void **state)
-{
-	b = bench_start(2);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	bench_stop(b);
-	return 0;
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -320,5 +308,5 @@ int main(void)
 		cmocka_unit_test(test_own_commands),
 	};
 
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, bench_setup, bench_teardown);
 }

@@ -5,21 +5,6 @@
 
 #define LEVEL2 "iSCSIProtocolLevel=2"
 
-static uint8_t pattern[512];
-
-static int setup(void **state)
-{
-	b = bench_start(2);
-	fill(pattern, sizeof(pattern), 7);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	bench_stop(b);
-	return 0;
-}
-
 /* @return its tag */
 static uint32_t send_function(struct peer *p, uint8_t function, uint8_t lun,
 			      uint32_t rtt, uint32_t refcmdsn)
@@ -311,5 +296,5 @@ int main(void)
 		cmocka_unit_test(test_nexus_reset),
 	};
 
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, bench_setup, bench_teardown);
 }

@@ -2,27 +2,11 @@
 /* Sessions: command numbers, NOP, logout, reinstatement, and what happens to
  * them when the configuration changes (RFC 7143 4.2, 4.4, 6.3.5, 11.9, 11.14,
  * 11.17). */
-#include "target_iscsi_bench.h"
+#include "target_iscsi_commands.h"
 
 #include <sys/resource.h>
 
 #include "target/iscsi_server.h"
-
-static struct bench *b;
-static uint8_t pattern[8192];
-
-static int setup(void **state)
-{
-	b = bench_start(2);
-	fill(pattern, sizeof(pattern), 3);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	bench_stop(b);
-	return 0;
-}
 
 static void expect_reject(struct peer *p, uint8_t reason, const uint8_t *bhs)
 {
@@ -743,5 +727,5 @@ int main(void)
 		cmocka_unit_test(test_stop_under_load),
 	};
 
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, bench_setup, bench_teardown);
 }

@@ -5,21 +5,6 @@
  */
 #include "target_iscsi_multi.h"
 
-static uint8_t pattern[65536];
-
-static int setup(void **state)
-{
-	b = bench_start(2);
-	fill(pattern, sizeof(pattern), 7);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	bench_stop(b);
-	return 0;
-}
-
 /* Reads over all connections of a session with both digests, of which one is
  * read slowly and one is not read at all: the others have their answers. */
 static void test_slow_reader_of_many(void **state)
@@ -246,5 +231,5 @@ int main(void)
 		cmocka_unit_test(test_text_of_nothing),
 	};
 
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, bench_setup, bench_teardown);
 }

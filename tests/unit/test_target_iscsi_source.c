@@ -7,7 +7,7 @@
 #include <sys/sendfile.h>
 #include <sys/syscall.h>
 
-#include "target_iscsi_bench.h"
+#include "target_iscsi_commands.h"
 
 #define LARGE 262144u
 
@@ -35,32 +35,25 @@ ssize_t sendfile(int out, int in, off_t *offset, size_t count)
 
 static uint8_t content[DISK_SIZE];
 
-static struct bench *start(void)
+static void start(void)
 {
-	char path[] = "/tmp/istm-source-XXXXXX";
-	struct bench *b;
-
-	bench_fd = mkstemp(path);
-	assert_true(bench_fd >= 0);
-	unlink(path);
+	bench_file_open();
 	b = bench_start(1);
 	fill(content, sizeof(content), 1);
 	assert_int_equal(pwrite(bench_fd, content, sizeof(content), 0),
 			 sizeof(content));
 	sent_files = 0;
-	return b;
 }
 
-static void stop(struct bench *b)
+static void stop(void)
 {
 	bench_stop(b);
-	close(bench_fd);
-	bench_fd = -1;
+	bench_file_close();
 	little_room = false;
 	most = SIZE_MAX;
 }
 
-static bool can_source(struct bench *b)
+static bool can_source(void)
 {
 	struct vhd_source source;
 
@@ -104,9 +97,10 @@ static void test_sizes(void **state)
 	};
 	static const uint32_t len[] = {512,   4096,	   32768, 33280,
 				       65536, LARGE - 512, LARGE, 2 * LARGE};
-	struct bench *b = start();
-	bool can = can_source(b);
+	bool can;
 
+	start();
+	can = can_source();
 	for (size_t s = 0; s < sizeof(segment) / sizeof(segment[0]); s++) {
 		struct peer *p = peer_new(b, segment[s]);
 		unsigned before = sent_files;
@@ -126,7 +120,7 @@ static void test_sizes(void **state)
 		}
 		peer_close(p);
 	}
-	stop(b);
+	stop();
 	if (!can) {
 		print_message("cachestat(2) is not to be had\n");
 		skip();
@@ -137,10 +131,11 @@ static void test_sizes(void **state)
  * does not take is copied. */
 static void test_slow_reader(void **state)
 {
-	struct bench *b = start();
-	struct peer *p = peer_new(b, SEGMENT);
+	struct peer *p;
 	unsigned n = 100;
 
+	start();
+	p = peer_new(b, SEGMENT);
 	for (unsigned i = 0; i < n; i++) {
 		ask(p, i * LARGE, LARGE);
 	}
@@ -149,7 +144,7 @@ static void test_slow_reader(void **state)
 	}
 	peer_works(p);
 	peer_close(p);
-	stop(b);
+	stop();
 }
 
 /* A read has been done when others run: what is written afterwards does not
@@ -157,9 +152,11 @@ static void test_slow_reader(void **state)
 static void test_copied_before_others_run(void **state)
 {
 	static uint8_t later[LARGE];
-	struct bench *b = start();
-	struct peer *p = peer_new(b, SEGMENT), *other = peer_connect(b);
+	struct peer *p, *other;
 
+	start();
+	p = peer_new(b, SEGMENT);
+	other = peer_connect(b);
 	other->isid[5] = 2;
 	peer_login(other, "");
 	little_room = true;
@@ -176,7 +173,7 @@ static void test_copied_before_others_run(void **state)
 	peer_works(p);
 	peer_close(p);
 	peer_close(other);
-	stop(b);
+	stop();
 }
 
 /* The socket has room all the time: nobody announces any. */
@@ -185,16 +182,17 @@ static void test_short_counts(void **state)
 	static const size_t counts[] = {10000, 0};
 
 	for (size_t i = 0; i < 2; i++) {
-		struct bench *b = start();
-		struct peer *p = peer_new(b, SEGMENT);
+		struct peer *p;
 
+		start();
+		p = peer_new(b, SEGMENT);
 		most = counts[i];
 		for (unsigned n = 0; n < 8; n++) {
 			ask(p, n * LARGE, LARGE);
 			expect_read(p, n * LARGE, LARGE);
 		}
 		peer_close(p);
-		stop(b);
+		stop();
 	}
 }
 
@@ -202,10 +200,11 @@ static void test_short_counts(void **state)
 static void test_compare_and_write(void **state)
 {
 	uint8_t bhs[48], both[1024];
-	struct bench *b = start();
-	struct peer *p = peer_new(b, SEGMENT);
+	struct peer *p;
 	unsigned before;
 
+	start();
+	p = peer_new(b, SEGMENT);
 	command(p, bhs, FW, sizeof(both), 0x89, 0, 0);
 	memset(bhs + 33, 0, 15);
 	bhs[32 + 13] = 1;
@@ -220,22 +219,23 @@ static void test_compare_and_write(void **state)
 	expect_read(p, 0, LARGE);
 	assert_int_equal(sent_files, before);
 	peer_close(p);
-	stop(b);
+	stop();
 }
 
 /* The file has lost its end: sense data, and the rest is served. */
 static void test_truncated(void **state)
 {
-	struct bench *b = start();
-	struct peer *p = peer_new(b, SEGMENT);
+	struct peer *p;
 
+	start();
+	p = peer_new(b, SEGMENT);
 	assert_int_equal(ftruncate(bench_fd, DISK_SIZE / 2 + 4096), 0);
 	ask(p, DISK_SIZE / 2, LARGE);
 	expect_sense(p, 3, 0x1100);
 	ask(p, 0, LARGE);
 	expect_read(p, 0, LARGE);
 	peer_close(p);
-	stop(b);
+	stop();
 }
 
 int main(void)

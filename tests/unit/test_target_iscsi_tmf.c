@@ -3,21 +3,6 @@
  * other sessions see of it (RFC 7143 11.5, 11.6; SAM-5 5.6, 7, 8.7). */
 #include "target_iscsi_keeper.h"
 
-static uint8_t pattern[512];
-
-static int setup(void **state)
-{
-	b = bench_start(2);
-	fill(pattern, sizeof(pattern), 3);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	bench_stop(b);
-	return 0;
-}
-
 static void send_tmf(struct peer *p, uint8_t function, uint32_t rtt,
 		     uint32_t refcmdsn, uint8_t lun)
 {
@@ -453,5 +438,5 @@ int main(void)
 		cmocka_unit_test(test_reset_under_load),
 	};
 
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, bench_setup, bench_teardown);
 }

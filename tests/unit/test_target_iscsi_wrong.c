@@ -4,29 +4,13 @@
  * and overflows, data that nobody asked for, requests out of turn. Whoever else
  * is there goes on unharmed.
  */
-#include "target_iscsi_bench.h"
+#include "target_iscsi_commands.h"
 
 #include "target/iscsi_keys.h"
 
 #define SEC_STAY  (ISCSI_STAGE_SECURITY << 2)
 #define OP_STAY	  (ISCSI_STAGE_OP << 2)
 #define SEC_TO_OP (ISCSI_LOGIN_TRANSIT | ISCSI_STAGE_OP)
-
-static struct bench *b;
-static uint8_t pattern[65536];
-
-static int setup(void **state)
-{
-	b = bench_start(2);
-	fill(pattern, sizeof(pattern), 5);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	bench_stop(b);
-	return 0;
-}
 
 /* ---- text ---- */
 
@@ -525,7 +509,7 @@ static void test_hoard(void **state)
 		put_be32(bhs + 16, i);
 		put_be32(bhs + 20, ISCSI_TAG_NONE);
 		put_be32(bhs + 24, p->cmdsn + i);
-		peer_send(p, bhs, pattern, sizeof(pattern));
+		peer_send(p, bhs, pattern, 65536);
 	}
 	peer_expect_close(p);
 	assert_int_equal(bench_warnings(), 1);
@@ -551,5 +535,5 @@ int main(void)
 		cmocka_unit_test(test_hoard),
 	};
 
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, bench_setup, bench_teardown);
 }
