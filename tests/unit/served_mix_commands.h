@@ -326,20 +326,13 @@ static void send_function(unsigned s)
 	uint8_t function = functions[below(4)];
 	struct function *fn = &m.fn[m.fns++];
 	struct peer *p = m.peer[s];
-	uint8_t bhs[48] = {ISCSI_OP_TMF | ISCSI_OP_IMMEDIATE,
-			   (uint8_t)(ISCSI_FLAG_FINAL | function)};
 	uint32_t rtt = ISCSI_TAG_NONE;
 
 	*fn = (struct function){.session = s, .before = m.ops};
 	if (function == ISCSI_TMF_ABORT_TASK) {
 		rtt = fn->task = p->itt;
 	}
-	fn->itt = ++p->itt;
-	put_be32(bhs + 16, fn->itt);
-	put_be32(bhs + 20, rtt);
-	put_be32(bhs + 24, p->cmdsn);
-	put_be32(bhs + 32, p->cmdsn - 1);
-	peer_send(p, bhs, NULL, 0);
+	fn->itt = send_tmf(p, function, rtt, p->cmdsn - 1, 0);
 }
 
 #endif /* SERVED_MIX_COMMANDS_H */

@@ -56,8 +56,7 @@ static UNUSED void pr_out(struct peer *p, uint8_t action, uint64_t key,
 			  uint64_t action_key)
 {
 	send_pr_out(p, action, key, action_key);
-	peer_expect(p, ISCSI_OP_SCSI_RSP);
-	assert_int_equal(p->bhs[3], 0);
+	expect_good(p, p->itt);
 }
 
 /* A registration by @p that is not finished until let_finish(). */
@@ -73,10 +72,7 @@ static UNUSED struct peer *keeper_start(struct peer **q)
 {
 	struct peer *p = peer_new(b, "");
 
-	*q = peer_connect(b);
-	(*q)->isid[5] = 2;
-	peer_login(*q, "");
-	peer_ready(*q);
+	*q = peer_second(b, "");
 	scsi_lu_set_store(b->lu->scsi, keep, NULL);
 	return p;
 }
@@ -96,17 +92,6 @@ static UNUSED void keeper_stop(struct peer *p, struct peer *q)
 	peer_close(q);
 	bench_wait_sessions(b, 0);
 	scsi_lu_set_store(b->lu->scsi, NULL, NULL);
-}
-
-static UNUSED void ping(struct peer *p)
-{
-	uint8_t nop[48] = {ISCSI_OP_NOP_OUT | ISCSI_OP_IMMEDIATE, 0x80};
-
-	put_be32(nop + 16, 0x7777);
-	put_be32(nop + 20, ISCSI_TAG_NONE);
-	put_be32(nop + 24, p->cmdsn);
-	peer_send(p, nop, NULL, 0);
-	peer_expect(p, ISCSI_OP_NOP_IN);
 }
 
 #endif /* ISCSI_KEEPER_H */

@@ -94,13 +94,6 @@ static UNUSED uint32_t next(struct multi *m, uint8_t *bhs, uint8_t flags,
 	return m->itt;
 }
 
-static UNUSED void expect_status(struct peer *p, uint32_t itt, uint8_t status)
-{
-	peer_expect(p, ISCSI_OP_SCSI_RSP);
-	assert_int_equal(get_be32(p->bhs + 16), itt);
-	assert_int_equal(p->bhs[3], status);
-}
-
 static UNUSED void works(struct multi *m, struct peer *p)
 {
 	uint8_t bhs[48];
@@ -153,12 +146,11 @@ static UNUSED void immediate(struct multi *m, struct peer *p, uint8_t *bhs,
 	put_be32(bhs + 24, m->cmdsn);
 }
 
-static UNUSED void ping(struct multi *m, struct peer *p)
+static UNUSED void ping_on(struct multi *m, struct peer *p)
 {
 	uint8_t bhs[48];
 
-	immediate(m, p, bhs, ISCSI_OP_NOP_OUT, 0);
-	put_be32(bhs + 20, ISCSI_TAG_NONE);
+	put_ping(bhs, ++m->itt, m->cmdsn);
 	peer_send(p, bhs, NULL, 0);
 	peer_expect(p, ISCSI_OP_NOP_IN);
 	assert_int_equal(get_be32(p->bhs + 16), m->itt);
@@ -180,21 +172,13 @@ static UNUSED void expect_logout(struct peer *p, uint8_t response)
 	assert_int_equal(p->bhs[2], response);
 }
 
-static UNUSED void send_tmf(struct multi *m, struct peer *p, uint8_t function,
-			    uint32_t rtt)
+static UNUSED void send_tmf_on(struct multi *m, struct peer *p,
+			       uint8_t function, uint32_t rtt)
 {
 	uint8_t bhs[48];
 
-	immediate(m, p, bhs, ISCSI_OP_TMF, function);
-	put_be32(bhs + 20, rtt);
-	put_be32(bhs + 32, m->cmdsn - 1);
+	put_tmf(bhs, function, ++m->itt, rtt, m->cmdsn, m->cmdsn - 1);
 	peer_send(p, bhs, NULL, 0);
-}
-
-static UNUSED void expect_tmf(struct peer *p, uint8_t response)
-{
-	peer_expect(p, ISCSI_OP_TMF_RSP);
-	assert_int_equal(p->bhs[2], response);
 }
 
 static UNUSED void expect_dropped(struct peer *p, uint16_t cid)

@@ -40,8 +40,7 @@ static uint32_t send_erase(struct peer *p, const struct erasing *kind)
 	return p->itt;
 }
 
-static void expect_status(struct peer *p, uint32_t itt, uint8_t key,
-			  uint16_t asc)
+static void expect_end(struct peer *p, uint32_t itt, uint8_t key, uint16_t asc)
 {
 	peer_expect(p, ISCSI_OP_SCSI_RSP);
 	assert_int_equal(get_be32(p->bhs + 16), itt);
@@ -57,7 +56,7 @@ static void assert_waits(struct peer *p, const struct erasing *kind)
 {
 	for (unsigned i = 0; i < 2; i++) {
 		send_test_unit_ready(p);
-		expect_status(p, p->itt, 2, kind->in_progress);
+		expect_end(p, p->itt, 2, kind->in_progress);
 	}
 	ping(p);
 	assert_silent(p);
@@ -83,7 +82,7 @@ static uint32_t start_erasing(struct peer *p, struct peer *q, bool background,
 	copying.reads = true;
 	send_copy(q, background);
 	if (background) {
-		expect_status(q, q->itt, 0, 0);
+		expect_end(q, q->itt, 0, 0);
 	}
 	itt = send_erase(p, kind);
 	assert_waits(p, kind);
@@ -100,16 +99,16 @@ static void copies_end(bool background)
 
 		itt = start_erasing(p, q, background, kind);
 		/* only one at a time */
-		expect_status(q, send_erase(q, &all_kinds[i ^ 1]), 2,
-			      kind->in_progress);
-		expect_status(q, send_erase(q, &all_kinds[i ^ 2]), 2,
-			      kind->in_progress);
+		expect_end(q, send_erase(q, &all_kinds[i ^ 1]), 2,
+			   kind->in_progress);
+		expect_end(q, send_erase(q, &all_kinds[i ^ 2]), 2,
+			   kind->in_progress);
 		copying.hold = false;
-		expect_status(p, itt, 0, 0);
+		expect_end(p, itt, 0, 0);
 		if (background) {
 			assert_int_equal(copy_status(q), TERMINATED);
 		} else {
-			expect_status(q, copy, 0x0a, 0x2f02);
+			expect_end(q, copy, 0x0a, 0x2f02);
 		}
 		assert_erased(p);
 		copies_stop(p, q, all);
@@ -135,8 +134,8 @@ static void test_own_copy(void **state)
 
 	itt = start_erasing(p, p, false, SANITIZE);
 	copying.hold = false;
-	expect_status(p, copy, 0x0a, 0x2f02);
-	expect_status(p, itt, 0, 0);
+	expect_end(p, copy, 0x0a, 0x2f02);
+	expect_end(p, itt, 0, 0);
 	assert_erased(p);
 	copies_stop(p, q, all);
 }
@@ -153,10 +152,10 @@ static void test_data_to_come(void **state)
 		uint32_t pending = peer_pending(q), ttt;
 
 		ttt = get_be32(q->bhs + 20);
-		expect_status(p, send_erase(p, &all_kinds[i]), 0, 0);
+		expect_end(p, send_erase(p, &all_kinds[i]), 0, 0);
 		assert_erased(p);
 		data_out(q, pending, ttt, 0, 0, data, 512, true);
-		expect_status(q, pending, 2, all_kinds[i].in_progress);
+		expect_end(q, pending, 2, all_kinds[i].in_progress);
 		assert_erased(q);
 		copies_stop(p, q, all);
 	}
@@ -167,19 +166,13 @@ static void test_reset(void **state)
 {
 	struct bench *all = b;
 	struct peer *q, *p = copies_start(&q);
-	uint8_t bhs[48] = {ISCSI_OP_TMF | ISCSI_OP_IMMEDIATE};
 
 	start_erasing(p, q, true, SANITIZE);
-	bhs[1] = ISCSI_FLAG_FINAL | ISCSI_TMF_LU_RESET;
-	put_be32(bhs + 16, ++p->itt);
-	put_be32(bhs + 20, ISCSI_TAG_NONE);
-	put_be32(bhs + 24, p->cmdsn);
-	peer_send(p, bhs, NULL, 0);
+	send_tmf_of_all(p, ISCSI_TMF_LU_RESET);
 	ping(p);
 	assert_silent(p);
 	copying.hold = false;
-	peer_expect(p, ISCSI_OP_TMF_RSP);
-	assert_int_equal(p->bhs[2], ISCSI_TMF_COMPLETE);
+	expect_last_tmf(p, ISCSI_TMF_COMPLETE);
 	assert_erased(p);
 	copies_stop(p, q, all);
 }
@@ -204,7 +197,7 @@ static void test_slow_reader(void **state)
 	itt = send_erase(p, SANITIZE);
 	assert_waits(p, SANITIZE);
 	copying.hold = false;
-	expect_status(p, itt, 0, 0);
+	expect_end(p, itt, 0, 0);
 	assert_erased(p);
 	copies_stop(p, q, all);
 }
@@ -223,10 +216,7 @@ static void test_sessions_go(void **state)
 	peer_login(p, "");
 	copying.hold = false;
 	assert_erased(p);
-	q = peer_connect(b);
-	q->isid[5] = 4;
-	peer_login(q, "");
-	peer_ready(q);
+	q = peer_port(b, 4, "");
 	copies_stop(p, q, all);
 }
 

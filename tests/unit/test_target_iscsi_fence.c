@@ -11,20 +11,9 @@ static void is_quiet(struct multi *m, struct peer *via, struct peer *p)
 	struct pollfd pfd = {.fd = p->fd, .events = POLLIN};
 
 	for (unsigned i = 0; i < 6; i++) {
-		ping(m, via);
+		ping_on(m, via);
 	}
 	assert_int_equal(poll(&pfd, 1, 0), 0);
-}
-
-static void send_lu_reset(struct peer *p)
-{
-	uint8_t bhs[48] = {ISCSI_OP_TMF | ISCSI_OP_IMMEDIATE,
-			   0x80 | ISCSI_TMF_LU_RESET};
-
-	put_be32(bhs + 16, ++p->itt);
-	put_be32(bhs + 20, ISCSI_TAG_NONE);
-	put_be32(bhs + 24, p->cmdsn);
-	peer_send(p, bhs, NULL, 0);
 }
 
 static void expect_terminated(struct peer *p, uint8_t lun)
@@ -74,11 +63,11 @@ static void test_r2ts_are_answered_first(void **state)
 			assert_int_equal(get_be32(m.c[n]->bhs + 44), 512);
 			ttt[n] = get_be32(m.c[n]->bhs + 20);
 		}
-		send_tmf(&m, m.c[2], functions[i], ISCSI_TAG_NONE);
+		send_tmf_on(&m, m.c[2], functions[i], ISCSI_TAG_NONE);
 		all = m.itt;
 		is_quiet(&m, m.c[2], m.c[1]);
 		/* a second one waits for the same */
-		send_tmf(&m, m.c[2], ISCSI_TMF_ABORT_TASK, itt[1]);
+		send_tmf_on(&m, m.c[2], ISCSI_TMF_ABORT_TASK, itt[1]);
 		one = m.itt;
 		/* in parts, with a tag that is still valid */
 		data_out(m.c[1], itt[1], ttt[1], 0, 0, pattern, 256, false);
@@ -112,7 +101,7 @@ static void test_r2ts_without_answer(void **state)
 	itt = pending(&m, m.c[1]);
 	ttt = get_be32(m.c[1]->bhs + 20);
 	bench_warnings();
-	send_tmf(&m, m.c[0], ISCSI_TMF_LU_RESET, ISCSI_TAG_NONE);
+	send_tmf_on(&m, m.c[0], ISCSI_TMF_LU_RESET, ISCSI_TAG_NONE);
 	is_quiet(&m, m.c[0], m.c[1]);
 	peer_pass_time(m.c[0]);
 	expect_tmf(m.c[0], ISCSI_TMF_COMPLETE);
@@ -127,8 +116,8 @@ static void test_r2ts_without_answer(void **state)
 
 	m = open_multi(2, "ImmediateData=No");
 	pending(&m, m.c[1]);
-	send_tmf(&m, m.c[0], ISCSI_TMF_ABORT_TASK_SET, ISCSI_TAG_NONE);
-	ping(&m, m.c[0]);
+	send_tmf_on(&m, m.c[0], ISCSI_TMF_ABORT_TASK_SET, ISCSI_TAG_NONE);
+	ping_on(&m, m.c[0]);
 	peer_close(m.c[1]);
 	m.c[1] = NULL;
 	expect_dropped(m.c[0], 101);
@@ -143,7 +132,7 @@ static void test_third_parties_are_not_awaited(void **state)
 		    *q = peer_second(b, "ImmediateData=No");
 	uint32_t itt = peer_pending(q), ttt = get_be32(q->bhs + 20);
 
-	send_lu_reset(p);
+	send_tmf_of_all(p, ISCSI_TMF_LU_RESET);
 	expect_tmf(p, ISCSI_TMF_COMPLETE);
 	data_out(q, itt, ttt, 0, 0, pattern, 512, true);
 	send_test_unit_ready(q);
@@ -160,9 +149,9 @@ static void test_tmf_across(void **state)
 	struct multi m = open_multi(3, "ImmediateData=No");
 	uint32_t itt = pending(&m, m.c[1]);
 
-	send_tmf(&m, m.c[0], ISCSI_TMF_ABORT_TASK, itt);
+	send_tmf_on(&m, m.c[0], ISCSI_TMF_ABORT_TASK, itt);
 	expect_tmf(m.c[0], ISCSI_TMF_COMPLETE);
-	send_tmf(&m, m.c[0], ISCSI_TMF_ABORT_TASK, itt);
+	send_tmf_on(&m, m.c[0], ISCSI_TMF_ABORT_TASK, itt);
 	expect_tmf(m.c[0], ISCSI_TMF_NO_TASK);
 	works(&m, m.c[1]);
 	close_multi(&m);
@@ -179,10 +168,10 @@ static void test_tmf_overtakes(void **state)
 
 		next(&m, late, FW, 512, WRITE10, 0, 1);
 		next(&m, later, FW, 512, WRITE10, 0, 1);
-		send_tmf(&m, m.c[0], functions[i], ISCSI_TAG_NONE);
-		ping(&m, m.c[0]);
+		send_tmf_on(&m, m.c[0], functions[i], ISCSI_TAG_NONE);
+		ping_on(&m, m.c[0]);
 		peer_send(m.c[2], later, NULL, 0);
-		ping(&m, m.c[2]);
+		ping_on(&m, m.c[2]);
 		peer_send(m.c[1], late, NULL, 0);
 		/* each is asked for its data before it ends */
 		for (unsigned n = 1; n < 3; n++) {
@@ -207,14 +196,14 @@ static void test_target_reset_plugs(void **state)
 	next(&m, late, FW, 512, WRITE10, 0, 1);
 	next(&m, later, FW, 512, WRITE10, 0, 1);
 	peer_send(m.c[1], later, NULL, 0);
-	ping(&m, m.c[1]);
-	send_tmf(&m, m.c[0], ISCSI_TMF_WARM_RESET, ISCSI_TAG_NONE);
+	ping_on(&m, m.c[1]);
+	send_tmf_on(&m, m.c[0], ISCSI_TMF_WARM_RESET, ISCSI_TAG_NONE);
 	expect_tmf(m.c[0], ISCSI_TMF_COMPLETE);
 	assert_int_equal(get_be32(m.c[0]->bhs + 28), m.cmdsn);
 	peer_send(m.c[1], late, NULL, 0);
 	settle(&m, m.c[1]);
 	/* cold: all connections */
-	send_tmf(&m, m.c[1], ISCSI_TMF_COLD_RESET, ISCSI_TAG_NONE);
+	send_tmf_on(&m, m.c[1], ISCSI_TMF_COLD_RESET, ISCSI_TAG_NONE);
 	expect_tmf(m.c[1], ISCSI_TMF_COMPLETE);
 	peer_expect_close(m.c[0]);
 	peer_expect_close(m.c[1]);
@@ -241,7 +230,7 @@ static void test_fast_abort(void **state)
 		for (unsigned n = 0; n < 4; n++) {
 			m.c[n]->answers = n == 0 || n == 3;
 		}
-		send_tmf(&m, m.c[0], functions[i], ISCSI_TAG_NONE);
+		send_tmf_on(&m, m.c[0], functions[i], ISCSI_TAG_NONE);
 		for (unsigned n = 1; n < 3; n++) {
 			expect_terminated(m.c[n], 0);
 			peer_expect(m.c[n], ISCSI_OP_NOP_IN); /* the fence */
@@ -267,7 +256,7 @@ static void test_fast_abort_of_others(void **state)
 	struct peer *p = peer_new(b, ""), *q = peer_second(b, FAST);
 	uint32_t itt = peer_pending(q), ttt = get_be32(q->bhs + 20);
 
-	send_lu_reset(p);
+	send_tmf_of_all(p, ISCSI_TMF_LU_RESET);
 	expect_terminated(q, 0);
 	data_out(q, itt, ttt, 0, 0, pattern, 512, true);
 	acknowledge(q, 0);
@@ -275,19 +264,16 @@ static void test_fast_abort_of_others(void **state)
 	send_test_unit_ready(q);
 	expect_sense(q, 6, 0x2903);
 	/* without tasks it hears nothing */
-	send_lu_reset(p);
+	send_tmf_of_all(p, ISCSI_TMF_LU_RESET);
 	expect_tmf(p, ISCSI_TMF_COMPLETE);
 	send_test_unit_ready(q);
 	expect_sense(q, 6, 0x2903);
 	/* and the other way round, nobody */
 	peer_ready(p);
 	peer_close(p);
-	p = peer_connect(b);
-	p->isid[5] = 3;
-	peer_login(p, "ImmediateData=No");
-	peer_ready(p);
+	p = peer_port(b, 3, "ImmediateData=No");
 	peer_pending(p);
-	send_lu_reset(q);
+	send_tmf_of_all(q, ISCSI_TMF_LU_RESET);
 	expect_tmf(q, ISCSI_TMF_COMPLETE);
 	send_test_unit_ready(p);
 	expect_sense(p, 6, 0x2903);
@@ -316,7 +302,7 @@ static void test_fast_abort_of_units(void **state)
 			peer_send(q, bhs, NULL, 0);
 		} while (peer_recv(q) != ISCSI_OP_R2T);
 	}
-	send_lu_reset(p);
+	send_tmf_of_all(p, ISCSI_TMF_LU_RESET);
 	expect_terminated(q, 0);
 	expect_terminated(q, 1);
 	acknowledge(q, 0);
@@ -331,31 +317,17 @@ static void test_fast_abort_of_units(void **state)
 	assert_int_equal(iscsi_tgt_update(b->tgt, &config), 0);
 }
 
-static void set_tas(struct peer *p)
-{
-	uint8_t bhs[48], list[16] = {[4] = 0x0a, [5] = 0x0a, [6] = 0x20,
-				     [7] = 0x10, [9] = 0x40, [15] = 1};
-
-	command(p, bhs, FW, sizeof(list), 0x15, 0, 0);
-	memset(bhs + 33, 0, 15);
-	bhs[33] = 0x10;
-	bhs[36] = sizeof(list);
-	peer_send(p, bhs, list, sizeof(list));
-	peer_expect(p, ISCSI_OP_SCSI_RSP);
-	assert_int_equal(p->bhs[3], 0);
-}
-
 /* TASK ABORTED comes when the initiator has stopped sending data. */
 static void test_fast_abort_with_status(void **state)
 {
 	struct peer *p = peer_new(b, ""), *q = peer_second(b, FAST);
 	uint32_t itt;
 
-	set_tas(p);
+	set_tas(p, true);
 	send_test_unit_ready(q);
 	expect_sense(q, 6, 0x2a01);
 	itt = peer_pending(q);
-	send_lu_reset(p);
+	send_tmf_of_all(p, ISCSI_TMF_LU_RESET);
 	expect_terminated(q, 0);
 	expect_tmf(p, ISCSI_TMF_COMPLETE);
 	/* another unit's is no answer, nor is one to an earlier message */
@@ -391,7 +363,7 @@ static void test_fence(void **state)
 		works(&m, m.c[n]);
 		m.c[n]->answers = false;
 	}
-	send_tmf(&m, m.c[0], ISCSI_TMF_LU_RESET, ISCSI_TAG_NONE);
+	send_tmf_on(&m, m.c[0], ISCSI_TMF_LU_RESET, ISCSI_TAG_NONE);
 	peer_expect(m.c[1], ISCSI_OP_NOP_IN);
 	peer_pong(m.c[1]);
 	is_quiet(&m, m.c[3], m.c[0]);
@@ -432,14 +404,14 @@ static void test_line(void **state)
 	expect_status(m.c[0], m.itt, 0);
 	works(&m, m.c[1]);
 	m.c[1]->answers = false;
-	send_tmf(&m, m.c[0], ISCSI_TMF_ABORT_TASK_SET, ISCSI_TAG_NONE);
+	send_tmf_on(&m, m.c[0], ISCSI_TMF_ABORT_TASK_SET, ISCSI_TAG_NONE);
 	peer_expect(m.c[1], ISCSI_OP_NOP_IN);
 	read = next(&m, bhs, FR, 512, READ10, 3, 1);
 	peer_send(m.c[2], bhs, NULL, 0);
 	aborted = next(&m, bhs, FR, 512, READ10, 3, 1);
 	peer_send(m.c[2], bhs, NULL, 0);
-	ping(&m, m.c[2]);
-	send_tmf(&m, m.c[2], ISCSI_TMF_ABORT_TASK, aborted);
+	ping_on(&m, m.c[2]);
+	send_tmf_on(&m, m.c[2], ISCSI_TMF_ABORT_TASK, aborted);
 	expect_tmf(m.c[2], ISCSI_TMF_COMPLETE);
 	is_quiet(&m, m.c[2], m.c[0]);
 	peer_pong(m.c[1]);
@@ -479,7 +451,8 @@ static void test_what_is_fenced(void **state)
 		expect_status(m.c[0], itt, 0x18);
 		/* in either kind of session */
 		works(&m, m.c[1]);
-		send_tmf(&m, m.c[0], ISCSI_TMF_CLEAR_TASK_SET, ISCSI_TAG_NONE);
+		send_tmf_on(&m, m.c[0], ISCSI_TMF_CLEAR_TASK_SET,
+			    ISCSI_TAG_NONE);
 		is_quiet(&m, m.c[2], m.c[0]);
 		peer_expect(m.c[1], ISCSI_OP_NOP_IN);
 		peer_pong(m.c[1]);
@@ -502,7 +475,7 @@ static void test_fence_and_cut(void **state)
 	m = open_multi(4, FENCED);
 	works(&m, m.c[1]);
 	m.c[1]->answers = false;
-	send_tmf(&m, m.c[0], ISCSI_TMF_ABORT_TASK_SET, ISCSI_TAG_NONE);
+	send_tmf_on(&m, m.c[0], ISCSI_TMF_ABORT_TASK_SET, ISCSI_TAG_NONE);
 	peer_expect(m.c[1], ISCSI_OP_NOP_IN);
 	peer_close(m.c[1]);
 	m.c[1] = NULL;
@@ -512,12 +485,12 @@ static void test_fence_and_cut(void **state)
 
 	works(&m, m.c[2]);
 	m.c[2]->answers = false;
-	send_tmf(&m, m.c[3], ISCSI_TMF_ABORT_TASK_SET, ISCSI_TAG_NONE);
+	send_tmf_on(&m, m.c[3], ISCSI_TMF_ABORT_TASK_SET, ISCSI_TAG_NONE);
 	peer_expect(m.c[2], ISCSI_OP_NOP_IN);
 	/* The others' answers are there. */
 	for (unsigned i = 0; i < 2; i++) {
-		ping(&m, m.c[0]);
-		ping(&m, m.c[3]);
+		ping_on(&m, m.c[0]);
+		ping_on(&m, m.c[3]);
 	}
 	peer_pass_time(m.c[2]);
 	peer_expect_close(m.c[2]);
@@ -527,7 +500,7 @@ static void test_fence_and_cut(void **state)
 	/* the function's own, with somebody else in line */
 	works(&m, m.c[0]);
 	m.c[0]->answers = false;
-	send_tmf(&m, m.c[3], ISCSI_TMF_ABORT_TASK_SET, ISCSI_TAG_NONE);
+	send_tmf_on(&m, m.c[3], ISCSI_TMF_ABORT_TASK_SET, ISCSI_TAG_NONE);
 	peer_expect(m.c[0], ISCSI_OP_NOP_IN);
 	next(&m, bhs, ISCSI_FLAG_FINAL, 0, 0, 0, 0);
 	peer_send(m.c[0], bhs, NULL, 0);
@@ -546,18 +519,18 @@ static void test_fence_and_cut(void **state)
 	m = open_multi(3, FENCED);
 	works(&m, m.c[1]);
 	m.c[1]->answers = false;
-	send_tmf(&m, m.c[0], ISCSI_TMF_LU_RESET, ISCSI_TAG_NONE);
+	send_tmf_on(&m, m.c[0], ISCSI_TMF_LU_RESET, ISCSI_TAG_NONE);
 	peer_expect(m.c[1], ISCSI_OP_NOP_IN);
 	next(&m, bhs, ISCSI_FLAG_FINAL, 0, 0, 0, 0);
 	peer_send(m.c[2], bhs, NULL, 0);
-	ping(&m, m.c[2]);
+	ping_on(&m, m.c[2]);
 	close_multi(&m);
 
 	/* and the server */
 	m = open_multi(3, FENCED);
 	works(&m, m.c[1]);
 	m.c[1]->answers = false;
-	send_tmf(&m, m.c[0], ISCSI_TMF_COLD_RESET, ISCSI_TAG_NONE);
+	send_tmf_on(&m, m.c[0], ISCSI_TMF_COLD_RESET, ISCSI_TAG_NONE);
 	peer_expect(m.c[1], ISCSI_OP_NOP_IN);
 	bench_stop(b);
 	b = all;
@@ -573,7 +546,7 @@ static void test_cold_reset_and_cut(void **state)
 	struct multi m = open_multi(2, FENCED);
 	uint32_t itt = pending(&m, m.c[1]), ttt = get_be32(m.c[1]->bhs + 20);
 
-	send_tmf(&m, m.c[0], ISCSI_TMF_COLD_RESET, ISCSI_TAG_NONE);
+	send_tmf_on(&m, m.c[0], ISCSI_TMF_COLD_RESET, ISCSI_TAG_NONE);
 	is_quiet(&m, m.c[1], m.c[0]);
 	peer_close(m.c[0]);
 	m.c[0] = NULL;
@@ -585,7 +558,7 @@ static void test_cold_reset_and_cut(void **state)
 	m = open_multi(2, FENCED);
 	works(&m, m.c[1]);
 	m.c[1]->answers = false;
-	send_tmf(&m, m.c[0], ISCSI_TMF_COLD_RESET, ISCSI_TAG_NONE);
+	send_tmf_on(&m, m.c[0], ISCSI_TMF_COLD_RESET, ISCSI_TAG_NONE);
 	peer_expect(m.c[1], ISCSI_OP_NOP_IN);
 	peer_close(m.c[0]);
 	m.c[0] = NULL;

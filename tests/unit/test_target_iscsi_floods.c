@@ -18,12 +18,12 @@ static uint16_t selftest_time;
 /* An ABORT TASK SET as it is sent; @return what follows it */
 static uint8_t *put_abort_task_set(struct peer *p, uint8_t *bhs, bool immediate)
 {
-	memset(bhs, 0, 48);
-	bhs[0] = ISCSI_OP_TMF | (immediate ? ISCSI_OP_IMMEDIATE : 0);
-	bhs[1] = ISCSI_FLAG_FINAL | ISCSI_TMF_ABORT_TASK_SET;
-	put_be32(bhs + 16, ++p->itt);
-	put_be32(bhs + 20, ISCSI_TAG_NONE);
-	put_be32(bhs + 24, immediate ? p->cmdsn : p->cmdsn++);
+	put_tmf(bhs, ISCSI_TMF_ABORT_TASK_SET, ++p->itt, ISCSI_TAG_NONE,
+		p->cmdsn, 0);
+	if (!immediate) {
+		bhs[0] = ISCSI_OP_TMF;
+		p->cmdsn++;
+	}
 	return bhs + 48;
 }
 
@@ -56,13 +56,11 @@ static void flood_of_functions(bool immediate)
 	/* those that were taken are answered as ever */
 	data_out(p, itt, ttt, 0, 0, block, 512, true);
 	for (unsigned i = 0; i < ISCSI_MAX_DUE; i++) {
-		peer_expect(p, ISCSI_OP_TMF_RSP);
-		assert_int_equal(p->bhs[2], ISCSI_TMF_COMPLETE);
+		expect_tmf(p, ISCSI_TMF_COMPLETE);
 	}
 	put_abort_task_set(p, bhs, immediate);
 	peer_send(p, bhs, NULL, 0);
-	peer_expect(p, ISCSI_OP_TMF_RSP);
-	assert_int_equal(p->bhs[2], ISCSI_TMF_COMPLETE);
+	expect_last_tmf(p, ISCSI_TMF_COMPLETE);
 	peer_works(p);
 	peer_close(p);
 	peer_close(q);

@@ -25,7 +25,7 @@ static int teardown(void **state)
 }
 
 /* GOOD, in a PDU that has these flags of residuals. */
-static void expect_status(struct peer *p, uint8_t flags, uint32_t residual)
+static void expect_residual(struct peer *p, uint8_t flags, uint32_t residual)
 {
 	peer_expect(p, ISCSI_OP_SCSI_RSP);
 	assert_int_equal(get_be32(p->bhs + 16), p->itt);
@@ -34,9 +34,9 @@ static void expect_status(struct peer *p, uint8_t flags, uint32_t residual)
 	assert_int_equal(get_be32(p->bhs + 44), residual);
 }
 
-static void expect_good(struct peer *p)
+static void expect_exact(struct peer *p)
 {
-	expect_status(p, 0, 0);
+	expect_residual(p, 0, 0);
 }
 
 /* A READ that expects @edtl bytes and is answered with @len of @data. */
@@ -101,16 +101,16 @@ static void test_immediate(void **state)
 	struct peer *p = peer_new(b, "ImmediateData=Yes");
 
 	write_of(p, 1, 2, 2 * BLOCK, pattern, 2 * BLOCK);
-	expect_good(p);
+	expect_exact(p);
 	write_of(p, 3, 1, BLOCK, pattern + 4 * BLOCK, BLOCK);
-	expect_good(p);
+	expect_exact(p);
 	expect_blocks(p, 0, 1, zeroes);
 	expect_blocks(p, 1, 2, pattern);
 	expect_blocks(p, 3, 1, pattern + 4 * BLOCK);
 	expect_blocks(p, 4, 1, zeroes);
 	/* the last block, and one that is none */
 	write_of(p, DISK_SIZE / BLOCK - 1, 1, BLOCK, pattern, BLOCK);
-	expect_good(p);
+	expect_exact(p);
 	expect_blocks(p, DISK_SIZE / BLOCK - 1, 1, pattern);
 	write_of(p, DISK_SIZE / BLOCK, 1, BLOCK, pattern, BLOCK);
 	expect_sense(p, 5, 0x2100);
@@ -136,7 +136,7 @@ static void test_odd_pieces(void **state)
 		 true);
 	n = send_bursts(p, pattern, 6144, total, 10000, 3000);
 	assert_int_equal(n, 3);
-	expect_good(p);
+	expect_exact(p);
 	assert_int_equal(get_be32(p->bhs + 36), n); /* ExpDataSN */
 	expect_blocks(p, 99, 1, zeroes);
 	expect_blocks(p, 100, 8, pattern);
@@ -157,7 +157,7 @@ static void test_short_bursts(void **state)
 		data_out(p, p->itt, get_be32(p->bhs + 20), 0, i * 512,
 			 pattern + i * 512, 512, true);
 	}
-	expect_good(p);
+	expect_exact(p);
 	expect_blocks(p, 200, 1, pattern);
 	peer_close(p);
 }
@@ -167,7 +167,7 @@ static void test_read_residuals(void **state)
 	struct peer *p = peer_new(b, "");
 
 	write_of(p, 300, 8, 8 * BLOCK, pattern, 8 * BLOCK);
-	expect_good(p);
+	expect_exact(p);
 	/* the initiator expects more than the command reads: blocks, bytes */
 	read_of(p, 300, 2, 3 * BLOCK, pattern, 2 * BLOCK, ISCSI_RSP_UNDERFLOW,
 		BLOCK);
@@ -188,12 +188,12 @@ static void test_write_residuals(void **state)
 
 	/* more is announced than the command writes */
 	write_of(p, 400, 2, 3 * BLOCK, pattern, 2 * BLOCK);
-	expect_status(p, ISCSI_RSP_UNDERFLOW, BLOCK);
+	expect_residual(p, ISCSI_RSP_UNDERFLOW, BLOCK);
 	expect_blocks(p, 400, 2, pattern);
 	expect_blocks(p, 402, 1, zeroes);
 	/* less: what came is written */
 	write_of(p, 410, 2, BLOCK, pattern, BLOCK);
-	expect_status(p, ISCSI_RSP_OVERFLOW, BLOCK);
+	expect_residual(p, ISCSI_RSP_OVERFLOW, BLOCK);
 	expect_blocks(p, 410, 1, pattern);
 	expect_blocks(p, 411, 1, zeroes);
 	/* no whole blocks: nothing is */
@@ -215,11 +215,11 @@ static void test_solicited_residuals(void **state)
 	expect_r2t(p, 0, 0, 2 * BLOCK);
 	data_out(p, p->itt, get_be32(p->bhs + 20), 0, 0, pattern, 2 * BLOCK,
 		 true);
-	expect_status(p, ISCSI_RSP_UNDERFLOW, BLOCK);
+	expect_residual(p, ISCSI_RSP_UNDERFLOW, BLOCK);
 	write_of(p, 510, 2, BLOCK, NULL, 0);
 	expect_r2t(p, 0, 0, BLOCK);
 	data_out(p, p->itt, get_be32(p->bhs + 20), 0, 0, pattern, BLOCK, true);
-	expect_status(p, ISCSI_RSP_OVERFLOW, BLOCK);
+	expect_residual(p, ISCSI_RSP_OVERFLOW, BLOCK);
 	expect_blocks(p, 500, 2, pattern);
 	expect_blocks(p, 502, 1, zeroes);
 	expect_blocks(p, 510, 1, pattern);

@@ -11,32 +11,6 @@
 
 #include "target/iscsi_server.h"
 
-static void expect_good(struct peer *p, uint32_t itt)
-{
-	peer_expect(p, ISCSI_OP_SCSI_RSP);
-	assert_int_equal(get_be32(p->bhs + 16), itt);
-	assert_int_equal(p->bhs[3], 0);
-}
-
-static void ping(struct peer *p)
-{
-	uint8_t bhs[48] = {ISCSI_OP_NOP_OUT | ISCSI_OP_IMMEDIATE, 0x80};
-
-	put_be32(bhs + 16, 0x1234);
-	put_be32(bhs + 20, ISCSI_TAG_NONE);
-	put_be32(bhs + 24, p->cmdsn);
-	peer_send(p, bhs, NULL, 0);
-	peer_expect(p, ISCSI_OP_NOP_IN);
-}
-
-static void announce(struct peer *p)
-{
-	uint8_t bhs[48];
-
-	command(p, bhs, ISCSI_CMD_WRITE, 8192, WRITE10, 0, 16);
-	peer_send(p, bhs, NULL, 0);
-}
-
 /* ---- silence ---- */
 
 static struct bench *impatient(unsigned seconds)
@@ -59,12 +33,10 @@ static void patient(struct bench *old)
  * before has arrived when time begins to pass. */
 static void chat_until_closed(struct peer *p)
 {
-	uint8_t bhs[48] = {ISCSI_OP_NOP_OUT | ISCSI_OP_IMMEDIATE, 0x80};
+	uint8_t bhs[48];
 
+	put_ping(bhs, 0x1234, p->cmdsn);
 	for (;;) {
-		put_be32(bhs + 16, 0x1234);
-		put_be32(bhs + 20, ISCSI_TAG_NONE);
-		put_be32(bhs + 24, p->cmdsn);
 		if (send(p->fd, bhs, 48, MSG_NOSIGNAL) != 48 ||
 		    peer_recv(p) < 0) {
 			return;
@@ -201,12 +173,8 @@ static void test_never_reads(void **state)
 
 	q = peer_second(b, "");
 	small_buffers(p);
-	ping[0] = ISCSI_OP_NOP_OUT | ISCSI_OP_IMMEDIATE;
-	ping[1] = 0x80;
+	put_ping(ping, 5, p->cmdsn);
 	put_be24(ping + 5, 32768);
-	put_be32(ping + 16, 5);
-	put_be32(ping + 20, ISCSI_TAG_NONE);
-	put_be32(ping + 24, p->cmdsn);
 	before = resident();
 	/* each wants an answer of its length; then it is read no more */
 	taken = stuff(p, ping, sizeof(ping));
@@ -478,15 +446,11 @@ static void test_hostile_pings(void **state)
 	struct peer *p[MANY], *q = neighbour();
 	static uint8_t ping[48 + 32768];
 
-	ping[0] = ISCSI_OP_NOP_OUT | ISCSI_OP_IMMEDIATE;
-	ping[1] = 0x80;
-	put_be24(ping + 5, 32768);
-	put_be32(ping + 16, 5);
-	put_be32(ping + 20, ISCSI_TAG_NONE);
 	for (unsigned i = 0; i < MANY; i++) {
 		p[i] = one_of_many(i, "MaxRecvDataSegmentLength=65536");
 		small_buffers(p[i]);
-		put_be32(ping + 24, p[i]->cmdsn);
+		put_ping(ping, 5, p[i]->cmdsn);
+		put_be24(ping + 5, 32768);
 		stuff(p[i], ping, sizeof(ping));
 		is_served(q);
 		assert_in_range(in_use(), 0, SMALL + (1u << 20));

@@ -222,9 +222,9 @@ static void test_order(void **state)
 		next(&m, read, FR, 512, READ10, 7, 1);
 		/* backwards, each answered where it came from */
 		peer_send(m.c[2], read, NULL, 0);
-		ping(&m, m.c[2]);
+		ping_on(&m, m.c[2]);
 		peer_send(m.c[1], text, "SendTargets=", 13);
-		ping(&m, m.c[1]);
+		ping_on(&m, m.c[1]);
 		peer_send(m.c[0], write, pattern + 512 * i, 512);
 		expect_status(m.c[0], get_be32(write + 16), 0);
 		peer_expect(m.c[1], ISCSI_OP_TEXT_RSP);
@@ -244,7 +244,7 @@ static void test_same_number(void **state)
 	next(&m, gap, ISCSI_FLAG_FINAL, 0, 0, 0, 0);
 	next(&m, bhs, ISCSI_FLAG_FINAL, 0, 0, 0, 0);
 	peer_send(m.c[0], bhs, NULL, 0);
-	ping(&m, m.c[0]);
+	ping_on(&m, m.c[0]);
 	put_be32(bhs + 16, 0xabcd);
 	peer_send(m.c[1], bhs, NULL, 0);
 	peer_send(m.c[1], gap, NULL, 0);
@@ -355,7 +355,7 @@ static void test_cut(void **state)
 	next(&m, lost, ISCSI_FLAG_FINAL, 0, 0, 0, 0);
 	next(&m, after, ISCSI_FLAG_FINAL, 0, 0, 0, 0);
 	peer_send(m.c[1], after, NULL, 0);
-	ping(&m, m.c[1]);
+	ping_on(&m, m.c[1]);
 	memcpy(half, after, 48);
 	peer_write(m.c[1], half, 20);
 	peer_close(m.c[1]);
@@ -500,10 +500,10 @@ static void test_logout_waits(void **state)
 	send_logout(&m, m.c[0], ISCSI_LOGOUT_CONNECTION, 101);
 	peer_expect_close(m.c[1]);
 	/* no answer yet; nothing else is kept from going on */
-	ping(&m, m.c[0]);
+	ping_on(&m, m.c[0]);
 	/* the same again by who lost patience */
 	send_logout(&m, m.c[0], ISCSI_LOGOUT_CONNECTION, 101);
-	ping(&m, m.c[0]);
+	ping_on(&m, m.c[0]);
 	let_go(&m, m.c[2]);
 	expect_logout(m.c[0], ISCSI_LOGOUT_OK);
 	expect_logout(m.c[0], ISCSI_LOGOUT_OK);
@@ -529,7 +529,7 @@ static void test_replacement_waits(void **state)
 	peer_expect_close(m.c[1]);
 	peer_close(m.c[1]);
 	m.c[1] = p;
-	ping(&m, m.c[0]);
+	ping_on(&m, m.c[0]);
 	assert_int_equal(poll(&pfd, 1, 0), 0);
 	let_go(&m, m.c[2]);
 	peer_expect(p, ISCSI_OP_LOGIN_RSP);
@@ -557,10 +557,7 @@ static void test_nobody_waits(void **state)
 	for (unsigned i = 0; i < 3; i++) {
 		peer_close(m.c[i]);
 	}
-	q = peer_connect(b);
-	q->isid[5] = 7;
-	peer_login(q, "");
-	peer_ready(q);
+	q = peer_port(b, 7, "");
 	m.num = 1;
 	m.c[0] = q;
 	m.cmdsn = q->cmdsn;

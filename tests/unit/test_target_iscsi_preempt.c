@@ -52,10 +52,7 @@ static void test_preempted_goes(void **state)
 
 	start_preempting(p, q);
 	peer_close(p);
-	r = peer_connect(b);
-	r->isid[5] = 3;
-	peer_login(r, "");
-	peer_ready(r);
+	r = peer_port(b, 3, "");
 	let_finish();
 	/* it has preempted all the same */
 	peer_ready(q);
@@ -185,23 +182,17 @@ static void test_copies_and_resets(void **state)
 	for (unsigned i = 0; i < 2; i++) {
 		struct bench *all = b;
 		struct peer *q, *p = copies_start(&q);
-		uint8_t bhs[48] = {ISCSI_OP_TMF | ISCSI_OP_IMMEDIATE};
 
 		send_copy(q, true);
 		peer_expect(q, ISCSI_OP_SCSI_RSP);
 		assert_int_equal(q->bhs[3], 0);
-		bhs[1] = ISCSI_FLAG_FINAL | functions[i];
-		put_be32(bhs + 16, ++p->itt);
-		put_be32(bhs + 20, ISCSI_TAG_NONE);
-		put_be32(bhs + 24, p->cmdsn);
-		peer_send(p, bhs, NULL, 0);
+		send_tmf_of_all(p, functions[i]);
 		ping(p);
 		peer_ready(q);
 		ping(p);
 		assert_silent(p);
 		copying.hold = false;
-		peer_expect(p, ISCSI_OP_TMF_RSP);
-		assert_int_equal(p->bhs[2], ISCSI_TMF_COMPLETE);
+		expect_last_tmf(p, ISCSI_TMF_COMPLETE);
 		assert_int_equal(copy_status(q), TERMINATED);
 		peer_ready(p);
 		assert_int_equal(first_byte(p, DESTINATION + BLOCKS - 1), 0);

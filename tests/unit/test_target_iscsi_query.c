@@ -5,37 +5,15 @@
 
 #define LEVEL2 "iSCSIProtocolLevel=2"
 
-/* @return its tag */
-static uint32_t send_function(struct peer *p, uint8_t function, uint8_t lun,
-			      uint32_t rtt, uint32_t refcmdsn)
-{
-	uint8_t bhs[48] = {ISCSI_OP_TMF | ISCSI_OP_IMMEDIATE};
-
-	bhs[1] = ISCSI_FLAG_FINAL | function;
-	bhs[9] = lun;
-	put_be32(bhs + 16, ++p->itt);
-	put_be32(bhs + 20, rtt);
-	put_be32(bhs + 24, p->cmdsn);
-	put_be32(bhs + 32, refcmdsn);
-	peer_send(p, bhs, NULL, 0);
-	return p->itt;
-}
-
+/* A function that is no single task's. */
 static void function(struct peer *p, uint8_t number, uint8_t lun, uint8_t want)
 {
-	uint32_t itt = send_function(p, number, lun, ISCSI_TAG_NONE, 0);
-
-	expect_tmf(p, want);
-	assert_int_equal(get_be32(p->bhs + 16), itt);
+	tmf(p, number, ISCSI_TAG_NONE, 0, lun, want);
 }
 
 static void query_task(struct peer *p, uint8_t lun, uint32_t rtt, uint8_t want)
 {
-	uint32_t itt =
-		send_function(p, ISCSI_TMF_QUERY_TASK, lun, rtt, p->cmdsn - 1);
-
-	expect_tmf(p, want);
-	assert_int_equal(get_be32(p->bhs + 16), itt);
+	tmf(p, ISCSI_TMF_QUERY_TASK, rtt, p->cmdsn - 1, lun, want);
 }
 
 /* 6.3: not without the key, and not at level 1 */
@@ -130,8 +108,7 @@ static void test_query_missing(void **state)
 
 	command(p, bhs, ISCSI_FLAG_FINAL, 0, 0, 0, 0);
 	peer_send(p, bhs, NULL, 0);
-	send_function(p, ISCSI_TMF_QUERY_TASK, 0, 0x5555, lost);
-	expect_tmf(p, ISCSI_TMF_COMPLETE);
+	tmf(p, ISCSI_TMF_QUERY_TASK, 0x5555, lost, 0, ISCSI_TMF_COMPLETE);
 	/* that closes the gap */
 	expect_status(p, get_be32(bhs + 16), 0);
 	peer_works(p);
@@ -148,19 +125,19 @@ static void test_functions_are_no_tasks(void **state)
 
 	works(&m, m.c[1]);
 	m.c[1]->answers = false;
-	send_tmf(&m, m.c[0], ISCSI_TMF_LU_RESET, ISCSI_TAG_NONE);
+	send_tmf_on(&m, m.c[0], ISCSI_TMF_LU_RESET, ISCSI_TAG_NONE);
 	reset = m.itt;
 	for (unsigned i = 0; i < 2; i++) {
-		send_tmf(&m, m.c[0],
-			 i ? ISCSI_TMF_ABORT_TASK : ISCSI_TMF_QUERY_TASK,
-			 reset);
+		send_tmf_on(&m, m.c[0],
+			    i ? ISCSI_TMF_ABORT_TASK : ISCSI_TMF_QUERY_TASK,
+			    reset);
 		expect_tmf(m.c[0], ISCSI_TMF_REJECTED);
 		assert_int_equal(get_be32(m.c[0]->bhs + 16), m.itt);
 	}
 	/* its response is in line, behind what is not acknowledged */
 	data_out(m.c[0], itt, ttt, 0, 0, pattern, 512, true);
 	peer_expect(m.c[1], ISCSI_OP_NOP_IN);
-	send_tmf(&m, m.c[0], ISCSI_TMF_ABORT_TASK, reset);
+	send_tmf_on(&m, m.c[0], ISCSI_TMF_ABORT_TASK, reset);
 	expect_tmf(m.c[0], ISCSI_TMF_REJECTED);
 	peer_pong(m.c[1]);
 	m.c[1]->answers = true;
@@ -169,9 +146,9 @@ static void test_functions_are_no_tasks(void **state)
 	settle(&m, m.c[1]);
 	/* and one that waits for a command that was sent before it */
 	next(&m, bhs, ISCSI_FLAG_FINAL, 0, 0, 0, 0);
-	send_tmf(&m, m.c[0], ISCSI_TMF_ABORT_TASK_SET, ISCSI_TAG_NONE);
+	send_tmf_on(&m, m.c[0], ISCSI_TMF_ABORT_TASK_SET, ISCSI_TAG_NONE);
 	reset = m.itt;
-	send_tmf(&m, m.c[0], ISCSI_TMF_ABORT_TASK, reset);
+	send_tmf_on(&m, m.c[0], ISCSI_TMF_ABORT_TASK, reset);
 	expect_tmf(m.c[0], ISCSI_TMF_REJECTED);
 	peer_send(m.c[1], bhs, NULL, 0);
 	expect_status(m.c[1], get_be32(bhs + 16), 0);
@@ -194,7 +171,7 @@ static void test_query_task_set(void **state)
 	/* of this nexus */
 	function(q, ISCSI_TMF_QUERY_TASK_SET, 0, ISCSI_TMF_COMPLETE);
 	/* what has been aborted is not in it, though its data is awaited */
-	send_function(p, ISCSI_TMF_ABORT_TASK_SET, 0, ISCSI_TAG_NONE, 0);
+	send_tmf_of_all(p, ISCSI_TMF_ABORT_TASK_SET);
 	for (unsigned i = 0; i < 3; i++) {
 		peer_works(p);
 	}
@@ -238,13 +215,6 @@ static void test_query_event(void **state)
 	peer_close(q);
 }
 
-static void ping_discovery(struct peer *p)
-{
-	struct multi numbers = {.cmdsn = p->cmdsn};
-
-	ping(&numbers, p);
-}
-
 /* The session goes with all its connections and tasks; nobody else's does. */
 static void test_nexus_reset(void **state)
 {
@@ -260,9 +230,9 @@ static void test_nexus_reset(void **state)
 	other = peer_pending(q);
 	itt = pending(&m, m.c[1]);
 	ttt = get_be32(m.c[1]->bhs + 20);
-	send_tmf(&m, m.c[0], ISCSI_TMF_NEXUS_RESET, ISCSI_TAG_NONE);
+	send_tmf_on(&m, m.c[0], ISCSI_TMF_NEXUS_RESET, ISCSI_TAG_NONE);
 	for (unsigned i = 0; i < 3; i++) {
-		ping(&m, m.c[0]);
+		ping_on(&m, m.c[0]);
 	}
 	data_out(m.c[1], itt, ttt, 0, 0, pattern, 512, true);
 	expect_tmf(m.c[0], ISCSI_TMF_COMPLETE);
@@ -276,7 +246,7 @@ static void test_nexus_reset(void **state)
 	send_test_unit_ready(p);
 	expect_sense(p, 6, 0x2900);
 	/* nor have sessions for discovery gone, which have no target */
-	ping_discovery(d);
+	ping(d);
 	peer_close(p);
 	peer_close(q);
 	peer_close(d);

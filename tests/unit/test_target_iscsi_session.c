@@ -211,10 +211,7 @@ static void test_half_open(void **state)
 	peer_write(q, bhs, 48);
 	peer_write(q, pattern, 1000);
 	peer_close(q);
-	q = peer_connect(b);
-	q->isid[5] = 2;
-	peer_login(q, "ImmediateData=No");
-	peer_ready(q);
+	q = peer_second(b, "ImmediateData=No");
 	command(q, bhs, FW, 4096, WRITE10, 0, 8);
 	peer_send(q, bhs, NULL, 0);
 	peer_expect(q, ISCSI_OP_R2T);

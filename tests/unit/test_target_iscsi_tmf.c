@@ -3,40 +3,12 @@
  * other sessions see of it (RFC 7143 11.5, 11.6; SAM-5 5.6, 7, 8.7). */
 #include "target_iscsi_keeper.h"
 
-static void send_tmf(struct peer *p, uint8_t function, uint32_t rtt,
-		     uint32_t refcmdsn, uint8_t lun)
-{
-	uint8_t bhs[48] = {ISCSI_OP_TMF | ISCSI_OP_IMMEDIATE, 0x80};
-
-	bhs[1] |= function;
-	bhs[9] = lun;
-	put_be32(bhs + 16, ++p->itt);
-	put_be32(bhs + 20, rtt);
-	put_be32(bhs + 24, p->cmdsn);
-	put_be32(bhs + 32, refcmdsn);
-	peer_send(p, bhs, NULL, 0);
-}
-
-static void expect_tmf(struct peer *p, uint8_t response)
-{
-	peer_expect(p, ISCSI_OP_TMF_RSP);
-	assert_int_equal(get_be32(p->bhs + 16), p->itt);
-	assert_int_equal(p->bhs[2], response);
-}
-
 /* The function has reached the tasks, if two pings have come back. */
 static void send_tmf_and_wait(struct peer *p, uint8_t function)
 {
-	send_tmf(p, function, ISCSI_TAG_NONE, 0, 0);
+	send_tmf_of_all(p, function);
 	ping(p);
 	ping(p);
-}
-
-static void tmf(struct peer *p, uint8_t function, uint32_t rtt,
-		uint32_t refcmdsn, uint8_t lun, uint8_t response)
-{
-	send_tmf(p, function, rtt, refcmdsn, lun);
-	expect_tmf(p, response);
 }
 
 static void test_abort_task(void **state)
@@ -96,13 +68,11 @@ static void test_commands_behind(void **state)
 	static uint8_t block[512];
 
 	for (unsigned i = 0; i < 2; i++) {
-		uint8_t both[2 * 48] = {ISCSI_OP_TMF | ISCSI_OP_IMMEDIATE,
-					(uint8_t)(0x80 | functions[i])};
+		uint8_t both[2 * 48];
 		uint32_t ttt = 0;
 
-		put_be32(both + 16, ++p->itt);
-		put_be32(both + 20, ISCSI_TAG_NONE);
-		put_be32(both + 24, p->cmdsn);
+		put_tmf(both, functions[i], ++p->itt, ISCSI_TAG_NONE, p->cmdsn,
+			0);
 		command(p, both + 48, FW, 512, WRITE10, 0, 1);
 		peer_write(p, both, sizeof(both));
 		for (unsigned n = 0; n < 2; n++) {
@@ -140,7 +110,7 @@ static void test_task_sets(void **state)
 		for (uint32_t n = 0; n < 3; n++)
 			data_out(p, first + n, ttt + n, 0, 0, pattern, 512,
 				 true);
-		expect_tmf(p, ISCSI_TMF_COMPLETE);
+		expect_last_tmf(p, ISCSI_TMF_COMPLETE);
 		peer_ready(p);
 		/* the window is open again */
 		assert_int_equal(get_be32(p->bhs + 32), p->cmdsn + 127);
@@ -157,12 +127,10 @@ static void test_task_sets(void **state)
 /* Each nexus has a task set of its own: others' tasks go on. */
 static void test_clear_task_set_of_others(void **state)
 {
-	struct peer *p = peer_new(b, ""), *q = peer_connect(b);
+	struct peer *p = peer_new(b, ""),
+		    *q = peer_second(b, "ImmediateData=No");
 	uint32_t itt, ttt;
 
-	q->isid[5] = 2;
-	peer_login(q, "ImmediateData=No");
-	peer_ready(q);
 	itt = peer_pending(q);
 	ttt = get_be32(q->bhs + 20);
 	tmf(p, ISCSI_TMF_CLEAR_TASK_SET, ISCSI_TAG_NONE, 0, 0,
@@ -177,22 +145,6 @@ static void test_clear_task_set_of_others(void **state)
 	peer_close(q);
 }
 
-static void set_tas(struct peer *p, bool tas)
-{
-	/* its last byte: a self-test takes a second */
-	uint8_t bhs[48], list[16] = {[4] = 0x0a,	   0x0a,    0x20, 0x10,
-				     [9] = tas ? 0x40 : 0, [15] = 1};
-
-	command(p, bhs, FW, sizeof(list), 0x15, 0, 0);
-	memset(bhs + 33, 0, 15);
-	bhs[33] = 0x10;
-	bhs[36] = sizeof(list);
-	peer_send(p, bhs, list, sizeof(list));
-	peer_expect(p, ISCSI_OP_SCSI_RSP);
-	assert_int_equal(p->bhs[3], 0);
-}
-
-/* TAS: those whose tasks others end hear TASK ABORTED. */
 /* One that waits for another of its task set is in it, too. */
 static void test_blocked_is_aborted(void **state)
 {
@@ -204,19 +156,18 @@ static void test_blocked_is_aborted(void **state)
 	peer_send(p, bhs, NULL, 0);
 	send_tmf_and_wait(p, ISCSI_TMF_ABORT_TASK_SET);
 	data_out(p, itt, ttt, 0, 0, pattern, 512, true);
-	expect_tmf(p, ISCSI_TMF_COMPLETE);
+	expect_last_tmf(p, ISCSI_TMF_COMPLETE);
 	peer_works(p);
 	peer_close(p);
 }
 
+/* TAS: those whose tasks others end hear TASK ABORTED. */
 static void test_task_aborted_status(void **state)
 {
-	struct peer *p = peer_new(b, ""), *q = peer_connect(b);
+	struct peer *p = peer_new(b, ""),
+		    *q = peer_second(b, "ImmediateData=No");
 	uint32_t itt, ttt;
 
-	q->isid[5] = 2;
-	peer_login(q, "ImmediateData=No");
-	peer_ready(q);
 	set_tas(p, true);
 	send_test_unit_ready(q);
 	expect_sense(q, 6, 0x2a01);
@@ -240,7 +191,7 @@ static void test_task_aborted_status(void **state)
 	ttt = get_be32(q->bhs + 20);
 	send_tmf_and_wait(q, ISCSI_TMF_ABORT_TASK_SET);
 	data_out(q, itt, ttt, 0, 0, pattern, 512, true);
-	expect_tmf(q, ISCSI_TMF_COMPLETE);
+	expect_last_tmf(q, ISCSI_TMF_COMPLETE);
 	peer_works(q);
 	set_tas(p, false);
 	send_test_unit_ready(q);
@@ -263,13 +214,6 @@ static uint32_t attributed(struct peer *p, uint8_t attr, uint8_t opcode,
 		memset(bhs + 33, 0, 15);
 	peer_send(p, bhs, NULL, 0);
 	return p->itt;
-}
-
-static void expect_good(struct peer *p, uint32_t itt)
-{
-	peer_expect(p, ISCSI_OP_SCSI_RSP);
-	assert_int_equal(get_be32(p->bhs + 16), itt);
-	assert_int_equal(p->bhs[3], 0);
 }
 
 /* A response and that of a task management function, in either order. */
@@ -362,7 +306,7 @@ static void test_cold_reset(void **state)
 
 	send_tmf_and_wait(p, ISCSI_TMF_COLD_RESET);
 	data_out(p, itt, ttt, 0, 0, pattern, 512, true);
-	expect_tmf(p, ISCSI_TMF_COMPLETE);
+	expect_last_tmf(p, ISCSI_TMF_COMPLETE);
 	peer_expect_close(p);
 	/* others are told why */
 	peer_expect(q, ISCSI_OP_ASYNC);
@@ -403,7 +347,7 @@ static void test_reset_under_load(void **state)
 	command(q, bhs, FW, 512, WRITE10, 0, 1);
 	peer_send(q, bhs, NULL, 0);
 	peer_expect(q, ISCSI_OP_R2T);
-	send_tmf(p, ISCSI_TMF_LU_RESET, ISCSI_TAG_NONE, 0, 0);
+	send_tmf_of_all(p, ISCSI_TMF_LU_RESET);
 	ping(p);
 	/* It is on its way to q's lane, which sees to it before it sends. */
 	send_test_unit_ready(q);
@@ -412,10 +356,11 @@ static void test_reset_under_load(void **state)
 	 * another one is under way */
 	keeper.release = true;
 	register_slowly(q);
-	peer_expect(p, ISCSI_OP_TMF_RSP);
-	assert_int_equal(p->bhs[2], ISCSI_TMF_COMPLETE);
+	expect_last_tmf(p, ISCSI_TMF_COMPLETE);
 	keeper.release = true;
-	pr_out(q, 6, 0, 0);
+	send_pr_out(q, 6, 0, 0);
+	expect_good(q, q->itt - 1);
+	expect_good(q, q->itt);
 	send_test_unit_ready(p);
 	expect_sense(p, 6, 0x2903);
 	keeper_stop(p, q);

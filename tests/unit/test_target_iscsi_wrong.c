@@ -311,21 +311,6 @@ static void test_oversized_text(void **state)
 
 /* ---- data ---- */
 
-static void expect_good(struct peer *p, uint32_t itt)
-{
-	peer_expect(p, ISCSI_OP_SCSI_RSP);
-	assert_int_equal(get_be32(p->bhs + 16), itt);
-	assert_int_equal(p->bhs[3], 0);
-}
-
-static void announce(struct peer *p)
-{
-	uint8_t bhs[48];
-
-	command(p, bhs, ISCSI_CMD_WRITE, 8192, WRITE10, 0, 16);
-	peer_send(p, bhs, NULL, 0);
-}
-
 static void test_unsolicited_sequences(void **state)
 {
 	struct peer *p = peer_new(b, "InitialR2T=No;FirstBurstLength=4096"), *q;
