@@ -2,6 +2,7 @@
 #include <arpa/inet.h>
 #include <ctype.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +15,7 @@
 #include "server/config.h"
 #include "server/core/log.h"
 
-#define MAX_LANES 64
+#define MAX_LANES 64u
 
 /* µs; a little more than an initiator on a fast network takes to answer. */
 #define LANE_SPIN 30
@@ -37,6 +38,25 @@
 int lpcfg_rpc_low_port(struct loadparm_context *lp_ctx);
 int lpcfg_rpc_high_port(struct loadparm_context *lp_ctx);
 
+/*
+ * An option, or one for each volume ("?" is its letter) or portal group ("#" is
+ * its number).
+ */
+struct option {
+	const char *name;
+	/* False: it makes no sense, and has been logged. NULL: another one's
+	 * does it. */
+	bool (*read)(struct config *config, struct loadparm_context *lp,
+		     const struct option *o);
+	size_t field;		  /* what of struct config it is */
+	uint64_t min, max, unset; /* of numbers and sizes */
+};
+
+static void *field_of(struct config *config, const struct option *o)
+{
+	return (char *)config + o->field;
+}
+
 static const char *get_string(struct loadparm_context *lp, const char *option)
 {
 	const char *value = lpcfg_parm_string(lp, NULL, "istm", option);
@@ -44,32 +64,63 @@ static const char *get_string(struct loadparm_context *lp, const char *option)
 	return value != NULL && value[0] != '\0' ? value : NULL;
 }
 
-/* @return false, having logged it, for what is no number in the range */
-static bool get_number(struct loadparm_context *lp, const char *option,
-		       unsigned long min, unsigned long max,
-		       unsigned long unset, unsigned long *value)
+static bool read_string(struct config *config, struct loadparm_context *lp,
+			const struct option *o)
 {
-	const char *text = get_string(lp, option);
+	const char **value = field_of(config, o);
+	const char *text = get_string(lp, o->name);
+
+	if (text != NULL) {
+		*value = talloc_strdup(config, text);
+	}
+	return text == NULL || *value != NULL;
+}
+
+static bool get_list(struct config *config, struct loadparm_context *lp,
+		     const char *option, const char ***list)
+{
+	*list = lpcfg_parm_string_list(config, lp, NULL, "istm", option, NULL);
+	if (*list == NULL) {
+		*list = talloc_zero_array(config, const char *, 1);
+	}
+	return *list != NULL;
+}
+
+static bool read_list(struct config *config, struct loadparm_context *lp,
+		      const struct option *o)
+{
+	return get_list(config, lp, o->name, field_of(config, o));
+}
+
+static bool read_number(struct config *config, struct loadparm_context *lp,
+			const struct option *o)
+{
+	const char *text = get_string(lp, o->name);
+	unsigned *value = field_of(config, o);
+	unsigned long n;
 	char *end;
 
-	*value = unset;
+	*value = (unsigned)o->unset;
 	if (text == NULL) {
 		return true;
 	}
 	errno = 0;
-	*value = strtoul(text, &end, 10);
+	n = strtoul(text, &end, 10);
 	if (errno != 0 || *end != '\0' || !isdigit((unsigned char)text[0]) ||
-	    *value < min || *value > max) {
-		log_msg(LOG_ERROR, "istm:%s = %s: not a number from %lu to %lu",
-			option, text, min, max);
+	    n < o->min || n > o->max) {
+		log_msg(LOG_ERROR,
+			"istm:%s = %s: not a number from %llu to %llu", o->name,
+			text, (unsigned long long)o->min,
+			(unsigned long long)o->max);
 		return false;
 	}
+	*value = (unsigned)n;
 	return true;
 }
 
 /* As Samba's own booleans, but anything else is refused. */
-static bool get_bool(struct loadparm_context *lp, const char *option,
-		     bool *value)
+static bool read_bool(struct config *config, struct loadparm_context *lp,
+		      const struct option *o)
 {
 	static const struct {
 		const char *name;
@@ -78,9 +129,9 @@ static bool get_bool(struct loadparm_context *lp, const char *option,
 		{"yes", true}, {"true", true},	 {"on", true},	 {"1", true},
 		{"no", false}, {"false", false}, {"off", false}, {"0", false},
 	};
-	const char *text = get_string(lp, option);
+	const char *text = get_string(lp, o->name);
+	bool *value = field_of(config, o);
 
-	*value = false;
 	if (text == NULL) {
 		return true;
 	}
@@ -90,7 +141,7 @@ static bool get_bool(struct loadparm_context *lp, const char *option,
 			return true;
 		}
 	}
-	log_msg(LOG_ERROR, "istm:%s = %s: neither yes nor no", option, text);
+	log_msg(LOG_ERROR, "istm:%s = %s: neither yes nor no", o->name, text);
 	return false;
 }
 
@@ -121,17 +172,17 @@ static bool parse_size(const char *text, uint64_t min, uint64_t max,
 	return true;
 }
 
-static bool get_size(struct loadparm_context *lp, const char *option,
-		     uint64_t min, uint64_t max, uint64_t *value)
+static bool read_size(struct config *config, struct loadparm_context *lp,
+		      const struct option *o)
 {
-	const char *text = get_string(lp, option);
+	const char *text = get_string(lp, o->name);
 
-	*value = 0;
-	if (text != NULL && !parse_size(text, min, max, value)) {
+	if (text != NULL &&
+	    !parse_size(text, o->min, o->max, field_of(config, o))) {
 		log_msg(LOG_ERROR,
-			"istm:%s = %s: not a size from %lluM to %lluM", option,
-			text, (unsigned long long)min >> 20,
-			(unsigned long long)max >> 20);
+			"istm:%s = %s: not a size from %lluM to %lluM", o->name,
+			text, (unsigned long long)o->min >> 20,
+			(unsigned long long)o->max >> 20);
 		return false;
 	}
 	return true;
@@ -165,38 +216,45 @@ static bool get_threshold(struct loadparm_context *lp, const char *option,
 	return false;
 }
 
-/* Of all volumes, and of one. */
-static bool load_thresholds(struct config *config, struct loadparm_context *lp)
+/* Of all volumes. */
+static bool read_threshold(struct config *config, struct loadparm_context *lp,
+			   const struct option *o)
 {
 	struct config_threshold common = {.percent = THIN_THRESHOLD};
-	char option[] = "thin threshold ?";
 
-	if (!get_threshold(lp, "thin threshold", &common)) {
+	if (!get_threshold(lp, o->name, &common)) {
 		return false;
 	}
 	for (unsigned i = 0; i < 26; i++) {
 		config->thresholds[i] = common;
-		option[sizeof(option) - 2] = (char)('A' + i);
-		if (!get_threshold(lp, option, &config->thresholds[i])) {
+	}
+	return true;
+}
+
+static void name_of_volume(char name[32], const struct option *o, char letter)
+{
+	snprintf(name, 32, "%s", o->name);
+	*strchr(name, '?') = letter;
+}
+
+static bool read_thresholds(struct config *config, struct loadparm_context *lp,
+			    const struct option *o)
+{
+	char name[32];
+
+	for (unsigned i = 0; i < 26; i++) {
+		name_of_volume(name, o, (char)('A' + i));
+		if (!get_threshold(lp, name, &config->thresholds[i])) {
 			return false;
 		}
 	}
 	return true;
 }
 
-static bool get_list(struct config *config, struct loadparm_context *lp,
-		     const char *option, const char ***list)
+static bool read_volumes(struct config *config, struct loadparm_context *lp,
+			 const struct option *o)
 {
-	*list = lpcfg_parm_string_list(config, lp, NULL, "istm", option, NULL);
-	if (*list == NULL) {
-		*list = talloc_zero_array(config, const char *, 1);
-	}
-	return *list != NULL;
-}
-
-static bool load_volumes(struct config *config, struct loadparm_context *lp)
-{
-	char option[] = "volume ?";
+	char name[32];
 
 	config->volumes = talloc_zero_array(config, struct config_volume, 26);
 	if (config->volumes == NULL) {
@@ -206,14 +264,14 @@ static bool load_volumes(struct config *config, struct loadparm_context *lp)
 		struct config_volume *v = &config->volumes[config->num_volumes];
 		const char *path;
 
-		option[sizeof(option) - 2] = letter;
-		path = get_string(lp, option);
+		name_of_volume(name, o, letter);
+		path = get_string(lp, name);
 		if (path == NULL) {
 			continue;
 		}
 		if (path[0] != '/') {
 			log_msg(LOG_ERROR, "istm:%s = %s: not an absolute path",
-				option, path);
+				name, path);
 			return false;
 		}
 		v->letter = letter;
@@ -252,11 +310,12 @@ char *config_portal_address(TALLOC_CTX *mem_ctx, const char *portal)
 	return address;
 }
 
-static bool load_portals(struct config *config, struct loadparm_context *lp)
+static bool read_portals(struct config *config, struct loadparm_context *lp,
+			 const struct option *o)
 {
 	size_t n = 0;
 
-	if (!get_list(config, lp, "portals", &config->portals)) {
+	if (!read_list(config, lp, o)) {
 		return false;
 	}
 	while (config->portals[n] != NULL) {
@@ -271,7 +330,7 @@ static bool load_portals(struct config *config, struct loadparm_context *lp)
 			config->addresses, config->portals[i]);
 		if (config->addresses[i] == NULL) {
 			log_msg(LOG_ERROR,
-				"istm:portals: '%s' is no numeric address",
+				"istm:%s: '%s' is no numeric address", o->name,
 				config->portals[i]);
 			return false;
 		}
@@ -279,9 +338,10 @@ static bool load_portals(struct config *config, struct loadparm_context *lp)
 	return true;
 }
 
-/* Their values are the model's to understand. */
-static bool load_portal_groups(struct config *config,
-			       struct loadparm_context *lp)
+/* Both options of each; their values are the model's to understand. */
+static bool read_portal_groups(struct config *config,
+			       struct loadparm_context *lp,
+			       const struct option *o)
 {
 	config->portal_groups = talloc_zero_array(
 		config, struct config_portal_group, MAX_PORTAL_GROUP);
@@ -314,81 +374,23 @@ static bool load_portal_groups(struct config *config,
 	return true;
 }
 
-static bool load_ports(struct config *config, struct loadparm_context *lp)
+static bool read_sector(struct config *config, struct loadparm_context *lp,
+			const struct option *o)
 {
-	unsigned long port;
-
-	if (!get_number(lp, "epmapper port", 1, 65535, 135, &port)) {
+	if (!read_number(config, lp, o)) {
 		return false;
 	}
-	config->epmapper_port = port;
-	if (!get_number(lp, "object port", 1, 65535, 0, &port)) {
+	if (config->vhdx_sector != o->min && config->vhdx_sector != o->max) {
+		log_msg(LOG_ERROR, "istm:%s = %u: neither 512 nor 4096",
+			o->name, config->vhdx_sector);
 		return false;
 	}
-	if (port != 0) {
-		config->object_port_low = config->object_port_high = port;
-		return true;
-	}
-	config->object_port_low = lpcfg_rpc_low_port(lp);
-	config->object_port_high = lpcfg_rpc_high_port(lp);
-	return true;
-}
-
-static bool load_sector(struct config *config, struct loadparm_context *lp)
-{
-	unsigned long sector;
-
-	if (!get_number(lp, "vhdx sector size", 512, 4096, 512, &sector)) {
-		return false;
-	}
-	if (sector != 512 && sector != 4096) {
-		log_msg(LOG_ERROR,
-			"istm:vhdx sector size = %lu: neither 512 nor 4096",
-			sector);
-		return false;
-	}
-	config->vhdx_sector = (uint32_t)sector;
-	return true;
-}
-
-static bool load_limits(struct config *config, struct loadparm_context *lp)
-{
-	unsigned long cpus = sysconf(_SC_NPROCESSORS_ONLN);
-	unsigned long lanes, ping, connections, objects, references, luns,
-		session, spin;
-
-	if (cpus < 1 || cpus > MAX_LANES) {
-		cpus = cpus < 1 ? 1 : MAX_LANES;
-	}
-	if (!get_number(lp, "lanes", 1, MAX_LANES, cpus, &lanes) ||
-	    !get_number(lp, "lane spin", 0, 1000, LANE_SPIN, &spin) ||
-	    !get_number(lp, "session connections", 1, 65535, 0, &session) ||
-	    !get_number(lp, "ping period", 10, 3600 * 1000, 0, &ping) ||
-	    !get_number(lp, "max connections", 2, 100000, 0, &connections) ||
-	    !get_number(lp, "max objects", 16, 10000000, 0, &objects) ||
-	    !get_number(lp, "max references", 1, 10000000, 0, &references) ||
-	    !get_size(lp, "buffers", MIN_BUFFERS, MAX_BUFFERS,
-		      &config->buffers) ||
-	    !get_number(lp, "max luns", 1, MAX_LUNS, 0, &luns) ||
-	    !get_size(lp, "max disk size", MIN_DISK_SIZE, MAX_DISK_SIZE,
-		      &config->max_disk_size) ||
-	    !get_bool(lp, "discovery chap", &config->discovery_chap) ||
-	    !get_bool(lp, "self check", &config->self_check)) {
-		return false;
-	}
-	config->lanes = lanes;
-	config->lane_spin = spin;
-	config->session_connections = session;
-	config->ping_period = ping;
-	config->max_connections = connections;
-	config->max_objects = objects;
-	config->max_references = references;
-	config->max_luns = luns;
 	return true;
 }
 
 /* The names of QEMU's cache modes, which mean the same there. */
-static bool load_cache(struct config *config, struct loadparm_context *lp)
+static bool read_cache(struct config *config, struct loadparm_context *lp,
+		       const struct option *o)
 {
 	static const struct {
 		const char *name;
@@ -399,7 +401,7 @@ static bool load_cache(struct config *config, struct loadparm_context *lp)
 		{"none", true, false},
 		{"directsync", true, true},
 	};
-	const char *mode = get_string(lp, "disk cache");
+	const char *mode = get_string(lp, o->name);
 
 	if (mode == NULL) {
 		return true;
@@ -412,30 +414,187 @@ static bool load_cache(struct config *config, struct loadparm_context *lp)
 		}
 	}
 	log_msg(LOG_ERROR,
-		"istm:disk cache = %s: not one of writeback, writethrough, "
-		"none, directsync",
-		mode);
+		"istm:%s = %s: not one of writeback, writethrough, none, "
+		"directsync",
+		o->name, mode);
 	return false;
 }
 
-static bool load_names(struct config *config, struct loadparm_context *lp)
-{
-	const char *netbios = lpcfg_netbios_name(lp);
-	const char *domain = lpcfg_dnsdomain(lp);
-	const char *state = get_string(lp, "state directory");
+/* ---- all options ---- */
 
-	if (state == NULL) {
-		state = lpcfg_private_dir(lp);
+#define FIELD(name)	     offsetof(struct config, name)
+#define NUMBER(name, ...)    read_number, FIELD(name), __VA_ARGS__
+#define SIZE(name, min, max) read_size, FIELD(name), min, max, 0
+#define BOOL(name)	     read_bool, FIELD(name), 0, 0, 0
+#define STRING(name)	     read_string, FIELD(name), 0, 0, 0
+#define LIST(name)	     read_list, FIELD(name), 0, 0, 0
+#define OTHER(read)	     read, 0, 0, 0, 0
+
+/*
+ * In the order in which they are read: each volume's threshold is the common
+ * one unless it has its own. tests/checks/options compares the names with
+ * docs/.
+ */
+static const struct option options[] = {
+	{"admin users", LIST(admin_users)},
+	{"buffers", SIZE(buffers, MIN_BUFFERS, MAX_BUFFERS)},
+	{"discovery chap", BOOL(discovery_chap)},
+	{"disk cache", OTHER(read_cache)},
+	{"epmapper port", NUMBER(epmapper_port, 1, 65535, 135)},
+	{"lane spin", NUMBER(lane_spin, 0, 1000, LANE_SPIN)},
+	{"lanes", NUMBER(lanes, 1, MAX_LANES, 0)},
+	{"max connections", NUMBER(max_connections, 2, 100000, 0)},
+	{"max disk size", SIZE(max_disk_size, MIN_DISK_SIZE, MAX_DISK_SIZE)},
+	{"max luns", NUMBER(max_luns, 1, MAX_LUNS, 0)},
+	{"max objects", NUMBER(max_objects, 16, 10000000, 0)},
+	{"max references", NUMBER(max_references, 1, 10000000, 0)},
+	{"object port", NUMBER(object_port_low, 1, 65535, 0)},
+	{"ping period", NUMBER(ping_period, 10, 3600 * 1000, 0)},
+	{"portal group #", OTHER(read_portal_groups)},
+	{"portal group # access", OTHER(NULL)},
+	{"portals", read_portals, FIELD(portals), 0, 0, 0},
+	{"redirect", LIST(redirect)},
+	{"redirect permanently", LIST(redirect_permanently)},
+	{"self check", BOOL(self_check)},
+	{"session connections", NUMBER(session_connections, 1, 65535, 0)},
+	{"state directory", STRING(state_directory)},
+	{"thin threshold", OTHER(read_threshold)},
+	{"thin threshold ?", OTHER(read_thresholds)},
+	{"vhdx sector size", read_sector, FIELD(vhdx_sector), 512, 4096, 512},
+	{"volume ?", OTHER(read_volumes)},
+};
+
+#define NUM_OPTIONS (sizeof(options) / sizeof(options[0]))
+
+/* ---- what smb.conf has ---- */
+
+static const char *skip_blanks(const char *s)
+{
+	while (isspace((unsigned char)*s)) {
+		s++;
 	}
-	config->state_directory = talloc_strdup(config, state);
-	config->netbios_name = talloc_strdup(config, netbios);
+	return s;
+}
+
+/*
+ * As Samba compares names: without regard to case and blanks.
+ * @param group  the number in place of "#", 0 where none can be meant
+ */
+static bool is_name(const char *pattern, const char *name, unsigned *group)
+{
+	char *end;
+
+	for (;; pattern++, name++) {
+		pattern = skip_blanks(pattern);
+		name = skip_blanks(name);
+		if (*pattern == '#' && isdigit((unsigned char)*name)) {
+			unsigned long n = strtoul(name, &end, 10);
+
+			*group = *name != '0' && n <= UINT_MAX ? n : 0;
+			name = end - 1;
+		} else if (*pattern == '?') {
+			if (toupper((unsigned char)*name) < 'A' ||
+			    toupper((unsigned char)*name) > 'Z') {
+				return false;
+			}
+		} else if (toupper((unsigned char)*pattern) !=
+			   toupper((unsigned char)*name)) {
+			return false;
+		} else if (*name == '\0') {
+			return true;
+		}
+	}
+}
+
+/* @param name  without "istm:" */
+static void warn_if_unknown(const char *name)
+{
+	for (size_t i = 0; i < NUM_OPTIONS; i++) {
+		unsigned group = 1;
+
+		if (!is_name(options[i].name, name, &group)) {
+			continue;
+		}
+		if (group < 1 || group > MAX_PORTAL_GROUP) {
+			log_msg(LOG_WARNING,
+				"istm:%s is ignored: portal groups are "
+				"numbered from 1 to %u",
+				name, MAX_PORTAL_GROUP);
+		}
+		return;
+	}
+	log_msg(LOG_WARNING, "istm:%s is ignored: istmd has no such option",
+		name);
+}
+
+/* "istm:name = value", as testparm shows it */
+static void check_line(char *line)
+{
+	char *name = strchr(line, ':'), *end = strchr(line, '=');
+
+	if (name == NULL || end == NULL || name > end) {
+		return;
+	}
+	*name++ = '\0';
+	name[strcspn(name, "=")] = '\0';
+	while (end > name && isspace((unsigned char)end[-1])) {
+		*--end = '\0';
+	}
+	if (is_name("istm", line, NULL)) {
+		warn_if_unknown(skip_blanks(name));
+	}
+}
+
+/* Samba's library lists options only as the text that testparm shows. */
+static void check_names(struct loadparm_context *lp)
+{
+	char *text = NULL, *line, *save;
+	size_t length;
+	FILE *f = open_memstream(&text, &length);
+
+	if (f != NULL) {
+		lpcfg_dump(lp, f, false, 0);
+		if (fclose(f) == 0) {
+			for (line = strtok_r(text, "\n", &save); line != NULL;
+			     line = strtok_r(NULL, "\n", &save)) {
+				check_line(line);
+			}
+		}
+	}
+	free(text);
+}
+
+/* ---- all of it ---- */
+
+/* What is Samba's, and what depends on the machine. */
+static bool fill_in(struct config *config, struct loadparm_context *lp)
+{
+	const char *domain = lpcfg_dnsdomain(lp);
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+
+	if (config->lanes == 0) {
+		config->lanes = cpus < 1	   ? 1
+				: cpus > MAX_LANES ? MAX_LANES
+						   : (unsigned)cpus;
+	}
+	config->object_port_high = config->object_port_low;
+	if (config->object_port_low == 0) {
+		config->object_port_low = lpcfg_rpc_low_port(lp);
+		config->object_port_high = lpcfg_rpc_high_port(lp);
+	}
+	if (config->state_directory == NULL) {
+		config->state_directory =
+			talloc_strdup(config, lpcfg_private_dir(lp));
+	}
+	config->netbios_name = talloc_strdup(config, lpcfg_netbios_name(lp));
 	if (config->state_directory == NULL || config->netbios_name == NULL) {
 		return false;
 	}
 	if (domain == NULL || domain[0] == '\0') {
 		return true;
 	}
-	config->dns_name = talloc_asprintf(config, "%s.%s", netbios, domain);
+	config->dns_name =
+		talloc_asprintf(config, "%s.%s", config->netbios_name, domain);
 	return config->dns_name != NULL;
 }
 
@@ -446,16 +605,15 @@ struct config *config_load(TALLOC_CTX *mem_ctx, struct loadparm_context *lp_ctx)
 	if (config == NULL) {
 		return NULL;
 	}
-	if (!load_names(config, lp_ctx) || !load_volumes(config, lp_ctx) ||
-	    !load_portals(config, lp_ctx) ||
-	    !load_portal_groups(config, lp_ctx) ||
-	    !get_list(config, lp_ctx, "admin users", &config->admin_users) ||
-	    !get_list(config, lp_ctx, "redirect", &config->redirect) ||
-	    !get_list(config, lp_ctx, "redirect permanently",
-		      &config->redirect_permanently) ||
-	    !load_ports(config, lp_ctx) || !load_limits(config, lp_ctx) ||
-	    !load_thresholds(config, lp_ctx) || !load_sector(config, lp_ctx) ||
-	    !load_cache(config, lp_ctx)) {
+	check_names(lp_ctx);
+	for (size_t i = 0; i < NUM_OPTIONS; i++) {
+		if (options[i].read != NULL &&
+		    !options[i].read(config, lp_ctx, &options[i])) {
+			talloc_free(config);
+			return NULL;
+		}
+	}
+	if (!fill_in(config, lp_ctx)) {
 		talloc_free(config);
 		return NULL;
 	}

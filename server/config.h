@@ -53,19 +53,20 @@ struct config {
 	/* istm:thin threshold, of volumes A to Z */
 	struct config_threshold thresholds[26];
 	const char *netbios_name, *dns_name; /* dns_name may be NULL */
-	uint16_t epmapper_port;
-	uint16_t object_port_low, object_port_high;
+	unsigned epmapper_port;
+	unsigned object_port_low, object_port_high;
 	unsigned ping_period; /* ms, 0: the standard's */
 	unsigned max_connections, max_objects, max_references; /* 0: default */
 	unsigned max_luns;	/* disks of a target; 0: as Windows */
 	uint64_t max_disk_size; /* bytes; 0: as Windows */
-	uint32_t vhdx_sector;	/* bytes, logical, of new VHDX files */
+	unsigned vhdx_sector;	/* bytes, logical, of new VHDX files */
 	bool self_check;	/* for tests: of all tables, after each call */
 };
 
 /*
  * Read all options. A value that makes no sense is refused with a line in the
- * log that names it.
+ * log that names it; options `istm:…` that there are not are told there and
+ * ignored.
  * @return child of @mem_ctx, or NULL
  */
 struct config *config_load(TALLOC_CTX *mem_ctx,
