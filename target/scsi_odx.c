@@ -46,7 +46,8 @@ static bool ranges_meet(const struct scsi_range *range, unsigned n)
 
 /*
  * Block device range descriptors: @at is where they begin, their length is in
- * the two bytes before. False: sense is set.
+ * the two bytes before. Of that and of what there is whole ones count (SBC-3
+ * 5.7.2, 5.46.2). False: sense is set.
  */
 static bool parse_ranges(struct scsi_task *task, const uint8_t *p, size_t len,
 			 size_t at, struct scsi_range *range, unsigned *count,
@@ -56,13 +57,16 @@ static bool parse_ranges(struct scsi_task *task, const uint8_t *p, size_t len,
 	size_t size = get_be16(p + at - 2);
 	unsigned i;
 
-	if (size < RANGE || size % RANGE != 0) {
+	if (size < RANGE) {
 		return bad_field(task, at - 2);
 	}
 	if (size > len - at) {
-		return bad_length(task);
+		size = len - at;
 	}
 	*count = (unsigned)(size / RANGE);
+	if (*count == 0) {
+		return bad_length(task);
+	}
 	if (*count > COPY_MAX_RANGES) {
 		return scsi_refuse(task, SENSE_ILLEGAL_REQUEST,
 				   ASC_TOO_MANY_SEGMENTS);
@@ -93,6 +97,7 @@ static const uint8_t *token_list(struct scsi_task *task, size_t header,
 				 size_t *len)
 {
 	const uint8_t *p = scsi_parameters(task, len);
+	size_t said;
 
 	if (p == NULL) {
 		return NULL;
@@ -101,13 +106,16 @@ static const uint8_t *token_list(struct scsi_task *task, size_t header,
 		bad_length(task);
 		return NULL;
 	}
-	/* The lists say their own length too; more may follow it. */
-	if ((size_t)get_be16(p) + 2 < header ||
-	    (size_t)get_be16(p) + 2 > *len) {
+	/* The lists say their own length too; more may follow it, and they
+	 * may be cut. */
+	said = (size_t)get_be16(p) + 2;
+	if (said < header) {
 		bad_field(task, 0);
 		return NULL;
 	}
-	*len = (size_t)get_be16(p) + 2;
+	if (said < *len) {
+		*len = said;
+	}
 	return p;
 }
 

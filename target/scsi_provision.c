@@ -201,8 +201,12 @@ bool scsi_unmap(struct scsi_task *task)
 				 ASC_PARAMETER_LIST_LENGTH);
 	}
 	/* UNMAP BLOCK DESCRIPTOR DATA LENGTH: whole descriptors of it count,
-	 * and no more than were sent (SBC-3 5.28.2). */
-	count = get_be16(p + 2) / UNMAP_DESCRIPTOR;
+	 * and of the parameter list (SBC-3 5.28.2); all of those are here. */
+	count = get_be16(p + 2);
+	if (count > task->length - UNMAP_HEADER) {
+		count = task->length - UNMAP_HEADER;
+	}
+	count /= UNMAP_DESCRIPTOR;
 	if ((size_t)count * UNMAP_DESCRIPTOR > len - UNMAP_HEADER) {
 		return scsi_fail(task, SENSE_ILLEGAL_REQUEST,
 				 ASC_PARAMETER_LIST_LENGTH);

@@ -258,9 +258,24 @@ static void token_refusals(void **state)
 	assert_good(send_as(b, 0, 0x10, 1, list, 0));
 	put_be16(list + 14, 8);
 	assert_sense(b, send_as(b, 0, 0x10, 1, list, len), INVALID_PARAMETER);
+	/* what is not a whole descriptor is ignored */
 	put_be16(list + 14, 0xfff0);
-	assert_sense(b, send_as(b, 0, 0x10, 1, list, len), PARAMETER_LENGTH);
-	put_be16(list + 14, 16);
+	assert_good(send_as(b, 0, 0x10, 1, list, len));
+	assert_true(information(b, 1));
+	assert_int_equal(get_be64(b->in + 16), 1);
+	len = put_ranges(list, 16, (const struct range[]){{0, 1}, {5, 2}}, 2);
+	assert_good(send_as(b, 0, 0x10, 1, list, len - 1));
+	assert_true(information(b, 1));
+	assert_int_equal(get_be64(b->in + 16), 1);
+	put_be16(list + 14, 31);
+	assert_good(send_as(b, 0, 0x10, 1, list, len));
+	assert_true(information(b, 1));
+	assert_int_equal(get_be64(b->in + 16), 1);
+	put_be16(list + 14, 32);
+	assert_good(send_as(b, 0, 0x10, 1, list, len));
+	assert_true(information(b, 1));
+	assert_int_equal(get_be64(b->in + 16), 3);
+	len = put_ranges(list, 16, (const struct range[]){{0, 1}}, 1);
 	put_be32(list + 4, 0xffffffff);
 	assert_sense(b, send_as(b, 0, 0x10, 1, list, len), INVALID_PARAMETER);
 	put_be32(list + 4, 0);

@@ -227,12 +227,20 @@ static void unmap_refusals(void **state)
 		     INVALID_PARAMETER);
 	bench_field(b, false, 8 + 16 + 8, 7);
 	b->disk.size = BENCH_BLOCKS * (uint64_t)block;
-	/* truncated: the header, a descriptor */
+	/* truncated: the header; a descriptor, which is ignored */
 	assert_sense(b, unmap(b, list, 7), PARAMETER_LENGTH);
 	len = unmap_list(list, 2, past);
-	assert_sense(b, unmap(b, list, len - 1), PARAMETER_LENGTH);
+	b->disk.count[VHD_DISCARD] = 0;
+	assert_good(unmap(b, list, len - 1));
+	assert_int_equal(b->disk.count[VHD_DISCARD], 1);
+	assert_int_equal(b->disk.data[0], 0);
+	b->disk.data[0] = 'u';
 	put_be16(list + 2, 0xffff);
-	assert_sense(b, unmap(b, list, len), PARAMETER_LENGTH);
+	assert_good(unmap(b, list, len - 1));
+	assert_int_equal(b->disk.data[0], 0);
+	assert_sense(b, unmap(b, list, len), LBA_OUT_OF_RANGE);
+	assert_good(unmap(b, list, 8 + 15));
+	assert_int_equal(b->disk.count[VHD_DISCARD], 2);
 	/* too many */
 	memset(list, 0, sizeof(list));
 	put_be16(list + 2, 257 * 16);
