@@ -365,17 +365,17 @@ static uint8_t *token_features(const struct scsi_lu *lu, uint8_t *p)
 	return end;
 }
 
-/* 0108h: ROD types, whether tokens come in and go out */
+/* 0108h: ROD types, ascending, whether tokens come in and go out; none is
+ * preferred: zeroes take nothing that could run out. */
 static uint8_t *rod_types(uint8_t *p)
 {
 	uint8_t *end = descriptor(p, 0x0108, 4 + 2 * 64);
 
 	put_be16(p + 6, 2 * 64);
-	put_be32(p + 8, ROD_TYPE_ZERO);
-	p[12] = 0x02; /* TOKEN_IN */
-	put_be32(p + 72, ROD_TYPE_PIT);
-	p[76] = 0x03; /* TOKEN_IN, TOKEN_OUT */
-	put_be16(p + 78, 1);
+	put_be32(p + 8, ROD_TYPE_PIT);
+	p[12] = 0x03; /* TOKEN_IN, TOKEN_OUT */
+	put_be32(p + 72, ROD_TYPE_ZERO);
+	p[76] = 0x02; /* TOKEN_IN */
 	return end;
 }
 

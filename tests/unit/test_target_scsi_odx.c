@@ -468,28 +468,90 @@ static void copying_in_the_background(void **state)
 
 /* ---- VPD 8Fh ---- */
 
+/* SPC-4 7.8.17.4: what REPORT SUPPORTED OPERATION CODES has of 83h and 84h */
+static void check_commands(struct bench *b, const uint8_t *d)
+{
+	const uint8_t *p = d + 5, *end = p + d[4];
+	unsigned opcode, action;
+
+	for (opcode = 0x83; opcode <= 0x84; opcode++) {
+		const uint8_t *listed = p + 2;
+
+		assert_int_equal(p[0], opcode);
+		p = listed + p[1];
+		for (action = 0; action < 0x20; action++) {
+			assert_good(RUN(b, 0xa3, 0x0c, 2, opcode, 0, action, 0,
+					0, 0, 4, 0, 0));
+			if ((b->in[1] & 7) == 3) {
+				assert_true(listed < p);
+				assert_int_equal(*listed++, action);
+			}
+		}
+		assert_ptr_equal(listed, p);
+	}
+	assert_ptr_equal(p, end);
+}
+
+/* 7.8.17.9: ascending; all that is preferred is zero or FFFFh */
+static void check_rod_types(const uint8_t *d)
+{
+	const unsigned len = get_be16(d + 6);
+	uint32_t before = 0;
+	unsigned sum = 0, at;
+
+	assert_int_equal(len % 64, 0);
+	for (at = 8; at < 8 + len; at += 64) {
+		assert_true(get_be32(d + at) > before);
+		before = get_be32(d + at);
+		/* nobody is given the token for zeroes */
+		assert_int_equal(d[at + 4], before == 0xffff0001 ? 2 : 3);
+		sum += get_be16(d + at + 6);
+	}
+	assert_true(sum == 0 || sum == 0xffff);
+	assert_int_equal(before, 0xffff0001);
+}
+
 static void third_party_page(void **state)
 {
+	static const uint16_t types[] = {0x0000, 0x0001, 0x0004, 0x0008,
+					 0x000c, 0x0106, 0x0108, 0x8001};
 	struct bench *b = *state;
-	unsigned at, seen = 0;
+	const uint8_t *of[8];
+	uint8_t page[1024];
+	unsigned at = 4, i, len;
 
 	assert_good(RUN(b, 0x12, 1, 0x8f, 0x04, 0, 0));
+	len = b->task.data_in_len;
 	assert_int_equal(b->in[1], 0x8f);
-	assert_int_equal(get_be16(b->in + 2) + 4, b->task.data_in_len);
-	for (at = 4; at < b->task.data_in_len;
-	     at += 4 + get_be16(b->in + at + 2)) {
-		assert_int_equal(get_be16(b->in + at + 2) % 4, 0);
-		seen++;
-		if (get_be16(b->in + at) == 0) {
-			assert_int_equal(at, 4); /* Windows looks here */
-			assert_int_equal(get_be16(b->in + at + 2), 32);
-			assert_int_equal(get_be16(b->in + at + 10), 64);
-			assert_int_equal(get_be64(b->in + at + 20),
-					 (256u << 20) / b->block);
-		}
+	assert_int_equal(get_be16(b->in + 2) + 4, len);
+	memcpy(page, b->in, len);
+	for (i = 0; i < 8; i++) {
+		of[i] = page + at;
+		assert_int_equal(get_be16(page + at), types[i]);
+		assert_int_equal(get_be16(page + at + 2) % 4, 0);
+		at += 4 + get_be16(page + at + 2);
 	}
-	assert_int_equal(at, b->task.data_in_len);
-	assert_int_equal(seen, 8);
+	assert_int_equal(at, len);
+	/* the first: Windows looks here */
+	assert_int_equal(get_be16(of[0] + 2), 32);
+	assert_int_equal(get_be16(of[0] + 10), 64);
+	assert_int_equal(get_be64(of[0] + 20), (256u << 20) / b->block);
+	check_commands(b, of[1]);
+	/* as bytes what is blocks there (SBC-3 6.6.6.3) */
+	assert_int_equal(get_be16(of[5] + 46), 48);
+	assert_int_equal(get_be64(of[5] + 48 + 8), 256u << 20);
+	assert_int_equal(get_be64(of[5] + 48 + 16),
+			 get_be64(of[0] + 28) * b->block);
+	check_rod_types(of[6]);
+	/* the rest is in RECEIVE COPY OPERATING PARAMETERS, too (6.22) */
+	assert_good(RUN(b, 0x84, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0));
+	assert_memory_equal(of[2] + 8, b->in + 8, 8);
+	assert_int_equal(of[3][4], b->in[43]);
+	assert_memory_equal(of[3] + 5, b->in + 44, b->in[43]);
+	assert_int_equal(get_be32(of[7] + 4), get_be16(b->in + 34));
+	assert_int_equal(get_be32(of[7] + 8), b->in[36]);
+	assert_int_equal(get_be32(of[7] + 12), get_be32(b->in + 16));
+	assert_int_equal(of[7][16], b->in[37]);
 }
 
 /* A token that nobody uses for as long as was asked for is none any more. */
