@@ -31,10 +31,8 @@ static void background_done(struct scsi_task *scsi)
 	lane->num_background -= !bg->only;
 	lane->held -= scsi->allocates;
 	free(bg);
-	if (!list_empty(&lane->hungry))
-		iscsi_memory_wake(lane);
-	if (!list_empty(&lane->drains))
-		iscsi_drain_check(lane);
+	iscsi_memory_wake(lane);
+	iscsi_drain_check(lane);
 }
 
 /* No command window bounds them: initiators could have any number. */

@@ -51,6 +51,17 @@ void iscsi_share_put(struct iscsi_share *share)
 	free(share);
 }
 
+static void hold_text(struct iscsi_conn *conn, size_t now)
+{
+	size_t before = conn->text_held;
+
+	iscsi_memory_give(conn, (uint32_t)before);
+	iscsi_memory_take(conn, (uint32_t)now);
+	conn->text_held = now;
+	if (now < before)
+		iscsi_memory_wake(conn->lane);
+}
+
 /* A SendTargets may be answered with megabytes, and logins in parts need not
  * end. Who has nothing else but the request itself has its text. */
 bool iscsi_memory_text(struct iscsi_conn *conn)
@@ -65,18 +76,13 @@ bool iscsi_memory_text(struct iscsi_conn *conn)
 	    conn->share->held > has &&
 	    !iscsi_memory_may(conn, (uint32_t)(now - before)))
 		return false;
-	iscsi_memory_no_text(conn);
-	iscsi_memory_take(conn, (uint32_t)now);
-	conn->text_held = now;
+	hold_text(conn, now);
 	return true;
 }
 
 void iscsi_memory_no_text(struct iscsi_conn *conn)
 {
-	iscsi_memory_give(conn, (uint32_t)conn->text_held);
-	conn->text_held = 0;
-	if (!list_empty(&conn->lane->hungry))
-		iscsi_memory_wake(conn->lane);
+	hold_text(conn, 0);
 }
 
 /* Somebody may find room now. Each who does wakes the next. */

@@ -99,7 +99,7 @@ static void logout_other(struct iscsi_conn *conn, uint16_t cid, uint32_t itt)
 		logout_respond(conn, itt, ISCSI_LOGOUT_NO_CID);
 		return;
 	}
-	if (conn->due == ISCSI_MAX_DUE) {
+	if (conn->due >= ISCSI_MAX_DUE) {
 		iscsi_conn_warn(conn, "more than %d logouts under way",
 				ISCSI_MAX_DUE);
 		logout_respond(conn, itt, ISCSI_LOGOUT_FAILED);

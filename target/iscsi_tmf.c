@@ -62,15 +62,13 @@ static bool too_many(struct iscsi_conn *conn, const uint8_t *bhs)
 	return true;
 }
 
-/* NULL: answered, or the connection has ended. */
-static struct iscsi_drain *tmf_drain(struct iscsi_conn *conn,
+/* NULL: the connection has ended. */
+static struct iscsi_drain *new_drain(struct iscsi_conn *conn,
 				     const uint8_t *bhs)
 {
-	struct iscsi_drain *drain;
+	struct iscsi_drain *drain =
+		iscsi_drain_for(conn, get_be32(bhs + 16), tmf_drained);
 
-	if (too_many(conn, bhs))
-		return NULL;
-	drain = iscsi_drain_for(conn, get_be32(bhs + 16), tmf_drained);
 	if (!drain) {
 		iscsi_conn_fail(conn, "out of memory for task management");
 		return NULL;
@@ -81,6 +79,13 @@ static struct iscsi_drain *tmf_drain(struct iscsi_conn *conn,
 	drain->by_order = conn->lane->delivered;
 	list_add_tail(&drain->function, &conn->session->functions);
 	return drain;
+}
+
+/* NULL: answered, or the connection has ended. */
+static struct iscsi_drain *tmf_drain(struct iscsi_conn *conn,
+				     const uint8_t *bhs)
+{
+	return too_many(conn, bhs) ? NULL : new_drain(conn, bhs);
 }
 
 /* Is it the tag of a task management request that has no response yet? */
@@ -257,7 +262,7 @@ static void target_reset(struct iscsi_conn *conn, const uint8_t *bhs, bool cold)
 		iscsi_conn_fail(conn, "out of memory for task management");
 		return;
 	}
-	drain = conn->state == CONN_FULL ? tmf_drain(conn, bhs) : NULL;
+	drain = conn->state == CONN_FULL ? new_drain(conn, bhs) : NULL;
 	if (!drain)
 		return;
 	drain->tgt = iscsi_tgt_ref(session->tgt);
