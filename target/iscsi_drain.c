@@ -290,39 +290,51 @@ static void tell_terminated(struct iscsi_session *session,
 	}
 }
 
-/* End the tasks that have not reached the unit; those at work are waited
- * for, and with the standard semantics of multi-task aborts the data that the
- * session which asked for this has been asked for (4.2.3.3 a). */
+/* It has not reached the unit: it ends; or it is at work and waited for, and
+ * with the standard semantics of multi-task aborts the data that the session
+ * which asked for this has been asked for (4.2.3.3 a). */
+static void end_task(struct iscsi_task *task, const struct iscsi_drain *drain,
+		     bool fast)
+{
+	if (drain->medium)
+		medium_taken(task);
+	else if (drain->abort && is_told(drain, task))
+		iscsi_task_abort_told(task);
+	else if (drain->multi && task->session->id == drain->by && !fast)
+		iscsi_task_abort_later(task);
+	else if (drain->abort)
+		iscsi_task_abort(task);
+	else if (task->state == TASK_FENCED)
+		task->scsi.lu = NULL; /* the unit is done with it */
+	else if (task->state != TASK_RUN)
+		unit_gone(task);
+}
+
 static void end_tasks(struct iscsi_session *session,
 		      const struct iscsi_drain *drain)
 {
 	bool fast = session->params.task_reporting == TASK_REPORTING_FASTABORT;
-	bool issuing = drain->multi && session->id == drain->by;
 	struct list_head *pos, *n;
+	unsigned conns;
 
 	iscsi_session_pin(session); /* this may end it */
 	if (drain->multi && fast)
 		tell_terminated(session, drain);
-	list_for_each_safe(pos, n, &session->tasks)
-	{
-		struct iscsi_task *task =
-			list_entry(pos, struct iscsi_task, link);
+	do {
+		conns = session->num_conns;
+		list_for_each_safe(pos, n, &session->tasks)
+		{
+			struct iscsi_task *task =
+				list_entry(pos, struct iscsi_task, link);
 
-		if (!is_affected(drain, task))
-			continue;
-		if (drain->medium)
-			medium_taken(task);
-		else if (drain->abort && is_told(drain, task))
-			iscsi_task_abort_told(task);
-		else if (issuing && !fast)
-			iscsi_task_abort_later(task);
-		else if (drain->abort)
-			iscsi_task_abort(task);
-		else if (task->state == TASK_FENCED)
-			task->scsi.lu = NULL; /* the unit is done with it */
-		else if (task->state != TASK_RUN)
-			unit_gone(task);
-	}
+			if (is_affected(drain, task))
+				end_task(task, drain, fast);
+			/* A response without memory ends its connection, and
+			 * with it tasks, the next one perhaps. */
+			if (session->num_conns != conns)
+				break;
+		}
+	} while (session->num_conns != conns);
 	iscsi_session_unpin(session);
 }
 

@@ -366,6 +366,80 @@ static void test_reset_under_load(void **state)
 	keeper_stop(p, q);
 }
 
+/* ---- without memory ---- */
+
+#define OUT_ALIGN 16 /* of PDUs on their way out, here */
+
+static atomic_bool no_memory;
+static atomic_uint starved;
+
+/* What libc has; for the next such PDU nothing, if that is to be so. */
+void *aligned_alloc(size_t align, size_t size)
+{
+	void *p;
+
+	if (align == OUT_ALIGN && atomic_exchange(&no_memory, false)) {
+		return NULL;
+	}
+	return posix_memalign(&p, align, size) == 0 ? p : NULL;
+}
+
+static void lane_got_starve(struct msg *msg, void *receiver)
+{
+	struct lane *lane = receiver;
+
+	lane->outs.align = OUT_ALIGN;
+	pool_fini(&lane->outs); /* none is left over */
+	free(msg);
+	starved++;
+}
+
+/* The next PDU of any lane cannot be had. */
+static void starve(void)
+{
+	starved = 0;
+	for (unsigned i = 0; i < b->server->num_lanes; i++) {
+		struct msg *msg = calloc(1, sizeof(*msg));
+
+		assert_non_null(msg);
+		msg->handle = lane_got_starve;
+		msgq_post(&b->server->lanes[i].inbox, msg);
+	}
+	while (starved < b->server->num_lanes) {
+		sched_yield();
+	}
+	no_memory = true;
+}
+
+/* TASK ABORTED cannot be told: that connection ends with all of its tasks, of
+ * which the reset has seen some and others not. */
+static void test_reset_without_memory(void **state)
+{
+	struct bench *all = b;
+	struct peer *p, *q;
+
+	b = bench_start(2);
+	p = peer_new(b, "");
+	q = peer_second(b, "ImmediateData=No");
+	set_tas(p, true);
+	send_test_unit_ready(q);
+	expect_sense(q, 6, 0x2a01);
+	peer_pending(q);
+	for (unsigned i = 0; i < 5; i++) {
+		attributed(q, ISCSI_ATTR_ORDERED, 0, 0);
+	}
+	ping(q);
+	starve();
+	tmf(p, ISCSI_TMF_LU_RESET, ISCSI_TAG_NONE, 0, 0, ISCSI_TMF_COMPLETE);
+	assert_false(no_memory);
+	peer_expect_close(q);
+	peer_ready(p);
+	peer_close(p);
+	peer_close(q);
+	bench_stop(b);
+	b = all;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -381,6 +455,7 @@ int main(void)
 		cmocka_unit_test(test_cold_reset),
 		cmocka_unit_test(test_cold_reset_of_lanes),
 		cmocka_unit_test(test_reset_under_load),
+		cmocka_unit_test(test_reset_without_memory),
 	};
 
 	return cmocka_run_group_tests(tests, bench_setup, bench_teardown);
