@@ -47,10 +47,38 @@ static bool concerns(const struct iscsi_drain *drain,
 {
 	if (drain->only && session->id != drain->only)
 		return false;
-	if (drain->tgt && session->tgt != drain->tgt)
-		return false;
 	return !drain->named ||
 	       (session->nexus && scsi_nexus_is(session->nexus, &drain->name));
+}
+
+static bool copies_with(const struct iscsi_task *task, const struct scsi_lu *lu)
+{
+	return task->scsi.copy_lu[0] == lu || task->scsi.copy_lu[1] == lu;
+}
+
+/* Of the target that is reset */
+static const struct scsi_lun_map *units_of(const struct iscsi_drain *drain)
+{
+	static const struct scsi_lun_map none;
+
+	return drain->conf ? drain->conf->map : &none;
+}
+
+/* RFC 7143 11.5.1: "all pending operations on all LUs", which other targets may
+ * have, too: each is one and the same unit, as for LOGICAL UNIT RESET. */
+static bool is_of_target(const struct iscsi_drain *drain,
+			 const struct iscsi_task *task)
+{
+	const struct scsi_lun_map *map = units_of(drain);
+
+	if (task->session->tgt == drain->tgt)
+		return true;
+	for (uint32_t i = 0; i < map->count; i++) {
+		if (iscsi_task_is_for(task, map->entry[i].lu) ||
+		    copies_with(task, map->entry[i].lu))
+			return true;
+	}
+	return false;
 }
 
 /* @task of a session that it concerns */
@@ -67,11 +95,12 @@ static bool matches(const struct iscsi_drain *drain,
 		return false;
 	if (drain->has_cid && (task->conn || task->cid != drain->cid))
 		return false;
+	if (drain->tgt)
+		return is_of_target(drain, task);
 	return !drain->lu ||
 	       (iscsi_task_is_for(task, drain->lu) &&
 		(!drain->medium || scsi_task_uses_medium(&task->scsi))) ||
-	       task->scsi.copy_lu[0] == drain->lu ||
-	       task->scsi.copy_lu[1] == drain->lu;
+	       copies_with(task, drain->lu);
 }
 
 /* SPC-4 table 109: resets end copies, 5.13.11.2.6: so does PREEMPT AND ABORT,
@@ -79,11 +108,11 @@ static bool matches(const struct iscsi_drain *drain,
  * wait for what else goes on by itself. */
 static bool background_busy(struct lane *lane, const struct iscsi_drain *drain)
 {
-	const struct scsi_lun_map *map = drain->conf ? drain->conf->map : NULL;
+	const struct scsi_lun_map *map = units_of(drain);
 
 	if (drain->named)
 		return iscsi_background_copies(lane, drain->lu, &drain->name);
-	for (uint32_t i = 0; map && i < map->count; i++) {
+	for (uint32_t i = 0; i < map->count; i++) {
 		if (iscsi_background_copies(lane, map->entry[i].lu, NULL))
 			return true;
 	}
@@ -96,9 +125,9 @@ static bool background_busy(struct lane *lane, const struct iscsi_drain *drain)
 
 static void background_end(struct lane *lane, const struct iscsi_drain *drain)
 {
-	const struct scsi_lun_map *map = drain->conf ? drain->conf->map : NULL;
+	const struct scsi_lun_map *map = units_of(drain);
 
-	for (uint32_t i = 0; map && i < map->count; i++)
+	for (uint32_t i = 0; i < map->count; i++)
 		iscsi_background_end(lane, map->entry[i].lu, true);
 	if (drain->named)
 		iscsi_background_abort(lane, drain->lu, &drain->name);
@@ -244,8 +273,9 @@ static bool is_first(const struct iscsi_drain *drain,
 
 		if (other == task)
 			break;
-		if (is_affected(drain, other) && other->conn == task->conn &&
-		    memcmp(other->scsi.lun, task->scsi.lun, 8) == 0)
+		if (other->conn == task->conn &&
+		    memcmp(other->scsi.lun, task->scsi.lun, 8) == 0 &&
+		    is_affected(drain, other))
 			return false;
 	}
 	return true;
@@ -260,8 +290,9 @@ static void told_by(const struct iscsi_drain *drain,
 		struct iscsi_task *task =
 			list_entry(pos, struct iscsi_task, link);
 
-		if (is_affected(drain, task) && task->conn == first->conn &&
-		    memcmp(task->scsi.lun, first->scsi.lun, 8) == 0)
+		if (task->conn == first->conn &&
+		    memcmp(task->scsi.lun, first->scsi.lun, 8) == 0 &&
+		    is_affected(drain, task))
 			task->told_statsn = statsn;
 	}
 }

@@ -324,7 +324,7 @@ struct iscsi_drain {
 	/* Which tasks, of those delivered to the device server: */
 	struct scsi_lu *lu;	 /* of this unit; NULL: of any */
 	struct iscsi_tgt *tgt;	 /* of this target, a reference; NULL: any */
-	struct iscsi_conf *conf; /* and copies that use its units, the same */
+	struct iscsi_conf *conf; /* and all that uses its units, the same */
 	uint64_t only;		 /* session id; 0: of any */
 	bool named;		 /* of this I_T nexus: */
 	struct scsi_nexus_name name;

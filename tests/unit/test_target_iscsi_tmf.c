@@ -366,6 +366,139 @@ static void test_reset_under_load(void **state)
 	keeper_stop(p, q);
 }
 
+/* ---- a disk of two targets ---- */
+
+#define OTHER_TARGET "iqn.2026-01.test.istmd:two"
+
+/* A target that has the bench's disk, and as LUN 1 one of its own. */
+static void add_target(struct bench *b)
+{
+	struct iscsi_lu_config config = {
+		.vendor = "istmd",
+		.product = "VIRTUAL-DISK",
+		.revision = "1",
+		.serial = "2",
+		.guid = {4, 5, 6},
+		.enabled = true,
+		.disk = vhd_open_ram(b->ev, DISK_SIZE),
+	};
+	struct iscsi_tgt_config tgt = bench_config(b);
+	struct iscsi_lun luns[] = {
+		{.lun = 0, .lu = b->lu},
+		{.lun = 1, .lu = iscsi_lu_add(b->server, &config)},
+	};
+
+	assert_non_null(luns[1].lu);
+	tgt.name = OTHER_TARGET;
+	tgt.luns = luns;
+	tgt.num_luns = 2;
+	assert_non_null(iscsi_tgt_add(b->server, &tgt, b));
+}
+
+static uint32_t send_to(struct peer *p, uint8_t lun, uint8_t flags,
+			uint8_t opcode)
+{
+	uint8_t bhs[48];
+
+	command(p, bhs, flags, flags == FW ? 512 : 0, opcode, 0, flags == FW);
+	if (flags != FW) {
+		memset(bhs + 33, 0, 15);
+	}
+	bhs[9] = lun;
+	peer_send(p, bhs, NULL, 0);
+	return p->itt;
+}
+
+static struct peer *peer_of_other_target(struct bench *b)
+{
+	struct peer *p = peer_connect(b);
+
+	assert_int_equal(peer_login_step(p, OP_TO_FULL,
+					 "InitiatorName=" INITIATOR
+					 ";TargetName=" OTHER_TARGET
+					 ";SessionType=Normal"),
+			 0);
+	for (uint8_t lun = 0; lun < 2; lun++) {
+		send_to(p, lun, ISCSI_FLAG_FINAL, 0);
+		expect_sense(p, 6, 0x2900);
+	}
+	return p;
+}
+
+#define RESERVE6 0x16
+
+/* A reset reaches what goes on there through other targets, and waits for what
+ * cannot be stopped; not their other units. */
+static void test_resets_of_shared_unit(void **state)
+{
+	static const uint8_t functions[] = {
+		ISCSI_TMF_LU_RESET, ISCSI_TMF_WARM_RESET, ISCSI_TMF_COLD_RESET};
+	struct bench *all = b;
+
+	for (unsigned i = 0; i < 3; i++) {
+		uint32_t shared, shared_ttt, own, own_ttt;
+		struct peer *p, *r;
+
+		b = bench_start(2);
+		add_target(b);
+		p = peer_new(b, "");
+		r = peer_of_other_target(b);
+		scsi_lu_set_store(b->lu->scsi, keep, NULL);
+		register_slowly(r);
+		shared = send_to(r, 0, FW, WRITE10);
+		peer_expect(r, ISCSI_OP_R2T);
+		shared_ttt = get_be32(r->bhs + 20);
+		own = send_to(r, 1, FW, WRITE10);
+		peer_expect(r, ISCSI_OP_R2T);
+		own_ttt = get_be32(r->bhs + 20);
+
+		send_tmf_and_wait(p, functions[i]);
+		send_to(r, 0, ISCSI_FLAG_FINAL, 0);
+		expect_sense(r, 6, 0x2903);
+		assert_false(peer_wait(p, 0));
+		let_finish();
+		expect_tmf(p, ISCSI_TMF_COMPLETE);
+		if (functions[i] == ISCSI_TMF_COLD_RESET) {
+			peer_expect_close(p);
+		}
+		/* what was sent for it goes nowhere, the other goes on */
+		data_out(r, shared, shared_ttt, 0, 0, pattern, 512, true);
+		data_out(r, own, own_ttt, 0, 0, pattern, 512, true);
+		expect_good(r, own);
+		peer_works(r);
+		peer_close(p);
+		peer_close(r);
+		bench_stop(b);
+	}
+	b = all;
+}
+
+/* What RESERVE holds for a nexus of another target is released. */
+static void test_reset_of_shared_reservation(void **state)
+{
+	struct bench *all = b;
+	struct peer *p, *r;
+
+	b = bench_start(2);
+	add_target(b);
+	p = peer_new(b, "");
+	r = peer_of_other_target(b);
+	expect_good(r, send_to(r, 0, ISCSI_FLAG_FINAL, RESERVE6));
+	send_test_unit_ready(p);
+	peer_expect(p, ISCSI_OP_SCSI_RSP);
+	assert_int_equal(p->bhs[3], 0x18);
+	tmf(p, ISCSI_TMF_WARM_RESET, ISCSI_TAG_NONE, 0, 0, ISCSI_TMF_COMPLETE);
+	send_test_unit_ready(p);
+	expect_sense(p, 6, 0x2903);
+	peer_works(p);
+	send_test_unit_ready(r);
+	expect_sense(r, 6, 0x2903);
+	peer_close(p);
+	peer_close(r);
+	bench_stop(b);
+	b = all;
+}
+
 /* ---- without memory ---- */
 
 #define OUT_ALIGN 16 /* of PDUs on their way out, here */
@@ -455,6 +588,8 @@ int main(void)
 		cmocka_unit_test(test_cold_reset),
 		cmocka_unit_test(test_cold_reset_of_lanes),
 		cmocka_unit_test(test_reset_under_load),
+		cmocka_unit_test(test_resets_of_shared_unit),
+		cmocka_unit_test(test_reset_of_shared_reservation),
 		cmocka_unit_test(test_reset_without_memory),
 	};
 
