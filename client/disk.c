@@ -61,6 +61,7 @@ static int disk_record(struct ctl *ctl, struct istm_object *disk, bool all)
 	struct IWTDisk_get_Type type = {0};
 	struct IWTDisk_get_SerialNumber serial = {0};
 	struct IWTDisk_get_Guid guid = {0};
+	bool usable;
 	HRESULT hr;
 
 	hr = istm_call(disk, mem, NDR_IWTDISK_GET_WTD, &wtd);
@@ -77,9 +78,11 @@ static int disk_record(struct ctl *ctl, struct istm_object *disk, bool all)
 		hr = istm_call(disk, mem, NDR_IWTDISK_GET_DESCRIPTION,
 			       &description);
 	}
+	/* Of one whose file the server cannot use it knows no size. */
+	usable = ctl_is_ok(hr) && *size.out.pSize != 0;
 	if (ctl_is_ok(hr) && all) {
 		hr = istm_call(disk, mem, NDR_IWTDISK_GET_TYPE, &type);
-		if (ctl_is_ok(hr)) {
+		if (ctl_is_ok(hr) && usable) {
 			hr = istm_call(disk, mem, NDR_IWTDISK_GET_SERIALNUMBER,
 				       &serial);
 		}
@@ -94,13 +97,15 @@ static int disk_record(struct ctl *ctl, struct istm_object *disk, bool all)
 	output_number(ctl->out, "disk", *wtd.out.pWTD);
 	output_size(ctl->out, "size", *size.out.pSize);
 	output_string(ctl->out, "status",
-		      NAME_OF(status_names, *status.out.pStatus));
+		      usable ? NAME_OF(status_names, *status.out.pStatus)
+			     : "unusable");
 	output_string(ctl->out, "path", path.out.pDevicePath->s);
 	output_string(ctl->out, "description", description.out.pDescription->s);
 	if (all) {
 		output_string(ctl->out, "type",
 			      NAME_OF(type_names, *type.out.pType));
-		output_string(ctl->out, "serial", serial.out.pSerialNumber->s);
+		output_string(ctl->out, "serial",
+			      usable ? serial.out.pSerialNumber->s : "");
 		output_string(ctl->out, "guid",
 			      GUID_string(mem, guid.out.pGuid));
 	}
@@ -356,7 +361,10 @@ static int disk_grow(struct ctl *ctl)
 			       NDR_ILOCALDEVICEMGR_GROWWTFILE, &grow);
 	}
 	if (!ctl_is_ok(hr)) {
-		return ctl_fail(ctl, hr, "growing disk %u", index);
+		return ctl_fail(ctl, hr,
+				"growing disk %u (fixed disks grow, by 1M or "
+				"more)",
+				index);
 	}
 	return 0;
 }
@@ -403,21 +411,21 @@ static int disk_set(struct ctl *ctl)
 }
 
 const struct ctl_command ctl_disk_commands[] = {
-	{"disk", "list", "", 0, 0, disk_list, "all disks"},
-	{"disk", "show", "DISK", 1, 1, disk_show, "one disk"},
+	{"disk", "list", "", 0, 0, disk_list, "all disks", 0},
+	{"disk", "show", "DISK", 1, 1, disk_show, "one disk", 0},
 	{"disk", "create", "PATH SIZE", 2, 2, disk_create,
-	 "make a VHD file and a disk of it"},
+	 "make a VHD file and a disk of it", CTL_DESCRIPTION | CTL_SPARSE},
 	{"disk", "import", "PATH", 1, 1, disk_import,
-	 "make a disk of a VHD file that exists"},
+	 "make a disk of a VHD file that exists", CTL_DESCRIPTION},
 	{"disk", "set", "DISK", 1, 1, disk_set,
-	 "--description, --enable, --disable"},
+	 "--description, --enable, --disable", CTL_DESCRIPTION | CTL_ENABLE},
 	{"disk", "grow", "DISK SIZE", 2, 2, disk_grow,
-	 "add this much to a disk, online"},
+	 "add this much to a fixed disk, online", 0},
 	{"disk", "delete", "DISK", 1, 1, disk_delete,
-	 "forget a disk; --file: and its file"},
+	 "forget a disk; --file: and its file", CTL_FILE},
 	{"disk", "check", "FILE", 1, 1, ctl_disk_check,
-	 "look at a file of this machine that is not served"},
+	 "look at a file of this machine that is not served", 0},
 	{"disk", "repair", "FILE", 1, 1, ctl_disk_repair,
-	 "mend what can be mended without guessing"},
+	 "mend what can be mended without guessing", 0},
 	{0},
 };

@@ -14,6 +14,7 @@
 #include <popt.h>
 
 #include "client/istmctl.h"
+#include "lib/utf8.h"
 #include "server/auth/auth.h"
 #include "server/auth/cmdline.h"
 
@@ -197,10 +198,66 @@ static const struct ctl_command *find_command(const char *noun,
 	return NULL;
 }
 
+/* An option that was given and means nothing to the command; NULL: none */
+static const char *foreign_option(const struct ctl_options *o, unsigned takes)
+{
+	const struct {
+		const char *name;
+		bool given;
+		unsigned option;
+	} options[] = {
+		{"--description", o->description != NULL, CTL_DESCRIPTION},
+		{"--sparse", o->sparse != 0, CTL_SPARSE},
+		{"--file", o->file != 0, CTL_FILE},
+		{"--name", o->name != NULL, CTL_NAME},
+		{"--iqn", o->iqn != NULL, CTL_IQN},
+		{"--enable", o->enable != 0, CTL_ENABLE},
+		{"--disable", o->disable != 0, CTL_ENABLE},
+		{"--lun", o->lun != NULL, CTL_LUN},
+		{"--chap-user", o->chap_user != NULL, CTL_CHAP},
+		{"--secret-file", o->secret_file != NULL, CTL_CHAP},
+		{"--off", o->off != 0, CTL_CHAP},
+	};
+
+	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
+		if (options[i].given && (takes & options[i].option) == 0) {
+			return options[i].name;
+		}
+	}
+	return NULL;
+}
+
+/* What is sent is UTF-16: other bytes would become another name. */
+static bool is_utf8(const char *s)
+{
+	size_t len = s == NULL ? 0 : strlen(s), taken;
+
+	for (; len > 0; s += taken, len -= taken) {
+		if (utf8_next(s, len, &taken) == UTF8_INVALID) {
+			return false;
+		}
+	}
+	return true;
+}
+
+static bool all_utf8(const struct ctl *ctl)
+{
+	const struct ctl_options *o = &ctl->opt;
+
+	for (int i = 0; i < ctl->num_args; i++) {
+		if (!is_utf8(ctl->args[i])) {
+			return false;
+		}
+	}
+	return is_utf8(o->name) && is_utf8(o->iqn) && is_utf8(o->description) &&
+	       is_utf8(o->chap_user);
+}
+
 static int run(struct ctl *ctl, poptContext pc)
 {
 	const struct ctl_command *c;
 	const char *noun = poptGetArg(pc), *verb = poptGetArg(pc);
+	const char *foreign;
 
 	if (noun != NULL && strcmp(noun, "help") == 0) {
 		print_help(pc);
@@ -218,8 +275,16 @@ static int run(struct ctl *ctl, poptContext pc)
 		ctl->num_args++;
 	}
 	if (ctl->num_args < c->min_args || ctl->num_args > c->max_args) {
-		return ctl_usage("usage: istmctl %s %s %s", noun, verb,
-				 c->args);
+		return ctl_usage("usage: istmctl %s %s%s%s", noun, verb,
+				 c->args[0] != '\0' ? " " : "", c->args);
+	}
+	foreign = foreign_option(&ctl->opt, c->takes);
+	if (foreign != NULL) {
+		return ctl_usage("'%s %s' has no option %s", noun, verb,
+				 foreign);
+	}
+	if (!all_utf8(ctl)) {
+		return ctl_usage("an argument is not UTF-8");
 	}
 	if (ctl->opt.port < 0 || ctl->opt.port > 65535) {
 		return ctl_usage("there is no port %d", ctl->opt.port);

@@ -36,7 +36,18 @@ struct ctl_command {
 	int min_args, max_args;
 	ctl_fn fn;
 	const char *summary;
+	unsigned takes; /* CTL_… */
 };
+
+/* Options that not all commands take. */
+#define CTL_DESCRIPTION 0x01u
+#define CTL_SPARSE	0x02u
+#define CTL_FILE	0x04u
+#define CTL_NAME	0x08u
+#define CTL_IQN		0x10u
+#define CTL_ENABLE	0x20u /* and --disable */
+#define CTL_LUN		0x40u
+#define CTL_CHAP	0x80u /* --chap-user, --secret-file, --off */
 
 extern const struct ctl_command ctl_disk_commands[];
 extern const struct ctl_command ctl_target_commands[];

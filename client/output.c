@@ -175,14 +175,18 @@ static void print_table(const struct output *out)
 	}
 	for (row = 0; row <= out->num; row++) {
 		const struct record *r = &out->records[row > 0 ? row - 1 : 0];
+		int blanks = 0; /* due before the next text */
 
 		for (i = 0; i < r->num; i++) {
 			const char *s = row == 0 ? r->fields[i].name
 						 : r->fields[i].text;
-			bool last = i + 1 == r->num;
 
-			printf("%s%*s", s,
-			       last ? 0 : width[i] - width_of(s) + 2, "");
+			/* No blanks at the end of a line. */
+			blanks = s[0] == '\0' ? blanks + width[i] + 2 : blanks;
+			if (s[0] != '\0') {
+				printf("%*s%s", blanks, "", s);
+				blanks = width[i] - width_of(s) + 2;
+			}
 		}
 		printf("\n");
 	}
@@ -219,7 +223,8 @@ void output_one(struct output *out)
 	for (i = 0; i < out->records[0].num; i++) {
 		const struct field *f = &out->records[0].fields[i];
 
-		printf("%s:%*s%s\n", f->name, 24 - width_of(f->name), "",
+		printf("%s:%*s%s\n", f->name,
+		       f->text[0] != '\0' ? 24 - width_of(f->name) : 0, "",
 		       f->text);
 	}
 }

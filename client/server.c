@@ -218,13 +218,13 @@ static int volume_list(struct ctl *ctl)
 }
 
 const struct ctl_command ctl_server_commands[] = {
-	{"server", "info", "", 0, 0, server_info, "what answers there"},
+	{"server", "info", "", 0, 0, server_info, "what answers there", 0},
 	{"session", "list", "", 0, 0, session_list,
-	 "initiators that are logged in"},
+	 "initiators that are logged in", 0},
 	{"portal", "list", "", 0, 0, portal_list,
-	 "addresses that initiators may use"},
+	 "addresses that initiators may use", 0},
 	{"portal", "set", "ADDRESS PORT", 2, 2, portal_set,
-	 "--enable, --disable"},
-	{"volume", "list", "", 0, 0, volume_list, "where disks can be"},
+	 "--enable, --disable", CTL_ENABLE},
+	{"volume", "list", "", 0, 0, volume_list, "where disks can be", 0},
 	{0},
 };

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* istmctl target … : targets, who may use them, and their disks. */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -397,6 +398,14 @@ const char *ctl_id_method_name(enum IDMethod method)
 	return "unknown";
 }
 
+/* MS-ISTM 2.2.4.7 has dashes, Linux' tools have colons. */
+static void put_dashes(uint16_t *value)
+{
+	for (; *value != 0; value++) {
+		*value = *value == ':' ? '-' : *value;
+	}
+}
+
 /* "ip:192.0.2.7"; an iSCSI name may stand alone. */
 static bool parse_id(const char *text, struct ID *id)
 {
@@ -410,7 +419,13 @@ static bool parse_id(const char *text, struct ID *id)
 		if ((size_t)(colon - text) == len &&
 		    strncasecmp(text, id_methods[i].name, len) == 0) {
 			id->eMethod = id_methods[i].method;
-			return WCHAR_SET(id->szValue, colon + 1);
+			if (!WCHAR_SET(id->szValue, colon + 1)) {
+				return false;
+			}
+			if (id->eMethod == IDMACAddress) {
+				put_dashes(id->szValue);
+			}
+			return true;
 		}
 	}
 	if (strncasecmp(text, "iqn.", 4) == 0 ||
@@ -545,7 +560,8 @@ static char *read_secret(struct ctl *ctl)
 	if (ctl->opt.secret_file != NULL) {
 		f = fopen(ctl->opt.secret_file, "re");
 		if (f == NULL) {
-			perror(ctl->opt.secret_file);
+			fprintf(stderr, "istmctl: %s: %s\n",
+				ctl->opt.secret_file, strerror(errno));
 			return NULL;
 		}
 	} else if (tcgetattr(STDIN_FILENO, &old) == 0) {
@@ -681,25 +697,26 @@ static int target_reverse_chap(struct ctl *ctl)
 }
 
 const struct ctl_command ctl_target_commands[] = {
-	{"target", "list", "", 0, 0, target_list, "all targets"},
-	{"target", "show", "TARGET", 1, 1, target_show, "one target"},
+	{"target", "list", "", 0, 0, target_list, "all targets", 0},
+	{"target", "show", "TARGET", 1, 1, target_show, "one target", 0},
 	{"target", "create", "TARGET", 1, 1, target_create,
-	 "--iqn, --description"},
+	 "--iqn, --description", CTL_IQN | CTL_DESCRIPTION | CTL_ENABLE},
 	{"target", "set", "TARGET", 1, 1, target_set,
-	 "--name, --iqn, --description, --enable, --disable"},
+	 "--name, --iqn, --description, --enable, --disable",
+	 CTL_NAME | CTL_IQN | CTL_DESCRIPTION | CTL_ENABLE},
 	{"target", "allow", "TARGET INITIATOR", 2, 2, target_allow,
-	 "iSCSI name, or ip:, ipv6:, dns:, netbios:, mac: ..."},
+	 "iSCSI name, or ip:, ipv6:, dns:, netbios:, mac: ...", 0},
 	{"target", "deny", "TARGET INITIATOR", 2, 2, target_deny,
-	 "take it back, and disconnect"},
+	 "take it back, and disconnect", 0},
 	{"target", "map", "TARGET DISK", 2, 2, target_map,
-	 "give it a disk; --lun"},
+	 "give it a disk; --lun", CTL_LUN},
 	{"target", "unmap", "TARGET DISK", 2, 2, target_unmap,
-	 "take a disk away"},
+	 "take a disk away", 0},
 	{"target", "chap", "TARGET", 1, 1, target_chap,
-	 "--chap-user, --secret-file, --off"},
+	 "--chap-user, --secret-file, --off", CTL_CHAP},
 	{"target", "reverse-chap", "TARGET", 1, 1, target_reverse_chap,
-	 "what the target proves to initiators"},
+	 "what the target proves to initiators", CTL_CHAP},
 	{"target", "delete", "TARGET", 1, 1, target_delete,
-	 "with its mappings; disks stay"},
+	 "with its mappings; disks stay", 0},
 	{0},
 };

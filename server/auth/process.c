@@ -60,7 +60,9 @@ bool auth_config_reload(void)
 		return false;
 	}
 	if (!lp_load_global(file)) {
-		log_msg(LOG_ERROR, "%s cannot be read as a whole", file);
+		log_msg(LOG_ERROR,
+			"%s cannot be read as a whole; istmd's settings stay",
+			file);
 		return false;
 	}
 	reopen_logs();

@@ -615,6 +615,9 @@ static bool parse_options(int argc, char **argv, struct options *options)
 						? VHD_TYPE_DIFFERENCING
 						: VHD_TYPE_NONE;
 			if (options->type == VHD_TYPE_NONE) {
+				fail(optarg,
+				     "neither fixed, dynamic nor differencing",
+				     0);
 				return false;
 			}
 			break;
@@ -624,6 +627,7 @@ static bool parse_options(int argc, char **argv, struct options *options)
 		case 'b':
 			if (!parse_size(optarg, &options->block_size) ||
 			    options->block_size > UINT32_MAX) {
+				fail(optarg, "no valid block size", 0);
 				return false;
 			}
 			break;
@@ -633,6 +637,7 @@ static bool parse_options(int argc, char **argv, struct options *options)
 		case 'l':
 			if (!parse_size(optarg, &options->sector) ||
 			    options->sector > UINT32_MAX) {
+				fail(optarg, "no valid sector size", 0);
 				return false;
 			}
 			break;
@@ -674,6 +679,11 @@ int main(int argc, char **argv)
 	struct options options = {.type = VHD_TYPE_FIXED};
 	int ret;
 
+	if (argc == 2 &&
+	    (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0)) {
+		fputs(usage, stdout);
+		return 0;
+	}
 	if (argc < 2 || !parse_options(argc - 1, argv + 1, &options)) {
 		fputs(usage, stderr);
 		return FAILED;
