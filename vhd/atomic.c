@@ -39,6 +39,7 @@ enum {
 	ATOMIC_WRITE,
 	ATOMIC_UNDO,
 	ATOMIC_COMPARE, /* is it undone, though there was no space? */
+	ATOMIC_SETTLE,	/* it is: on the medium, too */
 	ATOMIC_CLEAR,
 	ATOMIC_TRUNCATE, /* a worker does, where it could not be cleared */
 	ATOMIC_TORN,	 /* it stays: the write could not be undone */
@@ -107,7 +108,7 @@ static void journal_work(struct vhd_job *job, void *data)
 
 	if (atomic->journal != NULL) {
 		/* The disk's file has been moved: so is this. Or somebody has
-		 * removed it. */
+		 * removed it, or it is not to be trusted any more. */
 		vhd_journal_free(atomic->journal, true);
 		atomic->journal = NULL;
 	}
@@ -343,7 +344,9 @@ static int compared(struct vhd_req *req, int result)
 
 	if (result == 0 && memcmp(buf + VHD_RECORD_HEAD((uint32_t)req->length),
 				  buf + VHD_RECORD_MAX, req->length) == 0) {
-		return clear_record(req);
+		/* Of what was undone, perhaps only the page cache knows. */
+		set_operation(req, ATOMIC_SETTLE, VHD_FLUSH, NULL, 0);
+		return 0;
 	}
 	return stop_torn(req, result != 0 ? result : ENOSPC);
 }
@@ -435,6 +438,13 @@ int vhd_atomic_run(struct vhd_req *req, int result)
 			result = disk->ops->run(req, result);
 			if (result != VHD_PENDING) {
 				result = compared(req, result);
+			}
+			break;
+		case ATOMIC_SETTLE:
+			result = disk->ops->run(req, result);
+			if (result != VHD_PENDING) {
+				result = result == 0 ? clear_record(req)
+						     : stop_torn(req, result);
 			}
 			break;
 		case ATOMIC_CLEAR:

@@ -31,7 +31,7 @@ struct vhd_journal {
 int vhd_journal_create(struct vhd_file *disk, struct vhd_journal **journal,
 		       char *why, size_t why_len);
 /* Any thread, does not wait: is the disk's file where it was, and the journal
- * not removed? */
+ * neither removed nor not to be trusted any more (written by others)? */
 bool vhd_journal_in_place(const struct vhd_journal *journal,
 			  const struct vhd_file *disk);
 /* Worker: there is no record in it, on stable storage. @return 0 or errno */

@@ -706,12 +706,36 @@ static void test_stuck_meanwhile(void **state)
 /* ---- a file system that writes to a new place each time ---- */
 
 static unsigned full; /* 1: write a sector, then there is no space; 2: none */
+static uint64_t full_at; /* 3: there is none from here on in the file */
+static bool unsynced;	 /* since the disk's file was written to */
+static bool cleared_early;
 
 static int fail_full(const char *name, enum vhd_tap_step step, uint64_t offset,
 		     uint64_t *len)
 {
-	if (step != VHD_TAP_STEP_WRITE || full == 0 ||
-	    strstr(name, "'s journal") != NULL) {
+	bool journal = strstr(name, "'s journal") != NULL;
+
+	if (step == VHD_TAP_STEP_SYNC && !journal) {
+		unsynced = false;
+	}
+	if (step != VHD_TAP_STEP_WRITE) {
+		return 0;
+	}
+	if (journal) {
+		cleared_early |= unsynced && *len == 512;
+		return 0;
+	}
+	unsynced = true;
+	if (full == 0) {
+		return 0;
+	}
+	if (full == 3) {
+		if (offset >= full_at) {
+			return ENOSPC;
+		}
+		if (*len > full_at - offset) {
+			*len = full_at - offset;
+		}
 		return 0;
 	}
 	if (full == 1 && *len > 512) {
@@ -760,6 +784,37 @@ static void test_full_undo(void **state)
 	assert_int_equal(vt_open(vt, "a.vhd", 0, &disk), 0);
 	assert_int_equal(vt_rw(vt, disk, VHD_READ, 0, 8192, back, 4096), 0);
 	assert_memory_equal(back, old, 4096);
+	vhd_close(disk);
+	vhd_set_tap(NULL);
+	assert_int_equal(count_journals(vt), 0);
+}
+
+/*
+ * Where what had its place is undone and the rest was never written, the record
+ * goes only when the medium has the old contents, too: until then what was
+ * written first may be all that it has.
+ */
+static void test_full_undone(void **state)
+{
+	struct vt *vt = *state;
+	struct vhd_disk *disk;
+	uint8_t old[4096], new[4096], back[4096];
+
+	vhd_set_tap(&full_tap);
+	disk = vt_disk(vt, "a.vhd", SIZE, true);
+	vt_pattern(old, sizeof(old), 1);
+	vt_pattern(new, sizeof(new), 2);
+	assert_int_equal(write_atomic(vt, disk, 8192, old, 2048), 0);
+	memset(old + 2048, 0, 2048);
+	full = 3;
+	full_at = 8192 + 2048;
+	unsynced = cleared_early = false;
+	assert_int_equal(write_atomic(vt, disk, 8192, new, 4096), ENOSPC);
+	full = 0;
+	assert_false(cleared_early);
+	assert_int_equal(vt_rw(vt, disk, VHD_READ, 0, 8192, back, 4096), 0);
+	assert_memory_equal(back, old, 4096);
+	assert_int_equal(write_atomic(vt, disk, 8192, new, 4096), 0);
 	vhd_close(disk);
 	vhd_set_tap(NULL);
 	assert_int_equal(count_journals(vt), 0);
@@ -839,6 +894,7 @@ int main(void)
 		TEST(test_stuck),
 		TEST(test_stuck_meanwhile),
 		TEST(test_full_undo),
+		TEST(test_full_undone),
 		TEST(test_failed_read),
 	};
 
