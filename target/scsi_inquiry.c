@@ -239,11 +239,13 @@ static size_t page_block_limits(struct scsi_task *task, uint8_t *buf)
 	put_be32(buf + 28, SCSI_OPTIMAL_GRANULE >> shift);
 	put_be32(buf + 32, 0x80000000u); /* UGAVALID, aligned to LBA 0 */
 	put_be64(buf + 36, SCSI_MAX_WRITE_SAME >> shift);
-	/* Atomic writes (SBC-4 6.6.4): any LBA, any length up to these,
-	 * with an atomic boundary or without. */
-	put_be32(buf + 44, VHD_ATOMIC_MAX >> shift);
-	put_be32(buf + 56, VHD_ATOMIC_MAX >> shift);
-	put_be32(buf + 60, VHD_ATOMIC_MAX >> shift);
+	if (!scsi_lu_is(task->lu, SCSI_LU_NO_ATOMIC)) {
+		/* Atomic writes (SBC-4 6.6.4): any LBA, any length up to these,
+		 * with an atomic boundary or without. */
+		put_be32(buf + 44, VHD_ATOMIC_MAX >> shift);
+		put_be32(buf + 56, VHD_ATOMIC_MAX >> shift);
+		put_be32(buf + 60, VHD_ATOMIC_MAX >> shift);
+	}
 	return 64;
 }
 

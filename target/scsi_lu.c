@@ -50,7 +50,10 @@ struct scsi_lu *scsi_lu_create(const struct scsi_lu_config *config)
 					     : SCSI_LU_DEFAULTS;
 	lu->saved = lu->defaults;
 	atomic_init(&lu->state,
-		    lu->defaults | (config->enabled ? SCSI_LU_ENABLED : 0));
+		    lu->defaults | (config->enabled ? SCSI_LU_ENABLED : 0) |
+			    (vhd_disk_writes_atomic(config->disk)
+				     ? 0
+				     : SCSI_LU_NO_ATOMIC));
 	return lu;
 }
 
@@ -107,6 +110,20 @@ void scsi_lu_set_enabled(struct scsi_lu *lu, bool enabled)
 		scsi_ua_raise_others(lu, NULL, SCSI_UA_POWER_ON);
 		pthread_mutex_unlock(&lu->lock);
 	}
+}
+
+void scsi_lu_lost_atomic(struct scsi_lu *lu)
+{
+	if (atomic_fetch_or(&lu->state, SCSI_LU_NO_ATOMIC) &
+	    SCSI_LU_NO_ATOMIC) {
+		return;
+	}
+	scsi_log(1, "disk %d has no WRITE ATOMIC any more",
+		 (int)lu->config.index);
+	/* Page B0h is another (SPC-4 6.6). */
+	pthread_mutex_lock(&lu->lock);
+	scsi_ua_raise_others(lu, NULL, SCSI_UA_INQUIRY_CHANGED);
+	pthread_mutex_unlock(&lu->lock);
 }
 
 #define NOT_READY                                                              \

@@ -203,7 +203,7 @@ static const struct scsi_opcode opcodes[] = {
 	{0x93, 16, -1, W | L, WRITES, {0, 0x09, FF8, FF4, GROUP},
 	 scsi_write_same_prepare, scsi_write_same, "WRITE SAME(16)",
 	 "SBC-3 5.44"},
-	{0x9c, 16, -1, W | L, COUNT_WRITE,
+	{0x9c, 16, -1, W | L, COUNT_WRITE | SCSI_OP_ATOMIC,
 	 {0, 0x18, FF8, FF2, FF2, GROUP}, /* DPO, FUA */
 	 scsi_write_atomic_prepare, scsi_write_atomic, "WRITE ATOMIC(16)",
 	 "SBC-4 5.48"},
@@ -395,6 +395,9 @@ static bool report_all(struct scsi_task *task, bool timeouts)
 		const struct scsi_opcode *op = &opcodes[i];
 		uint8_t *p = buf + len;
 
+		if (!scsi_lu_has(task->lu, op)) {
+			continue;
+		}
 		p[0] = op->opcode;
 		if (op->action != SCSI_NO_ACTION) {
 			put_be16(p + 2, (uint16_t)op->action);
@@ -417,7 +420,7 @@ static bool report_one(struct scsi_task *task, bool timeouts)
 	uint8_t buf[4 + 16 + TIMEOUT_DESCRIPTOR] = {0};
 	size_t len = 4;
 
-	if (op == NULL) {
+	if (op == NULL || !scsi_lu_has(task->lu, op)) {
 		buf[1] = 0x01; /* SUPPORT: not supported */
 		return scsi_data_in(task, buf, len);
 	}

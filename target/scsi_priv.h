@@ -53,6 +53,7 @@
 /* Accepted through a target port in that state (SPC-4 5.16.2.4) */
 #define SCSI_OP_STANDBY	    0x20u
 #define SCSI_OP_UNAVAILABLE 0x100u
+#define SCSI_OP_ATOMIC	    0x200u /* not of units with SCSI_LU_NO_ATOMIC */
 
 /* What a command counts as, in two bits. */
 enum scsi_count {
@@ -171,6 +172,7 @@ struct scsi_port_group {
 #define SCSI_LU_SANITIZE_FAILED 0x40u
 #define SCSI_LU_TESTING		0x2000u /* a self-test in the foreground */
 #define SCSI_LU_SPACE_LOW	0x1000u /* scsi_space.c */
+#define SCSI_LU_NO_ATOMIC	0x4000u /* its volume has no atomic writes */
 /* …and the mode parameters that can be changed */
 #define SCSI_LU_WCE	0x100u
 #define SCSI_LU_SWP	0x200u
@@ -326,6 +328,17 @@ static inline bool scsi_lu_is(const struct scsi_lu *lu, unsigned bits)
 				     memory_order_relaxed) &
 		bits) == bits;
 }
+
+/* Does the unit have the command? Not all can have those of the table. */
+static inline bool scsi_lu_has(const struct scsi_lu *lu,
+			       const struct scsi_opcode *op)
+{
+	return !(op->flags & SCSI_OP_ATOMIC) ||
+	       !scsi_lu_is(lu, SCSI_LU_NO_ATOMIC);
+}
+
+/* A WRITE ATOMIC has shown that it has that no more: initiators are told. */
+void scsi_lu_lost_atomic(struct scsi_lu *lu);
 
 /* ---- a task's own state, in scsi_task.scratch ---- */
 

@@ -246,8 +246,8 @@ static struct meaning meaning_of(int error, bool reading)
 		return (struct meaning){SENSE_DATA_PROTECT,
 					ASC_WRITE_PROTECTED};
 	case EOPNOTSUPP:
-		/* WRITE ATOMIC, where the volume cannot keep its journal: a
-		 * unit without that command. */
+		/* WRITE ATOMIC, where the volume cannot keep its journal any
+		 * more: a unit without that command. */
 		return (struct meaning){SENSE_ILLEGAL_REQUEST,
 					ASC_INVALID_OPCODE};
 	case ENODEV:
@@ -273,6 +273,9 @@ bool scsi_fail_io(struct scsi_task *task)
 	struct meaning m = meaning_of(req->error, reading);
 	struct scsi_sense sense = {.key = m.key, .asc = m.asc};
 
+	if (req->op == VHD_WRITE_ATOMIC && req->error == EOPNOTSUPP) {
+		scsi_lu_lost_atomic(task->lu);
+	}
 	/* Trouble with the disk is for the administrator; that two blocks
 	 * differ is what the initiator wanted to know. */
 	scsi_log(req->error == EILSEQ ? 5 : 1,

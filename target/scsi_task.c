@@ -89,6 +89,11 @@ static bool find_opcode(struct scsi_task *task)
 	bool known;
 
 	task->op = scsi_opcode_find(task->cdb, &known);
+	if (task->op != NULL && task->lu != NULL &&
+	    !scsi_lu_has(task->lu, task->op)) {
+		task->op = NULL;
+		known = false;
+	}
 	if (task->op == NULL) {
 		if (known) {
 			return scsi_refuse_cdb(task, 1, 4);

@@ -84,6 +84,11 @@ uint64_t vhd_disk_size(const struct vhd_disk *disk)
 	return atomic_load_explicit(&disk->size, memory_order_acquire);
 }
 
+bool vhd_disk_writes_atomic(const struct vhd_disk *disk)
+{
+	return !atomic_load(&disk->atomic.impossible);
+}
+
 /* ---- growth ---- */
 
 /* The worker's; the disk outlives it (disk_destructor). */

@@ -224,6 +224,49 @@ fail:
 	return ret;
 }
 
+/* A file such as the journal would be, of no name if the volume has such. */
+static int make_trial(const struct vhd_journal *journal, bool *named)
+{
+	int fd =
+		openat(journal->dir, ".", O_RDWR | O_TMPFILE | O_CLOEXEC, 0600);
+
+	*named = false;
+	if (fd < 0 && errno == EOPNOTSUPP) {
+		fd = openat(journal->dir, journal->name,
+			    O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+			    0600);
+		*named = fd >= 0;
+	}
+	return fd;
+}
+
+bool vhd_journal_possible(const struct vhd_file *disk)
+{
+	struct vhd_journal *trial = calloc(1, sizeof(*trial));
+	struct stat st, disk_st;
+	bool possible = true, named;
+	int fd;
+
+	if (trial == NULL || locate(disk, O_RDONLY, trial, &disk_st) != 0) {
+		free(trial);
+		return true;
+	}
+	fd = make_trial(trial, &named);
+	if (fd >= 0) {
+		if (fstat(fd, &st) == 0) {
+			st.st_nlink = 1;
+			possible = is_trusted(&st, &disk_st);
+		}
+		close(fd);
+	}
+	if (named) {
+		unlinkat(trial->dir, trial->name, 0);
+	}
+	close(trial->dir);
+	free(trial);
+	return possible;
+}
+
 bool vhd_journal_in_place(const struct vhd_journal *journal,
 			  const struct vhd_file *disk)
 {

@@ -30,6 +30,12 @@ struct vhd_journal {
  */
 int vhd_journal_create(struct vhd_file *disk, struct vhd_journal **journal,
 		       char *why, size_t why_len);
+/*
+ * Worker that has opened and locked the disk's file: would a journal beside it
+ * be trusted? Leaves nothing there. What cannot be told is told when one is
+ * made.
+ */
+bool vhd_journal_possible(const struct vhd_file *disk);
 /* Any thread, does not wait: is the disk's file where it was, and the journal
  * neither removed nor not to be trusted any more (written by others)? */
 bool vhd_journal_in_place(const struct vhd_journal *journal,

@@ -100,6 +100,7 @@ struct open_work {
 	struct vhdx *vhdx;
 	uint64_t allocated;
 	struct vhd_cut_off cut_off;
+	bool no_journal; /* the volume has none that is to be trusted */
 };
 
 static void open_work_free(void *data)
@@ -246,6 +247,7 @@ static void init_disk(struct vhd_disk *disk, const struct open_work *work)
 	}
 	vhd_disk_info(disk, &info);
 	memcpy(disk->atomic.disk_id, info.unique_id, 16);
+	atomic_store(&disk->atomic.impossible, work->no_journal);
 }
 
 static const struct vhd_format_ops *ops_of(const struct open_work *work)
@@ -424,6 +426,14 @@ static int open_file(struct open_work *work)
 		return ret;
 	}
 	vhd_file_scan_holes(work->w.file);
+	work->no_journal =
+		!work->readonly && !vhd_journal_possible(work->w.file);
+	if (work->no_journal) {
+		vhd_log(3,
+			"vhd: %s: no atomic writes: the volume does not keep "
+			"others from writing their journal",
+			work->w.name);
+	}
 	return 0;
 }
 

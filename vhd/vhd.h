@@ -337,6 +337,13 @@ uint64_t vhd_disk_size(const struct vhd_disk *disk);
 /* Logical and physical sector size, bytes: 512 or 4096. Any thread. */
 uint32_t vhd_disk_sector(const struct vhd_disk *disk);
 uint32_t vhd_disk_physical_sector(const struct vhd_disk *disk);
+/*
+ * Can VHD_WRITE_ATOMIC be carried out? Not where the volume does not keep
+ * others from writing a journal, which is looked at when the disk is opened for
+ * writing, and with each journal that is made: what was possible may end, with
+ * EOPNOTSUPP. Any thread.
+ */
+bool vhd_disk_writes_atomic(const struct vhd_disk *disk);
 
 /* Of a disk's file and its file system, bytes. */
 struct vhd_space {

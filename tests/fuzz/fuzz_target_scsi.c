@@ -44,6 +44,11 @@ uint32_t vhd_disk_physical_sector(const struct vhd_disk *disk)
 	return VHD_SECTOR;
 }
 
+bool vhd_disk_writes_atomic(const struct vhd_disk *disk)
+{
+	return true;
+}
+
 uint64_t vhd_disk_size(const struct vhd_disk *disk)
 {
 	return sizeof(disk->data);

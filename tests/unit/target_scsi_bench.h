@@ -42,6 +42,7 @@ struct vhd_disk {
 	uint64_t hole;		       /* offset, or 0: none */
 	bool shared;		       /* by threads: nothing is counted */
 	bool copies;		       /* VHD_COPY works */
+	bool not_atomic;	       /* VHD_WRITE_ATOMIC does not */
 	unsigned count[VHD_YIELD + 1]; /* requests by operation */
 	uint32_t flags;		       /* of the last request */
 };
@@ -54,6 +55,11 @@ uint32_t vhd_disk_sector(const struct vhd_disk *disk)
 uint32_t vhd_disk_physical_sector(const struct vhd_disk *disk)
 {
 	return vhd_disk_sector(disk);
+}
+
+bool vhd_disk_writes_atomic(const struct vhd_disk *disk)
+{
+	return !disk->not_atomic;
 }
 
 uint64_t vhd_disk_size(const struct vhd_disk *disk)

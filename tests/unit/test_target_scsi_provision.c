@@ -455,6 +455,93 @@ static void atomic_writes(void **state)
 	free(data);
 }
 
+#define INVALID_OPCODE	     0x52000
+#define INQUIRY_DATA_CHANGED 0x63f03
+
+/* REPORT SUPPORTED OPERATION CODES: WRITE ATOMIC(16), asked for and in the list
+ * of all. */
+static void assert_opcode(struct bench *b, bool there)
+{
+	uint32_t at, len;
+	bool listed = false;
+
+	assert_good(RUN(b, 0xa3, 0x0c, 1, 0x9c, 0, 0, 0, 0, 1, 0, 0, 0));
+	assert_int_equal(b->in[1] & 7, there ? 3 : 1);
+	assert_good(RUN(b, 0xa3, 0x0c, 3, 0x9c, 0, 0, 0, 0, 1, 0, 0, 0));
+	assert_int_equal(b->in[1] & 7, there ? 3 : 1);
+	assert_good(RUN(b, 0xa3, 0x0c, 0, 0, 0, 0, 0, 0, 0x40, 0, 0, 0));
+	len = 4 + get_be32(b->in);
+	assert_int_equal(b->task.data_in_len, len);
+	for (at = 4; at < len; at += 8) {
+		listed |= b->in[at] == 0x9c;
+	}
+	assert_int_equal(listed, there);
+}
+
+static void assert_no_atomic(struct bench *b)
+{
+	const uint8_t data[BENCH_MAX_BLOCK] = {1};
+	unsigned i;
+
+	assert_good(RUN(b, 0x12, 1, 0xb0, 0, 255, 0));
+	for (i = 44; i < 64; i += 4) {
+		assert_int_equal(get_be32(b->in + i), 0);
+	}
+	assert_opcode(b, false);
+	b->disk.count[VHD_WRITE_ATOMIC] = 0;
+	assert_sense(b, write_atomic(b, 0, 0, 0, 1, data, b->block),
+		     INVALID_OPCODE);
+	/* Whatever else is in the CDB. */
+	assert_sense(b, write_atomic(b, 0xe0, 0, 0, 0, NULL, 0),
+		     INVALID_OPCODE);
+	assert_int_equal(b->disk.count[VHD_WRITE_ATOMIC], 0);
+}
+
+/* A volume that cannot keep the promise: nothing is promised. */
+static void no_atomic_writes(void **state)
+{
+	struct bench *b = *state;
+	struct scsi_lu_config config = {.enabled = true, .disk = &b->disk};
+	struct scsi_lun_map *map = calloc(1, sizeof(*map) + 64);
+
+	assert_opcode(b, true);
+	b->disk.not_atomic = true;
+	map->count = 1;
+	map->entry[0].lu = scsi_lu_create(&config);
+	assert_non_null(map->entry[0].lu);
+	scsi_nexus_set_map(b->nexus[0], map);
+	while (RUN(b, 0x00, 0, 0, 0, 0, 0) != SCSI_GOOD) {
+	}
+	assert_no_atomic(b);
+	scsi_nexus_set_map(b->nexus[0], b->map);
+	scsi_lu_free(map->entry[0].lu);
+	free(map);
+}
+
+/* It cannot any more: all initiators are told, once. */
+static void atomic_writes_lost(void **state)
+{
+	struct bench *b = *state;
+	const uint8_t data[BENCH_MAX_BLOCK] = {1};
+	const uint8_t ready[16] = {0};
+	unsigned nexus;
+
+	b->disk.fail = EOPNOTSUPP;
+	b->disk.fail_op = VHD_WRITE_ATOMIC;
+	assert_sense(b, write_atomic(b, 0, 0, 0, 1, data, b->block),
+		     INVALID_OPCODE);
+	b->disk.fail = 0;
+	for (nexus = 0; nexus < BENCH_NEXUSES; nexus++) {
+		struct bench_io io = {.nexus = nexus};
+
+		assert_sense(b, bench_io(b, ready, 16, &io),
+			     INQUIRY_DATA_CHANGED);
+		assert_good(bench_io(b, ready, 16, &io));
+	}
+	assert_no_atomic(b);
+	assert_good(RUN(b, 0x00, 0, 0, 0, 0, 0));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -467,6 +554,8 @@ int main(void)
 		BENCH_TEST_BLOCKS(compare_and_writes),
 		BENCH_TEST_BLOCKS(orwrite),
 		BENCH_TEST_BLOCKS(atomic_writes),
+		BENCH_TEST_BLOCKS(no_atomic_writes),
+		BENCH_TEST_BLOCKS(atomic_writes_lost),
 		BENCH_TEST_BLOCKS(lba_status),
 	};
 

@@ -7,10 +7,12 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "lib/crc32c.h"
@@ -476,9 +478,11 @@ static void test_modes_ignored(void **state)
 	uint8_t data[4096], back[4096];
 
 	vt_pattern(data, sizeof(data), 5);
+	assert_true(vhd_disk_writes_atomic(disk));
 	modes_ignored = true;
 	assert_int_equal(write_atomic(vt, disk, 0, data, 4096), EOPNOTSUPP);
 	modes_ignored = false;
+	assert_false(vhd_disk_writes_atomic(disk));
 	assert_int_equal(count_journals(vt), 0);
 	assert_int_equal(vt_rw(vt, disk, VHD_READ, 0, 0, back, 4096), 0);
 	assert_true(vt_is_zero(back, 4096));
@@ -487,12 +491,80 @@ static void test_modes_ignored(void **state)
 	assert_int_equal(vt_rw(vt, disk, VHD_WRITE, VHD_FUA, 0, data, 4096), 0);
 	vhd_close(disk);
 	assert_int_equal(vt_open(vt, "a.vhd", 0, &disk), 0);
+	assert_true(vhd_disk_writes_atomic(disk));
 	assert_int_equal(write_atomic(vt, disk, 0, data, 4096), 0);
 	/* Mounted anew with such options. */
 	modes_ignored = true;
 	assert_int_equal(write_atomic(vt, disk, 0, data, 4096), EOPNOTSUPP);
 	modes_ignored = false;
+	assert_false(vhd_disk_writes_atomic(disk));
 	assert_int_equal(count_journals(vt), 0);
+	vhd_close(disk);
+}
+
+static bool nameless_refused, nameless_tried;
+
+/* In place of libc's: of a volume without O_TMPFILE. */
+int openat(int dir, const char *name, int flags, ...)
+{
+	va_list args;
+	mode_t mode;
+
+	va_start(args, flags);
+	mode = (flags & (O_CREAT | __O_TMPFILE)) != 0 ? va_arg(args, mode_t)
+						      : 0;
+	va_end(args);
+	if ((flags & O_TMPFILE) == O_TMPFILE) {
+		nameless_tried = true;
+		if (nameless_refused) {
+			errno = EOPNOTSUPP;
+			return -1;
+		}
+	}
+	return (int)syscall(SYS_openat, dir, name, flags, mode);
+}
+
+/* Known as soon as the disk is open, and nothing is left in its folder. */
+static void test_modes_ignored_at_open(void **state)
+{
+	struct vt *vt = *state;
+	struct vhd_disk *disk = vt_disk(vt, "a.vhd", SIZE, true);
+	uint8_t data[4096] = {1};
+	struct stat before, after;
+	unsigned i;
+
+	vhd_close(disk);
+	for (i = 0; i < 4; i++) {
+		modes_ignored = i & 1;
+		nameless_refused = i & 2;
+		nameless_tried = false;
+		assert_int_equal(stat(vt->dir, &before), 0);
+		assert_int_equal(vt_open(vt, "a.vhd", 0, &disk), 0);
+		assert_int_equal(stat(vt->dir, &after), 0);
+		assert_true(nameless_tried);
+		assert_int_equal(count_journals(vt), 0);
+		if (!nameless_refused) {
+			assert_memory_equal(&before.st_mtim, &after.st_mtim,
+					    sizeof(before.st_mtim));
+		}
+		assert_int_equal(vhd_disk_writes_atomic(disk), !modes_ignored);
+		modes_ignored = false;
+		assert_int_equal(write_atomic(vt, disk, 0, data, 4096),
+				 i & 1 ? EOPNOTSUPP : 0);
+		vhd_close(disk);
+	}
+	/* What somebody has put there is left to the first write. */
+	nameless_refused = modes_ignored = true;
+	assert_int_equal(mkdir(vt_path(vt, ".a.vhd.atomic"), 0700), 0);
+	assert_int_equal(vt_open(vt, "a.vhd", 0, &disk), 0);
+	nameless_refused = modes_ignored = false;
+	assert_true(vhd_disk_writes_atomic(disk));
+	vhd_close(disk);
+	assert_true(exists(vt, ".a.vhd.atomic"));
+	/* Of one that is not written to nobody asks. */
+	nameless_tried = false;
+	assert_int_equal(vt_open(vt, "a.vhd", VHD_OPEN_READONLY, &disk), 0);
+	assert_false(nameless_tried);
 	vhd_close(disk);
 }
 
@@ -887,6 +959,7 @@ int main(void)
 		TEST(test_compact),
 		TEST(test_no_journal),
 		TEST(test_modes_ignored),
+		TEST(test_modes_ignored_at_open),
 		TEST(test_moved),
 		TEST(test_place_taken),
 		TEST(test_trust_lost),
