@@ -332,7 +332,8 @@ static int open_found(struct vhd_file *disk, struct vhd_journal *journal,
 		if (!disk->readonly) {
 			vhd_log(1,
 				"vhd: %s%s: ignored: not a file of its "
-				"owner that only he can write",
+				"owner that only he can write; an atomic write "
+				"that it may hold is not taken back",
 				disk->name, VHD_JOURNAL_OF);
 		}
 		return ENOENT;

@@ -25,8 +25,8 @@ struct vhd_journal {
 /*
  * Worker: make an empty one for the disk's file, in place of what is there.
  * It and its name are on stable storage.
- * @return 0 with *@journal, or errno with @why; ENOTSUP: the volume does not
- *         keep others from writing it
+ * @return 0 with *@journal, or errno with @why; ENOTSUP: it is not to be
+ *         trusted, since the volume does not keep others from writing it
  */
 int vhd_journal_create(struct vhd_file *disk, struct vhd_journal **journal,
 		       char *why, size_t why_len);
