@@ -588,6 +588,14 @@ static int convert_main(const char *from_name, const char *to_name,
 	ret = open_disk(to_name, false, &to);
 	if (ret == 0) {
 		error = copy(from, to);
+		if (vhd_disk_sector(to) != vhd_disk_sector(from) &&
+		    options->sector == 0) {
+			fprintf(stderr,
+				"istm-vhd: %s: has sectors of %u bytes, not "
+				"%u: partition tables will not fit\n",
+				to_name, vhd_disk_sector(to),
+				vhd_disk_sector(from));
+		}
 		vhd_close(to);
 		ret = error == 0 ? 0 : fail(to_name, NULL, error);
 	}
