@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* istmctl target … : targets, who may use them, and their disks. */
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -482,8 +483,8 @@ static int target_map(struct ctl *ctl)
 	struct IHost_SetWTDiskLunMapping set = {0};
 	struct IHost_RemoveWTDisk undo = {0};
 	uint32_t disk, lun = 0;
-	bool mapped;
-	HRESULT hr;
+	bool mapped = true;
+	HRESULT hr = ISTM_S_OK;
 
 	if (!ctl_parse_number(ctl->args[1], UINT32_MAX, &disk)) {
 		return ctl_usage("'%s' is not the number of a disk",
@@ -499,7 +500,9 @@ static int target_map(struct ctl *ctl)
 	}
 	add.in.nWTD = set.in.nWTD = undo.in.nWTD = disk;
 	set.in.nNewLun = lun;
-	hr = has_disk(ctl, host, disk, &mapped);
+	if (ctl->opt.lun != NULL) {
+		hr = has_disk(ctl, host, disk, &mapped);
+	}
 	if (ctl_is_ok(hr)) {
 		hr = istm_call(host, ctl->mem, NDR_IHOST_ADDWTDISK, &add);
 	}
@@ -548,11 +551,41 @@ static int target_unmap(struct ctl *ctl)
 
 /* ---- CHAP ---- */
 
+static volatile sig_atomic_t interrupted;
+
+static void interrupt(int number)
+{
+	interrupted = number;
+}
+
+/* A line that is not shown; whoever interrupts it gets the terminal back. */
+static char *ask_secret(char *line, int size, const struct termios *old)
+{
+	/* Without SA_RESTART: the read ends. */
+	struct sigaction act = {.sa_handler = interrupt}, before[2];
+	struct termios quiet = *old;
+	char *got;
+
+	sigaction(SIGINT, &act, &before[0]);
+	sigaction(SIGTERM, &act, &before[1]);
+	quiet.c_lflag &= ~ECHO;
+	tcsetattr(STDIN_FILENO, TCSAFLUSH, &quiet);
+	fprintf(stderr, "Secret (12 to 16 characters): ");
+	got = fgets(line, size, stdin);
+	tcsetattr(STDIN_FILENO, TCSAFLUSH, old);
+	fprintf(stderr, "\n");
+	sigaction(SIGINT, &before[0], NULL);
+	sigaction(SIGTERM, &before[1], NULL);
+	if (interrupted != 0) {
+		raise(interrupted);
+	}
+	return got;
+}
+
 /* From a file or the terminal, never from the command line. */
 static char *read_secret(struct ctl *ctl)
 {
-	struct termios old, quiet;
-	bool tty = false;
+	struct termios terminal;
 	char line[300];
 	FILE *f = stdin;
 	char *got;
@@ -564,18 +597,10 @@ static char *read_secret(struct ctl *ctl)
 				ctl->opt.secret_file, strerror(errno));
 			return NULL;
 		}
-	} else if (tcgetattr(STDIN_FILENO, &old) == 0) {
-		tty = true;
-		fprintf(stderr, "Secret (12 to 16 characters): ");
-		quiet = old;
-		quiet.c_lflag &= ~ECHO;
-		tcsetattr(STDIN_FILENO, TCSAFLUSH, &quiet);
 	}
-	got = fgets(line, sizeof(line), f);
-	if (tty) {
-		tcsetattr(STDIN_FILENO, TCSAFLUSH, &old);
-		fprintf(stderr, "\n");
-	}
+	got = f == stdin && tcgetattr(STDIN_FILENO, &terminal) == 0
+		      ? ask_secret(line, sizeof(line), &terminal)
+		      : fgets(line, sizeof(line), f);
 	if (f != stdin) {
 		fclose(f);
 	}
