@@ -27,22 +27,27 @@ bool scsi_read_capacity16_prepare(struct scsi_task *task)
 	return scsi_prepare_in(task, get_be32(task->cdb + 10));
 }
 
+uint8_t scsi_lu_physical_exponent(const struct scsi_lu *lu)
+{
+	/* A VHD's blocks are 512 bytes, and no larger physical ones lie behind
+	 * them that a write could tear; a VHDX says what it has. That pages
+	 * are written best is told by the granularities of VPD page B0h. */
+	const uint32_t physical = vhd_disk_physical_sector(lu->config.disk);
+	uint8_t exponent = 0;
+
+	while (exponent < 15 && lu->block << exponent < physical) {
+		exponent++;
+	}
+	return exponent;
+}
+
 bool scsi_read_capacity16(struct scsi_task *task)
 {
-	uint8_t buf[32] = {0}, exponent = 0;
-	uint32_t physical;
+	uint8_t buf[32] = {0};
 
 	put_be64(buf, scsi_lu_blocks(task->lu) - 1);
 	put_be32(buf + 8, task->lu->block);
-	/* LOGICAL BLOCKS PER PHYSICAL BLOCK EXPONENT: a VHD's blocks are 512
-	 * bytes, and no larger physical ones lie behind them that a write
-	 * could tear; a VHDX says what it has. That pages are written best is
-	 * told by the granularities of VPD page B0h. */
-	physical = vhd_disk_physical_sector(task->lu->config.disk);
-	while (exponent < 15 && task->lu->block << exponent < physical) {
-		exponent++;
-	}
-	buf[13] = exponent;
+	buf[13] = scsi_lu_physical_exponent(task->lu);
 	buf[14] = 0xc0; /* LBPME, LBPRZ */
 	return scsi_data_in(task, buf, sizeof(buf));
 }

@@ -11,13 +11,16 @@
 #define CSCD	       32
 #define SEGMENT_HEADER 4
 
-#define LIST_ID_DISCARD 3 /* LIST ID USAGE 11b: nobody is to ask */
+/* LIST ID USAGE (6.4.3.2) */
+#define LIST_ID_RESERVED 1
+#define LIST_ID_NONE	 3 /* nobody is to ask */
 
 /* A parameter list of either form. */
 struct copy_list {
 	uint32_t list_id;
 	bool held;
 	bool immediate;
+	bool good_sense;
 	size_t at; /* of the descriptors */
 	size_t targets, segments, data;
 };
@@ -297,6 +300,21 @@ static bool parse_segments(struct scsi_task *task, struct scsi_copy *copy,
 
 /* ---- parameter lists ---- */
 
+/* 6.4.3.2 */
+static bool parse_usage(struct scsi_task *task, const uint8_t *p,
+			struct copy_list *list)
+{
+	uint8_t usage = p[1] >> 3 & 3;
+
+	list->held = usage != LIST_ID_NONE;
+	if (usage == LIST_ID_RESERVED ||
+	    (usage == LIST_ID_NONE && list->list_id != 0)) {
+		scsi_fail_parameter(task, 1, 4);
+		return false;
+	}
+	return true;
+}
+
 /* 6.5.2 */
 static bool parse_header1(struct scsi_task *task, const uint8_t *p, size_t len,
 			  struct copy_list *list)
@@ -305,15 +323,14 @@ static bool parse_header1(struct scsi_task *task, const uint8_t *p, size_t len,
 		return illegal(task, ASC_PARAMETER_LIST_LENGTH);
 	}
 	list->list_id = p[0];
-	list->held = (p[1] >> 3 & 3) != LIST_ID_DISCARD;
 	list->targets = get_be16(p + 2);
 	list->segments = get_be32(p + 8);
 	list->data = get_be32(p + 12);
 	list->at = HEADER1;
-	return true;
+	return parse_usage(task, p, list);
 }
 
-/* 6.4.2; G_SENSE only asks for more of what failures tell. */
+/* 6.4.2 */
 static bool parse_header4(struct scsi_task *task, const uint8_t *p, size_t len,
 			  struct copy_list *list)
 {
@@ -324,14 +341,19 @@ static bool parse_header4(struct scsi_task *task, const uint8_t *p, size_t len,
 		scsi_fail_parameter(task, p[0] != 0x01 ? 0 : 2, 7);
 		return false;
 	}
-	list->held = (p[1] >> 3 & 3) != LIST_ID_DISCARD;
 	list->immediate = p[15] & 0x01;
+	list->good_sense = p[15] & 0x02;
 	list->list_id = get_be32(p + 20);
 	list->targets = get_be16(p + 42);
 	list->segments = get_be16(p + 44);
 	list->data = get_be16(p + 46);
 	list->at = HEADER4;
-	return true;
+	if (!parse_usage(task, p, list)) {
+		return false;
+	}
+	/* the standard's words, though it is no field of the CDB */
+	return !list->immediate || (list->held && !list->good_sense) ||
+	       illegal(task, ASC_INVALID_FIELD_IN_CDB);
 }
 
 static bool parse_list(struct scsi_task *task, struct scsi_copy *copy,
@@ -391,6 +413,7 @@ bool scsi_extended_copy(struct scsi_task *task)
 	if (copy == NULL || !parse_list(task, copy, &list)) {
 		return true;
 	}
+	copy->good_sense = list.good_sense;
 	copy->op = list.held ? scsi_copy_op_new(task, list.list_id)
 			     : scsi_copy_op_unheld(task);
 	return copy->op == NULL || scsi_copy_run(task, list.immediate);

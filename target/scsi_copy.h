@@ -101,12 +101,12 @@ struct scsi_token_data {
 };
 
 /*
- * A token for these ranges of @lu as they are now.
+ * A token for these ranges of @lu, of the target of that name, as they are now.
  * @return 0, or ASC and ASCQ of ILLEGAL REQUEST
  */
-uint16_t scsi_token_create(struct scsi_lu *lu, const struct scsi_range *range,
-			   unsigned count, uint32_t timeout,
-			   uint8_t token[ROD_TOKEN_LEN]);
+uint16_t scsi_token_create(struct scsi_lu *lu, const char *target_name,
+			   const struct scsi_range *range, unsigned count,
+			   uint32_t timeout, uint8_t token[ROD_TOKEN_LEN]);
 /* The same. Its unit stays while @task is known to use it: scsi_task.copy_lu
  * is set here. */
 uint16_t scsi_token_find(const uint8_t token[ROD_TOKEN_LEN],
@@ -146,6 +146,7 @@ struct scsi_copy {
 	uint64_t token; /* whose data it is, 0: none's */
 	bool delete_token;
 	uint8_t good;	  /* status where all went well */
+	bool good_sense;  /* and sense data, where it is GOOD */
 	uint64_t by_hand; /* bytes that the engine below could not copy */
 	uint8_t *data;	  /* a chunk, where by hand */
 	uint64_t copied;  /* bytes */

@@ -288,6 +288,19 @@ static uint16_t descriptors_done(struct scsi_task *task)
 		       : (uint16_t)copy->descriptors;
 }
 
+/* G_SENSE (SPC-4 6.4.2) */
+static void tell_of_segments(struct scsi_task *task)
+{
+	struct scsi_sense sense = {
+		.key = SENSE_COMPLETED,
+		.asc = ASC_COPY_INFORMATION,
+		.command_valid = true,
+		.command = copy_of(task)->descriptors,
+	};
+
+	scsi_good_with(task, &sense);
+}
+
 static bool copy_end(struct scsi_task *task, uint8_t status)
 {
 	struct scsi_copy *copy = copy_of(task);
@@ -373,6 +386,9 @@ static bool copy_step(struct scsi_task *task)
 		}
 		if (!more) {
 			scsi_good(task);
+			if (copy->good_sense) {
+				tell_of_segments(task);
+			}
 			return copy_end(task, copy->good);
 		}
 		if (!now) {

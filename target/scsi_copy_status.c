@@ -90,14 +90,25 @@ static void make_room(struct scsi_nexus *nexus)
 	}
 }
 
+static bool is_extended_copy(uint8_t action)
+{
+	return action == COPY_LID1 || action == COPY_LID4;
+}
+
 struct scsi_copy_op *scsi_copy_op_new(struct scsi_task *task, uint32_t list_id)
 {
 	struct scsi_nexus *nexus = task->nexus;
 	struct scsi_copy_op *op = find(nexus, list_id);
 
 	if (op != NULL && runs(op)) {
+		/* 5.17.4.2; 6.4.3.2, where one has LID1's and one LID4's */
+		bool formats = is_extended_copy(op->action) &&
+			       is_extended_copy((uint8_t)task->op->action) &&
+			       op->action != (uint8_t)task->op->action;
+
 		scsi_fail(task, SENSE_ILLEGAL_REQUEST,
-			  ASC_OPERATION_IN_PROGRESS);
+			  formats ? ASC_INVALID_FIELD_IN_PARAMETERS
+				  : ASC_OPERATION_IN_PROGRESS);
 		return NULL;
 	}
 	if (op != NULL) {
@@ -218,7 +229,7 @@ static size_t put_status(uint8_t *buf, const struct scsi_copy_op *op)
 		buf[14] = op->sense_len;
 		memcpy(buf + STATUS_FIXED, op->sense, op->sense_len);
 	}
-	if (op->action == COPY_LID1 || op->action == COPY_LID4) {
+	if (is_extended_copy(op->action)) {
 		buf[15] = UNITS_BYTES;
 		put_be64(buf + 16, op->bytes);
 		put_be16(buf + 24, op->segments);

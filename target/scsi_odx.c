@@ -157,7 +157,8 @@ bool scsi_populate_token(struct scsi_task *task)
 			  &blocks)) {
 		return true;
 	}
-	asc = scsi_token_create(task->lu, range, count, get_be32(p + 4), token);
+	asc = scsi_token_create(task->lu, task->nexus->target_name, range,
+				count, get_be32(p + 4), token);
 	if (asc != 0) {
 		return scsi_fail(task, SENSE_ILLEGAL_REQUEST, asc);
 	}

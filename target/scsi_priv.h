@@ -316,6 +316,9 @@ static inline uint64_t scsi_lu_blocks(const struct scsi_lu *lu)
 	return vhd_disk_size(lu->config.disk) >> lu->shift;
 }
 
+/* LOGICAL BLOCKS PER PHYSICAL BLOCK EXPONENT (SBC-3 5.16.2) */
+uint8_t scsi_lu_physical_exponent(const struct scsi_lu *lu);
+
 /* Does the data at hand end with a whole block? */
 static inline bool scsi_whole_blocks(const struct scsi_task *task)
 {
@@ -449,6 +452,8 @@ struct scsi_sense {
 	/* sense-key specific: progress indication, of 65536 */
 	bool progress_valid;
 	uint16_t progress;
+	bool command_valid;
+	uint32_t command; /* command specific information */
 };
 
 /* @return length; @buf has SCSI_SENSE_MAX bytes */
@@ -471,6 +476,7 @@ bool scsi_fail_parameter(struct scsi_task *task, uint16_t byte, int bit);
 /* What a failed block request means (task->req); returns true. */
 bool scsi_fail_io(struct scsi_task *task);
 bool scsi_good(struct scsi_task *task);
+bool scsi_good_with(struct scsi_task *task, const struct scsi_sense *sense);
 
 void scsi_log(int level, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));

@@ -60,6 +60,12 @@ static uint8_t build_descriptor(uint8_t *buf, const struct scsi_sense *sense)
 		put_be64(buf + len + 4, sense->info);
 		len += 12;
 	}
+	if (sense->command_valid) {
+		buf[len] = 0x01; /* command specific information descriptor */
+		buf[len + 1] = 0x0a;
+		put_be64(buf + len + 4, sense->command);
+		len += 12;
+	}
 	if (sense->field_valid || sense->progress_valid) {
 		buf[len] = 0x02; /* sense-key specific descriptor */
 		buf[len + 1] = 0x06;
@@ -80,6 +86,9 @@ static uint8_t build_fixed(uint8_t *buf, const struct scsi_sense *sense)
 		put_be32(buf + 3, (uint32_t)sense->info);
 	}
 	buf[7] = 10;
+	if (sense->command_valid) {
+		put_be32(buf + 8, sense->command);
+	}
 	put_be16(buf + 12, sense->asc);
 	if (sense->field_valid || sense->progress_valid) {
 		put_key_specific(buf + 15, sense);
@@ -220,6 +229,13 @@ bool scsi_good(struct scsi_task *task)
 {
 	task->status = SCSI_GOOD;
 	task->sense_len = 0;
+	return true;
+}
+
+bool scsi_good_with(struct scsi_task *task, const struct scsi_sense *sense)
+{
+	scsi_set_sense(task, sense);
+	task->status = SCSI_GOOD;
 	return true;
 }
 

@@ -5,8 +5,9 @@
  * revokes the token first (a point in time copy that is change vulnerable), and
  * whoever copies looks whether the token still stands after each read.
  *
- * A token is a secret of 192 random bits: who has it may read the blocks, by
- * whatever nexus and unit of this server, as the standard intends. Tokens are
+ * A token is a secret of more than 1,000 random bits: who has it may read the
+ * blocks, by whatever nexus and unit of this server, as the standard intends.
+ * Tokens are
  * the process's; one lock guards them all. Writers look at a bit of their unit
  * (SCSI_LU_TOKENS) and take the lock only where it has tokens.
  */
@@ -18,15 +19,13 @@
 
 #define MAX_TOKENS  4096
 #define MAX_OF_UNIT 256
-#define SECRET_LEN  16
 
 enum token_state { TOKEN_GOOD, TOKEN_REVOKED, TOKEN_DELETED };
 
 struct token {
 	struct token *next; /* oldest first */
 	uint64_t id;
-	uint8_t secret[SECRET_LEN];
-	uint8_t naa[16];    /* of its unit */
+	uint8_t bytes[ROD_TOKEN_LEN];
 	struct scsi_lu *lu; /* NULL: gone */
 	enum token_state state;
 	time_t expires;
@@ -124,10 +123,38 @@ static struct token *find_token(uint64_t id)
 	return t;
 }
 
-/* SPC-4 5.17.6.4, 5.17.6.5: 512 bytes, of which ours are random. */
-static void format_token(const struct token *t, uint8_t p[ROD_TOKEN_LEN])
+/* ---- making and using them ---- */
+
+static bool random_bytes(void *p, size_t len)
 {
-	memset(p, 0, ROD_TOKEN_LEN);
+	return getrandom(p, len, 0) == (ssize_t)len;
+}
+
+/* The target device's name, as VPD page 83h has it. Returns its length. */
+static size_t put_target_device(uint8_t *p, const char *name)
+{
+	size_t len = strlen(name);
+
+	p[0] = 0x53; /* iSCSI, UTF-8 */
+	p[1] = 0xa8; /* PIV, target device, SCSI name string */
+	p[3] = (uint8_t)((len + 4) & ~(size_t)3);
+	memcpy(p + 4, name, len);
+	return 4 + (size_t)p[3];
+}
+
+#define TARGET_DEVICE 128
+/* The longest name of a target (RFC 7143 4.2.7.1) leaves room for 256 bits. */
+#define NAME_MAX_LEN 223
+_Static_assert(TARGET_DEVICE + 4 + NAME_MAX_LEN + 1 + 32 <= ROD_TOKEN_LEN,
+	       "a token has room for its random bits");
+
+/* SPC-4 5.17.6.5, SBC-3 4.28.3. False: there are no random bytes. */
+static bool format_token(struct token *t, const struct scsi_lu *lu,
+			 const char *target_name)
+{
+	uint8_t *p = t->bytes;
+	size_t at = TARGET_DEVICE;
+
 	put_be32(p, ROD_TYPE_PIT);
 	put_be16(p + 6, ROD_TOKEN_LEN - 8);
 	put_be64(p + 8, t->id);
@@ -136,37 +163,34 @@ static void format_token(const struct token *t, uint8_t p[ROD_TOKEN_LEN])
 	p[20] = 0x01; /* binary */
 	p[21] = 0x03; /* NAA of the unit */
 	p[23] = 16;
-	memcpy(p + 24, t->naa, 16);
-	put_be24(p + 45, 1u << t->shift);
+	memcpy(p + 24, lu->naa, 16);
+	put_be24(p + 45, lu->block);
 	/* number of bytes represented, 128 bits */
 	put_be64(p + 56, t->blocks << t->shift);
-	memcpy(p + 64, t->secret, SECRET_LEN);
-	/* device type specific: block length */
-	put_be32(p + 96, 1u << t->shift);
+	/* device type specific: what READ CAPACITY(16) has */
+	put_be32(p + 96, lu->block);
+	p[101] = scsi_lu_physical_exponent(lu);
+	p[102] = 0xc0; /* LBPME, LBPRZ */
+	if (strlen(target_name) <= NAME_MAX_LEN) {
+		at += put_target_device(p + at, target_name);
+	}
+	/* extended ROD token data: nobody can guess it */
+	return random_bytes(p + at, ROD_TOKEN_LEN - at);
 }
 
-/* ---- making and using them ---- */
-
-static bool random_bytes(void *p, size_t len)
-{
-	return getrandom(p, len, 0) == (ssize_t)len;
-}
-
-uint16_t scsi_token_create(struct scsi_lu *lu, const struct scsi_range *range,
-			   unsigned count, uint32_t timeout,
-			   uint8_t token[ROD_TOKEN_LEN])
+uint16_t scsi_token_create(struct scsi_lu *lu, const char *target_name,
+			   const struct scsi_range *range, unsigned count,
+			   uint32_t timeout, uint8_t token[ROD_TOKEN_LEN])
 {
 	struct token *t, **end;
 	unsigned i;
 
 	t = calloc(1, sizeof(*t) + count * sizeof(*range));
-	if (t == NULL || !random_bytes(&t->id, sizeof(t->id)) ||
-	    !random_bytes(t->secret, SECRET_LEN)) {
+	if (t == NULL || !random_bytes(&t->id, sizeof(t->id))) {
 		free(t);
 		return ASC_INVALID_TOKEN;
 	}
 	t->id |= 1; /* not 0 */
-	memcpy(t->naa, lu->naa, sizeof(t->naa));
 	t->lu = lu;
 	t->shift = lu->shift;
 	t->timeout = timeout != 0 ? timeout : COPY_TIMEOUT;
@@ -175,6 +199,10 @@ uint16_t scsi_token_create(struct scsi_lu *lu, const struct scsi_range *range,
 	for (i = 0; i < count; i++) {
 		t->range[i] = range[i];
 		t->blocks += range[i].blocks;
+	}
+	if (!format_token(t, lu, target_name)) {
+		free(t);
+		return ASC_INVALID_TOKEN;
 	}
 	pthread_mutex_lock(&tokens.lock);
 	if (scsi_lu_is(lu, SCSI_LU_RETIRED) || find_token(t->id) != NULL) {
@@ -188,20 +216,18 @@ uint16_t scsi_token_create(struct scsi_lu *lu, const struct scsi_range *range,
 	}
 	*end = t;
 	tokens.count++;
-	format_token(t, token);
+	memcpy(token, t->bytes, ROD_TOKEN_LEN);
 	pthread_mutex_unlock(&tokens.lock);
 	return 0;
 }
 
 static uint16_t check_token(const struct token *t, const uint8_t *p)
 {
-	uint8_t expected[ROD_TOKEN_LEN];
 	uint8_t differs = 0;
 	size_t i;
 
-	format_token(t, expected);
 	for (i = 0; i < ROD_TOKEN_LEN; i++) { /* in constant time */
-		differs |= p[i] ^ expected[i];
+		differs |= p[i] ^ t->bytes[i];
 	}
 	if (differs != 0) {
 		return ASC_TOKEN_CORRUPT;

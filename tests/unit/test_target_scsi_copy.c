@@ -53,11 +53,19 @@ static void copying(void **state)
 		assert_sense(b, status(b, 9), INVALID_CDB);
 	}
 	/* and not at all where that is asked for */
-	list_start(&l, 9, 3);
+	list_start(&l, 0, 3);
 	list_target(&l, b->lu);
 	list_segment(&l, 0, 0, 1, 0, 1);
 	assert_good(copy(b, &l));
-	assert_sense(b, status(b, 9), INVALID_CDB);
+	assert_int_equal(b->task.sense_len, 0);
+	assert_sense(b, status(b, 0), INVALID_CDB);
+	l.bytes[0] = 1; /* an identifier all the same; a reserved usage */
+	assert_sense(b, copy(b, &l), INVALID_PARAMETER);
+	l.bytes[1] = 1 << 3;
+	assert_sense(b, copy(b, &l), INVALID_PARAMETER);
+	l.bytes[1] = 2 << 3;
+	assert_good(copy(b, &l));
+	assert_good(status(b, 1));
 	/* an empty list */
 	assert_good(copy_bytes(b, NULL, 0));
 }
@@ -71,13 +79,13 @@ static void overlapping(void **state)
 	pattern(before, 3000 * 512);
 	/* up and down, by less than a chunk */
 	memcpy(b->disk.data, before, 3000 * 512);
-	list_start(&l, 1, 3);
+	list_start(&l, 0, 3);
 	list_target(&l, b->lu);
 	list_segment(&l, 0, 0, 2000, 0, 100);
 	assert_good(copy(b, &l));
 	assert_memory_equal(b->disk.data + 100 * 512, before, 2000 * 512);
 	memcpy(b->disk.data, before, 3000 * 512);
-	list_start(&l, 1, 3);
+	list_start(&l, 0, 3);
 	list_target(&l, b->lu);
 	list_segment(&l, 0, 0, 2000, 100, 0);
 	assert_good(copy(b, &l));
@@ -108,7 +116,7 @@ static void between_units(void **state)
 	scsi_nexus_set_map(b->nexus[1], map);
 	bench_clear_ua(b);
 	pattern(b->disk.data, 100 * 512);
-	list_start(&l, 1, 3);
+	list_start(&l, 0, 3);
 	list_target(&l, b->lu);
 	list_target(&l, lu);
 	list_segment(&l, 0, 1, 100, 0, 50);
@@ -128,7 +136,7 @@ static void between_units(void **state)
 			.nexus = 1, .lun = lun5, .out = key, .out_len = 24}));
 	assert_sense(b, copy(b, &l), COPY_ABORTED | 0x0d02);
 	/* reading it is allowed: Write Exclusive */
-	list_start(&l, 1, 3);
+	list_start(&l, 0, 3);
 	list_target(&l, b->lu);
 	list_target(&l, lu);
 	list_segment(&l, 1, 0, 100, 0, 500);
@@ -150,7 +158,7 @@ static void copy_list_refusals(void **state)
 	size_t len;
 	unsigned i;
 
-	list_start(&l, 1, 3);
+	list_start(&l, 0, 3);
 	list_target(&l, b->lu);
 	list_segment(&l, 0, 0, 4, 0, 100);
 	for (len = 1; len < l.len; len++) {
@@ -174,12 +182,12 @@ static void copy_list_refusals(void **state)
 	l.bytes[16] = 0xe0;
 	assert_sense(b, copy(b, &l), 0x52607);
 	/* too many of them */
-	list_start(&l, 1, 3);
+	list_start(&l, 0, 3);
 	for (i = 0; i < 3; i++) {
 		list_target(&l, b->lu);
 	}
 	assert_sense(b, copy(b, &l), 0x52606);
-	list_start(&l, 1, 3);
+	list_start(&l, 0, 3);
 	list_target(&l, b->lu);
 	for (i = 0; i < 17; i++) {
 		list_segment(&l, 0, 0, 1, 0, 1);
@@ -190,20 +198,20 @@ static void copy_list_refusals(void **state)
 	}
 	assert_sense(b, copy(b, &l), PARAMETER_LENGTH);
 	/* an index there is not, a unit there is not, blocks there are not */
-	list_start(&l, 1, 3);
+	list_start(&l, 0, 3);
 	list_target(&l, b->lu);
 	list_segment(&l, 0, 1, 1, 0, 1);
 	assert_sense(b, copy(b, &l), COPY_ABORTED | 0x0804);
-	list_start(&l, 1, 3);
+	list_start(&l, 0, 3);
 	list_target(&l, b->lu);
 	l.bytes[16 + 20] ^= 1;
 	list_segment(&l, 0, 0, 1, 0, 1);
 	assert_sense(b, copy(b, &l), COPY_ABORTED | 0x0804);
-	list_start(&l, 1, 3);
+	list_start(&l, 0, 3);
 	list_target(&l, b->lu);
 	list_segment(&l, 0, 0, 2, 0, BENCH_BLOCKS - 1);
 	assert_sense(b, copy(b, &l), COPY_ABORTED);
-	list_start(&l, 1, 3);
+	list_start(&l, 0, 3);
 	list_target(&l, b->lu);
 	list_segment(&l, 0, 0, 2, UINT64_MAX, 0);
 	assert_sense(b, copy(b, &l), COPY_ABORTED);

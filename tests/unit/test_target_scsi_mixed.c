@@ -215,7 +215,7 @@ static uint8_t run(struct pair *p, const struct plan *plan)
 	struct list l;
 	unsigned n;
 
-	list_start(&l, 1, 3);
+	list_start(&l, 0, 3);
 	for (n = 0; n < 2; n++) {
 		list_target_of(&l, p->lu[n], disk_of(p, n));
 		l.bytes[l.len - 4] = plan->pad[n] ? 0x04 : 0;
@@ -383,7 +383,7 @@ static void bounds(void **state)
 	plan.seg[0] = (struct seg){0, 1, .blocks = 8, .to_lba = UINT64_MAX};
 	assert_sense(&p->b, run(p, &plan), 0xa0000);
 	/* a DISK BLOCK LENGTH that is not the unit's; 0: it knows best */
-	list_start(&l, 1, 3);
+	list_start(&l, 0, 3);
 	list_target(&l, p->lu[0]);
 	list_target(&l, p->lu[1]);
 	list_segment(&l, 1, 0, 1, 0, 100);

@@ -229,9 +229,9 @@ static void token_refusals(void **state)
 		assert_int_equal(bench_sense(b) >> 8, 0x523);
 		token[i] ^= 0x10;
 	}
-	token[70] ^= 1;
+	token[500] ^= 1;
 	assert_sense(b, WRITE(b, 1, 0, 0, {500, 1}), TOKEN_CORRUPT);
-	token[70] ^= 1;
+	token[500] ^= 1;
 	token[9] ^= 1;
 	assert_sense(b, WRITE(b, 1, 0, 0, {500, 1}), TOKEN_UNKNOWN);
 	memcpy(token, good, 512);
@@ -318,6 +318,44 @@ static void many_tokens(void **state)
 	assert_sense(b, POPULATE(b, 1, {0, 1}), 0x52300);
 }
 
+/* SPC-4 5.17.6.5; nothing in the reserved bytes, 32 random ones at least */
+static void token_format(void **state)
+{
+	static const uint8_t zeroes[32];
+	struct bench *b = *state;
+	uint8_t naa[16], first[512];
+	size_t len, i, same = 0;
+
+	make_token(b, 0, 100);
+	memcpy(first, token, 512);
+	assert_int_equal(get_be32(token), 0x00800001);
+	assert_int_equal(get_be16(token + 6), 0x1f8);
+	scsi_lu_naa(b->lu, naa);
+	assert_int_equal(token[16], 0xe4);
+	assert_int_equal(get_be32(token + 20), 0x01030010);
+	assert_memory_equal(token + 24, naa, 16);
+	assert_int_equal(get_be24(token + 45), b->block);
+	assert_memory_equal(token + 48, zeroes, 8);
+	assert_int_equal(get_be64(token + 56), 100 * b->block);
+	assert_memory_equal(token + 64, zeroes, 32);
+	/* as READ CAPACITY(16), but for the capacity */
+	assert_good(
+		RUN(b, 0x9e, 0x10, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 32, 0, 0));
+	assert_memory_equal(token + 96, b->in + 8, 24);
+	/* the target device's designation descriptor */
+	len = token[131];
+	assert_int_equal(get_be24(token + 128), 0x53a800);
+	assert_int_equal(len, (strlen(BENCH_TARGET) + 4) & ~3u);
+	assert_string_equal((char *)token + 132, BENCH_TARGET);
+	make_token(b, 0, 100);
+	assert_memory_equal(token + 16, first + 16, 116 + len);
+	assert_memory_not_equal(token + 8, first + 8, 8);
+	for (i = 132 + len; i < 512; i++) {
+		same += token[i] == first[i];
+	}
+	assert_true(i - 132 - len >= 32 && same < 32);
+}
+
 /* ---- EXTENDED COPY(LID4) ---- */
 
 static size_t lid4(const struct bench *b, uint8_t *list, uint32_t id,
@@ -385,6 +423,26 @@ static void long_list_identifiers(void **state)
 	}
 	list[0] = 2;
 	assert_sense(b, send_as(b, 0, 0x01, 0, list, len), INVALID_PARAMETER);
+	list[0] = 1;
+	/* G_SENSE: how many segments, with GOOD */
+	list[15] = 2;
+	assert_good(send_as(b, 0, 0x01, 0, list, len));
+	assert_int_equal(b->task.sense_len, 18);
+	assert_int_equal(b->task.sense[2], 0x0f); /* COMPLETED */
+	assert_int_equal(get_be16(b->task.sense + 12), 0x0020);
+	assert_int_equal(get_be32(b->task.sense + 8), 1);
+	/* which none is there for that goes on in the background */
+	list[15] = 3;
+	assert_sense(b, send_as(b, 0, 0x01, 0, list, len), INVALID_CDB);
+	list[15] = 1;
+	list[1] = 3 << 3;
+	put_be32(list + 20, 0);
+	assert_sense(b, send_as(b, 0, 0x01, 0, list, len), INVALID_CDB);
+	list[15] = 0;
+	assert_good(send_as(b, 0, 0x01, 0, list, len));
+	assert_int_equal(copy_status(b, 0), 0);
+	list[1] = 1 << 3;
+	assert_sense(b, send_as(b, 0, 0x01, 0, list, len), INVALID_PARAMETER);
 	/* one that fails */
 	b->disk.fail = EIO;
 	b->disk.fail_op = VHD_WRITE;
@@ -431,7 +489,9 @@ static void copying_in_the_background(void **state)
 	list_start(&lid1, 77, 0);
 	list_target(&lid1, b->lu);
 	list_segment(&lid1, 0, 0, 1, 0, 100);
-	assert_sense(b, copy(b, &lid1), 0x50016);
+	assert_sense(b, copy(b, &lid1), INVALID_PARAMETER);
+	assert_sense(b, populate(b, 77, (const struct range[]){{0, 1}}, 1),
+		     0x50016);
 	req->error = EOPNOTSUPP;
 	req->done(req);
 	assert_int_equal(b->bg_done, 1);
@@ -582,6 +642,7 @@ int main(void)
 		BENCH_TEST_BLOCKS(offloaded_copies),
 		BENCH_TEST_BLOCKS(zero_token),
 		BENCH_TEST_BLOCKS(revoked_by_writes),
+		BENCH_TEST_BLOCKS(token_format),
 		BENCH_TEST(token_refusals),
 		BENCH_TEST(token_expires),
 		BENCH_TEST(many_tokens),
