@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -314,6 +315,53 @@ static int table_load(struct vhd_file *file, struct vhd_dyn *dyn,
 
 /* ---- parents ---- */
 
+static int hex_digit(uint8_t c)
+{
+	if (c >= '0' && c <= '9') {
+		return c - '0';
+	}
+	c |= 0x20;
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/*
+ * "a file URL with UTF-8 encoding conforming to RFC 2396", so with escapes; a
+ * path that is no URL is taken as it is. Room for padding with zeroes.
+ */
+static bool url_path(const uint8_t *p, size_t n, char *path, size_t len)
+{
+	static const char scheme[] = "file://", host[] = "localhost/";
+	bool url = n >= sizeof(scheme) - 1 &&
+		   memcmp(p, scheme, sizeof(scheme) - 1) == 0;
+	const uint8_t *end = memchr(p, '\0', n);
+	size_t at = 0;
+
+	end = end != NULL ? end : p + n;
+	if (url) {
+		p += sizeof(scheme) - 1;
+		if ((size_t)(end - p) >= sizeof(host) - 1 &&
+		    strncasecmp((const char *)p, host, sizeof(host) - 1) == 0) {
+			p += sizeof(host) - 2;
+		}
+	}
+	while (p < end && at + 1 < len) {
+		int high = -1, low = -1;
+
+		if (url && *p == '%' && end - p > 2) {
+			high = hex_digit(p[1]);
+			low = hex_digit(p[2]);
+		}
+		if (high >= 0 && low >= 0 && (high | low) != 0) {
+			path[at++] = (char)(high << 4 | low);
+			p += 3;
+		} else {
+			path[at++] = (char)*p++;
+		}
+	}
+	path[at] = '\0';
+	return p == end && at > 0;
+}
+
 static bool locator_path(struct vhd_file *file, const struct vhd_locator *l,
 			 char *path, size_t len)
 {
@@ -324,21 +372,7 @@ static bool locator_path(struct vhd_file *file, const struct vhd_locator *l,
 		return false;
 	}
 	if (l->code == VHD_LOCATOR_MACX) {
-		static const char scheme[] = "file://";
-		size_t n = l->length;
-		const char *p = (const char *)buf;
-
-		if (n > sizeof(scheme) - 1 &&
-		    memcmp(p, scheme, sizeof(scheme) - 1) == 0) {
-			p += sizeof(scheme) - 1;
-			n -= sizeof(scheme) - 1;
-		}
-		if (n >= len || memchr(p, '\0', n) != NULL) {
-			return false;
-		}
-		memcpy(path, p, n);
-		path[n] = '\0';
-		return true;
+		return url_path(buf, l->length, path, len);
 	}
 	return vhd_utf16_pull(buf, l->length, false, path, len) == 0 &&
 	       path[0] != '\0';

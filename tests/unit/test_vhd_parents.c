@@ -163,6 +163,8 @@ static void set_codes(struct vt *vt, const char *name, uint32_t first,
 static void test_vhd_order(void **state)
 {
 	static const char url[] = "file:///m.vhd";
+	/* RFC 2396 2.4.1; padded */
+	static const char escaped[] = "file://LOCALHOST/m%20%C3%A4%.vhd\0\0";
 	struct vt *vt = *state;
 	struct lookup l;
 
@@ -189,6 +191,17 @@ static void test_vhd_order(void **state)
 	copy(vt, "p.vhd", "_m.vhd");
 	assert_int_equal(look(vt, "c.vhd", &l), 0);
 	assert_string_equal(l.asked, "R:.\\r.vhd A:/m.vhd");
+	set_codes(vt, "c.vhd", VHD_LOCATOR_MACX, sizeof(escaped) - 1,
+		  VHD_LOCATOR_W2RU);
+	vt_file_write(vt, "c.vhd", 512 + VHD_DYNHEADER_SIZE, escaped,
+		      sizeof(escaped) - 1);
+	copy(vt, "p.vhd", "_m \u00e4%.vhd");
+	assert_int_equal(look(vt, "c.vhd", &l), 0);
+	assert_string_equal(l.asked, "R:.\\r.vhd A:/m \u00e4%.vhd");
+	set_codes(vt, "c.vhd", VHD_LOCATOR_MACX, sizeof(url) - 1,
+		  VHD_LOCATOR_W2RU);
+	vt_file_write(vt, "c.vhd", 512 + VHD_DYNHEADER_SIZE, url,
+		      sizeof(url) - 1);
 	/* The name in the header is the last. */
 	unlink(vt_path(vt, "_m.vhd"));
 	copy(vt, "p.vhd", "a.vhd");
