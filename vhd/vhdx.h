@@ -50,9 +50,13 @@ struct vhdx_header {
 
 void vhdx_header_push(const struct vhdx_header *header,
 		      uint8_t buf[VHDX_SECTOR]);
-/* Signature and checksum, then the fields. @return 0, or EINVAL with @why */
+/* By signature and checksum: nothing else makes it a valid one, of which the
+ * current one is chosen. @return 0, or EINVAL with @why */
 int vhdx_header_pull(const uint8_t buf[VHDX_SECTOR], struct vhdx_header *header,
 		     char *why, size_t why_len);
+/* Can the current one be worked with? @return 0, or EINVAL with @why */
+int vhdx_header_check(const struct vhdx_header *header, char *why,
+		      size_t why_len);
 
 /* A new one, at random. */
 void vhdx_guid_new(uint8_t guid[VHDX_GUID]);

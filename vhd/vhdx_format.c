@@ -189,6 +189,11 @@ int vhdx_header_pull(const uint8_t buf[VHDX_SECTOR], struct vhdx_header *h,
 	h->version = get_le16(buf + H_VERSION);
 	h->log_length = get_le32(buf + H_LOG_LENGTH);
 	h->log_offset = get_le64(buf + H_LOG_OFFSET);
+	return 0;
+}
+
+int vhdx_header_check(const struct vhdx_header *h, char *why, size_t why_len)
+{
 	if (h->version != 1) {
 		snprintf(why, why_len, "header version is %u, not 1",
 			 h->version);

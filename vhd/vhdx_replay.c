@@ -23,19 +23,62 @@
 
 /* ---- headers ---- */
 
+/*
+ * Which of two valid headers is the current one: that of the greater sequence
+ * number, also if it is not to be worked with, since what the older one says
+ * is no longer true. Microsoft's Disk2VHD writes the same header twice.
+ */
+static int choose_header(const struct vhdx_header h[2],
+			 uint8_t buf[2][VHDX_SECTOR], unsigned *current,
+			 char *why, size_t why_len)
+{
+	if (h[0].sequence == h[1].sequence &&
+	    memcmp(buf[0], buf[1], VHDX_SECTOR) != 0) {
+		snprintf(why, why_len,
+			 "the headers at %u and %u differ, and both have the "
+			 "sequence number %" PRIu64 ": neither is current",
+			 VHDX_HEADER_AT(0), VHDX_HEADER_AT(1), h[0].sequence);
+		return EINVAL;
+	}
+	*current = h[1].sequence > h[0].sequence;
+	return 0;
+}
+
+/* What can be done with the current one? */
+static int check_current(const struct vhdx_header *header, unsigned current,
+			 char *why, size_t why_len)
+{
+	char reason[VHD_WHY_MAX - 64];
+
+	if (vhdx_header_check(header, reason, sizeof(reason)) != 0) {
+		snprintf(why, why_len, "%s (in the current header, at %u)",
+			 reason, VHDX_HEADER_AT(current));
+		return EINVAL;
+	}
+	/* Each session takes some; none may come to the end of them. */
+	if (header->sequence > UINT64_MAX - 1000000) {
+		snprintf(why, why_len,
+			 "the header's sequence number %" PRIu64
+			 " leaves no room for changes",
+			 header->sequence);
+		return EINVAL;
+	}
+	return 0;
+}
+
 int vhdx_load_headers(struct vhd_file *file, struct vhdx_header *header,
 		      unsigned *current, char *why, size_t why_len)
 {
+	uint8_t buf[2][VHDX_SECTOR];
 	struct vhdx_header h[2];
 	char reason[2][VHD_WHY_MAX / 3];
 	bool good[2];
 	unsigned i;
+	int ret;
 
 	for (i = 0; i < 2; i++) {
-		uint8_t buf[VHDX_SECTOR];
-		int ret = vhd_file_pread(file, buf, sizeof(buf),
-					 VHDX_HEADER_AT(i));
-
+		ret = vhd_file_pread(file, buf[i], sizeof(buf[i]),
+				     VHDX_HEADER_AT(i));
 		if (ret != 0 && ret != EIO) {
 			snprintf(why, why_len, "reading header %u: %s", i + 1,
 				 strerror(ret));
@@ -45,7 +88,7 @@ int vhdx_load_headers(struct vhd_file *file, struct vhdx_header *header,
 			snprintf(reason[i], sizeof(reason[i]), "%s",
 				 strerror(ret));
 		}
-		good[i] = ret == 0 && vhdx_header_pull(buf, &h[i], reason[i],
+		good[i] = ret == 0 && vhdx_header_pull(buf[i], &h[i], reason[i],
 						       sizeof(reason[i])) == 0;
 	}
 	if (!good[0] && !good[1]) {
@@ -56,17 +99,15 @@ int vhdx_load_headers(struct vhd_file *file, struct vhdx_header *header,
 			 VHDX_HEADER_AT(1));
 		return EINVAL;
 	}
-	*current = !good[0] || (good[1] && h[1].sequence > h[0].sequence);
-	*header = h[*current];
-	/* Each session takes some; none may come to the end of them. */
-	if (header->sequence > UINT64_MAX - 1000000) {
-		snprintf(why, why_len,
-			 "the header's sequence number %" PRIu64
-			 " leaves no room for changes",
-			 header->sequence);
-		return EINVAL;
+	*current = !good[0];
+	if (good[0] && good[1]) {
+		ret = choose_header(h, buf, current, why, why_len);
+		if (ret != 0) {
+			return ret;
+		}
 	}
-	return 0;
+	*header = h[*current];
+	return check_current(header, *current, why, why_len);
 }
 
 int vhdx_write_headers(struct vhd_file *file, struct vhdx *vx,

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Files as others make them, and damage that is not to be guessed away. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "vhd/bytes.h"
+#include "vhd/dynheader.h"
+#include "vhd/footer.h"
+#include "vhd/vhdx.h"
+#include "vhd_helpers.h"
+
+#define BS (2 * MiB)
+
+static uint8_t big[8 * MiB], back[8 * MiB];
+
+static void refused(struct vt *vt, const char *name, const char *why)
+{
+	struct vhd_disk *disk = NULL;
+	uint64_t size = vt_file_size(vt, name);
+	uint8_t *before = malloc(size), *after = malloc(size);
+	struct vhd_check check;
+
+	vt_file_read(vt, name, 0, before, size);
+	assert_int_equal(vt_open(vt, name, 0, &disk), EINVAL);
+	assert_non_null(strstr(vt->message, why));
+	assert_int_equal(vt_open(vt, name, VHD_OPEN_READONLY, &disk), EINVAL);
+	/* Nor does a repair know better. */
+	if (vt_check_fd(vt, vt_open_fd(vt, name, O_RDWR), name,
+			VHD_CHECK_REPAIR, &check) == 0) {
+		assert_int_not_equal(check.errors, 0);
+		assert_int_equal(check.mended, 0);
+		assert_non_null(strstr(check.report, why));
+	} else {
+		assert_non_null(strstr(vt->message, why));
+	}
+	assert_int_equal(vt_file_size(vt, name), size);
+	vt_file_read(vt, name, 0, after, size);
+	assert_memory_equal(before, after, size);
+	free(before);
+	free(after);
+}
+
+static void holds(struct vt *vt, struct vhd_disk *disk, uint64_t offset,
+		  uint64_t length, int byte)
+{
+	memset(big, byte, length);
+	assert_int_equal(vt_rw(vt, disk, VHD_READ, 0, offset, back, length), 0);
+	assert_memory_equal(big, back, length);
+}
+
+static void put(struct vt *vt, struct vhd_disk *disk, uint64_t offset,
+		uint64_t length, int byte)
+{
+	memset(big, byte, length);
+	assert_int_equal(vt_rw(vt, disk, VHD_WRITE, 0, offset, big, length), 0);
+}
+
+/* ---- VHDX headers ---- */
+
+static void get_header(struct vt *vt, const char *name, unsigned i,
+		       struct vhdx_header *h)
+{
+	uint8_t buf[VHDX_SECTOR];
+	char why[VHDX_SECTOR];
+
+	vt_file_read(vt, name, VHDX_HEADER_AT(i), buf, sizeof(buf));
+	assert_int_equal(vhdx_header_pull(buf, h, why, sizeof(why)), 0);
+}
+
+static void put_header(struct vt *vt, const char *name, unsigned i,
+		       const struct vhdx_header *h)
+{
+	uint8_t buf[VHDX_SECTOR];
+
+	vhdx_header_push(h, buf);
+	vt_file_write(vt, name, VHDX_HEADER_AT(i), buf, sizeof(buf));
+}
+
+/* "Only data from the current header", MS-VHDX 2.2.2: not from the older one
+ * where the current one is beyond us. */
+static void test_current_header(void **state)
+{
+	struct vt *vt = *state;
+	struct vhdx_header h[2], changed;
+	struct vhd_disk *disk = vt_dynamic(vt, "h.vhdx", 8 * MiB, MiB);
+	unsigned i, current;
+
+	put(vt, disk, 0, MiB, 1);
+	vhd_close(disk);
+	for (i = 0; i < 2; i++) {
+		get_header(vt, "h.vhdx", i, &h[i]);
+	}
+	current = h[1].sequence > h[0].sequence;
+
+	changed = h[current];
+	changed.version = 2;
+	put_header(vt, "h.vhdx", current, &changed);
+	refused(vt, "h.vhdx", "header version is 2");
+	changed = h[current];
+	changed.log_version = 1;
+	memset(changed.log_guid, 7, VHDX_GUID);
+	put_header(vt, "h.vhdx", current, &changed);
+	refused(vt, "h.vhdx", "a log of version 1");
+	changed = h[current];
+	changed.log_offset += VHDX_SECTOR;
+	put_header(vt, "h.vhdx", current, &changed);
+	refused(vt, "h.vhdx", "the log's place");
+
+	/* The older one may be anything. */
+	put_header(vt, "h.vhdx", current, &h[current]);
+	changed = h[!current];
+	changed.version = 2;
+	put_header(vt, "h.vhdx", !current, &changed);
+	assert_int_equal(vt_open(vt, "h.vhdx", 0, &disk), 0);
+	holds(vt, disk, 0, MiB, 1);
+	vhd_close(disk);
+}
+
+/* The same number twice: whole headers that differ leave nothing to go by. */
+static void test_no_current_header(void **state)
+{
+	struct vt *vt = *state;
+	struct vhdx_header h;
+	struct vhd_disk *disk = vt_dynamic(vt, "t.vhdx", 8 * MiB, MiB);
+
+	put(vt, disk, 0, MiB, 1);
+	vhd_close(disk);
+	get_header(vt, "t.vhdx", 0, &h);
+	put_header(vt, "t.vhdx", 1, &h);
+	/* As Disk2VHD makes them. */
+	assert_int_equal(vt_open(vt, "t.vhdx", 0, &disk), 0);
+	holds(vt, disk, 0, MiB, 1);
+	put(vt, disk, MiB, MiB, 2);
+	vhd_close(disk);
+	assert_int_equal(vt_open(vt, "t.vhdx", 0, &disk), 0);
+	holds(vt, disk, 0, MiB, 1);
+	holds(vt, disk, MiB, MiB, 2);
+	vhd_close(disk);
+
+	get_header(vt, "t.vhdx", 0, &h);
+	h.data_write_guid[0] ^= 1;
+	put_header(vt, "t.vhdx", 1, &h);
+	refused(vt, "t.vhdx", "neither is current");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+#define f(t) cmocka_unit_test_setup_teardown(t, vt_setup, vt_teardown)
+		f(test_current_header),
+		f(test_no_current_header),
+#undef f
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
