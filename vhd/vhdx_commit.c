@@ -64,6 +64,23 @@ static void header_written(struct vhdx *vx)
 	vx->current = !vx->current;
 }
 
+/* Make the file longer: it ends at @from, or what is behind is not needed. */
+static int extend_to(struct vhd_req *req, uint8_t phase, uint64_t from,
+		     uint64_t end)
+{
+	static uint8_t zeroes[VHDX_SECTOR];
+	struct vhd_state *st = vhd_state(req);
+	struct vhdx *vx = vhdx_of(st->disk);
+	size_t n = end - from < sizeof(zeroes) ? end - from : sizeof(zeroes);
+
+	st->phase = phase;
+	vhd_file_mark_hole(st->disk->file, vx->end, end - vx->end);
+	st->vx.end = end;
+	/* Durable: the size is on stable storage with it. Zeroes of its own:
+	 * a VHD_COPY's data are the source's (copy.c). */
+	return vhd_meta_transfer(req, st->disk, true, true, zeroes, n, end - n);
+}
+
 /* ---- the session ---- */
 
 /*
@@ -89,6 +106,11 @@ int vhdx_session_start(struct vhd_req *req)
 			FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
 			vx->used_end, vx->file_size - vx->used_end);
 	}
+	/* A last block of which the file has what the disk has. */
+	if (vx->file_size < vx->used_end) {
+		return extend_to(req, VHDX_TAIL_ROUNDED, vx->file_size,
+				 vx->used_end);
+	}
 	return write_header(req, VHDX_HEADER_FIRST);
 }
 
@@ -106,21 +128,6 @@ static int tail_punched(struct vhd_req *req, int result)
 	return vhd_transfer_sync(req, st->disk->file);
 }
 
-static int extend_to(struct vhd_req *req, uint8_t phase, uint64_t end)
-{
-	static uint8_t zeroes[VHDX_SECTOR];
-	struct vhd_state *st = vhd_state(req);
-
-	st->phase = phase;
-	vhd_file_mark_hole(st->disk->file, vhdx_of(st->disk)->end,
-			   end - vhdx_of(st->disk)->end);
-	st->vx.end = end;
-	/* Durable: the size is on stable storage with it. Zeroes of its own:
-	 * a VHD_COPY's data are the source's (copy.c). */
-	return vhd_meta_transfer(req, st->disk, true, true, zeroes,
-				 sizeof(zeroes), end - VHDX_SECTOR);
-}
-
 /* Log entries tell the size in whole MB, 2.3.1.1. */
 static int tail_flushed(struct vhd_req *req, int result)
 {
@@ -130,7 +137,8 @@ static int tail_flushed(struct vhd_req *req, int result)
 		return role_done(req, result);
 	}
 	if (vx->file_size % VHDX_MB != 0) {
-		return extend_to(req, VHDX_TAIL_ROUNDED, MB_UP(vx->file_size));
+		return extend_to(req, VHDX_TAIL_ROUNDED, vx->file_size,
+				 MB_UP(vx->file_size));
 	}
 	return write_header(req, VHDX_HEADER_FIRST);
 }
@@ -143,7 +151,7 @@ static int tail_rounded(struct vhd_req *req, int result)
 	if (result != 0) {
 		return role_done(req, result);
 	}
-	vx->end = MB_UP(vx->file_size);
+	vx->end = vhd_state(req)->vx.end;
 	return write_header(req, VHDX_HEADER_FIRST);
 }
 
@@ -152,9 +160,9 @@ static int tail_rounded(struct vhd_req *req, int result)
 int vhdx_extend(struct vhd_req *req)
 {
 	struct vhd_state *st = vhd_state(req);
+	uint64_t end = vhdx_of(st->disk)->end;
 
-	return extend_to(req, VHDX_EXTENDED,
-			 vhdx_of(st->disk)->end + st->vx.need);
+	return extend_to(req, VHDX_EXTENDED, end, end + st->vx.need);
 }
 
 static int extended(struct vhd_req *req, int result)

@@ -282,13 +282,19 @@ static int cut(struct vhdx_compaction *c)
 static int compact_blocks(struct vhdx_compaction *c)
 {
 	const struct vhdx_metadata *m = &c->vx->metadata;
-	int ret;
+	int ret = 0;
 
 	c->bits = malloc(m->block_size / m->logical_sector / 8);
 	if (c->bits == NULL) {
 		return ENOMEM;
 	}
-	ret = release_empty(c);
+	/* The last block may not be there whole; it is made so. */
+	if (c->vx->file_size < c->vx->used_end) {
+		ret = vhdx_worker_session(c->file, c->vx, false);
+	}
+	if (ret == 0) {
+		ret = release_empty(c);
+	}
 	if (ret != 0 || m->leave_allocated) {
 		return ret;
 	}

@@ -131,9 +131,33 @@ static void extent_name(const struct vhdx_extent *e, char *buf, size_t len)
 	}
 }
 
+static bool is_bitmap_entry(const struct vhdx *vx, uint64_t index)
+{
+	uint64_t period = (UINT64_C(1) << vx->chunk_shift) + 1;
+
+	return index % period == period - 1;
+}
+
+/*
+ * Where the file may end at the earliest: qemu's fixed disks end with the last
+ * sector of the disk, within its last block.
+ */
+static uint64_t end_of_data(const struct vhdx *vx, const struct vhdx_extent *e)
+{
+	uint64_t end = e->end * VHDX_MB, block, left;
+
+	if (e->entry == UINT64_MAX || is_bitmap_entry(vx, e->entry)) {
+		return end;
+	}
+	block = e->entry - e->entry / ((UINT64_C(1) << vx->chunk_shift) + 1);
+	left = vx->metadata.size - (block << vx->block_shift);
+	return left < vx->metadata.block_size ? e->start * VHDX_MB + left : end;
+}
+
 /* Nothing over anything else, all of it in the file. */
-static int extents_check(struct vhdx_extents *x, uint64_t file_size,
-			 uint64_t *used_end, char *why, size_t why_len)
+static int extents_check(const struct vhdx *vx, struct vhdx_extents *x,
+			 uint64_t file_size, uint64_t *used_end, char *why,
+			 size_t why_len)
 {
 	uint64_t file_end = (file_size + VHDX_MB - 1) / VHDX_MB;
 	uint64_t anchors_end = 0;
@@ -150,7 +174,7 @@ static int extents_check(struct vhdx_extents *x, uint64_t file_size,
 			}
 			continue;
 		}
-		if (e->end > file_end) {
+		if (end_of_data(vx, e) > file_size) {
 			extent_name(e, name[0], sizeof(name[0]));
 			snprintf(why, why_len,
 				 "%s at %" PRIu64
@@ -242,13 +266,6 @@ static int extents_of_regions(struct vhdx_extents *x, const struct vhdx *vx)
 				 UINT64_MAX, "an unknown region");
 	}
 	return ret;
-}
-
-static bool is_bitmap_entry(const struct vhdx *vx, uint64_t index)
-{
-	uint64_t period = (UINT64_C(1) << vx->chunk_shift) + 1;
-
-	return index % period == period - 1;
 }
 
 int vhdx_extents(const struct vhdx *vx, struct vhdx_extents *x)
@@ -620,10 +637,18 @@ static int load_table(struct vhd_file *file, struct vhdx *vx, char *why,
 	if (ret != 0) {
 		snprintf(why, why_len, "out of memory");
 	} else {
-		ret = extents_check(&x, size, &vx->used_end, why, why_len);
+		ret = extents_check(vx, &x, size, &vx->used_end, why, why_len);
 	}
 	if (ret == 0) {
 		ret = overlay_check(vx, &x, why, why_len);
+	}
+	if (ret == 0 && vx->file_size < size && vx->file_size < vx->used_end) {
+		snprintf(why, why_len,
+			 "its log makes the file longer than its %" PRIu64
+			 " bytes: it has to be replayed (repair) before the "
+			 "file is read",
+			 vx->file_size);
+		ret = EINVAL;
 	}
 	if (ret == 0 && !file->readonly && !vx->metadata.leave_allocated) {
 		ret = vhdx_find_gaps(&x, &vx->gaps);

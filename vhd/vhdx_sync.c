@@ -177,6 +177,14 @@ int vhdx_worker_session(struct vhd_file *file, struct vhdx *vx, bool data)
 		if (ret == 0) {
 			vx->end = end;
 		}
+	} else if (vx->file_size < vx->used_end) {
+		ret = vhd_file_truncate(file, vx->used_end);
+		if (ret == 0) {
+			ret = vhd_file_sync(file);
+		}
+		if (ret == 0) {
+			vx->end = vx->used_end;
+		}
 	}
 	vhdx_guid_new(header.file_write_guid);
 	if (data) {

@@ -147,12 +147,152 @@ static void test_no_current_header(void **state)
 	refused(vt, "t.vhdx", "neither is current");
 }
 
+/* ---- logs ---- */
+
+/* A crash may leave the file shorter than the log wants it (2.3.1.1,
+ * LastFileOffset): that is done by whoever may write to it. */
+static void test_log_makes_longer(void **state)
+{
+	struct vt *vt = *state;
+	struct vhdx_log_entry e = {.sequence = 1};
+	struct vhdx_header h;
+	struct vhd_disk *disk = vt_dynamic(vt, "l.vhdx", 8 * MiB, MiB);
+	uint8_t table[VHDX_SECTOR], log[2 * VHDX_SECTOR];
+	uint64_t at = 3 * MiB, size;
+	unsigned i;
+
+	put(vt, disk, 0, MiB, 1);
+	vhd_close(disk);
+	size = vt_file_size(vt, "l.vhdx");
+	vt_file_read(vt, "l.vhdx", at, table, sizeof(table));
+	put_le64(table + 8, VHDX_BAT(VHDX_FULLY_PRESENT, size));
+	for (i = 0; i < 2; i++) {
+		get_header(vt, "l.vhdx", i, &h);
+		memset(h.log_guid, 7, VHDX_GUID);
+		put_header(vt, "l.vhdx", i, &h);
+	}
+	e.flushed_offset = size;
+	e.last_offset = size + MiB;
+	vhdx_log_entry_push(&e, h.log_guid, 1, &at, table, log);
+	vt_file_write(vt, "l.vhdx", h.log_offset, log, sizeof(log));
+
+	assert_int_equal(vt_open(vt, "l.vhdx", VHD_OPEN_READONLY, &disk),
+			 EINVAL);
+	assert_non_null(strstr(vt->message, "makes the file longer"));
+	assert_int_equal(vt_file_size(vt, "l.vhdx"), size);
+	assert_int_equal(vt_check(vt, "l.vhdx", VHD_CHECK_REPAIR).errors, 0);
+	assert_int_equal(vt_file_size(vt, "l.vhdx"), size + MiB);
+	assert_int_equal(vt_open(vt, "l.vhdx", VHD_OPEN_READONLY, &disk), 0);
+	holds(vt, disk, 0, MiB, 1);
+	holds(vt, disk, MiB, MiB, 0);
+	vhd_close(disk);
+}
+
+/* ---- a VHDX that ends within its last block ---- */
+
+/* Cut it behind the disk's data, as qemu's fixed ones are. */
+static void test_short_last_block(void **state)
+{
+	static const uint64_t sizes[] = {7 * MiB + 512, 8 * MiB - 512,
+					 5 * MiB - 4096};
+	struct vhd_create_params params = {
+		.format = VHD_FORMAT_VHDX,
+		.type = VHD_TYPE_FIXED,
+		.sparse = true,
+		.block_size = 4 * MiB,
+	};
+	struct vt *vt = *state;
+	unsigned i;
+
+	for (i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		char *name = talloc_asprintf(vt->mem, "s%u.vhdx", i);
+		uint64_t size = sizes[i], end;
+		struct vhd_disk *disk = NULL;
+
+		params.size = size;
+		assert_int_equal(vt_create_params(vt, name, &params), 0);
+		end = vt_file_size(vt, name) - (8 * MiB - size);
+		assert_int_equal(vt_open(vt, name, 0, &disk), 0);
+		put(vt, disk, size - 4096, 4096, 5);
+		vhd_close(disk);
+		assert_int_equal(truncate(vt_path(vt, name), (off_t)end), 0);
+
+		/* Looked at, it stays as it is. */
+		assert_int_equal(vt_open(vt, name, 0, &disk), 0);
+		holds(vt, disk, size - 4096, 4096, 5);
+		vhd_close(disk);
+		assert_int_equal(vt_file_size(vt, name), end);
+		assert_int_equal(vt_check(vt, name, 0).errors, 0);
+
+		/* Written to, it becomes whole, and grows within the block. */
+		assert_int_equal(vt_open(vt, name, 0, &disk), 0);
+		put(vt, disk, 0, 4096, 6);
+		assert_int_equal(vt_grow(vt, disk, 512), 0);
+		holds(vt, disk, 0, 4096, 6);
+		holds(vt, disk, size - 4096, 4096, 5);
+		holds(vt, disk, size, 512, 0);
+		vhd_close(disk);
+		assert_int_equal(vt_file_size(vt, name),
+				 end + (8 * MiB - size));
+		assert_int_equal(vt_check(vt, name, 0).errors, 0);
+
+		/* One sector less than the disk is damage. */
+		assert_int_equal(truncate(vt_path(vt, name), (off_t)end), 0);
+		refused(vt, name, "truncated");
+	}
+}
+
+/* Growth first; compacting first. */
+static void test_short_last_block_by_workers(void **state)
+{
+	struct vhd_create_params params = {
+		.format = VHD_FORMAT_VHDX,
+		.type = VHD_TYPE_FIXED,
+		.sparse = true,
+		.block_size = 4 * MiB,
+		.size = 7 * MiB,
+	};
+	struct vt *vt = *state;
+	struct vhd_compact result;
+	struct vhd_disk *disk = NULL;
+	uint64_t end;
+
+	assert_int_equal(vt_create_params(vt, "g.vhdx", &params), 0);
+	end = vt_file_size(vt, "g.vhdx");
+	assert_int_equal(vt_open(vt, "g.vhdx", 0, &disk), 0);
+	put(vt, disk, 6 * MiB, MiB, 5);
+	vhd_close(disk);
+
+	assert_int_equal(truncate(vt_path(vt, "g.vhdx"), (off_t)(end - MiB)),
+			 0);
+	assert_int_equal(vt_compact_fd(vt, vt_open_fd(vt, "g.vhdx", O_RDWR),
+				       "g.vhdx", &result),
+			 0);
+	assert_int_equal(vt_open(vt, "g.vhdx", 0, &disk), 0);
+	holds(vt, disk, 6 * MiB, MiB, 5);
+	vhd_close(disk);
+
+	assert_int_equal(truncate(vt_path(vt, "g.vhdx"), (off_t)(end - MiB)),
+			 0);
+	assert_int_equal(vt_open(vt, "g.vhdx", 0, &disk), 0);
+	assert_int_equal(vt_grow(vt, disk, 3 * MiB), 0);
+	holds(vt, disk, 6 * MiB, MiB, 5);
+	holds(vt, disk, 7 * MiB, 3 * MiB, 0);
+	put(vt, disk, 7 * MiB, 3 * MiB, 6);
+	holds(vt, disk, 6 * MiB, MiB, 5);
+	vhd_close(disk);
+	assert_int_equal(vt_check(vt, "g.vhdx", 0).errors, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define f(t) cmocka_unit_test_setup_teardown(t, vt_setup, vt_teardown)
 		f(test_current_header),
 		f(test_no_current_header),
+		f(test_log_makes_longer),
+		f(test_short_last_block),
+		f(test_short_last_block_by_workers),
 #undef f
 	};
 
