@@ -347,7 +347,7 @@ static int check_open(struct check_work *work)
 	ret = vhd_read_footer(work->w.file, &work->footer, &footer_len,
 			      &work->size, why, sizeof(why));
 	work->footer_at = work->size - footer_len;
-	if (ret == EINVAL) {
+	if (ret == EINVAL && footer_len == 0) {
 		ret = check_lost_footer(work, why);
 		return ret != 0 ? ret : check_dynamic(work, false);
 	}

@@ -70,6 +70,9 @@ void vhd_footer_push(const struct vhd_footer *footer,
 int vhd_footer_pull(const uint8_t *buf, size_t len, struct vhd_footer *footer,
 		    char *why, size_t why_len);
 
+/* Are cookie and checksum as they should be, whatever the rest says? */
+bool vhd_footer_is_whole(const uint8_t *buf, size_t len);
+
 /*
  * Find the footer in the last 512 bytes of a file.
  * @param tail  those bytes

@@ -83,6 +83,10 @@ int vhd_read_footer(struct vhd_file *file, struct vhd_footer *footer,
 	if (ret != 0) {
 		snprintf(why, why_len, "%s (at offset %" PRIu64 ")", reason,
 			 *file_size - *footer_len);
+		if (!vhd_footer_is_whole(tail + sizeof(tail) - *footer_len,
+					 *footer_len)) {
+			*footer_len = 0;
+		}
 	}
 	return ret;
 }
@@ -119,20 +123,21 @@ static void open_work_free(void *data)
 static bool open_footer_copy(struct open_work *work, uint64_t size)
 {
 	uint8_t buf[VHD_FOOTER_SIZE];
+	char why[VHD_WHY_MAX / 2];
 	struct vhd_footer footer;
-	char why[VHD_WHY_MAX];
+	int ret;
 
 	if (vhd_file_pread(work->w.file, buf, sizeof(buf), 0) != 0 ||
 	    vhd_footer_find(buf) != sizeof(buf)) {
 		return false;
 	}
-	if (vhd_footer_pull(buf, sizeof(buf), &footer, why, sizeof(why)) != 0 ||
-	    footer.type == VHD_TYPE_FIXED) {
-		snprintf(work->w.why, sizeof(work->w.why),
-			 "a damaged dynamic VHD: no footer in the last %u "
-			 "bytes of %" PRIu64 ", and its copy at the start is "
-			 "damaged too",
-			 VHD_FOOTER_SIZE, size);
+	ret = vhd_footer_pull(buf, sizeof(buf), &footer, why, sizeof(why));
+	if (ret != 0 || footer.type == VHD_TYPE_FIXED) {
+		size_t at = strlen(work->w.why);
+
+		snprintf(work->w.why + at, sizeof(work->w.why) - at,
+			 "; its copy at the start does not help: %s",
+			 ret != 0 ? why : "it is a fixed disk's");
 		return false;
 	}
 	work->footer = footer;
@@ -168,7 +173,9 @@ static int open_metadata(struct open_work *work)
 	ret = vhd_read_footer(work->w.file, &work->footer, &work->footer_len,
 			      &size, work->w.why, sizeof(work->w.why));
 	work->footer_at = size - work->footer_len;
-	if (ret == EINVAL && open_footer_copy(work, size)) {
+	/* A whole one counts, whatever it says. */
+	if (ret == EINVAL && work->footer_len == 0 &&
+	    open_footer_copy(work, size)) {
 		ret = 0;
 	}
 	if (ret != 0) {

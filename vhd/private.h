@@ -380,7 +380,11 @@ int vhd_fixed_finish_growth(struct vhd_file *file, struct vhd_footer *footer,
 int vhd_recover_file(struct vhd_file *file, struct vhd_cut_off *cut_off,
 		     char *why, size_t why_len);
 
-/* Worker thread: find and check the footer at the end of @file. */
+/*
+ * Worker thread: find and check the footer at the end of @file.
+ * @param footer_len  0: there is none, or a damaged one, for which the copy
+ *                    may stand in; else what is wrong with it is as meant
+ */
 int vhd_read_footer(struct vhd_file *file, struct vhd_footer *footer,
 		    size_t *footer_len, uint64_t *file_size, char *why,
 		    size_t why_len);

@@ -284,6 +284,54 @@ static void test_short_last_block_by_workers(void **state)
 	assert_int_equal(vt_check(vt, "g.vhdx", 0).errors, 0);
 }
 
+/* ---- VHD ---- */
+
+static void get_footer(struct vt *vt, const char *name, uint64_t at,
+		       struct vhd_footer *footer)
+{
+	uint8_t buf[VHD_FOOTER_SIZE];
+	char why[VHD_FOOTER_SIZE];
+
+	vt_file_read(vt, name, at, buf, sizeof(buf));
+	assert_int_equal(
+		vhd_footer_pull(buf, sizeof(buf), footer, why, sizeof(why)), 0);
+}
+
+static void put_footer(struct vt *vt, const char *name, uint64_t at,
+		       const struct vhd_footer *footer)
+{
+	uint8_t buf[VHD_FOOTER_SIZE];
+
+	vhd_footer_push(footer, buf);
+	vt_file_write(vt, name, at, buf, sizeof(buf));
+}
+
+/* A whole footer at the end counts, though its copy would suit us better; the
+ * message says what is wrong with which. */
+static void test_whole_footer_counts(void **state)
+{
+	struct vt *vt = *state;
+	struct vhd_footer footer, changed;
+	uint64_t at;
+
+	vhd_close(vt_dynamic(vt, "v.vhd", 8 * MiB, 0));
+	at = vt_file_size(vt, "v.vhd") - VHD_FOOTER_SIZE;
+	get_footer(vt, "v.vhd", at, &footer);
+	changed = footer;
+	changed.version = 0x00020000;
+	put_footer(vt, "v.vhd", at, &changed);
+	refused(vt, "v.vhd", "file format version 0x00020000");
+	changed = footer;
+	changed.type = 5;
+	put_footer(vt, "v.vhd", at, &changed);
+	refused(vt, "v.vhd", "unknown disk type 5");
+	/* Of both. */
+	put_footer(vt, "v.vhd", 0, &changed);
+	refused(vt, "v.vhd", "unknown disk type 5");
+	vt_file_write(vt, "v.vhd", at, "x", 1);
+	refused(vt, "v.vhd", "no footer");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -293,6 +341,7 @@ int main(void)
 		f(test_log_makes_longer),
 		f(test_short_last_block),
 		f(test_short_last_block_by_workers),
+		f(test_whole_footer_counts),
 #undef f
 	};
 
