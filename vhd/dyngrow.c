@@ -3,13 +3,14 @@
  * Growth of a dynamic disk. Its data do not move; the block allocation table
  * may become too short, and is then written anew at the end of the file.
  *
- * The order: the new table; fsync. The header's first sector, which leads to
- * it: one sector, the old or the new; fsync. The footer at the end, then the
- * copy at the start, each one sector; the one at the end counts. The old
- * table's place is lost.
+ * The order: the new table, zeroes behind the disk's old end; fsync. The
+ * header's first sector, which leads to it: one sector, the old or the new;
+ * fsync. The footer at the end, then the copy at the start, each one sector;
+ * the one at the end counts. The old table's place is lost.
  */
 
 #include <errno.h>
+#include <linux/falloc.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,6 +20,7 @@
 #define SECTOR_UP(n) (((n) + VHD_SECTOR - 1) / VHD_SECTOR * VHD_SECTOR)
 
 struct dyn_growth {
+	uint64_t old_size;
 	uint32_t old_blocks, new_blocks;
 	uint64_t table_offset;
 	uint64_t footer_at; /* afterwards */
@@ -87,6 +89,39 @@ static int clear_entries(struct vhd_file *file, struct dyn_growth *g)
 	return ret != 0 ? ret : vhd_file_sync(file);
 }
 
+/*
+ * The last block's rest becomes part of the disk. We leave zeroes there, others
+ * need not. It is flushed with the table.
+ */
+static int clear_tail(struct vhd_file *file, const struct vhd_dyn *dyn,
+		      struct dyn_growth *g)
+{
+	static const uint8_t zero[65536];
+	uint64_t used = g->old_size % dyn->header.block_size;
+	uint32_t entry = atomic_load(&dyn->bat[g->old_blocks - 1]);
+	uint64_t at, left = dyn->header.block_size - used;
+	int ret;
+
+	if (used == 0 || entry <= BAT_BUSY) {
+		return 0;
+	}
+	g->what = "clearing the last block's rest";
+	at = (uint64_t)entry * VHD_SECTOR + dyn->bitmap_size + used;
+	ret = vhd_file_fallocate(
+		file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, at, left);
+	if (ret != EOPNOTSUPP) {
+		return ret;
+	}
+	for (ret = 0; ret == 0 && left > 0;) {
+		size_t n = left < sizeof(zero) ? left : sizeof(zero);
+
+		ret = vhd_file_pwrite(file, zero, n, at);
+		at += n;
+		left -= n;
+	}
+	return ret;
+}
+
 static int write_header(struct vhd_file *file, struct dyn_growth *g,
 			uint64_t offset)
 {
@@ -135,6 +170,10 @@ static int grow_frozen(struct vhd_file *file, struct vhd_dyn *dyn,
 
 	g->table_offset = dyn->header.table_offset;
 	g->footer_at = dyn->end;
+	ret = clear_tail(file, dyn, g);
+	if (ret != 0) {
+		return ret;
+	}
 	if (move) {
 		ret = move_table(file, dyn, g);
 		if (g->footer_at > dyn->end) {
@@ -168,6 +207,7 @@ int dyn_grow(struct vhd_disk *disk, struct vhd_file *file, uint64_t new_size,
 	struct vhd_dyn *dyn = vhd_dyn(disk);
 	uint32_t bs = dyn->header.block_size;
 	struct dyn_growth g = {
+		.old_size = footer->current_size,
 		.old_blocks = (uint32_t)((footer->current_size + bs - 1) / bs),
 		.new_blocks = (uint32_t)((new_size + bs - 1) / bs),
 		.what = "fstat",

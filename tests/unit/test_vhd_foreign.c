@@ -332,6 +332,40 @@ static void test_whole_footer_counts(void **state)
 	refused(vt, "v.vhd", "no footer");
 }
 
+/* What others leave in the last block behind the disk's end is not to come up
+ * when the disk grows over it. */
+static void test_growth_over_junk(void **state)
+{
+	struct vt *vt = *state;
+	uint64_t size = 3 * MiB + 512, place;
+	struct vhd_disk *disk = vt_dynamic(vt, "j.vhd", size, (uint32_t)BS);
+	uint8_t entry[4], header[VHD_DYNHEADER_SIZE];
+	struct vhd_dynheader h;
+	char why[400];
+
+	put(vt, disk, BS, MiB + 512, 1);
+	vhd_close(disk);
+	vt_file_read(vt, "j.vhd", 512, header, sizeof(header));
+	assert_int_equal(vhd_dynheader_pull(header, size, &h, why, sizeof(why)),
+			 0);
+	vt_file_read(vt, "j.vhd", h.table_offset + 4, entry, 4);
+	place = (uint64_t)(entry[0] << 24 | entry[1] << 16 | entry[2] << 8 |
+			   entry[3]) *
+		512;
+	memset(big, 'j', MiB - 512);
+	vt_file_write(vt, "j.vhd", place + 512 + MiB + 512, big, MiB - 512);
+
+	assert_int_equal(vt_open(vt, "j.vhd", 0, &disk), 0);
+	assert_int_equal(vt_grow(vt, disk, 4 * MiB), 0);
+	holds(vt, disk, BS, MiB + 512, 1);
+	holds(vt, disk, size, 4 * MiB, 0);
+	vhd_close(disk);
+	assert_int_equal(vt_open(vt, "j.vhd", 0, &disk), 0);
+	holds(vt, disk, BS, MiB + 512, 1);
+	holds(vt, disk, size, 4 * MiB, 0);
+	vhd_close(disk);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -342,6 +376,7 @@ int main(void)
 		f(test_short_last_block),
 		f(test_short_last_block_by_workers),
 		f(test_whole_footer_counts),
+		f(test_growth_over_junk),
 #undef f
 	};
 
