@@ -89,31 +89,31 @@ void iscsi_background_end(struct lane *lane, const struct scsi_lu *lu,
 }
 
 static bool is_copy_of(const struct background *bg, const struct scsi_lu *lu,
-		       const struct scsi_nexus_name *name)
+		       const struct scsi_nexus_set *nexuses)
 {
 	return scsi_task_copies(&bg->scsi) && uses(bg, lu) &&
-	       (!name || scsi_nexus_name_is(name, &bg->begun_by));
+	       (!nexuses || scsi_nexus_set_names(nexuses, &bg->begun_by));
 }
 
 void iscsi_background_abort(struct lane *lane, const struct scsi_lu *lu,
-			    const struct scsi_nexus_name *name)
+			    const struct scsi_nexus_set *nexuses)
 {
 	struct list_head *pos;
 
 	list_for_each (pos, &lane->background) {
-		if (is_copy_of(entry(pos), lu, name))
+		if (is_copy_of(entry(pos), lu, nexuses))
 			entry(pos)->scsi.aborted = true;
 	}
 }
 
 bool iscsi_background_copies(struct lane *lane, const struct scsi_lu *lu,
-			     const struct scsi_nexus_name *name)
+			     const struct scsi_nexus_set *nexuses)
 {
 	struct list_head *pos;
 
 	list_for_each (pos, &lane->background) {
 		if (entry(pos)->scsi.aborted &&
-		    is_copy_of(entry(pos), lu, name))
+		    is_copy_of(entry(pos), lu, nexuses))
 			return true;
 	}
 	return false;

@@ -16,12 +16,12 @@ struct scsi_task *iscsi_background_new(struct scsi_nexus *nexus,
  * it goes. */
 void iscsi_background_end(struct lane *lane, const struct scsi_lu *lu,
 			  bool reset);
-/* Tell the copies that use the unit, and that nexus has begun, to end. */
+/* Tell the copies that use the unit, and those nexuses have begun, to end. */
 void iscsi_background_abort(struct lane *lane, const struct scsi_lu *lu,
-			    const struct scsi_nexus_name *name);
-/* Do copies that have been told so still use it; @name NULL: any nexus's? */
+			    const struct scsi_nexus_set *nexuses);
+/* Do copies that have been told so still use it; @nexuses NULL: anyone's? */
 bool iscsi_background_copies(struct lane *lane, const struct scsi_lu *lu,
-			     const struct scsi_nexus_name *name);
+			     const struct scsi_nexus_set *nexuses);
 /* Does anything use the unit? */
 bool iscsi_background_busy(struct lane *lane, const struct scsi_lu *lu);
 

@@ -47,8 +47,9 @@ static bool concerns(const struct iscsi_drain *drain,
 {
 	if (drain->only && session->id != drain->only)
 		return false;
-	return !drain->named ||
-	       (session->nexus && scsi_nexus_is(session->nexus, &drain->name));
+	return !drain->nexuses ||
+	       (session->nexus &&
+		scsi_nexus_set_has(drain->nexuses, session->nexus));
 }
 
 static bool copies_with(const struct iscsi_task *task, const struct scsi_lu *lu)
@@ -110,8 +111,8 @@ static bool background_busy(struct lane *lane, const struct iscsi_drain *drain)
 {
 	const struct scsi_lun_map *map = units_of(drain);
 
-	if (drain->named)
-		return iscsi_background_copies(lane, drain->lu, &drain->name);
+	if (drain->nexuses)
+		return iscsi_background_copies(lane, drain->lu, drain->nexuses);
 	for (uint32_t i = 0; i < map->count; i++) {
 		if (iscsi_background_copies(lane, map->entry[i].lu, NULL))
 			return true;
@@ -129,8 +130,8 @@ static void background_end(struct lane *lane, const struct iscsi_drain *drain)
 
 	for (uint32_t i = 0; i < map->count; i++)
 		iscsi_background_end(lane, map->entry[i].lu, true);
-	if (drain->named)
-		iscsi_background_abort(lane, drain->lu, &drain->name);
+	if (drain->nexuses)
+		iscsi_background_abort(lane, drain->lu, drain->nexuses);
 	else if (drain->medium)
 		iscsi_background_abort(lane, drain->lu, NULL);
 	else if (drain->lu && !drain->only)
@@ -160,7 +161,7 @@ static bool lane_busy(struct lane *lane, const struct drain_node *node)
 				continue;
 			/* Two that preempt each other do not wait for each
 			 * other. */
-			if (drain->named && task->scsi.preempts)
+			if (drain->nexuses && task->scsi.preempts)
 				continue;
 			if (matches(drain, task))
 				return true;
@@ -176,6 +177,7 @@ static void drain_done(struct iscsi_drain *drain)
 		iscsi_tgt_unref(drain->tgt);
 	if (drain->conf)
 		iscsi_conf_unref(drain->conf);
+	scsi_nexus_set_free(drain->nexuses);
 	free(drain);
 }
 
@@ -378,7 +380,7 @@ static void lane_got_drain(struct msg *msg, void *receiver)
 
 	/* Commands of those whose registrations go are refused from here on:
 	 * none gets in behind this. */
-	if (drain->named)
+	if (drain->nexuses)
 		scsi_lu_settle(drain->lu);
 	list_for_each_safe(pos, n, &lane->sessions)
 	{

@@ -326,8 +326,7 @@ struct iscsi_drain {
 	struct iscsi_tgt *tgt;	 /* of this target, a reference; NULL: any */
 	struct iscsi_conf *conf; /* and all that uses its units, the same */
 	uint64_t only;		 /* session id; 0: of any */
-	bool named;		 /* of this I_T nexus: */
-	struct scsi_nexus_name name;
+	struct scsi_nexus_set *nexuses; /* of these, its own; NULL: of any */
 	bool has_itt, has_cid;
 	uint32_t itt;
 	uint16_t cid; /* of a connection that has gone */

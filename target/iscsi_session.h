@@ -197,11 +197,10 @@ static inline void iscsi_session_pin(struct iscsi_session *session)
 }
 void iscsi_session_unpin(struct iscsi_session *session);
 
-/* For the device server: scsi_nexus_config.abort_nexus, @private_data the
+/* For the device server: scsi_nexus_config.abort_nexuses, @private_data the
  * session. On its lane. */
-bool iscsi_session_abort_nexus(const struct scsi_nexus_name *name,
-			       struct scsi_lu *lu, struct scsi_task *by,
-			       void *private_data);
+bool iscsi_session_abort_nexuses(struct scsi_nexus_set *set, struct scsi_lu *lu,
+				 struct scsi_task *by, void *private_data);
 /* The same for .clear_medium */
 bool iscsi_session_clear_medium(struct scsi_task *by, void *private_data);
 

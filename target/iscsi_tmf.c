@@ -414,9 +414,8 @@ static void others_ended(struct iscsi_drain *drain)
 	scsi_tasks_aborted(drain->private_data);
 }
 
-bool iscsi_session_abort_nexus(const struct scsi_nexus_name *name,
-			       struct scsi_lu *lu, struct scsi_task *by,
-			       void *private_data)
+bool iscsi_session_abort_nexuses(struct scsi_nexus_set *set, struct scsi_lu *lu,
+				 struct scsi_task *by, void *private_data)
 {
 	struct iscsi_session *session = private_data;
 	struct iscsi_drain *drain = iscsi_drain_new(session->lane->server);
@@ -424,8 +423,7 @@ bool iscsi_session_abort_nexus(const struct scsi_nexus_name *name,
 	if (!drain)
 		return false;
 	drain->lu = lu;
-	drain->named = true;
-	drain->name = *name;
+	drain->nexuses = set;
 	drain->abort = true;
 	drain->by_task = by;
 	drain->by = session->id;

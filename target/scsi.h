@@ -83,7 +83,7 @@ void scsi_stored(struct scsi_task *task, int error);
 /* Before the first nexus: what the store kept. 0 or EINVAL. */
 int scsi_lu_restore(struct scsi_lu *lu, const void *state, size_t len);
 
-/* On the lane of @by, once for each abort_nexus() and clear_medium() that
+/* On the lane of @by, once for each abort_nexuses() and clear_medium() that
  * returned true. */
 void scsi_tasks_aborted(struct scsi_task *by);
 
@@ -127,9 +127,16 @@ struct scsi_nexus_name {
 	char initiator[224]; /* iSCSI names */
 	char target[224];
 	uint8_t isid[6];
-	bool any_isid; /* of this initiator: all */
 	uint16_t port; /* relative target port identifier */
 };
+
+/* Some of them, whether they are there or not; does not change. Any thread. */
+struct scsi_nexus_set;
+bool scsi_nexus_set_has(const struct scsi_nexus_set *set,
+			const struct scsi_nexus *nexus);
+bool scsi_nexus_set_names(const struct scsi_nexus_set *set,
+			  const struct scsi_nexus_name *name);
+void scsi_nexus_set_free(struct scsi_nexus_set *set);
 
 /* One I_T nexus: made by the transport at login, used on the session's
  * lane(s) only, except for unit attentions, which anyone may raise. */
@@ -139,14 +146,14 @@ struct scsi_nexus_config {
 	const char *target_name;
 	uint16_t portal_group;	/* relative target port identifier, not 0 */
 	uint8_t protocol_level; /* iSCSIProtocolLevel (RFC 7144 4.2) */
-	/* PREEMPT AND ABORT (SPC-4 5.13.11.2.6): abort what @name has on @lu,
-	 * its tasks other than @by, and its copies, these also when it is not
-	 * there any more. For @by, a task of this nexus, with the unit's lock
-	 * held: post to all lanes and return. True: scsi_tasks_aborted() will
-	 * be called when all has ended. May be NULL. */
-	bool (*abort_nexus)(const struct scsi_nexus_name *name,
-			    struct scsi_lu *lu, struct scsi_task *by,
-			    void *private_data);
+	/* PREEMPT AND ABORT (SPC-4 5.13.11.2.6): abort what those of @set have
+	 * on @lu, their tasks other than @by, and their copies, these also when
+	 * they are not there any more. For @by, a task of this nexus, with the
+	 * unit's lock held: post to all lanes and return. True: @set is the
+	 * transport's, and scsi_tasks_aborted() will be called when all has
+	 * ended; false: out of memory, nothing is aborted. May be NULL. */
+	bool (*abort_nexuses)(struct scsi_nexus_set *set, struct scsi_lu *lu,
+			      struct scsi_task *by, void *private_data);
 	/* @by, a task of this nexus, is about to erase its unit, which is not
 	 * ready any more: end copies that use the unit and commands that have
 	 * not reached it (scsi_task_uses_medium()). Post to all lanes and
@@ -178,11 +185,6 @@ void scsi_nexus_free(struct scsi_nexus *nexus);
 /* Any thread. */
 void scsi_nexus_get_name(const struct scsi_nexus *nexus,
 			 struct scsi_nexus_name *name);
-bool scsi_nexus_is(const struct scsi_nexus *nexus,
-		   const struct scsi_nexus_name *name);
-/* Is it @other, which has an ISID? */
-bool scsi_nexus_name_is(const struct scsi_nexus_name *name,
-			const struct scsi_nexus_name *other);
 
 /* Raise a unit attention (SAM-5 5.14) on this nexus for one unit, or for all
  * its units when @lu is NULL. */

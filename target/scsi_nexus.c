@@ -4,7 +4,6 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
-#include <strings.h>
 
 #include "target/scsi_priv.h"
 
@@ -191,7 +190,7 @@ struct scsi_nexus *scsi_nexus_create(const struct scsi_nexus_config *config,
 	memcpy(nexus->isid, config->isid, sizeof(nexus->isid));
 	nexus->port = config->portal_group;
 	nexus->protocol_level = config->protocol_level;
-	nexus->abort_nexus = config->abort_nexus;
+	nexus->abort_nexuses = config->abort_nexuses;
 	nexus->clear_medium = config->clear_medium;
 	nexus->background = config->background;
 	nexus->private_data = config->private_data;
@@ -258,31 +257,7 @@ void scsi_nexus_get_name(const struct scsi_nexus *nexus,
 		 nexus->initiator_name);
 	snprintf(name->target, sizeof(name->target), "%s", nexus->target_name);
 	memcpy(name->isid, nexus->isid, sizeof(name->isid));
-	name->any_isid = false;
 	name->port = nexus->port;
-}
-
-static bool is_named(const struct scsi_nexus_name *name, const char *initiator,
-		     const uint8_t isid[6], const char *target, uint16_t port)
-{
-	return name->port == port &&
-	       (name->any_isid || memcmp(name->isid, isid, 6) == 0) &&
-	       strcasecmp(name->initiator, initiator) == 0 &&
-	       strcasecmp(name->target, target) == 0;
-}
-
-bool scsi_nexus_is(const struct scsi_nexus *nexus,
-		   const struct scsi_nexus_name *name)
-{
-	return is_named(name, nexus->initiator_name, nexus->isid,
-			nexus->target_name, nexus->port);
-}
-
-bool scsi_nexus_name_is(const struct scsi_nexus_name *name,
-			const struct scsi_nexus_name *other)
-{
-	return is_named(name, other->initiator, other->isid, other->target,
-			other->port);
 }
 
 /* ---- its end ---- */

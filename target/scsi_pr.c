@@ -92,31 +92,36 @@ size_t scsi_transport_id_build(const struct scsi_registration *reg, uint8_t *p)
 
 /* ---- registrations ---- */
 
-static bool same_target(const struct scsi_registration *reg, const char *target,
-			uint16_t port)
+struct scsi_pr_port scsi_pr_port_of(const struct scsi_nexus *nexus)
 {
-	return reg->port == port && strcasecmp(reg->target, target) == 0;
+	return (struct scsi_pr_port){
+		.initiator = nexus->initiator_name,
+		.isid = nexus->isid,
+		.target = nexus->target_name,
+		.port = nexus->port,
+	};
 }
 
-static bool is_registration_of(const struct scsi_registration *reg,
-			       const struct scsi_nexus *nexus)
+static struct scsi_pr_port port_of(const struct scsi_registration *reg)
 {
-	return strcasecmp(reg->initiator, nexus->initiator_name) == 0 &&
-	       (reg->any_isid || memcmp(reg->isid, nexus->isid, 6) == 0) &&
-	       same_target(reg, nexus->target_name, nexus->port);
+	return (struct scsi_pr_port){
+		.initiator = reg->initiator,
+		.isid = reg->isid,
+		.any_isid = reg->any_isid,
+		.target = reg->target,
+		.port = reg->port,
+	};
 }
 
-struct scsi_registration *scsi_pr_find(const struct scsi_lu *lu,
-				       const struct scsi_itl *itl)
+/* Is what has been registered for @port for @other, too? */
+static bool covers(const struct scsi_pr_port *port,
+		   const struct scsi_pr_port *other)
 {
-	struct scsi_registration *reg;
-
-	for (reg = lu->pr.registrations; reg != NULL; reg = reg->next) {
-		if (is_registration_of(reg, itl->nexus)) {
-			return reg;
-		}
-	}
-	return NULL;
+	return port->port == other->port &&
+	       (port->any_isid || (!other->any_isid &&
+				   memcmp(port->isid, other->isid, 6) == 0)) &&
+	       strcasecmp(port->initiator, other->initiator) == 0 &&
+	       strcasecmp(port->target, other->target) == 0;
 }
 
 struct scsi_registration *scsi_pr_find_port(const struct scsi_lu *lu,
@@ -125,15 +130,21 @@ struct scsi_registration *scsi_pr_find_port(const struct scsi_lu *lu,
 	struct scsi_registration *reg;
 
 	for (reg = lu->pr.registrations; reg != NULL; reg = reg->next) {
-		if (strcasecmp(reg->initiator, port->initiator) == 0 &&
-		    (reg->any_isid ||
-		     (!port->any_isid &&
-		      memcmp(reg->isid, port->isid, 6) == 0)) &&
-		    same_target(reg, port->target, port->port)) {
+		struct scsi_pr_port of = port_of(reg);
+
+		if (covers(&of, port)) {
 			return reg;
 		}
 	}
 	return NULL;
+}
+
+struct scsi_registration *scsi_pr_find(const struct scsi_lu *lu,
+				       const struct scsi_itl *itl)
+{
+	struct scsi_pr_port port = scsi_pr_port_of(itl->nexus);
+
+	return scsi_pr_find_port(lu, &port);
 }
 
 static void registration_free(struct scsi_registration *reg)
@@ -195,13 +206,25 @@ void scsi_pr_free(struct scsi_lu *lu)
 	}
 }
 
+/* One of any ISID is not that of who has one of its own, which came before. */
+static bool is_registration_of(const struct scsi_lu *lu,
+			       const struct scsi_registration *reg,
+			       const struct scsi_itl *itl)
+{
+	struct scsi_pr_port of = port_of(reg);
+	struct scsi_pr_port port = scsi_pr_port_of(itl->nexus);
+
+	return covers(&of, &port) &&
+	       (!reg->any_isid || scsi_pr_find(lu, itl) == reg);
+}
+
 void scsi_pr_tell(struct scsi_lu *lu, const struct scsi_registration *reg,
 		  const struct scsi_itl *except, enum scsi_ua ua)
 {
 	struct scsi_itl *itl;
 
 	for (itl = lu->itls; itl != NULL; itl = itl->next) {
-		if (itl != except && is_registration_of(reg, itl->nexus)) {
+		if (itl != except && is_registration_of(lu, reg, itl)) {
 			scsi_ua_raise(itl, ua);
 		}
 	}
@@ -217,6 +240,98 @@ void scsi_pr_tell_all(struct scsi_lu *lu, const struct scsi_itl *except,
 			scsi_ua_raise(itl, ua);
 		}
 	}
+}
+
+/* ---- nexuses by their registrations ---- */
+
+/* All registrations as they were: who has one of its own, which is not in it,
+ * is not in it by one of any ISID either. */
+struct scsi_nexus_set {
+	unsigned count;
+	struct {
+		struct scsi_pr_port port; /* points to isid and behind all */
+		uint8_t isid[6];
+		bool in;
+	} entry[];
+};
+
+static const char *pack_name(char **to, const char *name)
+{
+	size_t size = strlen(name) + 1;
+	char *packed = memcpy(*to, name, size);
+
+	*to += size;
+	return packed;
+}
+
+struct scsi_nexus_set *scsi_pr_nexuses(const struct scsi_lu *lu, uint64_t key,
+				       const struct scsi_registration *own)
+{
+	const struct scsi_registration *reg;
+	struct scsi_nexus_set *set;
+	size_t names = 0;
+	char *to;
+
+	for (reg = lu->pr.registrations; reg != NULL; reg = reg->next) {
+		names += strlen(reg->initiator) + strlen(reg->target) + 2;
+	}
+	set = malloc(sizeof(*set) + lu->pr.count * sizeof(set->entry[0]) +
+		     names);
+	if (set == NULL) {
+		return NULL;
+	}
+	set->count = 0;
+	to = (char *)&set->entry[lu->pr.count];
+	for (reg = lu->pr.registrations; reg != NULL; reg = reg->next) {
+		unsigned i = set->count++;
+
+		memcpy(set->entry[i].isid, reg->isid, 6);
+		set->entry[i].port = port_of(reg);
+		set->entry[i].port.isid = set->entry[i].isid;
+		set->entry[i].port.initiator = pack_name(&to, reg->initiator);
+		set->entry[i].port.target = pack_name(&to, reg->target);
+		set->entry[i].in = key != 0 ? reg->key == key : reg != own;
+	}
+	return set;
+}
+
+static bool set_has(const struct scsi_nexus_set *set,
+		    const struct scsi_pr_port *port)
+{
+	unsigned i;
+
+	for (i = 0; i < set->count; i++) {
+		if (covers(&set->entry[i].port, port)) {
+			return set->entry[i].in;
+		}
+	}
+	return false;
+}
+
+bool scsi_nexus_set_has(const struct scsi_nexus_set *set,
+			const struct scsi_nexus *nexus)
+{
+	struct scsi_pr_port port = scsi_pr_port_of(nexus);
+
+	return set_has(set, &port);
+}
+
+bool scsi_nexus_set_names(const struct scsi_nexus_set *set,
+			  const struct scsi_nexus_name *name)
+{
+	struct scsi_pr_port port = {
+		.initiator = name->initiator,
+		.isid = name->isid,
+		.target = name->target,
+		.port = name->port,
+	};
+
+	return set_has(set, &port);
+}
+
+void scsi_nexus_set_free(struct scsi_nexus_set *set)
+{
+	free(set);
 }
 
 /* ---- the reservation ---- */

@@ -47,6 +47,8 @@ struct scsi_pr_port {
 	uint16_t port;
 };
 
+/* That of a nexus. */
+struct scsi_pr_port scsi_pr_port_of(const struct scsi_nexus *nexus);
 /* The registration of exactly that port; NULL if there is none. */
 struct scsi_registration *scsi_pr_find_port(const struct scsi_lu *lu,
 					    const struct scsi_pr_port *port);
@@ -63,6 +65,10 @@ void scsi_pr_tell_all(struct scsi_lu *lu, const struct scsi_itl *except,
 		      enum scsi_ua ua);
 bool scsi_pr_holds(const struct scsi_lu *lu,
 		   const struct scsi_registration *reg);
+/* The nexuses whose registrations have that key; 0: all but @own's. NULL: out
+ * of memory. */
+struct scsi_nexus_set *scsi_pr_nexuses(const struct scsi_lu *lu, uint64_t key,
+				       const struct scsi_registration *own);
 /* The reservation is over; nobody is told. */
 void scsi_pr_clear_reservation(struct scsi_lu *lu);
 

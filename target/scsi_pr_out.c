@@ -2,7 +2,6 @@
 /*
  * PERSISTENT RESERVE OUT (SPC-4 5.13.7 to 5.13.11, 6.16).
  */
-#include <stdio.h>
 #include <strings.h>
 
 #include "target/scsi_commands.h"
@@ -74,18 +73,6 @@ static bool check_type(struct scsi_task *task)
 }
 
 /* ---- registering (5.13.7) ---- */
-
-static struct scsi_pr_port own_port(const struct pr_command *c)
-{
-	const struct scsi_nexus *nexus = c->task->nexus;
-
-	return (struct scsi_pr_port){
-		.initiator = nexus->initiator_name,
-		.isid = nexus->isid,
-		.target = nexus->target_name,
-		.port = nexus->port,
-	};
-}
 
 /* The target ports that a registration is for: with ALL_TG_PT all that are
  * known now, each as if by a command of its own (6.16.3). */
@@ -179,7 +166,7 @@ static bool register_listed_ports(struct pr_command *c)
 	struct scsi_transport_id id;
 
 	while (at < end) {
-		struct scsi_pr_port port = own_port(c);
+		struct scsi_pr_port port = scsi_pr_port_of(c->task->nexus);
 
 		at += scsi_transport_id_parse(c->p + at, end - at, &id);
 		port.initiator = id.initiator;
@@ -204,7 +191,7 @@ static bool register_new(struct pr_command *c, bool listed)
 	    SCSI_MAX_REGISTRATIONS) {
 		return pr_no_resources(c);
 	}
-	if (!register_port(c, own_port(c))) {
+	if (!register_port(c, scsi_pr_port_of(c->task->nexus))) {
 		return pr_no_resources(c);
 	}
 	return !listed || register_listed_ports(c);
@@ -289,44 +276,50 @@ static bool pr_clear(struct pr_command *c)
 
 /* ---- preempting (5.13.11.2.4, .6) ---- */
 
-/* What the registered nexus has under way, the preempting one too. */
-static void abort_nexus(struct pr_command *c,
-			const struct scsi_registration *reg)
+/* @return false: that could not be arranged, and nothing has been done */
+static bool abort_preempted(struct pr_command *c)
 {
 	struct scsi_nexus *nexus = c->task->nexus;
-	struct scsi_nexus_name name = {
-		.any_isid = reg->any_isid,
-		.port = reg->port,
-	};
+	struct scsi_nexus_set *set;
 
-	snprintf(name.initiator, sizeof(name.initiator), "%s", reg->initiator);
-	snprintf(name.target, sizeof(name.target), "%s", reg->target);
-	memcpy(name.isid, reg->isid, sizeof(name.isid));
-	if (nexus->abort_nexus != NULL &&
-	    nexus->abort_nexus(&name, c->lu, c->task, nexus->private_data)) {
-		c->task->waits++;
-		c->task->preempts = true;
+	if (nexus->abort_nexuses == NULL) {
+		return true;
 	}
+	set = scsi_pr_nexuses(c->lu, c->action_key, c->own);
+	if (set == NULL ||
+	    !nexus->abort_nexuses(set, c->lu, c->task, nexus->private_data)) {
+		scsi_nexus_set_free(set);
+		scsi_log(1, "disk %d: no memory for %s from %s",
+			 (int)c->lu->config.index, c->task->op->name,
+			 nexus->initiator_name);
+		c->task->status = SCSI_BUSY;
+		return false;
+	}
+	c->task->waits++;
+	c->task->preempts = true;
+	return true;
 }
 
-/* Remove the registrations with @key, or all of them for key 0; the own one
- * with @own only. Returns how many matched, the own one included. */
-static unsigned preempt_registrations(struct pr_command *c, uint64_t key,
-				      bool own)
+static bool is_registered(const struct scsi_lu *lu, uint64_t key)
+{
+	const struct scsi_registration *reg = lu->pr.registrations;
+
+	while (reg != NULL && reg->key != key) {
+		reg = reg->next;
+	}
+	return reg != NULL;
+}
+
+/* Remove the registrations with the action key, or all of them for key 0; the
+ * own one with @own only. */
+static void preempt_registrations(struct pr_command *c, bool own)
 {
 	struct scsi_registration *reg, *next;
-	unsigned matched = 0;
 
 	for (reg = c->lu->pr.registrations; reg != NULL; reg = next) {
 		next = reg->next;
-		if (key != 0 && reg->key != key) {
-			continue;
-		}
-		matched++;
-		if (c->task->op->action == PR_PREEMPT_AND_ABORT) {
-			abort_nexus(c, reg);
-		}
-		if (reg == c->own && !own) {
+		if ((c->action_key != 0 && reg->key != c->action_key) ||
+		    (reg == c->own && !own)) {
 			continue;
 		}
 		scsi_pr_tell(c->lu, reg, c->itl, SCSI_UA_REG_PREEMPTED);
@@ -335,16 +328,15 @@ static unsigned preempt_registrations(struct pr_command *c, uint64_t key,
 		}
 		scsi_pr_remove(c->lu, reg);
 	}
-	return matched;
 }
 
 /* The reservation is taken over, with a type that may be another. */
-static void preempt_reservation(struct pr_command *c, uint64_t key)
+static void preempt_reservation(struct pr_command *c)
 {
 	struct scsi_pr *pr = &c->lu->pr;
 	uint8_t before = pr->type;
 
-	preempt_registrations(c, key, false);
+	preempt_registrations(c, false);
 	pr->type = c->type;
 	pr->holder = scsi_pr_all_registrants(c->type) ? NULL : c->own;
 	if (before != c->type) {
@@ -356,26 +348,29 @@ static bool pr_preempt(struct pr_command *c)
 {
 	struct scsi_pr *pr = &c->lu->pr;
 	bool all = scsi_pr_all_registrants(pr->type);
+	bool reservation =
+		all ? c->action_key == 0
+		    : pr->type != 0 && pr->holder->key == c->action_key;
 
-	if (c->action_key == 0) {
-		if (!all) {
-			return pr_invalid(c, 8, 7);
-		}
-		if (!check_type(c->task)) {
-			return false;
-		}
-		preempt_reservation(c, 0);
-	} else if (pr->type != 0 && !all && pr->holder->key == c->action_key) {
-		if (!check_type(c->task)) {
-			return false;
-		}
-		preempt_reservation(c, c->action_key);
+	if (c->action_key == 0 && !all) {
+		return pr_invalid(c, 8, 7);
+	}
+	if (reservation && !check_type(c->task)) {
+		return false;
+	}
+	if (!reservation && !is_registered(c->lu, c->action_key)) {
+		return pr_conflict(c);
+	}
+	if (c->task->op->action == PR_PREEMPT_AND_ABORT &&
+	    !abort_preempted(c)) {
+		return false;
+	}
+	/* 5.13.11.2.5: with its own key the nexus's registration goes too,
+	 * unless that holds the reservation, as all do. */
+	if (reservation) {
+		preempt_reservation(c);
 	} else {
-		/* 5.13.11.2.5: with its own key the nexus's registration goes
-		 * too, unless that holds the reservation, as all do. */
-		if (preempt_registrations(c, c->action_key, !all) == 0) {
-			return pr_conflict(c);
-		}
+		preempt_registrations(c, !all);
 	}
 	pr->generation++;
 	return true;

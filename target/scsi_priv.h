@@ -277,9 +277,8 @@ struct scsi_nexus {
 	uint8_t isid[6];
 	uint16_t port;
 	uint8_t protocol_level;
-	bool (*abort_nexus)(const struct scsi_nexus_name *name,
-			    struct scsi_lu *lu, struct scsi_task *by,
-			    void *private_data);
+	bool (*abort_nexuses)(struct scsi_nexus_set *set, struct scsi_lu *lu,
+			      struct scsi_task *by, void *private_data);
 	bool (*clear_medium)(struct scsi_task *by, void *private_data);
 	struct scsi_task *(*background)(struct scsi_nexus *nexus,
 					const struct scsi_task *task, bool only,

@@ -222,8 +222,9 @@ struct bench {
 	uint32_t block;
 	struct scsi_lun_map *map;
 	struct scsi_nexus *nexus[BENCH_NEXUSES];
+	bool no_aborts; /* can be arranged */
 	unsigned aborts;
-	struct scsi_nexus_name aborted; /* the last */
+	struct scsi_nexus_set *aborted; /* the last */
 	bool background;		/* there is such a thing */
 	struct scsi_task *bg;
 	unsigned bg_done;
@@ -240,17 +241,21 @@ static const uint8_t bench_guid[16] = {
 	0x89, 0xab, 0xcd, 0xef, 0x10, 0x32, 0x54, 0x76,
 };
 
-static bool bench_abort_nexus(const struct scsi_nexus_name *name,
-			      struct scsi_lu *lu, struct scsi_task *by,
-			      void *private_data)
+/* All has ended when the command waits for it. */
+static bool bench_abort_nexuses(struct scsi_nexus_set *set, struct scsi_lu *lu,
+				struct scsi_task *by, void *private_data)
 {
 	struct bench *b = private_data;
 
 	assert_ptr_equal(lu, b->lu);
 	assert_ptr_equal(by, &b->task);
+	if (b->no_aborts) {
+		return false;
+	}
 	b->aborts++;
-	b->aborted = *name;
-	return false;
+	scsi_nexus_set_free(b->aborted);
+	b->aborted = set;
+	return true;
 }
 
 static void bench_background_done(struct scsi_task *task)
@@ -287,7 +292,7 @@ static UNUSED struct scsi_nexus *bench_login(struct bench *b,
 		.isid = {0x40, 0, 0, 0, 0, isid},
 		.target_name = BENCH_TARGET,
 		.portal_group = 1,
-		.abort_nexus = bench_abort_nexus,
+		.abort_nexuses = bench_abort_nexuses,
 		.background = bench_background,
 		.private_data = b,
 	};
@@ -340,6 +345,7 @@ static UNUSED void bench_close(struct bench *b)
 	for (i = 0; i < BENCH_NEXUSES; i++) {
 		scsi_nexus_free(b->nexus[i]);
 	}
+	scsi_nexus_set_free(b->aborted);
 	scsi_lu_free(b->lu);
 	free(b->map);
 	free(b->disk.data);
@@ -417,6 +423,9 @@ static UNUSED uint8_t bench_io(struct bench *b, const void *cdb, size_t cdb_len,
 	task->data_len = (uint32_t)room;
 	finished = scsi_task_execute(task);
 	if (!finished) {
+		if (task->preempts) {
+			scsi_tasks_aborted(task);
+		}
 		do {
 			bench_settle(&b->disk);
 			if (b->second != NULL) {

@@ -249,8 +249,44 @@ static void preempting_registrations(void **state)
 	assert_int_equal(reservation(b, &key), 5);
 	assert_int_equal(key, 1);
 	/* PREEMPT AND ABORT: both of them lose their tasks */
-	assert_int_equal(b->aborts, 2);
+	assert_int_equal(b->aborts, 1);
+	assert_false(scsi_nexus_set_has(b->aborted, b->nexus[0]));
+	assert_true(scsi_nexus_set_has(b->aborted, b->nexus[1]));
+	assert_true(scsi_nexus_set_has(b->aborted, b->nexus[2]));
 	assert_conflict(wr(b, 1));
+}
+
+/* Of a reservation or of registrations: nothing changes where commands under
+ * way cannot be ended, and it does when they can. */
+static void preempting_without_memory(void **state)
+{
+	struct bench *b = *state;
+	uint32_t before;
+	uint64_t key;
+
+	assert_good(out(b, 0, REGISTER, 0, 0, 1));
+	assert_good(out(b, 1, REGISTER, 0, 0, 2));
+	assert_good(out(b, 2, REGISTER, 0, 0, 3));
+	assert_good(out(b, 1, RESERVE, 5, 2, 0));
+	before = generation(b);
+	b->no_aborts = true;
+	assert_int_equal(out(b, 0, ABORT, 3, 1, 2), SCSI_BUSY);
+	assert_int_equal(out(b, 0, ABORT, 3, 1, 3), SCSI_BUSY);
+	assert_conflict(out(b, 0, ABORT, 3, 1, 4));
+	assert_int_equal(generation(b), before);
+	assert_int_equal(keys(b), 3);
+	assert_int_equal(reservation(b, &key), 5);
+	assert_int_equal(key, 2);
+	assert_good(tur(b, 1));
+	assert_good(tur(b, 2));
+	/* PREEMPT alone needs none */
+	assert_good(out(b, 0, PREEMPT, 3, 1, 3));
+	b->no_aborts = false;
+	assert_good(out(b, 0, ABORT, 3, 1, 2));
+	assert_int_equal(keys(b), 1);
+	assert_int_equal(reservation(b, &key), 3);
+	assert_int_equal(key, 1);
+	assert_sense(b, tur(b, 1), PREEMPTED_REG);
 }
 
 static void preempting_all_registrants(void **state)
@@ -268,7 +304,10 @@ static void preempting_all_registrants(void **state)
 	assert_int_equal(keys(b), 2);
 	assert_sense(b, tur(b, 2), PREEMPTED_REG);
 	/* key 0: all others, and the reservation */
-	assert_good(out(b, 1, PREEMPT, 3, 2, 0));
+	assert_good(out(b, 1, ABORT, 3, 2, 0));
+	assert_true(scsi_nexus_set_has(b->aborted, b->nexus[0]));
+	assert_false(scsi_nexus_set_has(b->aborted, b->nexus[1]));
+	assert_false(scsi_nexus_set_has(b->aborted, b->nexus[2]));
 	assert_sense(b, tur(b, 0), PREEMPTED_REG);
 	assert_int_equal(reservation(b, &key), 3);
 	assert_int_equal(key, 2);
@@ -599,6 +638,7 @@ int main(void)
 		BENCH_TEST(preempting_the_own_key),
 		BENCH_TEST(preempting_the_holder),
 		BENCH_TEST(preempting_registrations),
+		BENCH_TEST(preempting_without_memory),
 		BENCH_TEST(preempting_all_registrants),
 		BENCH_TEST(preempting_own_key),
 		BENCH_TEST(lists_of_wrong_length),

@@ -137,6 +137,37 @@ static void moving(void **state)
 	assert_sense(b, out_list(b, 1, MOVE, 0, list, 24), INVALID_PARAMETER);
 }
 
+/* Whom a registration of any ISID is for: those without one of their own. */
+static void preempting_any_isid(void **state)
+{
+	struct scsi_nexus_name gone;
+	struct bench *b = *state;
+
+	assert_good(out(b, 1, REGISTER, 0, 0, 2));
+	assert_good(register_for(b, "iqn.2026-01.example:two", 0));
+	assert_int_equal(keys(b), 3);
+	assert_good(out(b, 1, ABORT, 0, 2, 0x55));
+	assert_int_equal(b->aborts, 1);
+	assert_true(scsi_nexus_set_has(b->aborted, b->nexus[0]));
+	assert_false(scsi_nexus_set_has(b->aborted, b->nexus[1]));
+	assert_false(scsi_nexus_set_has(b->aborted, b->nexus[2]));
+	scsi_nexus_get_name(b->nexus[1], &gone);
+	assert_false(scsi_nexus_set_names(b->aborted, &gone));
+	gone.isid[5] = 9;
+	assert_true(scsi_nexus_set_names(b->aborted, &gone));
+	gone.port = 2;
+	assert_false(scsi_nexus_set_names(b->aborted, &gone));
+	assert_sense(b, tur(b, 0), PREEMPTED_REG);
+	assert_int_equal(keys(b), 1);
+
+	/* nor does anybody else's PREEMPT tell them */
+	assert_good(register_for(b, "iqn.2026-01.example:two", 0));
+	assert_good(out(b, 2, REGISTER, 0, 0, 3));
+	assert_good(out(b, 2, PREEMPT, 0, 3, 0x55));
+	assert_sense(b, tur(b, 0), PREEMPTED_REG);
+	assert_good(tur(b, 1));
+}
+
 /* ---- target ports ---- */
 
 /* nexus[2] becomes the first initiator, at another port or another target. */
@@ -274,6 +305,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		BENCH_TEST(registering_for_others),
 		BENCH_TEST(bad_transport_ids),
+		BENCH_TEST(preempting_any_isid),
 		BENCH_TEST(moving),
 		BENCH_TEST(per_target_port),
 		BENCH_TEST(all_target_ports),
