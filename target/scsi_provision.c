@@ -234,25 +234,34 @@ bool scsi_get_lba_status_prepare(struct scsi_task *task)
 	return scsi_prepare_in(task, get_be32(task->cdb + 10));
 }
 
-bool scsi_get_lba_status(struct scsi_task *task)
+static bool lba_status_known(struct scsi_task *task)
 {
 	const unsigned shift = task->lu->shift;
-	uint64_t offset = scsi_work(task)->offset;
-	uint64_t length = vhd_disk_size(task->lu->config.disk) - offset;
 	/* What a descriptor holds, in whole granules: Windows takes one that
 	 * ends within a granule for the disk's last. */
 	const uint32_t most =
 		UINT32_MAX & ~((SCSI_OPTIMAL_GRANULE >> shift) - 1);
 	uint8_t buf[24] = {0};
-	uint64_t blocks;
-	bool mapped;
+	uint64_t blocks = task->req.length >> shift;
 
+	if (task->req.error != 0) {
+		return scsi_fail_io(task);
+	}
 	/* One extent: SBC-3 5.4.2 leaves their number to us. */
-	mapped = vhd_disk_mapped(task->lu->config.disk, offset, &length);
-	blocks = length >> shift;
 	put_be32(buf, sizeof(buf) - 4);
-	put_be64(buf + 8, offset >> shift);
+	put_be64(buf + 8, scsi_work(task)->offset >> shift);
 	put_be32(buf + 16, blocks > most ? most : (uint32_t)blocks);
-	buf[20] = mapped ? 0 : 1; /* provisioning status: deallocated */
+	/* provisioning status: mapped or deallocated */
+	buf[20] = task->req.mapped ? 0 : 1;
 	return scsi_data_in(task, buf, sizeof(buf));
+}
+
+bool scsi_get_lba_status(struct scsi_task *task)
+{
+	uint64_t offset = scsi_work(task)->offset;
+	uint64_t length = vhd_disk_size(task->lu->config.disk) - offset;
+
+	scsi_work(task)->step = lba_status_known;
+	return scsi_submit(task, VHD_MAPPED, 0, offset, length, NULL, 0) &&
+	       lba_status_known(task);
 }

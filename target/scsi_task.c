@@ -271,7 +271,8 @@ bool scsi_submit_lu(struct scsi_task *task, struct scsi_lu *lu, enum vhd_op op,
 	req->done = io_done;
 	req->private_data = task;
 	req->error = 0;
-	if (op != VHD_READ && scsi_lu_is(lu, SCSI_LU_TOKENS)) {
+	if (op != VHD_READ && op != VHD_MAPPED &&
+	    scsi_lu_is(lu, SCSI_LU_TOKENS)) {
 		scsi_tokens_written(lu, offset, length);
 	}
 	if (!vhd_submit(task->io, lu->config.disk, req)) {

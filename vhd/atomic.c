@@ -171,17 +171,6 @@ static const struct vhd_job_ops truncate_ops = {
 	.free = free,
 };
 
-static int post_work(struct vhd_req *req, const struct vhd_job_ops *ops)
-{
-	struct vhd_req **data = malloc(sizeof(*data));
-
-	if (data == NULL) {
-		return ENOMEM;
-	}
-	*data = req;
-	return vhd_job_post(ops, data);
-}
-
 /* ---- the steps ---- */
 
 /* Have the format carry out @op on the range. */
@@ -272,7 +261,7 @@ static int begin(struct vhd_req *req)
 	     vhd_journal_in_place(atomic->journal, st->disk->file))) {
 		return 0;
 	}
-	ret = post_work(req, &journal_ops);
+	ret = vhd_job_post_request(&journal_ops, req);
 	return ret == 0 ? VHD_PENDING : ret;
 }
 
@@ -360,7 +349,7 @@ static int cleared(struct vhd_req *req, int result)
 		return 0;
 	}
 	st->outer_phase = ATOMIC_TRUNCATE;
-	ret = post_work(req, &truncate_ops);
+	ret = vhd_job_post_request(&truncate_ops, req);
 	if (ret != 0) {
 		stop_writes(st->disk, "cannot be cleared", ret);
 		return 0;

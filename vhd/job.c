@@ -226,6 +226,17 @@ int vhd_job_post(const struct vhd_job_ops *ops, void *data)
 	return ret;
 }
 
+int vhd_job_post_request(const struct vhd_job_ops *ops, struct vhd_req *req)
+{
+	struct vhd_req **data = malloc(sizeof(*data));
+
+	if (data == NULL) {
+		return ENOMEM;
+	}
+	*data = req;
+	return vhd_job_post(ops, data);
+}
+
 /* ---- the request ---- */
 
 struct job_state {

@@ -11,6 +11,7 @@
 #include <tevent.h>
 
 struct vhd_job;
+struct vhd_req;
 
 struct vhd_job_ops {
 	/* Worker thread. @data belongs to it until it returns. */
@@ -40,6 +41,10 @@ struct tevent_req *vhd_job_send(TALLOC_CTX *mem_ctx, struct tevent_context *ev,
  * loops are not for requests. @return 0 or errno, @data then freed
  */
 int vhd_job_post(const struct vhd_job_ops *ops, void *data);
+
+/* The same for a request: @data points to a pointer to it, and ops->free is
+ * free(). Of no thread and no memory nobody but the caller hears. */
+int vhd_job_post_request(const struct vhd_job_ops *ops, struct vhd_req *req);
 
 /* Called on the loop with the latest value whenever it has changed. */
 void vhd_job_set_progress(struct tevent_req *req,

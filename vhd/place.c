@@ -2,7 +2,9 @@
 /* Where in which file of a chain a disk's bytes are; for all formats. */
 
 #include <errno.h>
+#include <stdlib.h>
 
+#include "vhd/job.h"
 #include "vhd/private.h"
 
 void vhd_find_place(const struct vhd_disk *disk, uint64_t at, uint64_t length,
@@ -102,4 +104,43 @@ bool vhd_disk_mapped(const struct vhd_disk *disk, uint64_t offset,
 	}
 	*length = *length / disk->sector * disk->sector;
 	return mapped;
+}
+
+/* ---- the same for lanes ---- */
+
+static void look(struct vhd_req *req)
+{
+	req->mapped = vhd_disk_mapped(vhd_state(req)->disk, req->offset,
+				      &req->length);
+}
+
+static void mapped_work(struct vhd_job *job, void *data)
+{
+	struct vhd_req *req = *(struct vhd_req **)data;
+
+	look(req);
+	vhd_io_post(req);
+}
+
+/* However many ask, others are to find a thread. */
+static const struct vhd_job_ops mapped_ops = {
+	.work = mapped_work,
+	.free = free,
+	.copies = true,
+};
+
+int vhd_mapped_run(struct vhd_req *req, int result)
+{
+	struct vhd_state *st = vhd_state(req);
+
+	if (st->outer_phase != 0) {
+		return result; /* a worker has looked */
+	}
+	st->outer_phase = 1;
+	if (st->disk->file != NULL &&
+	    vhd_job_post_request(&mapped_ops, req) == 0) {
+		return VHD_PENDING;
+	}
+	look(req);
+	return 0;
 }

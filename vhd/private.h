@@ -257,6 +257,9 @@ void vhd_find_place(const struct vhd_disk *disk, uint64_t at, uint64_t length,
 int vhd_locate(const struct vhd_disk *disk, uint64_t offset, bool wait,
 	       uint64_t *length, struct vhd_source *source);
 
+/* Lane. A VHD_MAPPED. */
+int vhd_mapped_run(struct vhd_req *req, int result);
+
 /* ---- disks and formats ---- */
 
 /*

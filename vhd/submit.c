@@ -58,6 +58,7 @@ static int validate_request(const struct vhd_disk *disk,
 	}
 	switch (req->op) {
 	case VHD_FLUSH:
+	case VHD_MAPPED:
 	case VHD_YIELD:
 		return 0;
 	case VHD_READ:
@@ -213,7 +214,7 @@ static int yield_run(struct vhd_req *req, int result)
  * What was written while the parent was there is kept. */
 static bool needs_no_data(struct vhd_disk *disk, const struct vhd_req *req)
 {
-	return req->op == VHD_YIELD ||
+	return req->op == VHD_YIELD || req->op == VHD_MAPPED ||
 	       (req->op == VHD_FLUSH &&
 		(disk->parent != NULL || !flush_needed(disk)));
 }
@@ -261,6 +262,7 @@ static void request_end(struct vhd_req *req, int error)
 	switch (req->op) {
 	case VHD_READ:
 	case VHD_FLUSH:
+	case VHD_MAPPED:
 	case VHD_YIELD:
 		break;
 	case VHD_WRITE_ATOMIC:
@@ -331,6 +333,10 @@ bool vhd_submit(struct vhd_io *io, struct vhd_disk *disk, struct vhd_req *req)
 		vhd_state(req)->run = yield_run;
 		vhd_io_post(req);
 		return false;
+	case VHD_MAPPED:
+		vhd_state(req)->run = vhd_mapped_run;
+		ret = vhd_mapped_run(req, 0);
+		break;
 	case VHD_COPY:
 		vhd_state(req)->run = vhd_copy_run;
 		ret = vhd_gate_enter(req, false);

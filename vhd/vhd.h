@@ -143,6 +143,12 @@ enum vhd_op {
 	 * its time: 16 MiB are a good amount.
 	 */
 	VHD_COPY,
+	/*
+	 * vhd_disk_mapped() of offset and length, which is cut to what the
+	 * answer, req->mapped, holds for. For lanes: a file system may have to
+	 * read for it.
+	 */
+	VHD_MAPPED,
 	/* Nothing; finishes in a later pass of the lane's loop. For callers
 	 * whose requests finish at once too long. */
 	VHD_YIELD,
@@ -174,6 +180,7 @@ struct vhd_req {
 	 * bytes in the iovec), EROFS, EILSEQ (comparison failed), EOPNOTSUPP
 	 * (of VHD_COPY only). */
 	int error;
+	bool mapped; /* VHD_MAPPED */
 	/* EILSEQ: offset of the first differing byte within the request. */
 	uint64_t miscompare;
 	/* EIO and others: was it reading that failed, also in a
@@ -365,7 +372,8 @@ int vhd_space_recv(struct tevent_req *req, struct vhd_space *space);
 
 /*
  * Is there data at @offset, or a hole that reads as zeroes? Any thread; asks
- * the file system, does no I/O of its own. What is not known counts as data.
+ * the file system, which may have to read its metadata: lanes have VHD_MAPPED
+ * for that. What is not known counts as data.
  * @param length  in: how far to look; out: how far the answer holds, at least
  *                one sector
  * @return false when the range is deallocated

@@ -104,6 +104,9 @@ static int run(struct vhd_disk *disk, struct vhd_req *req)
 	      req->length <= DISK_SIZE - req->offset);
 	check(req->offset % VHD_SECTOR == 0 && req->length % VHD_SECTOR == 0);
 	switch (req->op) {
+	case VHD_MAPPED:
+		req->mapped = vhd_disk_mapped(disk, req->offset, &req->length);
+		return 0;
 	case VHD_READ:
 		check(copy(req, at, req->length, true) == req->length);
 		return 0;

@@ -151,6 +151,9 @@ static int bench_run(struct vhd_disk *disk, struct vhd_req *req)
 	assert_true(req->offset <= disk->size);
 	assert_true(req->length <= disk->size - req->offset);
 	switch (req->op) {
+	case VHD_MAPPED:
+		req->mapped = vhd_disk_mapped(disk, req->offset, &req->length);
+		return 0;
 	case VHD_READ:
 		bench_copy(req, 0, disk->data + req->offset, req->length, true);
 		return 0;

@@ -132,6 +132,9 @@ static void revoked_by_writes(void **state)
 				    0, 1, 0));
 		assert_good(RUN(b, 0x28, 0, 0, 0, 0, 100, 0, 0, 1, 0));
 		assert_good(RUN(b, 0x35, 0, 0, 0, 0, 0, 0, 0, 0, 0));
+		/* GET LBA STATUS */
+		assert_good(RUN(b, 0x9e, 0x12, 0, 0, 0, 0, 0, 0, 0, 100, 0, 0,
+				0, 24, 0, 0));
 		assert_good(WRITE(b, 2, 0, 0, {500, 10}));
 		switch (i) {
 		case 0:

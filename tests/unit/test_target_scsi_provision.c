@@ -363,6 +363,13 @@ static void lba_status(void **state)
 	assert_int_equal(get_be64(b->in + 8), 200);
 	assert_int_equal(get_be32(b->in + 16), BENCH_BLOCKS - 200);
 	assert_int_equal(b->in[20], 1); /* deallocated */
+	b->disk.later = 1;
+	memset(b->in, 0, 24);
+	assert_good(bench_cdb(b, cdb, 16));
+	assert_int_equal(get_be64(b->in + 8), 200);
+	assert_int_equal(get_be32(b->in + 16), BENCH_BLOCKS - 200);
+	assert_int_equal(b->in[20], 1);
+	b->disk.later = 0;
 	put_be64(cdb + 2, BENCH_BLOCKS);
 	assert_sense(b, bench_cdb(b, cdb, 16), LBA_OUT_OF_RANGE);
 	put_be64(cdb + 2, UINT64_MAX);

@@ -3,9 +3,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <semaphore.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "vhd/private.h"
@@ -286,6 +289,81 @@ static void test_mapped(void **state)
 	length = 4 * SIZE;
 	assert_true(vhd_disk_mapped(disk, 0, &length));
 	assert_int_equal(length, SIZE);
+	vhd_close(disk);
+}
+
+static pthread_t lane;
+static sem_t seek_begun, seek_may_end;
+static atomic_bool seeks_wait, sought_on_lane;
+
+/* In place of libc's: of a file system that has to read for it. */
+off_t lseek(int fd, off_t offset, int whence)
+{
+	if (atomic_load(&seeks_wait)) {
+		if (pthread_equal(pthread_self(), lane)) {
+			atomic_store(&sought_on_lane, true);
+		} else {
+			sem_post(&seek_begun);
+			sem_wait(&seek_may_end);
+		}
+	}
+	return (off_t)syscall(SYS_lseek, fd, offset, whence);
+}
+
+static void mapped_done(struct vhd_req *req)
+{
+	*(bool *)req->private_data = true;
+}
+
+/* A lane that asks does not wait: other requests go on meanwhile. */
+static void test_mapped_elsewhere(void **state)
+{
+	struct vt *vt = *state;
+	struct vhd_disk *disk = vt_kind(vt, 1, SIZE);
+	bool done = false;
+	struct vhd_req req = {
+		.op = VHD_MAPPED,
+		.offset = 1 * MiB,
+		.length = SIZE - 1 * MiB,
+		.done = mapped_done,
+		.private_data = &done,
+	};
+
+	vt_pattern(big, MiB, 1);
+	assert_int_equal(vt_rw(vt, disk, VHD_WRITE, 0, 4 * MiB, big, MiB), 0);
+	assert_int_equal(vt_rw(vt, disk, VHD_FLUSH, 0, 0, NULL, 0), 0);
+	lane = pthread_self();
+	assert_int_equal(sem_init(&seek_begun, 0, 0), 0);
+	assert_int_equal(sem_init(&seek_may_end, 0, 0), 0);
+	atomic_store(&seeks_wait, true);
+	assert_false(vhd_submit(vt->io, disk, &req));
+	while (sem_wait(&seek_begun) != 0) {
+	}
+	assert_int_equal(vt_rw(vt, disk, VHD_READ, 0, 4 * MiB, big, 4096), 0);
+	assert_false(done);
+	atomic_store(&seeks_wait, false);
+	sem_post(&seek_may_end);
+	while (!done) {
+		assert_int_equal(tevent_loop_once(vt->ev), 0);
+	}
+	assert_false(atomic_load(&sought_on_lane));
+	assert_int_equal(req.error, 0);
+	assert_false(req.mapped);
+	assert_int_equal(req.length, 3 * MiB);
+	/* It writes nothing: there is still nothing to flush. */
+	assert_false(atomic_load(&disk->dirty));
+	req.offset = 4 * MiB;
+	req.length = 4096;
+	assert_int_equal(vt_run(vt->io, vt->ev, disk, &req), 0);
+	assert_true(req.mapped);
+	assert_int_equal(req.length, 4096);
+	vhd_close(disk);
+	disk = vhd_open_ram(vt->mem, SIZE);
+	req.length = 4 * SIZE;
+	assert_true(vhd_submit(vt->io, disk, &req));
+	assert_int_equal(req.error, 0);
+	assert_true(req.mapped);
+	assert_int_equal(req.length, SIZE - 4 * MiB);
 	vhd_close(disk);
 }
 
@@ -684,6 +762,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_discard_frees, vt_setup,
 						vt_teardown),
 		cmocka_unit_test_setup_teardown(test_mapped, vt_setup,
+						vt_teardown),
+		cmocka_unit_test_setup_teardown(test_mapped_elsewhere, vt_setup,
 						vt_teardown),
 		cmocka_unit_test_setup_teardown(test_bounds, vt_setup,
 						vt_teardown),
