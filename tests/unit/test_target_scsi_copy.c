@@ -94,6 +94,25 @@ static void overlapping(void **state)
 }
 
 /* Between two units; the rights and the state of each count. */
+/* Turn over a bit of a mode page, as it is now. */
+static void turn_mode_bit(struct bench *b, const uint8_t *lun, uint8_t page,
+			  unsigned byte, uint8_t bit)
+{
+	uint8_t list[64];
+	size_t len;
+
+	assert_good(bench_io(b, CDB(0x1a, 8, page, 0, sizeof(list), 0), 6,
+			     &(struct bench_io){.lun = lun}));
+	len = b->task.data_in_len;
+	memcpy(list, b->in, len);
+	memset(list, 0, 4);
+	list[4] &= 0x7f; /* PS */
+	list[4 + byte] ^= bit;
+	assert_good(bench_io(
+		b, CDB(0x15, 0x10, 0, 0, (uint8_t)len, 0), 6,
+		&(struct bench_io){.lun = lun, .out = list, .out_len = len}));
+}
+
 static void between_units(void **state)
 {
 	struct bench *b = *state;
@@ -122,6 +141,26 @@ static void between_units(void **state)
 	list_segment(&l, 0, 1, 100, 0, 50);
 	assert_good(copy(b, &l));
 	assert_memory_equal(b->disk.data, disk.data + 50 * 512, 100 * 512);
+	/* without a write cache there, what is copied is on the medium */
+	assert_int_equal(disk.flags & VHD_FUA, 0);
+	turn_mode_bit(b, lun5, 0x08, 2, 0x04); /* WCE */
+	assert_good(copy(b, &l));
+	assert_int_equal(disk.flags & VHD_FUA, VHD_FUA);
+	turn_mode_bit(b, lun5, 0x08, 2, 0x04);
+	/* to a unit that is write-protected, or another's by RESERVE */
+	turn_mode_bit(b, lun5, 0x0a, 4, 0x08); /* SWP */
+	assert_sense(b, copy(b, &l), COPY_ABORTED | 0x0d02);
+	turn_mode_bit(b, lun5, 0x0a, 4, 0x08);
+	while (bench_io(b, CDB(0, 0, 0, 0, 0, 0), 6,
+			&(struct bench_io){.nexus = 1, .lun = lun5}) !=
+	       SCSI_GOOD) {
+		assert_int_equal(bench_sense(b) >> 16, 6);
+	}
+	assert_good(bench_io(b, CDB(0x16, 0, 0, 0, 0, 0), 6,
+			     &(struct bench_io){.nexus = 1, .lun = lun5}));
+	assert_sense(b, copy(b, &l), COPY_ABORTED | 0x0d02);
+	assert_good(bench_io(b, CDB(0x17, 0, 0, 0, 0, 0), 6,
+			     &(struct bench_io){.nexus = 1, .lun = lun5}));
 	/* another nexus reserves the destination */
 	key[15] = 1;
 	assert_good(bench_io(
@@ -252,6 +291,7 @@ static void copy_parameters(void **state)
 	assert_good(RUN(b, 0x84, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0));
 	assert_int_equal(b->task.data_in_len, 46);
 	assert_int_equal(get_be32(b->in), 42);
+	assert_int_equal(b->in[4], 1); /* SNLID */
 	assert_int_equal(get_be16(b->in + 8), 2);
 	assert_int_equal(get_be16(b->in + 10), 16);
 	assert_int_equal(get_be32(b->in + 12), 1024);

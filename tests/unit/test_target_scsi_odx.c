@@ -235,6 +235,9 @@ static void token_refusals(void **state)
 	token[500] ^= 1;
 	assert_sense(b, WRITE(b, 1, 0, 0, {500, 1}), TOKEN_CORRUPT);
 	token[500] ^= 1;
+	token[3] ^= 2; /* a type that there is, but not here */
+	assert_sense(b, WRITE(b, 1, 0, 0, {500, 1}), 0x52301);
+	token[3] ^= 2;
 	token[9] ^= 1;
 	assert_sense(b, WRITE(b, 1, 0, 0, {500, 1}), TOKEN_UNKNOWN);
 	memcpy(token, good, 512);

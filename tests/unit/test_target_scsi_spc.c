@@ -69,6 +69,9 @@ static void vpd_lists(void **state)
 	assert_good(RUN(b, 0x12, 1, 0, 0, 255, 0));
 	assert_int_equal(b->task.data_in_len, sizeof(pages));
 	assert_memory_equal(b->in, pages, sizeof(pages));
+	/* SIMPLE, ORDERED and HEAD OF QUEUE; V_SUP; LUICLR */
+	assert_good(RUN(b, 0x12, 1, 0x86, 0, 255, 0));
+	assert_memory_equal(b->in, "\0\x86\0\x3c\0\7\1\1", 8);
 	/* All mode pages, shared by nexuses and not by units. */
 	assert_good(RUN(b, 0x12, 1, 0x87, 0, 255, 0));
 	assert_memory_equal(b->in, "\0\x87\0\4\x3f\xff\0\0", 8);
@@ -185,9 +188,12 @@ static void vpd_limits(void **state)
 	assert_int_equal(b->in[5], b->block == 512 ? 255 : 32);
 	assert_int_equal(get_be16(b->in + 6), 4096 / b->block);
 	assert_int_equal(get_be32(b->in + 8), (8u << 20) / b->block);
+	assert_int_equal(get_be32(b->in + 12), (1u << 20) / b->block);
+	assert_int_equal(get_be32(b->in + 16), (8u << 20) / b->block);
 	assert_int_equal(get_be32(b->in + 20), (512u << 20) / b->block);
 	assert_int_equal(get_be32(b->in + 24), 256);
 	assert_int_equal(get_be32(b->in + 28), 4096 / b->block);
+	assert_int_equal(get_be32(b->in + 32), 0x80000000); /* UGAVALID, at 0 */
 	assert_int_equal(get_be64(b->in + 36), 65528 * 512 / b->block);
 	/* FUAB, VBULS: VERIFY compares blocks that are not mapped, too */
 	assert_good(RUN(b, 0x12, 1, 0xb1, 0, 255, 0));
