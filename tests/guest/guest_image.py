@@ -58,10 +58,10 @@ ip route add default via 10.0.2.2
 . /guest.lib
 echo "guest: up after $(cut -d' ' -f1 /proc/uptime) s"
 (. /guest.script)
-echo "GUEST-EXIT $?"
-sync
-echo o > /proc/sysrq-trigger
-sleep 60
+status=$?
+if [ $status = 0 ]; then sync; else tell_state; fi
+echo "GUEST-EXIT $status"
+while true; do sleep 60; done
 """
 
 

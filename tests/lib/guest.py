@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Run a script in a QEMU guest; do what it asks for; tell its results as TAP.
 
-What the script calls 'pass NAME' for is a TAP line. 'host COMMAND ARGUMENT...'
+What the script calls 'pass NAME' for is a TAP line; 'fail WHY' ends it. 'host COMMAND ARGUMENT...'
 calls a function of the test, of the caller's dictionary, and prints what that
 returns; an exception fails the script. tests/guest/lib has the other half.
 """
@@ -61,6 +61,7 @@ def run(script, variables=None, commands=None, memory=512, qemu="", passed=0,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         errors="replace")
     console = []
+    why = ""
     log = open(os.path.join(os.environ["ISTM_SANDBOX_DIR"], script + ".log"),
                "w", encoding="utf-8")
     for line in process.stdout:
@@ -70,12 +71,14 @@ def run(script, variables=None, commands=None, memory=512, qemu="", passed=0,
         if line.startswith("GUEST-PASS "):
             passed += 1
             print("ok %d - %s" % (passed, line.split(" ", 1)[1]), flush=True)
+        elif line.startswith("GUEST-FAIL "):
+            why = ": " + line.split(" ", 1)[1]
     status = process.wait()
     if status:
         for line in console[-TAIL:]:
             print("# " + line)
-        print("not ok %d - %s in the guest: status %d" % (
-            passed + 1, script, status))
+        print("not ok %d - %s in the guest: status %d%s" % (
+            passed + 1, script, status, why.replace("#", "")))
         return False
     print("1..%d" % passed)
     return True
