@@ -18,7 +18,9 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -124,6 +126,7 @@ struct bench {
 	struct iscsi_lu *lu;
 	struct iscsi_tgt *tgt;
 	struct sockaddr_in addr;
+	struct bench *before; /* bench_another() */
 	/* callbacks */
 	unsigned logins, refused, changes;
 	uint16_t last_status;
@@ -384,6 +387,92 @@ static UNUSED int bench_teardown(void **state)
 {
 	bench_stop(b);
 	return 0;
+}
+
+/* For a while there is another server. @return what is b until bench_back() */
+static UNUSED struct bench *bench_another(unsigned lanes)
+{
+	struct bench *before = b;
+
+	b = bench_start(lanes);
+	b->before = before;
+	return b;
+}
+
+/* One that gives up on silence after so many seconds. */
+static UNUSED struct bench *bench_impatient(unsigned seconds)
+{
+	bench_timeout = seconds;
+	bench_another(2);
+	bench_timeout = 0;
+	return b;
+}
+
+#define BENCH_POOR (8u << 20)
+
+/* One with one lane, which has BENCH_POOR bytes for data. */
+static UNUSED struct bench *bench_poor(void)
+{
+	bench_buffers = BENCH_POOR;
+	bench_another(1);
+	bench_buffers = 0;
+	return b;
+}
+
+static UNUSED void bench_back(void)
+{
+	struct bench *before = b->before;
+
+	bench_stop(b);
+	b = before;
+}
+
+/* ---- what a lane has ---- */
+
+struct bench_probe {
+	struct msg msg;
+	sem_t done;
+	uint64_t held, reserved;
+	unsigned background;
+};
+
+static void lane_got_probe(struct msg *msg, void *receiver)
+{
+	struct bench_probe *probe = list_entry(msg, struct bench_probe, msg);
+	struct lane *lane = receiver;
+	const struct list_head *pos;
+
+	probe->held = lane->held;
+	probe->reserved = lane->reserved;
+	list_for_each (pos, &lane->background) {
+		probe->background++;
+	}
+	sem_post(&probe->done);
+}
+
+/* The first lane at this moment. */
+static UNUSED struct bench_probe bench_probe(void)
+{
+	struct bench_probe probe = {.msg.handle = lane_got_probe};
+
+	sem_init(&probe.done, 0, 0);
+	msgq_post(&b->server->lanes[0].inbox, &probe.msg);
+	while (sem_wait(&probe.done) != 0) {
+	}
+	sem_destroy(&probe.done);
+	assert_true(probe.reserved <= probe.held);
+	return probe;
+}
+
+/* All memory is given back, as connections end. */
+static UNUSED void bench_wait_nothing_held(void)
+{
+	unsigned waited = 0;
+
+	while (bench_probe().held != 0) {
+		assert_in_range(waited++, 0, PATIENCE_MS);
+		poll(NULL, 0, 1);
+	}
 }
 
 #endif /* ISCSI_BENCH_H */

@@ -48,13 +48,13 @@ ssize_t copy_file_range(int in, off64_t *in_offset, int out,
 		       length, flags);
 }
 
-/* On a disk that has a file, which is full. */
+/* A server of its own, whose disk has a file, which is full. */
 static UNUSED struct peer *copies_start(struct peer **q)
 {
 	static uint8_t content[DISK_SIZE / 2];
 
 	bench_file_open();
-	b = bench_start(2);
+	bench_another(2);
 	memset(content, 0x11, sizeof(content));
 	assert_int_equal(pwrite(bench_fd, content, sizeof(content), 0),
 			 sizeof(content));
@@ -63,13 +63,16 @@ static UNUSED struct peer *copies_start(struct peer **q)
 	return keeper_start(q);
 }
 
-static UNUSED void copies_stop(struct peer *p, struct peer *q,
-			       struct bench *all)
+static UNUSED void copies_stop(struct peer *p, struct peer *q)
 {
 	keeper_stop(p, q);
-	bench_stop(b);
+	bench_back();
 	bench_file_close();
-	b = all;
+}
+
+static UNUSED void let_copy(void)
+{
+	copying.hold = false;
 }
 
 /* EXTENDED COPY(LID4), which has begun to copy. */
@@ -103,6 +106,13 @@ static UNUSED void send_copy(struct peer *p, bool immediate)
 	while (copying.calls == 0) {
 		sched_yield();
 	}
+}
+
+/* One that has been answered. */
+static UNUSED void copy_in_background(struct peer *p)
+{
+	send_copy(p, true);
+	expect_good(p, p->itt);
 }
 
 /* COPY OPERATION ABORT @return its task tag */

@@ -94,4 +94,34 @@ static UNUSED void keeper_stop(struct peer *p, struct peer *q)
 	scsi_lu_set_store(b->lu->scsi, NULL, NULL);
 }
 
+/* ---- the server stops meanwhile ---- */
+
+struct after_close {
+	struct peer *p;
+	void (*then)(void);
+};
+
+static void *wait_for_close(void *private_data)
+{
+	struct after_close *after = private_data;
+
+	while (peer_read(after->p, after->p->data, 48)) {
+	}
+	after->then();
+	return NULL;
+}
+
+/* It has something to wait for, which ends with @then as soon as @p has been
+ * closed. As bench_back(). */
+static UNUSED void stop_while(struct peer *p, void (*then)(void))
+{
+	struct after_close after = {p, then};
+	pthread_t thread;
+
+	assert_int_equal(pthread_create(&thread, NULL, wait_for_close, &after),
+			 0);
+	bench_back();
+	pthread_join(thread, NULL);
+}
+
 #endif /* ISCSI_KEEPER_H */

@@ -9,7 +9,6 @@
 #include "target_iscsi_bench.h"
 
 #include <netinet/tcp.h>
-#include <poll.h>
 
 #include "target/iscsi_crc32c.h"
 #include "target/iscsi_text.h"

@@ -80,9 +80,10 @@ static uint32_t start_erasing(struct peer *p, struct peer *q, bool background,
 	uint32_t itt;
 
 	copying.reads = true;
-	send_copy(q, background);
 	if (background) {
-		expect_end(q, q->itt, 0, 0);
+		copy_in_background(q);
+	} else {
+		send_copy(q, false);
 	}
 	itt = send_erase(p, kind);
 	assert_waits(p, kind);
@@ -93,7 +94,6 @@ static void copies_end(bool background)
 {
 	for (unsigned i = 0; i < KINDS; i++) {
 		const struct erasing *kind = &all_kinds[i];
-		struct bench *all = b;
 		struct peer *q, *p = copies_start(&q);
 		uint32_t copy = q->itt + 1, itt;
 
@@ -103,7 +103,7 @@ static void copies_end(bool background)
 			   kind->in_progress);
 		expect_end(q, send_erase(q, &all_kinds[i ^ 2]), 2,
 			   kind->in_progress);
-		copying.hold = false;
+		let_copy();
 		expect_end(p, itt, 0, 0);
 		if (background) {
 			assert_int_equal(copy_status(q), TERMINATED);
@@ -111,7 +111,7 @@ static void copies_end(bool background)
 			expect_end(q, copy, 0x0a, 0x2f02);
 		}
 		assert_erased(p);
-		copies_stop(p, q, all);
+		copies_stop(p, q);
 	}
 }
 
@@ -128,16 +128,15 @@ static void test_background_copies(void **state)
 /* The own session's are no exception. */
 static void test_own_copy(void **state)
 {
-	struct bench *all = b;
 	struct peer *q, *p = copies_start(&q);
 	uint32_t copy = p->itt + 1, itt;
 
 	itt = start_erasing(p, p, false, SANITIZE);
-	copying.hold = false;
+	let_copy();
 	expect_end(p, copy, 0x0a, 0x2f02);
 	expect_end(p, itt, 0, 0);
 	assert_erased(p);
-	copies_stop(p, q, all);
+	copies_stop(p, q);
 }
 
 /* Commands that have not got their data do not reach the unit, and nobody waits
@@ -147,7 +146,6 @@ static void test_data_to_come(void **state)
 	static const uint8_t data[512] = {1, 2, 3};
 
 	for (unsigned i = 0; i < KINDS; i++) {
-		struct bench *all = b;
 		struct peer *q, *p = copies_start(&q);
 		uint32_t pending = peer_pending(q), ttt;
 
@@ -157,24 +155,23 @@ static void test_data_to_come(void **state)
 		data_out(q, pending, ttt, 0, 0, data, 512, true);
 		expect_end(q, pending, 2, all_kinds[i].in_progress);
 		assert_erased(q);
-		copies_stop(p, q, all);
+		copies_stop(p, q);
 	}
 }
 
 /* Once it has begun no reset ends it (SBC-3 4.11). */
 static void test_reset(void **state)
 {
-	struct bench *all = b;
 	struct peer *q, *p = copies_start(&q);
 
 	start_erasing(p, q, true, SANITIZE);
 	send_tmf_of_all(p, ISCSI_TMF_LU_RESET);
 	ping(p);
 	assert_silent(p);
-	copying.hold = false;
+	let_copy();
 	expect_last_tmf(p, ISCSI_TMF_COMPLETE);
 	assert_erased(p);
-	copies_stop(p, q, all);
+	copies_stop(p, q);
 }
 
 /* What has been done at the unit is not waited for because its initiator does
@@ -182,7 +179,6 @@ static void test_reset(void **state)
 static void test_slow_reader(void **state)
 {
 	enum { BLOCKS_READ = 16384 };
-	struct bench *all = b;
 	struct peer *q, *p = copies_start(&q);
 	uint8_t bhs[48];
 	uint32_t itt;
@@ -196,16 +192,15 @@ static void test_slow_reader(void **state)
 	assert_true(peer_read(q, bhs, sizeof(bhs)));
 	itt = send_erase(p, SANITIZE);
 	assert_waits(p, SANITIZE);
-	copying.hold = false;
+	let_copy();
 	expect_end(p, itt, 0, 0);
 	assert_erased(p);
-	copies_stop(p, q, all);
+	copies_stop(p, q);
 }
 
 /* Its session goes, and with it that of the copy. */
 static void test_sessions_go(void **state)
 {
-	struct bench *all = b;
 	struct peer *q, *p = copies_start(&q);
 
 	start_erasing(p, q, true, SANITIZE);
@@ -214,44 +209,26 @@ static void test_sessions_go(void **state)
 	p = peer_connect(b);
 	p->isid[5] = 3;
 	peer_login(p, "");
-	copying.hold = false;
+	let_copy();
 	assert_erased(p);
 	q = peer_port(b, 4, "");
-	copies_stop(p, q, all);
-}
-
-static void *finish_after_close(void *private_data)
-{
-	struct peer *p = private_data;
-
-	while (peer_read(p, p->data, 48)) {
-	}
-	copying.hold = false;
-	return NULL;
+	copies_stop(p, q);
 }
 
 /* The server stops: it waits for the copy, and erases nothing any more. */
 static void test_stop(void **state)
 {
-	struct bench *all = b;
-
 	for (unsigned i = 0; i < KINDS; i++) {
 		struct peer *q, *p = copies_start(&q);
 		uint8_t first;
-		pthread_t thread;
 
 		start_erasing(p, q, true, &all_kinds[i]);
-		assert_int_equal(pthread_create(&thread, NULL,
-						finish_after_close, p),
-				 0);
-		bench_stop(b);
-		pthread_join(thread, NULL);
+		stop_while(p, let_copy);
 		assert_int_equal(pread(bench_fd, &first, 1, 0), 1);
 		assert_int_equal(first, 0x11);
 		peer_close(p);
 		peer_close(q);
 		bench_file_close();
-		b = all;
 	}
 }
 

@@ -90,13 +90,10 @@ static void test_r2ts_are_answered_first(void **state)
 /* Nor does it wait for ever, nor with a connection that goes. */
 static void test_r2ts_without_answer(void **state)
 {
-	struct bench *all = b;
 	struct multi m;
 	uint32_t itt, ttt;
 
-	bench_timeout = 1;
-	b = bench_start(2);
-	bench_timeout = 0;
+	bench_impatient(1);
 	m = open_multi(2, "ImmediateData=No");
 	itt = pending(&m, m.c[1]);
 	ttt = get_be32(m.c[1]->bhs + 20);
@@ -111,8 +108,7 @@ static void test_r2ts_without_answer(void **state)
 	settle(&m, m.c[1]);
 	works(&m, m.c[0]);
 	close_multi(&m);
-	bench_stop(b);
-	b = all;
+	bench_back();
 
 	m = open_multi(2, "ImmediateData=No");
 	pending(&m, m.c[1]);
@@ -465,13 +461,10 @@ static void test_what_is_fenced(void **state)
  * function, and with its session. */
 static void test_fence_and_cut(void **state)
 {
-	struct bench *all = b;
 	struct multi m;
 	uint8_t bhs[48];
 
-	bench_timeout = 1;
-	b = bench_start(2);
-	bench_timeout = 0;
+	bench_impatient(1);
 	m = open_multi(4, FENCED);
 	works(&m, m.c[1]);
 	m.c[1]->answers = false;
@@ -532,8 +525,7 @@ static void test_fence_and_cut(void **state)
 	m.c[1]->answers = false;
 	send_tmf_on(&m, m.c[0], ISCSI_TMF_COLD_RESET, ISCSI_TAG_NONE);
 	peer_expect(m.c[1], ISCSI_OP_NOP_IN);
-	bench_stop(b);
-	b = all;
+	bench_back();
 	for (unsigned n = 0; n < m.num; n++) {
 		peer_close(m.c[n]);
 	}

@@ -6,8 +6,6 @@
  */
 #include "target_iscsi_commands.h"
 
-#include <semaphore.h>
-
 #include "target/iscsi_server.h"
 #include "target/iscsi_session.h"
 
@@ -79,49 +77,6 @@ static void test_numbered_functions(void **state)
 
 /* ---- what commands allocate ---- */
 
-struct probe {
-	struct msg msg;
-	sem_t done;
-	uint64_t held;
-	unsigned background;
-};
-
-static void lane_got_probe(struct msg *msg, void *receiver)
-{
-	struct probe *probe = (struct probe *)(void *)msg;
-	struct lane *lane = receiver;
-	const struct list_head *pos;
-
-	probe->held = lane->held;
-	list_for_each (pos, &lane->background) {
-		probe->background++;
-	}
-	sem_post(&probe->done);
-}
-
-/* What the lane has at this moment. */
-static struct probe look(void)
-{
-	struct probe probe = {.msg.handle = lane_got_probe};
-
-	sem_init(&probe.done, 0, 0);
-	msgq_post(&b->server->lanes[0].inbox, &probe.msg);
-	while (sem_wait(&probe.done) != 0) {
-	}
-	sem_destroy(&probe.done);
-	return probe;
-}
-
-static void nothing_held(void)
-{
-	unsigned waited = 0;
-
-	while (look().held != 0) {
-		assert_in_range(waited++, 0, PATIENCE_MS);
-		poll(NULL, 0, 1);
-	}
-}
-
 /* The owner of the units' states takes its time. */
 static struct iscsi_lu_store *stores[256];
 static unsigned num_stores;
@@ -165,23 +120,6 @@ static void answer_stores(void)
 	for (unsigned i = 0; i < n; i++) {
 		iscsi_lu_stored(stores[i], 0);
 	}
-}
-
-static struct bench *with_store(void)
-{
-	struct bench *old = b;
-
-	bench_store = keep;
-	num_stores = 0;
-	b = bench_start(1);
-	bench_store = NULL;
-	return old;
-}
-
-static void without_store(struct bench *old)
-{
-	bench_stop(b);
-	b = old;
 }
 
 /* A MODE SELECT(10) that saves: the control mode page many times over, at last
@@ -228,10 +166,14 @@ static void get_selftest_time(struct peer *p)
 static void test_states_without_end(void **state)
 {
 	enum { MANY = 40 };
-	struct bench *old = with_store();
-	struct peer *p = peer_new(b, "");
+	struct peer *p;
 	unsigned stored = 0, answered = 0;
 
+	bench_store = keep;
+	bench_another(1);
+	bench_store = NULL;
+	num_stores = 0;
+	p = peer_new(b, "");
 	get_selftest_time(p);
 	send_mode_select(p, true);
 	main_thread(1);
@@ -243,7 +185,7 @@ static void test_states_without_end(void **state)
 	peer_expect(p, ISCSI_OP_SCSI_RSP);
 	assert_int_equal(get_be32(p->bhs + 16), p->itt);
 	/* what was sent, and what has been made of it */
-	assert_in_range(look().held, 2 * LIST * (MANY + 1), UINT64_MAX);
+	assert_in_range(bench_probe().held, 2 * LIST * (MANY + 1), UINT64_MAX);
 	while (answered < MANY + 1) {
 		struct pollfd pfd = {.fd = p->fd, .events = POLLIN};
 
@@ -259,8 +201,8 @@ static void test_states_without_end(void **state)
 	}
 	peer_close(p);
 	bench_wait_sessions(b, 0);
-	nothing_held();
-	without_store(old);
+	bench_wait_nothing_held();
+	bench_back();
 }
 
 /* EXTENDED COPY(LID4), IMMED, of half of the disk onto the other half, by hand
@@ -297,11 +239,11 @@ static void test_background_without_end(void **state)
 	enum { MANY = LANE_BACKGROUND + 4 };
 	struct peer *p = peer_new(b, ""), *q = peer_second(b, "");
 	unsigned waited = 0;
-	struct probe probe;
+	struct bench_probe probe;
 
 	for (unsigned i = 0; i < MANY; i++) {
 		send_copy(p);
-		assert_in_range(look().background, 0, LANE_BACKGROUND);
+		assert_in_range(bench_probe().background, 0, LANE_BACKGROUND);
 	}
 	/* the others are as good, and their status comes when they are done */
 	for (unsigned i = 0; i < MANY; i++) {
@@ -312,11 +254,11 @@ static void test_background_without_end(void **state)
 	peer_close(p);
 	peer_close(q);
 	do {
-		probe = look();
+		probe = bench_probe();
 		assert_in_range(waited++, 0, PATIENCE_MS);
 		poll(NULL, 0, 1);
 	} while (probe.background != 0);
-	nothing_held();
+	bench_wait_nothing_held();
 }
 
 /* ---- text ---- */
@@ -384,15 +326,12 @@ static size_t rest_of_targets(struct peer *p)
  * to others; and when they have gone, all is there again. */
 static void test_long_answers(void **state)
 {
-	enum { MANY = 40, BUFFERS = 8 << 20 };
-	struct bench *old = b;
+	enum { MANY = 40 };
 	struct peer *p[MANY], *q;
 	unsigned rejected = 0;
 	size_t whole;
 
-	bench_buffers = BUFFERS;
-	b = bench_start(1);
-	bench_buffers = 0;
+	bench_poor();
 	add_targets();
 	for (unsigned i = 0; i < MANY; i++) {
 		int op;
@@ -406,7 +345,7 @@ static void test_long_answers(void **state)
 			assert_int_equal(op, ISCSI_OP_TEXT_RSP);
 			assert_int_equal(rejected, 0);
 		}
-		assert_in_range(look().held, 0, BUFFERS);
+		assert_in_range(bench_probe().held, 0, BENCH_POOR);
 	}
 	assert_in_range(rejected, 1, MANY - 1);
 	/* another address */
@@ -422,25 +361,21 @@ static void test_long_answers(void **state)
 		peer_close(p[i]);
 	}
 	peer_close(q);
-	nothing_held();
-	bench_stop(b);
-	b = old;
+	bench_wait_nothing_held();
+	bench_back();
 }
 
 /* Logins that stop half-way, each with a text that goes on and on. */
 static void test_login_texts(void **state)
 {
-	enum { MANY = 200, BUFFERS = 8 << 20 };
-	struct bench *old = b;
+	enum { MANY = 200 };
 	struct peer *p[MANY], *q;
 	static uint8_t key[8000];
 	unsigned refused = 0;
 
 	memset(key, 'x', sizeof(key));
 	memcpy(key, "X-key=", 6);
-	bench_buffers = BUFFERS;
-	b = bench_start(1);
-	bench_buffers = 0;
+	bench_poor();
 	for (unsigned i = 0; i < MANY; i++) {
 		uint8_t bhs[48] = {ISCSI_OP_LOGIN | ISCSI_OP_IMMEDIATE,
 				   ISCSI_TEXT_CONTINUE | ISCSI_STAGE_OP << 2};
@@ -456,7 +391,7 @@ static void test_login_texts(void **state)
 		}
 		assert_true(status == 0 || status == ISCSI_LOGIN_NO_RESOURCES);
 		refused += status != 0;
-		assert_in_range(look().held, 0, BUFFERS);
+		assert_in_range(bench_probe().held, 0, BENCH_POOR);
 	}
 	assert_in_range(refused, 1, MANY - 1);
 	q = peer_connect_from(b, INADDR_LOOPBACK + 1);
@@ -466,9 +401,8 @@ static void test_login_texts(void **state)
 	for (unsigned i = 0; i < MANY; i++) {
 		peer_close(p[i]);
 	}
-	nothing_held();
-	bench_stop(b);
-	b = old;
+	bench_wait_nothing_held();
+	bench_back();
 }
 
 int main(void)

@@ -6,28 +6,11 @@
  */
 #include "target_iscsi_commands.h"
 
-#include <semaphore.h>
 #include <sys/resource.h>
 
 #include "target/iscsi_server.h"
 
 /* ---- silence ---- */
-
-static struct bench *impatient(unsigned seconds)
-{
-	struct bench *old = b;
-
-	bench_timeout = seconds;
-	b = bench_start(2);
-	bench_timeout = 0;
-	return old;
-}
-
-static void patient(struct bench *old)
-{
-	bench_stop(b);
-	b = old;
-}
 
 /* Busy with everything else, so that no idle detection helps. What was sent
  * before has arrived when time begins to pass. */
@@ -48,8 +31,7 @@ static void chat_until_closed(struct peer *p)
 
 static void test_silence_after_r2t(void **state)
 {
-	struct bench *old = impatient(1);
-	struct peer *p = peer_new(b, "ImmediateData=No"),
+	struct peer *p = peer_new(bench_impatient(1), "ImmediateData=No"),
 		    *q = peer_second(b, "");
 	uint8_t bhs[48];
 
@@ -68,14 +50,13 @@ static void test_silence_after_r2t(void **state)
 	peer_close(p);
 	peer_works(q);
 	peer_close(q);
-	patient(old);
+	bench_back();
 }
 
 /* Slow is not silent: two of three seconds before each piece. */
 static void test_slow_data(void **state)
 {
-	struct bench *old = impatient(3);
-	struct peer *p = peer_new(b, "ImmediateData=No");
+	struct peer *p = peer_new(bench_impatient(3), "ImmediateData=No");
 	uint8_t bhs[48];
 	uint32_t itt, ttt;
 
@@ -95,13 +76,13 @@ static void test_slow_data(void **state)
 	}
 	expect_good(p, itt);
 	peer_close(p);
-	patient(old);
+	bench_back();
 }
 
 static void test_silence_within_a_pdu(void **state)
 {
-	struct bench *old = impatient(1);
-	struct peer *p = peer_new(b, ""), *q = peer_second(b, "");
+	struct peer *p = peer_new(bench_impatient(1), ""),
+		    *q = peer_second(b, "");
 	uint8_t bhs[48];
 
 	command(p, bhs, FW, 4096, WRITE10, 0, 8);
@@ -120,7 +101,7 @@ static void test_silence_within_a_pdu(void **state)
 	peer_close(p);
 	peer_works(q);
 	peer_close(q);
-	patient(old);
+	bench_back();
 }
 
 /* ---- readers that do not read ---- */
@@ -202,8 +183,9 @@ static void test_never_reads(void **state)
 /* And it does not stay for ever. */
 static void test_never_reads_and_is_gone(void **state)
 {
-	struct bench *old = impatient(1);
-	struct peer *p = peer_new(b, "MaxRecvDataSegmentLength=65536"), *q;
+	struct peer *p = peer_new(bench_impatient(1),
+				  "MaxRecvDataSegmentLength=65536"),
+		    *q;
 	uint8_t bhs[48];
 	unsigned warnings = 0;
 
@@ -223,7 +205,7 @@ static void test_never_reads_and_is_gone(void **state)
 	assert_non_null(strstr(log_last, "nothing can be sent"));
 	peer_close(p);
 	peer_close(q);
-	patient(old);
+	bench_back();
 }
 
 /* ---- buffers in line ---- */
@@ -272,66 +254,6 @@ static void test_line_for_buffers(void **state)
 
 /* ---- memory of all together ---- */
 
-/* A server with one lane, which has 8 MiB for data. */
-#define SMALL (8u << 20)
-
-static struct bench *poor(void)
-{
-	struct bench *old = b;
-
-	bench_buffers = SMALL;
-	b = bench_start(1);
-	bench_buffers = 0;
-	return old;
-}
-
-static void rich(struct bench *old)
-{
-	bench_stop(b);
-	b = old;
-}
-
-struct probe {
-	struct msg msg;
-	sem_t done;
-	uint64_t held, reserved;
-};
-
-static void lane_got_probe(struct msg *msg, void *receiver)
-{
-	struct probe *probe = (struct probe *)(void *)msg;
-	struct lane *lane = receiver;
-
-	probe->held = lane->held;
-	probe->reserved = lane->reserved;
-	sem_post(&probe->done);
-}
-
-/* What the lane says that is in use. */
-static uint64_t in_use(void)
-{
-	struct probe probe = {.msg.handle = lane_got_probe};
-
-	sem_init(&probe.done, 0, 0);
-	msgq_post(&b->server->lanes[0].inbox, &probe.msg);
-	while (sem_wait(&probe.done) != 0) {
-	}
-	sem_destroy(&probe.done);
-	assert_true(probe.reserved <= probe.held);
-	return probe.held;
-}
-
-/* All is given back, as connections end. */
-static void nothing_in_use(void)
-{
-	unsigned waited = 0;
-
-	while (in_use() != 0) {
-		assert_in_range(waited++, 0, PATIENCE_MS);
-		poll(NULL, 0, 1);
-	}
-}
-
 static struct peer *one_of_many(unsigned i, const char *more)
 {
 	struct peer *p = peer_connect(b);
@@ -375,10 +297,11 @@ static void is_served(struct peer *q)
 static void test_hostile_writers(void **state)
 {
 	enum { MANY = 20 };
-	struct bench *old = poor();
-	struct peer *p[MANY], *q = neighbour();
+	struct peer *p[MANY], *q;
 	uint8_t bhs[48];
 
+	bench_poor();
+	q = neighbour();
 	for (unsigned i = 0; i < MANY; i++) {
 		p[i] = one_of_many(i, "ImmediateData=No");
 		for (unsigned n = 0; n < 40; n++) {
@@ -389,7 +312,7 @@ static void test_hostile_writers(void **state)
 	/* the first has got a part of it */
 	peer_expect(p[0], ISCSI_OP_R2T);
 	is_served(q);
-	assert_in_range(in_use(), SMALL / 4, SMALL * 3 / 4);
+	assert_in_range(bench_probe().held, BENCH_POOR / 4, BENCH_POOR * 3 / 4);
 	/* what one gives back is for the others */
 	for (unsigned i = 0; i + 1 < MANY; i++) {
 		peer_close(p[i]);
@@ -399,15 +322,14 @@ static void test_hostile_writers(void **state)
 	peer_close(p[MANY - 1]);
 	is_served(q);
 	peer_close(q);
-	nothing_in_use();
-	rich(old);
+	bench_wait_nothing_held();
+	bench_back();
 }
 
 /* Data that comes unasked is refused, and commands with it told BUSY. */
 static void test_hostile_data(void **state)
 {
-	struct bench *old = poor();
-	struct peer *p = peer_new(b, ""), *q = neighbour();
+	struct peer *p = peer_new(bench_poor(), ""), *q = neighbour();
 	uint8_t first[48], bhs[48];
 	unsigned good = 0, busy = 0;
 
@@ -417,7 +339,7 @@ static void test_hostile_data(void **state)
 		peer_send(p, bhs, pattern, 65536);
 	}
 	is_served(q);
-	assert_in_range(in_use(), SMALL / 4, SMALL);
+	assert_in_range(bench_probe().held, BENCH_POOR / 4, BENCH_POOR);
 	peer_send(p, first, NULL, 0);
 	expect_good(p, get_be32(first + 16));
 	for (unsigned n = 0; n < 100; n++) {
@@ -434,18 +356,19 @@ static void test_hostile_data(void **state)
 	expect_good(p, p->itt);
 	peer_close(p);
 	peer_close(q);
-	nothing_in_use();
-	rich(old);
+	bench_wait_nothing_held();
+	bench_back();
 }
 
 /* Answers that nobody reads are not made without end. */
 static void test_hostile_pings(void **state)
 {
 	enum { MANY = 6 };
-	struct bench *old = poor();
-	struct peer *p[MANY], *q = neighbour();
+	struct peer *p[MANY], *q;
 	static uint8_t ping[48 + 32768];
 
+	bench_poor();
+	q = neighbour();
 	for (unsigned i = 0; i < MANY; i++) {
 		p[i] = one_of_many(i, "MaxRecvDataSegmentLength=65536");
 		small_buffers(p[i]);
@@ -453,14 +376,14 @@ static void test_hostile_pings(void **state)
 		put_be24(ping + 5, 32768);
 		stuff(p[i], ping, sizeof(ping));
 		is_served(q);
-		assert_in_range(in_use(), 0, SMALL + (1u << 20));
+		assert_in_range(bench_probe().held, 0, BENCH_POOR + (1u << 20));
 	}
 	for (unsigned i = 0; i < MANY; i++) {
 		peer_close(p[i]);
 	}
 	peer_close(q);
-	nothing_in_use();
-	rich(old);
+	bench_wait_nothing_held();
+	bench_back();
 }
 
 /* Whoever waits has its turn: more in all than there is room for, and each one
@@ -468,12 +391,12 @@ static void test_hostile_pings(void **state)
 static void test_everyone_has_a_turn(void **state)
 {
 	enum { MANY = 6, EACH = 6 };
-	struct bench *old = poor();
 	struct peer *p[MANY];
 	struct pollfd pfd[MANY];
 	unsigned left[MANY], all = MANY * EACH;
 	uint8_t bhs[48];
 
+	bench_poor();
 	for (unsigned i = 0; i < MANY; i++) {
 		p[i] = one_of_many(i, "MaxRecvDataSegmentLength=262144");
 		pfd[i] = (struct pollfd){.fd = p[i]->fd, .events = POLLIN};
@@ -508,8 +431,8 @@ static void test_everyone_has_a_turn(void **state)
 	for (unsigned i = 0; i < MANY; i++) {
 		peer_close(p[i]);
 	}
-	nothing_in_use();
-	rich(old);
+	bench_wait_nothing_held();
+	bench_back();
 }
 
 /* ---- floods ---- */

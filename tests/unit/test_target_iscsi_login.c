@@ -672,12 +672,9 @@ static void test_macs(void **state)
 
 static void test_events(void **state)
 {
-	struct bench *shared = b;
-	struct peer *p;
-
 	/* a server of its own, whose events are those of this test */
-	b = bench_start(2);
-	p = peer_new(b, "");
+	struct peer *p = peer_new(bench_another(2), "");
+
 	bench_wait(b, &b->logins, 1);
 	assert_int_equal(b->last_status, 0);
 	bench_wait_sessions(b, 1);
@@ -688,8 +685,7 @@ static void test_events(void **state)
 		ISCSI_LOGIN_FORBIDDEN);
 	bench_wait(b, &b->refused, 1);
 	assert_int_equal(b->last_status, ISCSI_LOGIN_FORBIDDEN);
-	bench_stop(b);
-	b = shared;
+	bench_back();
 }
 
 int main(void)

@@ -186,11 +186,10 @@ static void test_join_of_ending_session(void **state)
 
 static void test_limit_of_server(void **state)
 {
-	struct bench *all = b;
 	struct multi m = {.num = 2};
 
 	bench_connections = 2;
-	b = bench_start(2);
+	bench_another(2);
 	bench_connections = 0;
 	m.c[0] = peer_connect(b);
 	m.c[0]->cid = 100;
@@ -203,8 +202,7 @@ static void test_limit_of_server(void **state)
 		    ISCSI_LOGIN_TOO_MANY);
 	works(&m, m.c[1]);
 	close_multi(&m);
-	bench_stop(b);
-	b = all;
+	bench_back();
 }
 
 /* ---- order (4.2.2.1) ---- */
@@ -631,8 +629,6 @@ static void test_reinstatement_of_many(void **state)
 
 static void test_stop(void **state)
 {
-	struct bench *all = b;
-
 	for (unsigned i = 0; i < 10; i++) {
 		struct multi m;
 		struct peer *p;
@@ -641,7 +637,7 @@ static void test_stop(void **state)
 		char text[512];
 		size_t len = text_of(NAMES, text);
 
-		b = bench_start(3);
+		bench_another(3);
 		m = open_multi(4, "ImmediateData=No");
 		pending(&m, m.c[3]);
 		/* joins that are under way */
@@ -652,12 +648,11 @@ static void test_stop(void **state)
 			put_be16(bhs + 20, p->cid);
 			peer_send(p, bhs, text, (uint32_t)len);
 		}
-		bench_stop(b);
+		bench_back();
 		for (unsigned n = 0; n < 8; n++) {
 			peer_close(m.c[n]);
 		}
 	}
-	b = all;
 }
 
 int main(void)

@@ -5,15 +5,21 @@
 
 /* ---- commands ---- */
 
+/* @p waits for a command of @q, which is kept. */
+static void start_preempting(struct peer *p, struct peer *q)
+{
+	pr_out(p, 6, 0, 0x11);
+	register_slowly(q);
+	send_pr_out(p, 5, 0x11, 0x22);
+	ping(p);
+}
+
 /* SPC-4 5.13.11.2.6: its status means that they have ended. */
 static void test_preempt_and_abort(void **state)
 {
 	struct peer *q, *p = keeper_start(&q);
 
-	pr_out(p, 6, 0, 0x11);
-	register_slowly(q);
-	send_pr_out(p, 5, 0x11, 0x22);
-	ping(p);
+	start_preempting(p, q);
 	peer_ready(q);
 	keeper.release = true;
 	pr_out(q, 6, 0, 0x22);
@@ -22,16 +28,6 @@ static void test_preempt_and_abort(void **state)
 	pr_out(q, 6, 0, 0);
 	pr_out(p, 6, 0, 0);
 	keeper_stop(p, q);
-}
-
-/* @p waits for a command of @q, which is kept. */
-static void start_preempting(struct peer *p, struct peer *q)
-{
-
-	pr_out(p, 6, 0, 0x11);
-	register_slowly(q);
-	send_pr_out(p, 5, 0x11, 0x22);
-	ping(p);
 }
 
 /* The session whose commands it waits for goes, or the one that waits. */
@@ -65,112 +61,87 @@ static void test_preempted_goes(void **state)
 	keeper_stop(p, q);
 }
 
-static void *finish_after_close(void *private_data)
-{
-	struct peer *q = private_data;
-
-	while (peer_read(q, q->data, 48)) {
-	}
-	let_finish();
-	return NULL;
-}
-
 /* The server stops meanwhile: it waits for the command, and for nothing else.
  */
 static void test_stop_while_preempting(void **state)
 {
-	struct bench *all = b;
-
 	for (unsigned lanes = 1; lanes < 4; lanes++) {
 		struct peer *p, *q;
-		pthread_t thread;
 
-		b = bench_start(lanes);
+		bench_another(lanes);
 		p = keeper_start(&q);
 		start_preempting(p, q);
-		assert_int_equal(pthread_create(&thread, NULL,
-						finish_after_close, q),
-				 0);
-		bench_stop(b);
-		pthread_join(thread, NULL);
+		stop_while(q, let_finish);
 		peer_close(p);
 		peer_close(q);
 	}
-	b = all;
 }
 
 /* ---- copies ---- */
 
+/* As copies_start(); both have a key. */
+static struct peer *registered_start(struct peer **q)
+{
+	struct peer *p = copies_start(q);
+
+	pr_out(p, 6, 0, 0x11);
+	pr_out(*q, 6, 0, 0x22);
+	return p;
+}
+
 /* Copies in the background end like commands do (5.13.11.2.6 d). */
 static void test_copies_of_preempted(void **state)
 {
-	struct bench *all = b;
-	struct peer *q, *p = copies_start(&q);
+	struct peer *q, *p = registered_start(&q);
 
-	pr_out(p, 6, 0, 0x11);
-	pr_out(q, 6, 0, 0x22);
-	send_copy(q, true);
-	peer_expect(q, ISCSI_OP_SCSI_RSP);
-	assert_int_equal(q->bhs[3], 0);
+	copy_in_background(q);
 	send_pr_out(p, 5, 0x11, 0x22);
 	ping(p);
 	peer_ready(q);
 	assert_int_equal(copy_status(q), IN_BACKGROUND);
 	ping(p);
 	assert_silent(p);
-	copying.hold = false;
-	peer_expect(p, ISCSI_OP_SCSI_RSP);
-	assert_int_equal(p->bhs[3], 0);
+	let_copy();
+	expect_good(p, p->itt);
 	assert_int_equal(copy_status(q), TERMINATED);
 	assert_int_equal(first_byte(p, DESTINATION + BLOCKS - 1), 0);
-	copies_stop(p, q, all);
+	copies_stop(p, q);
 }
 
 /* They do also when their session has gone, for whose sake they may have been
  * preempted. */
 static void test_copies_without_session(void **state)
 {
-	struct bench *all = b;
-	struct peer *q, *p = copies_start(&q);
+	struct peer *q, *p = registered_start(&q);
 
-	pr_out(p, 6, 0, 0x11);
-	pr_out(q, 6, 0, 0x22);
-	send_copy(q, true);
-	peer_expect(q, ISCSI_OP_SCSI_RSP);
-	assert_int_equal(q->bhs[3], 0);
+	copy_in_background(q);
 	peer_close(q);
 	bench_wait_sessions(b, 1);
 	send_pr_out(p, 5, 0x11, 0x22);
 	ping(p);
 	ping(p);
 	assert_silent(p);
-	copying.hold = false;
-	peer_expect(p, ISCSI_OP_SCSI_RSP);
-	assert_int_equal(p->bhs[3], 0);
+	let_copy();
+	expect_good(p, p->itt);
 	assert_int_equal(first_byte(p, DESTINATION + BLOCKS - 1), 0);
-	copies_stop(p, peer_second(b, ""), all);
+	copies_stop(p, peer_second(b, ""));
 }
 
 /* Others' go on. */
 static void test_copies_of_others(void **state)
 {
-	struct bench *all = b;
-	struct peer *q, *p = copies_start(&q);
+	struct peer *q, *p = registered_start(&q);
 
-	pr_out(p, 6, 0, 0x11);
-	pr_out(q, 6, 0, 0x22);
-	send_copy(p, true);
-	peer_expect(p, ISCSI_OP_SCSI_RSP);
-	assert_int_equal(p->bhs[3], 0);
+	copy_in_background(p);
 	pr_out(p, 5, 0x11, 0x22);
 	assert_int_equal(copy_status(p), IN_BACKGROUND);
-	copying.hold = false;
+	let_copy();
 	while (copy_status(p) == IN_BACKGROUND) {
 		usleep(1000);
 	}
 	assert_int_equal(copy_status(p), 1);
 	assert_int_equal(first_byte(p, DESTINATION + BLOCKS - 1), 0x11);
-	copies_stop(p, q, all);
+	copies_stop(p, q);
 }
 
 /* 5.17.5: as if by COPY OPERATION ABORT */
@@ -180,30 +151,26 @@ static void test_copies_and_resets(void **state)
 					    ISCSI_TMF_WARM_RESET};
 
 	for (unsigned i = 0; i < 2; i++) {
-		struct bench *all = b;
 		struct peer *q, *p = copies_start(&q);
 
-		send_copy(q, true);
-		peer_expect(q, ISCSI_OP_SCSI_RSP);
-		assert_int_equal(q->bhs[3], 0);
+		copy_in_background(q);
 		send_tmf_of_all(p, functions[i]);
 		ping(p);
 		peer_ready(q);
 		ping(p);
 		assert_silent(p);
-		copying.hold = false;
+		let_copy();
 		expect_last_tmf(p, ISCSI_TMF_COMPLETE);
 		assert_int_equal(copy_status(q), TERMINATED);
 		peer_ready(p);
 		assert_int_equal(first_byte(p, DESTINATION + BLOCKS - 1), 0);
-		copies_stop(p, q, all);
+		copies_stop(p, q);
 	}
 }
 
 /* 5.17.4.7: GOOD means that the copy has ended, in the foreground too. */
 static void test_copy_operation_abort(void **state)
 {
-	struct bench *all = b;
 	struct peer *q, *p = copies_start(&q);
 	uint32_t itt[2], copy;
 	unsigned aborts = 0, copies = 0;
@@ -214,7 +181,7 @@ static void test_copy_operation_abort(void **state)
 	itt[1] = send_copy_abort(p);
 	ping(p);
 	assert_silent(p);
-	copying.hold = false;
+	let_copy();
 	while (aborts + copies < 3) {
 		uint32_t tag;
 
@@ -234,7 +201,7 @@ static void test_copy_operation_abort(void **state)
 	assert_int_equal(copies, 1);
 	assert_int_equal(copy_status(p), TERMINATED);
 	assert_int_equal(first_byte(p, DESTINATION + BLOCKS - 1), 0);
-	copies_stop(p, q, all);
+	copies_stop(p, q);
 }
 
 /* ---- the own key ---- */
@@ -267,9 +234,7 @@ static void test_own_commands(void **state)
 	/* what is sent for it goes nowhere */
 	data_out(p, before, ttt, 0, 0, data, 512, true);
 	data_out(p, p->itt, later, 0, 0, data, 512, true);
-	peer_expect(p, ISCSI_OP_SCSI_RSP);
-	assert_int_equal(get_be32(p->bhs + 16), p->itt);
-	assert_int_equal(p->bhs[3], 0);
+	expect_good(p, p->itt);
 	peer_works(p);
 	/* those at work are waited for, and not answered */
 	register_slowly(p);
@@ -278,9 +243,7 @@ static void test_own_commands(void **state)
 	ping(p);
 	assert_silent(p);
 	let_finish();
-	peer_expect(p, ISCSI_OP_SCSI_RSP);
-	assert_int_equal(get_be32(p->bhs + 16), p->itt);
-	assert_int_equal(p->bhs[3], 0);
+	expect_good(p, p->itt);
 	peer_works(p);
 	keeper_stop(p, q);
 }

@@ -585,12 +585,11 @@ static void test_session_list(void **state)
 /* The server goes: each session is told (11.9.1, event 3). */
 static void test_stop_is_told(void **state)
 {
-	struct bench *other = bench_start(2);
-	struct peer *p = peer_new(other, "DefaultTime2Wait=5");
-	struct peer *q = peer_second(other, ""), *r = peer_connect(other);
+	struct peer *p = peer_new(bench_another(2), "DefaultTime2Wait=5");
+	struct peer *q = peer_second(b, ""), *r = peer_connect(b);
 
 	peer_works(p);
-	bench_stop(other);
+	bench_back();
 	peer_expect(p, ISCSI_OP_ASYNC);
 	assert_int_equal(p->bhs[36], ISCSI_ASYNC_DROP_SESSION);
 	assert_int_equal(get_be16(p->bhs + 40), 5); /* Time2Wait */
@@ -607,8 +606,7 @@ static void test_stop_is_told(void **state)
 /* The server goes while sessions are at work. */
 static void test_stop_under_load(void **state)
 {
-	struct bench *other = bench_start(2);
-	struct peer *p = peer_new(other, "ImmediateData=No");
+	struct peer *p = peer_new(bench_another(2), "ImmediateData=No");
 	uint8_t bhs[48];
 
 	peer_pending(p);
@@ -616,7 +614,7 @@ static void test_stop_under_load(void **state)
 		command(p, bhs, FR, 65536, READ10, 0, 128);
 		peer_send(p, bhs, NULL, 0);
 	}
-	bench_stop(other);
+	bench_back();
 	while (peer_read(p, p->data, 4096)) {
 	}
 	peer_close(p);
@@ -625,24 +623,21 @@ static void test_stop_under_load(void **state)
 /* Those who say nothing: before login, and in a session that watches. */
 static void test_silence(void **state)
 {
-	struct bench *other;
 	struct peer *p, *q, *r;
 	struct iscsi_tgt_config config;
 	uint8_t bhs[48] = {ISCSI_OP_NOP_OUT | ISCSI_OP_IMMEDIATE, 0x80};
 
-	bench_timeout = 1;
-	other = bench_start(2);
-	bench_timeout = 0;
-	config = bench_config(other);
+	bench_impatient(1);
+	config = bench_config(b);
 	config.enforce_idle_timeout = true;
-	assert_int_equal(iscsi_tgt_update(other->tgt, &config), 0);
-	p = peer_connect(other);
+	assert_int_equal(iscsi_tgt_update(b->tgt, &config), 0);
+	p = peer_connect(b);
 	peer_pass_time(p);
 	peer_expect_close(p);
-	q = peer_connect(other);
+	q = peer_connect(b);
 	q->isid[5] = 2;
 	peer_login(q, "");
-	r = peer_new(other, "");
+	r = peer_new(b, "");
 	/* a ping; one answers, and the other is gone */
 	bench_pass(1);
 	peer_expect(r, ISCSI_OP_NOP_IN);
@@ -660,7 +655,7 @@ static void test_silence(void **state)
 	peer_close(p);
 	peer_close(q);
 	peer_close(r);
-	bench_stop(other);
+	bench_back();
 }
 
 /* No descriptors for more connections: those that are there go on, and when

@@ -172,7 +172,6 @@ static void test_login_by_the_byte(void **state)
  * (which has its time and no more) and in full feature phase. */
 static void test_text_of_nothing(void **state)
 {
-	struct bench *old = b;
 	struct peer *p, *q;
 	uint8_t login[48] = {ISCSI_OP_LOGIN | ISCSI_OP_IMMEDIATE,
 			     ISCSI_TEXT_CONTINUE | ISCSI_STAGE_OP << 2};
@@ -180,10 +179,7 @@ static void test_text_of_nothing(void **state)
 			    ISCSI_TEXT_CONTINUE};
 	unsigned n = 0;
 
-	bench_timeout = 1;
-	b = bench_start(2);
-	bench_timeout = 0;
-	q = peer_second(b, "");
+	q = peer_second(bench_impatient(1), "");
 	p = peer_connect(b);
 	memcpy(login + 8, p->isid, 6);
 	put_be32(login + 24, p->cmdsn);
@@ -217,8 +213,7 @@ static void test_text_of_nothing(void **state)
 	peer_works(p);
 	peer_close(p);
 	peer_close(q);
-	bench_stop(b);
-	b = old;
+	bench_back();
 }
 
 int main(void)

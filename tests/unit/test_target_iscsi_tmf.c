@@ -320,20 +320,16 @@ static void test_cold_reset(void **state)
 /* Sessions that are the first of their lanes are not one and the same. */
 static void test_cold_reset_of_lanes(void **state)
 {
-	struct bench *all = b;
-	struct peer *p, *q;
+	struct peer *p = peer_new(bench_another(2), ""),
+		    *q = peer_second(b, "");
 
-	b = bench_start(2);
-	p = peer_new(b, "");
-	q = peer_second(b, "");
 	tmf(p, ISCSI_TMF_COLD_RESET, ISCSI_TAG_NONE, 0, 0, ISCSI_TMF_COMPLETE);
 	peer_expect(q, ISCSI_OP_ASYNC);
 	peer_expect_close(q);
 	peer_expect_close(p);
 	peer_close(p);
 	peer_close(q);
-	bench_stop(b);
-	b = all;
+	bench_back();
 }
 
 /* Task management waits for what was there before it, for nothing else. */
