@@ -152,27 +152,17 @@ static void send_compare(unsigned s)
 static void send_copy(unsigned s)
 {
 	struct op *op = new_op(s, "EXTENDED COPY", COPIES);
-	uint8_t cdb[16] = {0x83}, *target = buffer + 16, *p = target + 32;
+	uint8_t cdb[16] = {0x83};
+	struct list l;
 
 	op->from = any_range(&op->count, m.blocks / 4);
 	op->lba = below(m.blocks - op->count + 1);
-	memset(buffer, 0, 16 + 32 + 28);
-	buffer[0] = (uint8_t)(m.ops + 32 * s);
-	put_be16(buffer + 2, 32);
-	put_be32(buffer + 8, 28);
-	target[0] = 0xe4;
-	target[4] = 0x01;
-	target[5] = 0x03;
-	target[7] = 16;
-	iscsi_lu_naa(m.lu, target + 8);
-	put_be24(target + 29, m.block);
-	p[0] = 0x02;
-	put_be16(p + 2, 24);
-	put_be16(p + 10, (uint16_t)op->count);
-	put_be64(p + 12, op->from);
-	put_be64(p + 20, op->lba);
-	put_be32(cdb + 10, 76);
-	send_op(op, cdb, 76, 0);
+	list_start(&l, (uint8_t)(m.ops + 32 * s), 0);
+	list_target_of(&l, m.lu->scsi, m.block);
+	list_segment(&l, 0, 0, (uint16_t)op->count, op->from, op->lba);
+	memcpy(buffer, l.bytes, l.len);
+	put_be32(cdb + 10, (uint32_t)l.len);
+	send_op(op, cdb, (uint32_t)l.len, 0);
 }
 
 static void send_token(unsigned s)

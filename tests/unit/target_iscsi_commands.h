@@ -4,6 +4,7 @@
 #define ISCSI_COMMANDS_H
 
 #include "target_iscsi_peer.h"
+#include "target_scsi_lists.h"
 
 /* ---- commands ---- */
 
@@ -208,6 +209,18 @@ static UNUSED uint32_t send_bursts(struct peer *p, const uint8_t *data,
 		off += len;
 	}
 	return n;
+}
+
+/* EXTENDED COPY(LID4) */
+static UNUSED void send_list_lid4(struct peer *p, const struct list *l)
+{
+	uint8_t bhs[48];
+
+	command(p, bhs, FW, (uint32_t)l->len, 0x83, 0, 0);
+	memset(bhs + 33, 0, 15);
+	bhs[33] = 0x01;
+	put_be32(bhs + 42, (uint32_t)l->len);
+	peer_send(p, bhs, l->bytes, (uint32_t)l->len);
 }
 
 /* ---- task management (RFC 7143 11.5) ---- */

@@ -78,31 +78,12 @@ static UNUSED void let_copy(void)
 /* EXTENDED COPY(LID4), which has begun to copy. */
 static UNUSED void send_copy(struct peer *p, bool immediate)
 {
-	uint8_t bhs[48], list[108] = {0};
+	struct list l;
 
-	list[0] = 0x01;
-	put_be16(list + 2, 0x20);
-	list[15] = immediate;
-	list[16] = 0xff;
-	put_be32(list + 20, LIST_ID);
-	put_be16(list + 42, 32);
-	put_be16(list + 44, 28);
-	list[48] = 0xe4; /* the unit, by its NAA */
-	list[52] = 1;
-	list[53] = 3;
-	list[55] = 16;
-	scsi_lu_naa(b->lu->scsi, list + 56);
-	put_be24(list + 77, 512);
-	list[80] = 0x02; /* block to block */
-	put_be16(list + 82, 24);
-	put_be16(list + 90, BLOCKS);
-	put_be64(list + 92, SOURCE);
-	put_be64(list + 100, DESTINATION);
-	command(p, bhs, FW, sizeof(list), 0x83, 0, 0);
-	memset(bhs + 33, 0, 15);
-	bhs[33] = 0x01;
-	put_be32(bhs + 42, sizeof(list));
-	peer_send(p, bhs, list, sizeof(list));
+	list_start_lid4(&l, LIST_ID, 0, immediate);
+	list_target(&l, b->lu->scsi);
+	list_segment(&l, 0, 0, BLOCKS, SOURCE, DESTINATION);
+	send_list_lid4(p, &l);
 	while (copying.calls == 0) {
 		sched_yield();
 	}

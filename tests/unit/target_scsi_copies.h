@@ -1,64 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Parameter lists of third-party copies; with target_scsi_bench.h. */
+/* Third-party copies over target_scsi_bench.h. */
 #ifndef SCSI_COPIES_H
 #define SCSI_COPIES_H
 
 #include "target_scsi_bench.h"
+#include "target_scsi_lists.h"
 
 /* ---- EXTENDED COPY(LID1) ---- */
-
-struct list {
-	uint8_t bytes[4096];
-	size_t len;
-	unsigned targets, segments;
-};
-
-static UNUSED void list_start(struct list *l, uint8_t id, uint8_t usage)
-{
-	memset(l, 0, sizeof(*l));
-	l->bytes[0] = id;
-	l->bytes[1] = (uint8_t)(usage << 3);
-	l->len = 16;
-}
-
-static UNUSED void list_target_of(struct list *l, const struct scsi_lu *lu,
-				  const struct vhd_disk *disk)
-{
-	uint8_t *p = l->bytes + l->len;
-
-	assert_int_equal(l->segments, 0);
-	p[0] = 0xe4;
-	p[4] = 1; /* binary */
-	p[5] = 3; /* NAA */
-	p[7] = 16;
-	scsi_lu_naa(lu, p + 8);
-	put_be24(p + 29, vhd_disk_sector(disk));
-	l->len += 32;
-	put_be16(l->bytes + 2, (uint16_t)(32 * ++l->targets));
-}
-
-/* of a disk with sectors of 512 bytes */
-static UNUSED void list_target(struct list *l, const struct scsi_lu *lu)
-{
-	list_target_of(l, lu, &(struct vhd_disk){0});
-}
-
-static UNUSED void list_segment(struct list *l, unsigned from, unsigned to,
-				uint16_t blocks, uint64_t from_lba,
-				uint64_t to_lba)
-{
-	uint8_t *p = l->bytes + l->len;
-
-	p[0] = 0x02;
-	put_be16(p + 2, 24);
-	put_be16(p + 4, (uint16_t)from);
-	put_be16(p + 6, (uint16_t)to);
-	put_be16(p + 10, blocks);
-	put_be64(p + 12, from_lba);
-	put_be64(p + 20, to_lba);
-	l->len += 28;
-	put_be32(l->bytes + 8, 28 * ++l->segments);
-}
 
 static UNUSED uint8_t copy_bytes(struct bench *b, const void *bytes, size_t len)
 {

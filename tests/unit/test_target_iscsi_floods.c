@@ -209,28 +209,12 @@ static void test_states_without_end(void **state)
  * on a RAM disk: slow */
 static void send_copy(struct peer *p)
 {
-	uint8_t bhs[48], list[48 + 32 + 28] = {0x01, 0x18, 0x00, 0x20};
-	uint8_t *target = list + 48, *segment = target + 32;
+	struct list l;
 
-	list[15] = 0x01;
-	list[16] = 0xff;
-	put_be16(list + 42, 32);
-	put_be16(list + 44, 28);
-	target[0] = 0xe4;
-	target[4] = 0x01;
-	target[5] = 0x03;
-	target[7] = 16;
-	iscsi_lu_naa(b->lu, target + 8);
-	put_be24(target + 29, 512);
-	segment[0] = 0x02;
-	put_be16(segment + 2, 24);
-	put_be16(segment + 10, 65535);
-	put_be64(segment + 20, DISK_SIZE / 1024);
-	command(p, bhs, FW, sizeof(list), 0x83, 0, 0);
-	memset(bhs + 32 + 1, 0, 15);
-	bhs[32 + 1] = 0x01;
-	put_be32(bhs + 32 + 10, sizeof(list));
-	peer_send(p, bhs, list, sizeof(list));
+	list_start_lid4(&l, 0, 3, true);
+	list_target(&l, b->lu->scsi);
+	list_segment(&l, 0, 0, 65535, 0, DISK_SIZE / 1024);
+	send_list_lid4(p, &l);
 }
 
 /* What goes on after its status is in no command window. */

@@ -217,7 +217,7 @@ static uint8_t run(struct pair *p, const struct plan *plan)
 
 	list_start(&l, 0, 3);
 	for (n = 0; n < 2; n++) {
-		list_target_of(&l, p->lu[n], disk_of(p, n));
+		list_target_of(&l, p->lu[n], vhd_disk_sector(disk_of(p, n)));
 		l.bytes[l.len - 4] = plan->pad[n] ? 0x04 : 0;
 	}
 	for (n = 0; n < plan->count; n++) {

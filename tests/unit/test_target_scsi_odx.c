@@ -367,25 +367,13 @@ static void token_format(void **state)
 static size_t lid4(const struct bench *b, uint8_t *list, uint32_t id,
 		   bool immediate, uint16_t blocks)
 {
-	memset(list, 0, 256);
-	list[0] = 1;
-	put_be16(list + 2, 0x20);
-	list[15] = immediate;
-	list[16] = 0xff;
-	put_be32(list + 20, id);
-	put_be16(list + 42, 32);
-	put_be16(list + 44, 28);
-	list[48] = 0xe4;
-	list[52] = 1;
-	list[53] = 3;
-	list[55] = 16;
-	scsi_lu_naa(b->lu, list + 56);
-	put_be24(list + 77, 512);
-	list[80] = 2;
-	put_be16(list + 82, 24);
-	put_be16(list + 90, blocks);
-	put_be64(list + 100, 8000);
-	return 108;
+	struct list l;
+
+	list_start_lid4(&l, id, 0, immediate);
+	list_target(&l, b->lu);
+	list_segment(&l, 0, 0, blocks, 0, 8000);
+	memcpy(list, l.bytes, l.len);
+	return l.len;
 }
 
 static uint8_t copy_status(struct bench *b, uint32_t id)
