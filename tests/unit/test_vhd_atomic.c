@@ -1,52 +1,24 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Atomic writes and their journal: what others see of them, what a crash
- * leaves and who takes it back. Crashes at every point: test_vhd_crash_atomic.
+ * Atomic writes: what others see of them, what a crash leaves and who takes it
+ * back. The journal's file: test_vhd_journal; crashes at every point:
+ * test_vhd_crash_atomic.
  */
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "lib/crc32c.h"
 #include "vhd/bytes.h"
 #include "vhd/record.h"
-#include "vhd_helpers.h"
+#include "vhd_atomic.h"
 #include "vhd_recorder.h"
 #include "vhd/tap.h"
-
-#define SIZE (8 * MiB)
-
-static int write_atomic(struct vt *vt, struct vhd_disk *disk, uint64_t offset,
-			void *buf, uint64_t length)
-{
-	return vt_rw(vt, disk, VHD_WRITE_ATOMIC, 0, offset, buf, length);
-}
-
-static bool exists(struct vt *vt, const char *name)
-{
-	return access(vt_path(vt, name), F_OK) == 0;
-}
-
-static unsigned count_journals(struct vt *vt)
-{
-	DIR *dir = opendir(vt->dir);
-	struct dirent *entry;
-	unsigned n = 0;
-
-	while ((entry = readdir(dir)) != NULL) {
-		n += strstr(entry->d_name, ".atomic") != NULL;
-	}
-	closedir(dir);
-	return n;
-}
 
 /* ---- every kind of disk ---- */
 
@@ -433,232 +405,18 @@ static void test_compact(void **state)
 	}
 }
 
-/* ---- the journal's file ---- */
-
-/* Where none can be made nothing is written, and the disk goes on. */
-static void test_no_journal(void **state)
-{
-	struct vt *vt = *state;
-	struct vhd_disk *disk = vt_disk(vt, "a.vhd", SIZE, true);
-	uint8_t data[4096], back[4096];
-
-	vt_pattern(data, sizeof(data), 5);
-	assert_int_equal(mkdir(vt_path(vt, ".a.vhd.atomic"), 0700), 0);
-	assert_int_equal(write_atomic(vt, disk, 0, data, 4096), EIO);
-	assert_int_equal(vt_rw(vt, disk, VHD_READ, 0, 0, back, 4096), 0);
-	assert_true(vt_is_zero(back, 4096));
-	assert_int_equal(vt_rw(vt, disk, VHD_WRITE, 0, 4096, data, 4096), 0);
-	assert_int_equal(rmdir(vt_path(vt, ".a.vhd.atomic")), 0);
-	assert_int_equal(write_atomic(vt, disk, 0, data, 4096), 0);
-	/* The disk's file is gone from its folder. */
-	assert_int_equal(unlink(vt_path(vt, "a.vhd")), 0);
-	assert_int_equal(write_atomic(vt, disk, 0, data, 4096), EIO);
-	vhd_close(disk);
-	assert_int_equal(count_journals(vt), 0);
-}
-
-static bool modes_ignored;
-
-/* In place of libc's: of a volume where everybody may write everything. */
-int fstat(int fd, struct stat *st)
-{
-	int ret = fstatat(fd, "", st, AT_EMPTY_PATH);
-
-	if (ret == 0 && modes_ignored) {
-		st->st_mode |= 0666;
-	}
-	return ret;
-}
-
-/* A journal that nobody would believe in after a crash is no promise. */
-static void test_modes_ignored(void **state)
-{
-	struct vt *vt = *state;
-	struct vhd_disk *disk = vt_disk(vt, "a.vhd", SIZE, true);
-	uint8_t data[4096], back[4096];
-
-	vt_pattern(data, sizeof(data), 5);
-	assert_true(vhd_disk_writes_atomic(disk));
-	modes_ignored = true;
-	assert_int_equal(write_atomic(vt, disk, 0, data, 4096), EOPNOTSUPP);
-	modes_ignored = false;
-	assert_false(vhd_disk_writes_atomic(disk));
-	assert_int_equal(count_journals(vt), 0);
-	assert_int_equal(vt_rw(vt, disk, VHD_READ, 0, 0, back, 4096), 0);
-	assert_true(vt_is_zero(back, 4096));
-	/* It does not try again each time. */
-	assert_int_equal(write_atomic(vt, disk, 0, data, 4096), EOPNOTSUPP);
-	assert_int_equal(vt_rw(vt, disk, VHD_WRITE, VHD_FUA, 0, data, 4096), 0);
-	vhd_close(disk);
-	assert_int_equal(vt_open(vt, "a.vhd", 0, &disk), 0);
-	assert_true(vhd_disk_writes_atomic(disk));
-	assert_int_equal(write_atomic(vt, disk, 0, data, 4096), 0);
-	/* Mounted anew with such options. */
-	modes_ignored = true;
-	assert_int_equal(write_atomic(vt, disk, 0, data, 4096), EOPNOTSUPP);
-	modes_ignored = false;
-	assert_false(vhd_disk_writes_atomic(disk));
-	assert_int_equal(count_journals(vt), 0);
-	vhd_close(disk);
-}
-
-static bool nameless_refused, nameless_tried;
-
-/* In place of libc's: of a volume without O_TMPFILE. */
-int openat(int dir, const char *name, int flags, ...)
-{
-	va_list args;
-	mode_t mode;
-
-	va_start(args, flags);
-	mode = (flags & (O_CREAT | __O_TMPFILE)) != 0 ? va_arg(args, mode_t)
-						      : 0;
-	va_end(args);
-	if ((flags & O_TMPFILE) == O_TMPFILE) {
-		nameless_tried = true;
-		if (nameless_refused) {
-			errno = EOPNOTSUPP;
-			return -1;
-		}
-	}
-	return (int)syscall(SYS_openat, dir, name, flags, mode);
-}
-
-/* Known as soon as the disk is open, and nothing is left in its folder. */
-static void test_modes_ignored_at_open(void **state)
-{
-	struct vt *vt = *state;
-	struct vhd_disk *disk = vt_disk(vt, "a.vhd", SIZE, true);
-	uint8_t data[4096] = {1};
-	struct stat before, after;
-	unsigned i;
-
-	vhd_close(disk);
-	for (i = 0; i < 4; i++) {
-		modes_ignored = i & 1;
-		nameless_refused = i & 2;
-		nameless_tried = false;
-		assert_int_equal(stat(vt->dir, &before), 0);
-		assert_int_equal(vt_open(vt, "a.vhd", 0, &disk), 0);
-		assert_int_equal(stat(vt->dir, &after), 0);
-		assert_true(nameless_tried);
-		assert_int_equal(count_journals(vt), 0);
-		if (!nameless_refused) {
-			assert_memory_equal(&before.st_mtim, &after.st_mtim,
-					    sizeof(before.st_mtim));
-		}
-		assert_int_equal(vhd_disk_writes_atomic(disk), !modes_ignored);
-		modes_ignored = false;
-		assert_int_equal(write_atomic(vt, disk, 0, data, 4096),
-				 i & 1 ? EOPNOTSUPP : 0);
-		vhd_close(disk);
-	}
-	/* What somebody has put there is left to the first write. */
-	nameless_refused = modes_ignored = true;
-	assert_int_equal(mkdir(vt_path(vt, ".a.vhd.atomic"), 0700), 0);
-	assert_int_equal(vt_open(vt, "a.vhd", 0, &disk), 0);
-	nameless_refused = modes_ignored = false;
-	assert_true(vhd_disk_writes_atomic(disk));
-	vhd_close(disk);
-	assert_true(exists(vt, ".a.vhd.atomic"));
-	/* Of one that is not written to nobody asks. */
-	nameless_tried = false;
-	assert_int_equal(vt_open(vt, "a.vhd", VHD_OPEN_READONLY, &disk), 0);
-	assert_false(nameless_tried);
-	vhd_close(disk);
-}
-
-/* It follows the disk. */
-static void test_moved(void **state)
-{
-	struct vt *vt = *state;
-	struct vhd_disk *disk = vt_disk(vt, "a.vhd", SIZE, true);
-	uint8_t data[4096] = {1};
-
-	assert_int_equal(write_atomic(vt, disk, 0, data, 4096), 0);
-	assert_true(exists(vt, ".a.vhd.atomic"));
-	assert_int_equal(mkdir(vt_path(vt, "sub"), 0700), 0);
-	assert_int_equal(rename(vt_path(vt, "a.vhd"), vt_path(vt, "sub/c.vhd")),
-			 0);
-	assert_int_equal(write_atomic(vt, disk, 0, data, 4096), 0);
-	assert_false(exists(vt, ".a.vhd.atomic"));
-	assert_true(exists(vt, "sub/.c.vhd.atomic"));
-	vhd_close(disk);
-	assert_false(exists(vt, "sub/.c.vhd.atomic"));
-}
-
-/* What has come to its old place is left alone. */
-static void test_place_taken(void **state)
-{
-	struct vt *vt = *state;
-	struct vhd_disk *a = vt_disk(vt, "a.vhd", SIZE, true), *b;
-	uint8_t data[4096] = {1};
-
-	assert_int_equal(write_atomic(vt, a, 0, data, 4096), 0);
-	assert_int_equal(rename(vt_path(vt, "a.vhd"), vt_path(vt, "b.vhd")), 0);
-	b = vt_disk(vt, "a.vhd", SIZE, true);
-	assert_int_equal(write_atomic(vt, b, 0, data, 4096), 0);
-	assert_int_equal(count_journals(vt), 1);
-	assert_int_equal(write_atomic(vt, a, 0, data, 4096), 0);
-	assert_int_equal(count_journals(vt), 2);
-	/* Removed by somebody: a new one. */
-	assert_int_equal(unlink(vt_path(vt, ".a.vhd.atomic")), 0);
-	assert_int_equal(write_atomic(vt, b, 0, data, 4096), 0);
-	assert_true(exists(vt, ".a.vhd.atomic"));
-	vhd_close(a);
-	vhd_close(b);
-	assert_int_equal(count_journals(vt), 0);
-}
-
-/* One that is not to be trusted any more is no promise: there is a new one. */
-static void test_trust_lost(void **state)
-{
-	static const char journal[] = ".a.vhd.atomic", copy[] = "copy";
-	struct vt *vt = *state;
-	struct vhd_disk *disk = vt_disk(vt, "a.vhd", SIZE, true);
-	uint8_t data[4096] = {1};
-	struct stat st;
-	unsigned i;
-
-	for (i = 0; i < 3; i++) {
-		assert_int_equal(write_atomic(vt, disk, 0, data, 4096), 0);
-		/* What chmod -R g+w, o+w and cp -al on the volume do. */
-		if (i < 2) {
-			assert_int_equal(chmod(vt_path(vt, journal),
-					       i == 0 ? 0620 : 0602),
-					 0);
-		} else {
-			assert_int_equal(link(vt_path(vt, journal),
-					      vt_path(vt, copy)),
-					 0);
-		}
-		assert_int_equal(write_atomic(vt, disk, 0, data, 4096), 0);
-		assert_int_equal(stat(vt_path(vt, journal), &st), 0);
-		assert_int_equal(st.st_mode, S_IFREG | 0600);
-		assert_int_equal(st.st_nlink, 1);
-	}
-	/* The other name is nobody's business here. */
-	assert_int_equal(unlink(vt_path(vt, copy)), 0);
-	vhd_close(disk);
-	assert_int_equal(count_journals(vt), 0);
-}
-
-static void test_names(void **state)
-{
-	char name[256], other[256], disk[256];
-
-	assert_true(vhd_journal_name("a.vhd", name, sizeof(name)));
-	assert_string_equal(name, ".a.vhd.atomic");
-	memset(disk, 'x', 255);
-	disk[255] = '\0';
-	assert_true(vhd_journal_name(disk, name, sizeof(name)));
-	disk[254] = 'y';
-	assert_true(vhd_journal_name(disk, other, sizeof(other)));
-	assert_string_not_equal(name, other);
-	assert_false(vhd_journal_name(disk, name, 100));
-}
-
 /* ---- a record that cannot be cleared ---- */
+
+/* A disk whose calls @tap sees, and what is to be written to it. */
+static struct vhd_disk *tapped(struct vt *vt, const struct vhd_tap *tap,
+			       bool sparse, uint8_t old[4096],
+			       uint8_t new[4096])
+{
+	vt_pattern(old, 4096, 1);
+	vt_pattern(new, 4096, 2);
+	vhd_set_tap(tap);
+	return vt_disk(vt, "a.vhd", SIZE, sparse);
+}
 
 static unsigned failing; /* journal's calls from now on; 0: none */
 
@@ -680,10 +438,7 @@ static void test_stuck(void **state)
 	struct vhd_disk *disk;
 	uint8_t old[4096], new[4096], back[4096];
 
-	vhd_set_tap(&failing_tap);
-	disk = vt_disk(vt, "a.vhd", SIZE, true);
-	vt_pattern(old, sizeof(old), 1);
-	vt_pattern(new, sizeof(new), 2);
+	disk = tapped(vt, &failing_tap, true, old, new);
 	assert_int_equal(write_atomic(vt, disk, 0, old, 4096), 0);
 	/* record and its flush succeed, all that follows fails */
 	failing = 3;
@@ -733,13 +488,10 @@ static void test_stuck_meanwhile(void **state)
 	struct waiting w[6] = {0};
 	struct vt *vt = *state;
 	struct vhd_disk *disk;
-	uint8_t old[4096], new[8192], back[4096];
+	uint8_t old[4096], new[8192] = {0}, back[4096];
 	unsigned i, waited = 0;
 
-	vhd_set_tap(&failing_tap);
-	disk = vt_disk(vt, "a.vhd", SIZE, true);
-	vt_pattern(old, sizeof(old), 1);
-	vt_pattern(new, sizeof(new), 2);
+	disk = tapped(vt, &failing_tap, true, old, new);
 	assert_int_equal(write_atomic(vt, disk, 0, old, 4096), 0);
 	failing = 3;
 	for (i = 0; i < 6; i++) {
@@ -828,10 +580,7 @@ static void test_full_undo(void **state)
 	struct vhd_disk *disk;
 	uint8_t old[4096], new[4096], back[8192];
 
-	vhd_set_tap(&full_tap);
-	disk = vt_disk(vt, "a.vhd", SIZE, false);
-	vt_pattern(old, sizeof(old), 1);
-	vt_pattern(new, sizeof(new), 2);
+	disk = tapped(vt, &full_tap, false, old, new);
 	assert_int_equal(write_atomic(vt, disk, 8192, old, 4096), 0);
 	full = 2;
 	assert_int_equal(write_atomic(vt, disk, 8192, new, 4096), ENOSPC);
@@ -872,10 +621,7 @@ static void test_full_undone(void **state)
 	struct vhd_disk *disk;
 	uint8_t old[4096], new[4096], back[4096];
 
-	vhd_set_tap(&full_tap);
-	disk = vt_disk(vt, "a.vhd", SIZE, true);
-	vt_pattern(old, sizeof(old), 1);
-	vt_pattern(new, sizeof(new), 2);
+	disk = tapped(vt, &full_tap, true, old, new);
 	assert_int_equal(write_atomic(vt, disk, 8192, old, 2048), 0);
 	memset(old + 2048, 0, 2048);
 	full = 3;
@@ -957,13 +703,6 @@ int main(void)
 		TEST(test_fail_taking_back),
 		TEST(test_repair),
 		TEST(test_compact),
-		TEST(test_no_journal),
-		TEST(test_modes_ignored),
-		TEST(test_modes_ignored_at_open),
-		TEST(test_moved),
-		TEST(test_place_taken),
-		TEST(test_trust_lost),
-		cmocka_unit_test(test_names),
 		TEST(test_stuck),
 		TEST(test_stuck_meanwhile),
 		TEST(test_full_undo),
