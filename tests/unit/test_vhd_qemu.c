@@ -8,9 +8,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "vhd_helpers.h"
+#include "vhd_patterns.h"
+#include "vhd_tools.h"
 
-static uint8_t big[2 * MiB], back[2 * MiB];
+#define LEN (2 * MiB)
 
 /* Open the files as a chain, compare with raw. */
 static const char chain_script[] =
@@ -25,48 +26,7 @@ static const char chain_script[] =
 	"    child.set_parent(parent)\n"
 	"raw = open('raw', 'rb').read()\n"
 	"data = files[0].read_buffer_at_offset(len(raw), 0)\n"
-	"print('identical' if data == raw else 'different')\n";
-
-static bool have(const char *program)
-{
-	char command[100];
-
-	snprintf(command, sizeof(command), "command -v %s >/dev/null", program);
-	return system(command) == 0;
-}
-
-/* Run a shell command in the test's folder. @return its status and output */
-static int run(struct vt *vt, char *output, size_t len, const char *command)
-{
-	char *line = talloc_asprintf(vt->mem, "cd %s && { %s; } 2>&1", vt->dir,
-				     command);
-	FILE *f = popen(line, "r");
-	size_t n;
-
-	assert_non_null(f);
-	n = fread(output, 1, len - 1, f);
-	output[n] = '\0';
-	return pclose(f);
-}
-
-static void must(struct vt *vt, const char *command)
-{
-	char output[4096];
-
-	if (run(vt, output, sizeof(output), command) != 0) {
-		fail_msg("%s: %s", command, output);
-	}
-}
-
-static void must_say(struct vt *vt, const char *command, const char *what)
-{
-	char output[4096];
-
-	if (run(vt, output, sizeof(output), command) != 0 ||
-	    strstr(output, what) == NULL) {
-		fail_msg("%s: no \"%s\" in: %s", command, what, output);
-	}
-}
+	"sys.exit(data != raw)\n";
 
 /* Sizes whose geometry is smaller than the disk: qemu has to take the size
  * from the footer. */
@@ -104,15 +64,14 @@ static void test_qemu_reads_ours(void **state)
 		skip();
 	}
 	disk = vt_disk(vt, "ours.vhd", 20 * MiB + 512, true);
-	vt_pattern(big, sizeof(big), 1);
-	assert_int_equal(vt_rw(vt, disk, VHD_WRITE, 0, 5 * MiB + 512, big,
-			       sizeof(big)),
+	vt_pattern(big, LEN, 1);
+	assert_int_equal(vt_rw(vt, disk, VHD_WRITE, 0, 5 * MiB + 512, big, LEN),
 			 0);
 	assert_int_equal(vt_rw(vt, disk, VHD_WRITE, 0, 20 * MiB, big, 512), 0);
 	assert_int_equal(vt_grow(vt, disk, 4 * MiB), 0);
 	vhd_close(disk);
 	must(vt, "truncate -s $((24*1024*1024+512)) raw");
-	vt_file_write(vt, "raw", 5 * MiB + 512, big, sizeof(big));
+	vt_file_write(vt, "raw", 5 * MiB + 512, big, LEN);
 	vt_file_write(vt, "raw", 20 * MiB, big, 512);
 	must_say(vt, "qemu-img compare -f vpc -F raw ours.vhd raw",
 		 "Images are identical.");
@@ -134,20 +93,18 @@ static void test_we_read_qemus(void **state)
 		print_message("# skip: qemu-img is not installed\n");
 		skip();
 	}
-	vt_pattern(big, sizeof(big), 2);
-	vt_file_write(vt, "raw", 0, big, sizeof(big));
+	vt_pattern(big, LEN, 2);
+	vt_file_write(vt, "raw", 0, big, LEN);
 	must(vt, "truncate -s 10M raw && qemu-img convert -f raw -O vpc -o "
 		 "subformat=fixed,force_size=on raw theirs.vhd");
 	assert_int_equal(vt_open(vt, "theirs.vhd", 0, &disk), 0);
 	assert_int_equal(vhd_disk_size(disk), 10 * MiB);
-	assert_int_equal(vt_rw(vt, disk, VHD_READ, 0, 0, back, sizeof(back)),
-			 0);
-	assert_memory_equal(big, back, sizeof(big));
-	assert_int_equal(vt_rw(vt, disk, VHD_WRITE, VHD_FUA, 8 * MiB, big,
-			       sizeof(big)),
+	assert_int_equal(vt_rw(vt, disk, VHD_READ, 0, 0, back, LEN), 0);
+	assert_memory_equal(big, back, LEN);
+	assert_int_equal(vt_rw(vt, disk, VHD_WRITE, VHD_FUA, 8 * MiB, big, LEN),
 			 0);
 	vhd_close(disk);
-	vt_file_write(vt, "raw", 8 * MiB, big, sizeof(big));
+	vt_file_write(vt, "raw", 8 * MiB, big, LEN);
 	must_say(vt, "qemu-img compare -f vpc -F raw theirs.vhd raw",
 		 "Images are identical.");
 
@@ -191,21 +148,19 @@ static void test_dynamic_of_qemu(void **state)
 		print_message("# skip: qemu-img or qemu-io is not installed\n");
 		skip();
 	}
-	vt_pattern(big, sizeof(big), 2);
-	vt_file_write(vt, "raw", 3 * MiB, big, sizeof(big));
+	vt_pattern(big, LEN, 2);
+	vt_file_write(vt, "raw", 3 * MiB, big, LEN);
 	must(vt, "truncate -s 64M raw && qemu-img convert -f raw -O vpc -o "
 		 "subformat=dynamic,force_size=on raw d.vhd");
 	assert_int_equal(vt_open(vt, "d.vhd", 0, &disk), 0);
 	assert_int_equal(vhd_disk_size(disk), 64 * MiB);
-	assert_int_equal(
-		vt_rw(vt, disk, VHD_READ, 0, 3 * MiB, back, sizeof(back)), 0);
-	assert_memory_equal(big, back, sizeof(big));
-	assert_int_equal(
-		vt_rw(vt, disk, VHD_WRITE, 0, 33 * MiB, big, sizeof(big)), 0);
+	assert_int_equal(vt_rw(vt, disk, VHD_READ, 0, 3 * MiB, back, LEN), 0);
+	assert_memory_equal(big, back, LEN);
+	assert_int_equal(vt_rw(vt, disk, VHD_WRITE, 0, 33 * MiB, big, LEN), 0);
 	assert_int_equal(vt_rw(vt, disk, VHD_WRITE, 0, 3 * MiB + 512, big, 512),
 			 0);
 	vhd_close(disk);
-	vt_file_write(vt, "raw", 33 * MiB, big, sizeof(big));
+	vt_file_write(vt, "raw", 33 * MiB, big, LEN);
 	vt_file_write(vt, "raw", 3 * MiB + 512, big, 512);
 	must_say(vt, "qemu-img compare -f vpc -F raw d.vhd raw",
 		 "Images are identical.");
@@ -233,21 +188,20 @@ static void test_dynamic_of_ours(void **state)
 	}
 	for (i = 0; i < 3; i++) {
 		disk = vt_dynamic(vt, "o.vhd", 64 * MiB + 512, block_sizes[i]);
-		vt_pattern(big, sizeof(big), 1);
+		vt_pattern(big, LEN, 1);
 		assert_int_equal(vt_rw(vt, disk, VHD_WRITE, 0, 5 * MiB + 512,
-				       big, sizeof(big)),
+				       big, LEN),
 				 0);
 		assert_int_equal(
 			vt_rw(vt, disk, VHD_WRITE, 0, 64 * MiB, big, 512), 0);
 		assert_int_equal(vt_grow(vt, disk, 100 * MiB), 0);
-		assert_int_equal(vt_rw(vt, disk, VHD_WRITE, 0, 160 * MiB, big,
-				       sizeof(big)),
-				 0);
+		assert_int_equal(
+			vt_rw(vt, disk, VHD_WRITE, 0, 160 * MiB, big, LEN), 0);
 		vhd_close(disk);
 		unlink(vt_path(vt, "raw"));
-		vt_file_write(vt, "raw", 5 * MiB + 512, big, sizeof(big));
+		vt_file_write(vt, "raw", 5 * MiB + 512, big, LEN);
 		vt_file_write(vt, "raw", 64 * MiB, big, 512);
-		vt_file_write(vt, "raw", 160 * MiB, big, sizeof(big));
+		vt_file_write(vt, "raw", 160 * MiB, big, LEN);
 		must(vt, "truncate -s $((164*1024*1024+512)) raw");
 		must_say(vt, "qemu-img compare -f vpc -F raw o.vhd raw",
 			 "Images are identical.");
@@ -263,36 +217,45 @@ static void test_dynamic_of_ours(void **state)
  * sectors: of its bitmaps, libvhdi 20210425 takes all bits of a byte from the
  * first set one on as set.
  */
-static void test_chain_for_libvhdi(void **state)
+static void chain_for_libvhdi(struct vt *vt, const char *extension,
+			      uint32_t block_size)
 {
-	struct vt *vt = *state;
-	struct vhd_disk *disk;
+	static const struct {
+		uint64_t offset, len;
+	} piece[] = {
+		{MiB, 2 * MiB}, {MiB + 8192, 4096}, {9 * MiB + 12288, 4096}};
+	char *name[3];
 
 	if (system("/usr/bin/python3 -c 'import pyvhdi' 2>/dev/null") != 0) {
 		print_message("# skip: python3-libvhdi is not installed\n");
 		skip();
 	}
-	disk = vt_dynamic(vt, "a.vhd", 16 * MiB, 0);
-	vt_pattern(big, sizeof(big), 1);
-	assert_int_equal(
-		vt_rw(vt, disk, VHD_WRITE, 0, 1 * MiB, big, sizeof(big)), 0);
-	vhd_close(disk);
-	disk = vt_child(vt, "b.vhd", "a.vhd");
-	assert_int_equal(
-		vt_rw(vt, disk, VHD_WRITE, 0, 1 * MiB + 8192, big, 4096), 0);
-	vhd_close(disk);
-	disk = vt_child(vt, "c.vhd", "b.vhd");
-	assert_int_equal(
-		vt_rw(vt, disk, VHD_WRITE, 0, 9 * MiB + 12288, big, 4096), 0);
-	vhd_close(disk);
-	vt_file_write(vt, "raw", 1 * MiB, big, sizeof(big));
-	vt_file_write(vt, "raw", 1 * MiB + 8192, big, 4096);
-	vt_file_write(vt, "raw", 9 * MiB + 12288, big, 4096);
+	for (unsigned i = 0; i < 3; i++) {
+		struct vhd_disk *disk;
+
+		name[i] = talloc_asprintf(vt->mem, "%c.%s", 'a' + i, extension);
+		disk = i == 0 ? vt_dynamic(vt, name[0], 16 * MiB, block_size)
+			      : vt_child(vt, name[i], name[i - 1]);
+		write_at(vt, disk, piece[i].offset, piece[i].len, i + 1);
+		vhd_close(disk);
+		vt_file_write(vt, "raw", piece[i].offset, big, piece[i].len);
+	}
 	must(vt, "truncate -s 16M raw");
-	must_say(vt, "vhdiinfo c.vhd", "Differential");
+	must_say(vt, talloc_asprintf(vt->mem, "vhdiinfo %s", name[2]),
+		 "Differential");
 	vt_file_write(vt, "chain.py", 0, chain_script, strlen(chain_script));
-	must_say(vt, "/usr/bin/python3 chain.py c.vhd b.vhd a.vhd",
-		 "identical");
+	must(vt, talloc_asprintf(vt->mem, "/usr/bin/python3 chain.py %s %s %s",
+				 name[2], name[1], name[0]));
+}
+
+static void test_chain_for_libvhdi(void **state)
+{
+	chain_for_libvhdi(*state, "vhd", 0);
+}
+
+static void test_vhdx_chain_for_libvhdi(void **state)
+{
+	chain_for_libvhdi(*state, "vhdx", MiB);
 }
 
 static void test_libvhdi(void **state)
@@ -313,10 +276,15 @@ static void test_libvhdi(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_sizes_for_qemu),  TEST(test_qemu_reads_ours),
-		TEST(test_we_read_qemus),   TEST(test_locks_with_qemu),
-		TEST(test_libvhdi),	    TEST(test_dynamic_of_qemu),
-		TEST(test_dynamic_of_ours), TEST(test_chain_for_libvhdi),
+		TEST(test_sizes_for_qemu),
+		TEST(test_qemu_reads_ours),
+		TEST(test_we_read_qemus),
+		TEST(test_locks_with_qemu),
+		TEST(test_libvhdi),
+		TEST(test_dynamic_of_qemu),
+		TEST(test_dynamic_of_ours),
+		TEST(test_chain_for_libvhdi),
+		TEST(test_vhdx_chain_for_libvhdi),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
