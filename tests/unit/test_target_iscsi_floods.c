@@ -207,11 +207,11 @@ static void test_states_without_end(void **state)
 
 /* EXTENDED COPY(LID4), IMMED, of half of the disk onto the other half, by hand
  * on a RAM disk: slow */
-static void send_copy(struct peer *p)
+static void send_copy(struct peer *p, uint32_t id)
 {
 	struct list l;
 
-	list_start_lid4(&l, 0, 3, true);
+	list_start_lid4(&l, id, 0, true);
 	list_target(&l, b->lu->scsi);
 	list_segment(&l, 0, 0, 65535, 0, DISK_SIZE / 1024);
 	send_list_lid4(p, &l);
@@ -226,7 +226,7 @@ static void test_background_without_end(void **state)
 	struct bench_probe probe;
 
 	for (unsigned i = 0; i < MANY; i++) {
-		send_copy(p);
+		send_copy(p, i);
 		assert_in_range(bench_probe().background, 0, LANE_BACKGROUND);
 	}
 	/* the others are as good, and their status comes when they are done */
