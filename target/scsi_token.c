@@ -125,9 +125,18 @@ static struct token *find_token(uint64_t id)
 
 /* ---- making and using them ---- */
 
-static bool random_bytes(void *p, size_t len)
+/* No more than 256 at a time: those come whole, whatever signals come. */
+static bool random_bytes(uint8_t *p, size_t len)
 {
-	return getrandom(p, len, 0) == (ssize_t)len;
+	size_t n;
+
+	for (; len > 0; p += n, len -= n) {
+		n = len < 256 ? len : 256;
+		if (getrandom(p, n, 0) != (ssize_t)n) {
+			return false;
+		}
+	}
+	return true;
 }
 
 /* The target device's name, as VPD page 83h has it. Returns its length. */
@@ -186,7 +195,7 @@ uint16_t scsi_token_create(struct scsi_lu *lu, const char *target_name,
 	unsigned i;
 
 	t = calloc(1, sizeof(*t) + count * sizeof(*range));
-	if (t == NULL || !random_bytes(&t->id, sizeof(t->id))) {
+	if (t == NULL || !random_bytes((uint8_t *)&t->id, sizeof(t->id))) {
 		free(t);
 		return ASC_INVALID_TOKEN;
 	}
