@@ -7,34 +7,12 @@
  * does not need libiscsi. It knows no data digests.
  */
 #include <errno.h>
-#include <getopt.h>
 #include <iscsi/iscsi.h>
 #include <iscsi/scsi-lowlevel.h>
 #include <poll.h>
-#include <stdbool.h>
-#include <stdlib.h>
-#include <unistd.h>
 
-#include "tests/bench/measure.h"
-
-static struct {
-	const char *host, *port, *target, *initiator;
-	unsigned sessions, depth, size;
-	double seconds, warmup;
-	bool write, sequential, hdigest;
-	unsigned logins;
-	pid_t pid;
-	unsigned lun;
-} opt = {
-	.host = "127.0.0.1",
-	.port = "3260",
-	.initiator = "iqn.2026-01.org.example:bench",
-	.sessions = 1,
-	.depth = 32,
-	.size = 4096,
-	.seconds = 3,
-	.warmup = 1,
-};
+#define LOAD_NAME "libiscsi_load"
+#include "tests/bench/load.h"
 
 struct conn;
 
@@ -59,16 +37,6 @@ static void fail(const char *what, const char *why)
 {
 	fprintf(stderr, "libiscsi_load: %s: %s\n", what, why);
 	exit(1);
-}
-
-static uint64_t random64(void)
-{
-	static uint64_t x = 0x9e3779b97f4a7c15;
-
-	x ^= x << 13;
-	x ^= x >> 7;
-	x ^= x << 17;
-	return x;
 }
 
 static void issue(struct command *cmd);
@@ -235,94 +203,19 @@ static void run_logins(void)
 {
 	uint64_t start = now_ns(), cpu = cpu_ns(opt.pid);
 	unsigned i;
-	double s;
 
 	for (i = 0; i < opt.logins; i++) {
 		session_close(session_open());
 	}
-	s = (now_ns() - start) / 1e9;
-	printf("{\"logins\": %u, \"seconds\": %.4f, \"per_second\": %.1f,"
-	       " \"cpu_us\": %.2f}\n",
-	       opt.logins, s, opt.logins / s,
-	       (cpu_ns(opt.pid) - cpu) / 1e3 / opt.logins);
-}
-
-static void usage(void)
-{
-	fprintf(stderr,
-		"usage: libiscsi_load [-a HOST] [-p PORT] -t TARGET [-i NAME]\n"
-		"  [-l LUN] [-s SESSIONS] [-q DEPTH] [-b BYTES] [-w] [-S]\n"
-		"  [-H] [-T SECONDS] [-W WARMUP] [-P PID] [-L LOGINS]\n");
-	exit(2);
-}
-
-static void parse_options(int argc, char **argv)
-{
-	int o;
-
-	while ((o = getopt(argc, argv, "a:p:t:i:l:s:q:b:wSHT:W:P:L:")) > 0) {
-		switch (o) {
-		case 'a':
-			opt.host = optarg;
-			break;
-		case 'p':
-			opt.port = optarg;
-			break;
-		case 't':
-			opt.target = optarg;
-			break;
-		case 'i':
-			opt.initiator = optarg;
-			break;
-		case 'l':
-			opt.lun = strtoul(optarg, NULL, 10);
-			break;
-		case 's':
-			opt.sessions = strtoul(optarg, NULL, 10);
-			break;
-		case 'q':
-			opt.depth = strtoul(optarg, NULL, 10);
-			break;
-		case 'b':
-			opt.size = strtoul(optarg, NULL, 10);
-			break;
-		case 'w':
-			opt.write = true;
-			break;
-		case 'S':
-			opt.sequential = true;
-			break;
-		case 'H':
-			opt.hdigest = true;
-			break;
-		case 'T':
-			opt.seconds = strtod(optarg, NULL);
-			break;
-		case 'W':
-			opt.warmup = strtod(optarg, NULL);
-			break;
-		case 'P':
-			opt.pid = strtoul(optarg, NULL, 10);
-			break;
-		case 'L':
-			opt.logins = strtoul(optarg, NULL, 10);
-			break;
-		default:
-			usage();
-		}
-	}
-	if (opt.target == NULL || opt.sessions == 0 || opt.depth == 0 ||
-	    opt.size == 0 || optind != argc) {
-		usage();
-	}
-	if (opt.pid == 0) {
-		opt.pid = getpid();
-	}
+	print_logins(start, cpu);
 }
 
 int main(int argc, char **argv)
 {
 	parse_options(argc, argv);
+	if (opt.ddigest || opt.hold) {
+		fail("options", "-D and -o are iscsi_load's");
+	}
 	if (opt.logins > 0) {
 		run_logins();
 	} else {
