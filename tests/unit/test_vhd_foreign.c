@@ -275,7 +275,9 @@ static void test_short_last_block_by_workers(void **state)
 	assert_int_equal(truncate(vt_path(vt, "g.vhdx"), (off_t)(end - MiB)),
 			 0);
 	assert_int_equal(vt_open(vt, "g.vhdx", 0, &disk), 0);
-	assert_int_equal(vt_grow(vt, disk, 3 * MiB), 0);
+	assert_int_equal(vt_grow(vt, disk, 512), 0);
+	holds(vt, disk, 7 * MiB, 512, 0);
+	assert_int_equal(vt_grow(vt, disk, 3 * MiB - 512), 0);
 	holds(vt, disk, 6 * MiB, MiB, 5);
 	holds(vt, disk, 7 * MiB, 3 * MiB, 0);
 	put(vt, disk, 7 * MiB, 3 * MiB, 6);
@@ -366,6 +368,25 @@ static void test_growth_over_junk(void **state)
 	vhd_close(disk);
 }
 
+static void test_vhdx_growth_over_junk(void **state)
+{
+	struct vt *vt = *state;
+	uint64_t size = MiB + 512;
+	struct vhd_disk *disk = vt_dynamic(vt, "j.vhdx", size, MiB);
+
+	put(vt, disk, MiB, 512, 1);
+	vhd_close(disk);
+	memset(big, 'j', MiB - 512);
+	vt_file_write(vt, "j.vhdx", vt_file_size(vt, "j.vhdx") - MiB + 512, big,
+		      MiB - 512);
+	assert_int_equal(vt_open(vt, "j.vhdx", 0, &disk), 0);
+	holds(vt, disk, MiB, 512, 1);
+	assert_int_equal(vt_grow(vt, disk, 2 * MiB), 0);
+	holds(vt, disk, MiB, 512, 1);
+	holds(vt, disk, size, 2 * MiB, 0);
+	vhd_close(disk);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -377,6 +398,7 @@ int main(void)
 		f(test_short_last_block_by_workers),
 		f(test_whole_footer_counts),
 		f(test_growth_over_junk),
+		f(test_vhdx_growth_over_junk),
 #undef f
 	};
 
