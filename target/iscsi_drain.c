@@ -294,8 +294,10 @@ static void told_by(const struct iscsi_drain *drain,
 
 		if (task->conn == first->conn &&
 		    memcmp(task->scsi.lun, first->scsi.lun, 8) == 0 &&
-		    is_affected(drain, task))
+		    is_affected(drain, task)) {
+			task->announced = true;
 			task->told_statsn = statsn;
+		}
 	}
 }
 

@@ -135,11 +135,12 @@ struct iscsi_task {
 	uint32_t itt, cmdsn, edtl;
 	uint64_t order; /* lane->delivered, from delivery on */
 	bool immediate, read, write;
-	bool unsol_done;      /* no more unsolicited data to come */
-	bool failed;	      /* has its status before execution */
-	bool aborted;	      /* no response */
-	bool told;	      /* aborted, and TASK ABORTED is the response */
-	uint32_t told_statsn; /* of the message that its end was told by */
+	bool unsol_done; /* no more unsolicited data to come */
+	bool failed;	 /* has its status before execution */
+	bool aborted;	 /* no response */
+	bool told;	 /* aborted, and TASK ABORTED is the response */
+	bool announced;	 /* its end, by a message that has: */
+	uint32_t told_statsn;
 
 	/* Data from the initiator, in order. */
 	uint32_t wanted;    /* bytes the command takes */

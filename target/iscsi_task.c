@@ -89,7 +89,7 @@ static struct iscsi_task *task_new(struct iscsi_conn *conn)
 	task->read = bhs[1] & ISCSI_CMD_READ;
 	task->write = bhs[1] & ISCSI_CMD_WRITE;
 	task->unsol_done = bhs[1] & ISCSI_FLAG_FINAL;
-	task->failed = task->aborted = task->told = false;
+	task->failed = task->aborted = task->told = task->announced = false;
 	task->wanted = task->received = task->solicited = 0;
 	task->unsol_datasn = task->r2tsn = 0;
 	task->r2ts = 0;
@@ -483,7 +483,8 @@ void iscsi_task_told(struct iscsi_conn *conn, const uint8_t lun[8],
 			list_entry(pos, struct iscsi_task, link);
 
 		if (task->conn != conn || task->state != TASK_DATA ||
-		    !task->told || !sn_lt(task->told_statsn, exp_statsn) ||
+		    !task->told || !task->announced ||
+		    !sn_lt(task->told_statsn, exp_statsn) ||
 		    memcmp(task->scsi.lun, lun, 8) != 0)
 			continue;
 		while (task->r2ts)

@@ -30,6 +30,36 @@ static void test_preempt_and_abort(void **state)
 	keeper_stop(p, q);
 }
 
+/* With FastAbort, too, data that were asked for come first: no message has said
+ * that they need not, so that nothing acknowledges one (RFC 7143 4.2.3.4). */
+static void test_preempted_awaits_data(void **state)
+{
+	uint8_t nop[48], data[512] = {0};
+	uint32_t itt, ttt;
+	struct peer *p, *q;
+
+	p = peer_new(bench_another(2), "");
+	q = peer_second(b, "TaskReporting=FastAbort");
+	scsi_lu_set_store(b->lu->scsi, keep, NULL);
+	set_tas(p, true);
+	peer_ready(q);
+	pr_out(p, 6, 0, 0x11);
+	pr_out(q, 6, 0, 0x22);
+	itt = peer_pending(q);
+	ttt = get_be32(q->bhs + 20);
+	pr_out(p, 5, 0x11, 0x22);
+	put_ping(nop, ISCSI_TAG_NONE, q->cmdsn);
+	peer_send(q, nop, NULL, 0);
+	ping(q);
+	data_out(q, itt, ttt, 0, 0, data, 512, true);
+	peer_expect(q, ISCSI_OP_SCSI_RSP);
+	assert_int_equal(get_be32(q->bhs + 16), itt);
+	assert_int_equal(q->bhs[3], 0x40);
+	peer_close(p);
+	peer_close(q);
+	bench_back();
+}
+
 /* The session whose commands it waits for goes, or the one that waits. */
 static void test_preempted_goes(void **state)
 {
@@ -252,6 +282,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_preempt_and_abort),
+		cmocka_unit_test(test_preempted_awaits_data),
 		cmocka_unit_test(test_preempted_goes),
 		cmocka_unit_test(test_stop_while_preempting),
 		cmocka_unit_test(test_copies_of_preempted),
