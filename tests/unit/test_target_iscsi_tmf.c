@@ -429,13 +429,12 @@ static void test_resets_of_shared_unit(void **state)
 {
 	static const uint8_t functions[] = {
 		ISCSI_TMF_LU_RESET, ISCSI_TMF_WARM_RESET, ISCSI_TMF_COLD_RESET};
-	struct bench *all = b;
 
 	for (unsigned i = 0; i < 3; i++) {
 		uint32_t shared, shared_ttt, own, own_ttt;
 		struct peer *p, *r;
 
-		b = bench_start(2);
+		bench_another(2);
 		add_target(b);
 		p = peer_new(b, "");
 		r = peer_of_other_target(b);
@@ -464,18 +463,16 @@ static void test_resets_of_shared_unit(void **state)
 		peer_works(r);
 		peer_close(p);
 		peer_close(r);
-		bench_stop(b);
+		bench_back();
 	}
-	b = all;
 }
 
 /* What RESERVE holds for a nexus of another target is released. */
 static void test_reset_of_shared_reservation(void **state)
 {
-	struct bench *all = b;
 	struct peer *p, *r;
 
-	b = bench_start(2);
+	bench_another(2);
 	add_target(b);
 	p = peer_new(b, "");
 	r = peer_of_other_target(b);
@@ -491,8 +488,7 @@ static void test_reset_of_shared_reservation(void **state)
 	expect_sense(r, 6, 0x2903);
 	peer_close(p);
 	peer_close(r);
-	bench_stop(b);
-	b = all;
+	bench_back();
 }
 
 /* ---- without memory ---- */
@@ -544,10 +540,9 @@ static void starve(void)
  * which the reset has seen some and others not. */
 static void test_reset_without_memory(void **state)
 {
-	struct bench *all = b;
 	struct peer *p, *q;
 
-	b = bench_start(2);
+	bench_another(2);
 	p = peer_new(b, "");
 	q = peer_second(b, "ImmediateData=No");
 	set_tas(p, true);
@@ -565,8 +560,7 @@ static void test_reset_without_memory(void **state)
 	peer_ready(p);
 	peer_close(p);
 	peer_close(q);
-	bench_stop(b);
-	b = all;
+	bench_back();
 }
 
 int main(void)
