@@ -2,7 +2,6 @@
 #include <arpa/inet.h>
 #include <ctype.h>
 #include <errno.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -476,33 +475,49 @@ static const char *skip_blanks(const char *s)
 	return s;
 }
 
+static const char *skip_number(const char *s, unsigned *n)
+{
+	bool canonical = *s != '0';
+
+	*n = 0;
+	for (; isdigit((unsigned char)*s); s = skip_blanks(s + 1)) {
+		if (*n <= MAX_PORTAL_GROUP) {
+			*n = *n * 10 + (unsigned)(*s - '0');
+		}
+	}
+	*n = canonical ? *n : 0;
+	return s;
+}
+
 /*
  * As Samba compares names: without regard to case and blanks.
- * @param group  the number in place of "#", 0 where none can be meant
+ * @param group  the number in place of "#"; out of range where none is meant
  */
 static bool is_name(const char *pattern, const char *name, unsigned *group)
 {
-	char *end;
+	for (;;) {
+		int want, have;
 
-	for (;; pattern++, name++) {
 		pattern = skip_blanks(pattern);
 		name = skip_blanks(name);
-		if (*pattern == '#' && isdigit((unsigned char)*name)) {
-			unsigned long n = strtoul(name, &end, 10);
-
-			*group = *name != '0' && n <= UINT_MAX ? n : 0;
-			name = end - 1;
-		} else if (*pattern == '?') {
-			if (toupper((unsigned char)*name) < 'A' ||
-			    toupper((unsigned char)*name) > 'Z') {
+		want = toupper((unsigned char)*pattern);
+		have = toupper((unsigned char)*name);
+		if (want == '#') {
+			if (!isdigit(have)) {
 				return false;
 			}
-		} else if (toupper((unsigned char)*pattern) !=
-			   toupper((unsigned char)*name)) {
+			name = skip_number(name, group);
+			pattern++;
+			continue;
+		}
+		if (want == '?' ? have < 'A' || have > 'Z' : have != want) {
 			return false;
-		} else if (*name == '\0') {
+		}
+		if (have == '\0') {
 			return true;
 		}
+		pattern++;
+		name++;
 	}
 }
 
