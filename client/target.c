@@ -551,19 +551,24 @@ static int target_unmap(struct ctl *ctl)
 
 /* ---- CHAP ---- */
 
-static volatile sig_atomic_t interrupted;
+static struct termios terminal;
 
+/* The handler is reset: the signal comes again when this returns. */
 static void interrupt(int number)
 {
-	interrupted = number;
+	tcsetattr(STDIN_FILENO, TCSANOW, &terminal);
+	raise(number);
 }
 
 /* A line that is not shown; whoever interrupts it gets the terminal back. */
-static char *ask_secret(char *line, int size, const struct termios *old)
+static char *ask_secret(char *line, int size)
 {
-	/* Without SA_RESTART: the read ends. */
-	struct sigaction act = {.sa_handler = interrupt}, before[2];
-	struct termios quiet = *old;
+	struct sigaction before[2];
+	struct sigaction act = {
+		.sa_handler = interrupt,
+		.sa_flags = (int)SA_RESETHAND,
+	};
+	struct termios quiet = terminal;
 	char *got;
 
 	sigaction(SIGINT, &act, &before[0]);
@@ -572,20 +577,16 @@ static char *ask_secret(char *line, int size, const struct termios *old)
 	tcsetattr(STDIN_FILENO, TCSAFLUSH, &quiet);
 	fprintf(stderr, "Secret (12 to 16 characters): ");
 	got = fgets(line, size, stdin);
-	tcsetattr(STDIN_FILENO, TCSAFLUSH, old);
+	tcsetattr(STDIN_FILENO, TCSAFLUSH, &terminal);
 	fprintf(stderr, "\n");
 	sigaction(SIGINT, &before[0], NULL);
 	sigaction(SIGTERM, &before[1], NULL);
-	if (interrupted != 0) {
-		raise(interrupted);
-	}
 	return got;
 }
 
 /* From a file or the terminal, never from the command line. */
 static char *read_secret(struct ctl *ctl)
 {
-	struct termios terminal;
 	char line[300];
 	FILE *f = stdin;
 	char *got;
@@ -599,7 +600,7 @@ static char *read_secret(struct ctl *ctl)
 		}
 	}
 	got = f == stdin && tcgetattr(STDIN_FILENO, &terminal) == 0
-		      ? ask_secret(line, sizeof(line), &terminal)
+		      ? ask_secret(line, sizeof(line))
 		      : fgets(line, sizeof(line), f);
 	if (f != stdin) {
 		fclose(f);
