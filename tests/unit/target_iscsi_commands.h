@@ -212,14 +212,20 @@ static UNUSED uint32_t send_bursts(struct peer *p, const uint8_t *data,
 }
 
 /* EXTENDED COPY(LID4) */
-static UNUSED void send_list_lid4(struct peer *p, const struct list *l)
+static UNUSED void put_list_lid4(struct peer *p, uint8_t *bhs,
+				 const struct list *l)
 {
-	uint8_t bhs[48];
-
 	command(p, bhs, FW, (uint32_t)l->len, 0x83, 0, 0);
 	memset(bhs + 33, 0, 15);
 	bhs[33] = 0x01;
 	put_be32(bhs + 42, (uint32_t)l->len);
+}
+
+static UNUSED void send_list_lid4(struct peer *p, const struct list *l)
+{
+	uint8_t bhs[48];
+
+	put_list_lid4(p, bhs, l);
 	peer_send(p, bhs, l->bytes, (uint32_t)l->len);
 }
 
