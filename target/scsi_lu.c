@@ -224,7 +224,8 @@ void scsi_lu_reset(struct scsi_lu *lu, struct scsi_nexus *by)
 {
 	const unsigned stays = SCSI_LU_ENABLED | SCSI_LU_FORMATTING |
 			       SCSI_LU_TOKENS | SCSI_LU_RETIRED |
-			       SCSI_LU_SANITIZING | SCSI_LU_SANITIZE_FAILED;
+			       SCSI_LU_SANITIZING | SCSI_LU_SANITIZE_FAILED |
+			       SCSI_LU_NO_ATOMIC;
 	unsigned state = atomic_load(&lu->state);
 
 	scsi_log(3, "disk %d: reset by %s", (int)lu->config.index,

@@ -520,6 +520,10 @@ static void no_atomic_writes(void **state)
 	while (RUN(b, 0x00, 0, 0, 0, 0, 0) != SCSI_GOOD) {
 	}
 	assert_no_atomic(b);
+	scsi_lu_reset(map->entry[0].lu, NULL);
+	while (RUN(b, 0x00, 0, 0, 0, 0, 0) != SCSI_GOOD) {
+	}
+	assert_no_atomic(b);
 	scsi_nexus_set_map(b->nexus[0], b->map);
 	scsi_lu_free(map->entry[0].lu);
 	free(map);
