@@ -64,9 +64,6 @@ static bool parse_ranges(struct scsi_task *task, const uint8_t *p, size_t len,
 		size = len - at;
 	}
 	*count = (unsigned)(size / RANGE);
-	if (*count == 0) {
-		return bad_length(task);
-	}
 	if (*count > COPY_MAX_RANGES) {
 		return scsi_refuse(task, SENSE_ILLEGAL_REQUEST,
 				   ASC_TOO_MANY_SEGMENTS);
@@ -92,7 +89,7 @@ static bool parse_ranges(struct scsi_task *task, const uint8_t *p, size_t len,
 	return true;
 }
 
-/* The list, whole, of at least @header bytes. NULL: sense is set. */
+/* The list, with @header bytes and a range at least. NULL: sense is set. */
 static const uint8_t *token_list(struct scsi_task *task, size_t header,
 				 size_t *len)
 {
@@ -102,14 +99,14 @@ static const uint8_t *token_list(struct scsi_task *task, size_t header,
 	if (p == NULL) {
 		return NULL;
 	}
-	if (*len < task->length || *len < header) {
+	if (*len < task->length || *len < header + RANGE) {
 		bad_length(task);
 		return NULL;
 	}
 	/* The lists say their own length too; more may follow it, and they
 	 * may be cut. */
 	said = (size_t)get_be16(p) + 2;
-	if (said < header) {
+	if (said < header + RANGE) {
 		bad_field(task, 0);
 		return NULL;
 	}

@@ -237,8 +237,8 @@ bool scsi_get_lba_status_prepare(struct scsi_task *task)
 static bool lba_status_known(struct scsi_task *task)
 {
 	const unsigned shift = task->lu->shift;
-	/* What a descriptor holds, in whole granules: Windows takes one that
-	 * ends within a granule for the disk's last. */
+	/* What a descriptor holds, in whole granules: Windows rounds the length
+	 * up to one, in 32 bits. */
 	const uint32_t most =
 		UINT32_MAX & ~((SCSI_OPTIMAL_GRANULE >> shift) - 1);
 	uint8_t buf[24] = {0};

@@ -282,6 +282,10 @@ static void token_refusals(void **state)
 	assert_true(information(b, 1));
 	assert_int_equal(get_be64(b->in + 16), 3);
 	len = put_ranges(list, 16, (const struct range[]){{0, 1}}, 1);
+	put_be16(list, 0x1d); /* one byte short of a range */
+	assert_sense(b, send_as(b, 0, 0x10, 1, list, len), INVALID_PARAMETER);
+	put_be16(list, 0x1e);
+	assert_sense(b, send_as(b, 0, 0x10, 1, list, len - 1), 0x51a00);
 	put_be32(list + 4, 0xffffffff);
 	assert_sense(b, send_as(b, 0, 0x10, 1, list, len), INVALID_PARAMETER);
 	put_be32(list + 4, 0);
