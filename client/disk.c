@@ -78,13 +78,18 @@ static int disk_record(struct ctl *ctl, struct istm_object *disk, bool all)
 		hr = istm_call(disk, mem, NDR_IWTDISK_GET_DESCRIPTION,
 			       &description);
 	}
-	/* Of one whose file the server cannot use it knows no size. */
+	/* Of one whose file the server cannot use it knows no size, or has the
+	 * size and cannot serve it. */
 	usable = ctl_is_ok(hr) && *size.out.pSize != 0;
 	if (ctl_is_ok(hr) && all) {
 		hr = istm_call(disk, mem, NDR_IWTDISK_GET_TYPE, &type);
 		if (ctl_is_ok(hr) && usable) {
 			hr = istm_call(disk, mem, NDR_IWTDISK_GET_SERIALNUMBER,
 				       &serial);
+			if (HRES_ERROR_V(hr) == HRES_ERROR_V(ISTM_POINTER)) {
+				usable = false;
+				hr = ISTM_S_OK;
+			}
 		}
 		if (ctl_is_ok(hr)) {
 			hr = istm_call(disk, mem, NDR_IWTDISK_GET_GUID, &guid);
@@ -424,8 +429,8 @@ const struct ctl_command ctl_disk_commands[] = {
 	{"disk", "delete", "DISK", 1, 1, disk_delete,
 	 "forget a disk; --file: and its file", CTL_FILE},
 	{"disk", "check", "FILE", 1, 1, ctl_disk_check,
-	 "look at a file of this machine that is not served", 0},
+	 "look at a file of this machine that is not served", CTL_LOCAL},
 	{"disk", "repair", "FILE", 1, 1, ctl_disk_repair,
-	 "mend what can be mended without guessing", 0},
+	 "mend what can be mended without guessing", CTL_LOCAL},
 	{0},
 };

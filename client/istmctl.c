@@ -283,7 +283,7 @@ static int run(struct ctl *ctl, poptContext pc)
 		return ctl_usage("'%s %s' has no option %s", noun, verb,
 				 foreign);
 	}
-	if (!all_utf8(ctl)) {
+	if ((c->takes & CTL_LOCAL) == 0 && !all_utf8(ctl)) {
 		return ctl_usage("an argument is not UTF-8");
 	}
 	if (ctl->opt.port < 0 || ctl->opt.port > 65535) {

@@ -48,6 +48,8 @@ struct ctl_command {
 #define CTL_ENABLE	0x20u /* and --disable */
 #define CTL_LUN		0x40u
 #define CTL_CHAP	0x80u /* --chap-user, --secret-file, --off */
+/* Its argument is a file of this machine, of any name. */
+#define CTL_LOCAL 0x100u
 
 extern const struct ctl_command ctl_disk_commands[];
 extern const struct ctl_command ctl_target_commands[];

@@ -315,7 +315,6 @@ static int target_create(struct ctl *ctl)
 	if (mgr == NULL) {
 		return 1;
 	}
-	ctl->opt.name = NULL;
 	hr = istm_call(mgr, ctl->mem, NDR_IHOSTMGR_NEWHOST, &r);
 	if (!ctl_is_ok(hr)) {
 		return ctl_fail(ctl, hr, "creating target %s", ctl->args[0]);
@@ -563,7 +562,9 @@ static void interrupt(int number)
 /* A line that is not shown; whoever interrupts it gets the terminal back. */
 static char *ask_secret(char *line, int size)
 {
-	struct sigaction before[2];
+	static const int ends[] = {SIGINT, SIGTERM, SIGQUIT, SIGHUP};
+	enum { NUM_ENDS = sizeof(ends) / sizeof(ends[0]) };
+	struct sigaction before[NUM_ENDS];
 	struct sigaction act = {
 		.sa_handler = interrupt,
 		.sa_flags = (int)SA_RESETHAND,
@@ -571,16 +572,18 @@ static char *ask_secret(char *line, int size)
 	struct termios quiet = terminal;
 	char *got;
 
-	sigaction(SIGINT, &act, &before[0]);
-	sigaction(SIGTERM, &act, &before[1]);
+	for (int i = 0; i < NUM_ENDS; i++) {
+		sigaction(ends[i], &act, &before[i]);
+	}
 	quiet.c_lflag &= ~ECHO;
 	tcsetattr(STDIN_FILENO, TCSAFLUSH, &quiet);
 	fprintf(stderr, "Secret (12 to 16 characters): ");
 	got = fgets(line, size, stdin);
 	tcsetattr(STDIN_FILENO, TCSAFLUSH, &terminal);
 	fprintf(stderr, "\n");
-	sigaction(SIGINT, &before[0], NULL);
-	sigaction(SIGTERM, &before[1], NULL);
+	for (int i = 0; i < NUM_ENDS; i++) {
+		sigaction(ends[i], &before[i], NULL);
+	}
 	return got;
 }
 
@@ -726,7 +729,8 @@ const struct ctl_command ctl_target_commands[] = {
 	{"target", "list", "", 0, 0, target_list, "all targets", 0},
 	{"target", "show", "TARGET", 1, 1, target_show, "one target", 0},
 	{"target", "create", "TARGET", 1, 1, target_create,
-	 "--iqn, --description", CTL_IQN | CTL_DESCRIPTION | CTL_ENABLE},
+	 "--iqn, --description, --disable",
+	 CTL_IQN | CTL_DESCRIPTION | CTL_ENABLE},
 	{"target", "set", "TARGET", 1, 1, target_set,
 	 "--name, --iqn, --description, --enable, --disable",
 	 CTL_NAME | CTL_IQN | CTL_DESCRIPTION | CTL_ENABLE},
