@@ -60,8 +60,8 @@ echo "guest: up after $(cut -d' ' -f1 /proc/uptime) s"
 (. /guest.script)
 status=$?
 if [ $status = 0 ]; then sync; else tell_state; fi
-echo "GUEST-EXIT $status"
-while true; do sleep 60; done
+# Again, if the kernel has had a word in it.
+while true; do echo "GUEST-EXIT $status"; sleep 5; done
 """
 
 

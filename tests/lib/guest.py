@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Run a script in a QEMU guest; do what it asks for; tell its results as TAP.
 
-What the script calls 'pass NAME' for is a TAP line; 'fail WHY' ends it. 'host COMMAND ARGUMENT...'
+What the script calls 'pass NAME' for is a TAP line; 'fail WHY' ends it; 'host COMMAND ARGUMENT...'
 calls a function of the test, of the caller's dictionary, and prints what that
 returns; an exception fails the script. tests/guest/lib has the other half.
 """
@@ -43,6 +43,13 @@ class _Host:
                 connection.sendall(answer.encode() + b"\n")
 
 
+def _tail(console):
+    """What the script printed last comes last: where logs are cut, it stays."""
+    state = next((number for number, line in enumerate(console)
+                  if line.startswith("GUEST-STATE ")), len(console))
+    return console[state:][-TAIL:] + console[:state][-TAIL // 3:]
+
+
 def run(script, variables=None, commands=None, memory=512, qemu="", passed=0,
         programs=()):
     """Print TAP; return whether the script has succeeded.
@@ -75,7 +82,7 @@ def run(script, variables=None, commands=None, memory=512, qemu="", passed=0,
             why = ": " + line.split(" ", 1)[1]
     status = process.wait()
     if status:
-        for line in console[-TAIL:]:
+        for line in _tail(console):
             print("# " + line)
         print("not ok %d - %s in the guest: status %d%s" % (
             passed + 1, script, status, why.replace("#", "")))
