@@ -297,10 +297,13 @@ static int recorded(struct vhd_req *req, int result)
 /* The new data are in their place, or not all of them. */
 static int written(struct vhd_req *req, int result)
 {
-	vhd_state(req)->disk->atomic.error = result;
+	struct vhd_disk *disk = vhd_state(req)->disk;
+
+	disk->atomic.error = result;
 	if (result == 0) {
 		return clear_record(req);
 	}
+	disk->atomic.sync_errors = atomic_load(&disk->sync_errors);
 	set_operation(req, ATOMIC_UNDO, VHD_WRITE, contents_before(req), 1);
 	return 0;
 }
@@ -338,6 +341,19 @@ static int compared(struct vhd_req *req, int result)
 		return 0;
 	}
 	return stop_torn(req, result != 0 ? result : ENOSPC);
+}
+
+static int settled(struct vhd_req *req, int result)
+{
+	struct vhd_disk *disk = vhd_state(req)->disk;
+
+	if (result == 0 &&
+	    atomic_load(&disk->sync_errors) != disk->atomic.sync_errors) {
+		/* Another sync took the kernel's only report of a loss, which
+		 * may be of what was undone. */
+		result = EIO;
+	}
+	return result == 0 ? clear_record(req) : stop_torn(req, result);
 }
 
 static int cleared(struct vhd_req *req, int result)
@@ -432,8 +448,7 @@ int vhd_atomic_run(struct vhd_req *req, int result)
 		case ATOMIC_SETTLE:
 			result = disk->ops->run(req, result);
 			if (result != VHD_PENDING) {
-				result = result == 0 ? clear_record(req)
-						     : stop_torn(req, result);
+				result = settled(req, result);
 			}
 			break;
 		case ATOMIC_CLEAR:

@@ -205,6 +205,7 @@ struct vhd_atomic {
 	struct vhd_journal *journal; /* NULL until it is needed */
 	uint32_t flags;		     /* the request's own */
 	int error;
+	unsigned sync_errors; /* the disk's, when the undo began */
 	/* A record could not be removed: what is written now would be taken
 	 * back after a restart. So nothing is. */
 	_Atomic bool stuck;
@@ -336,8 +337,8 @@ struct vhd_disk {
 	_Atomic unsigned flushing;
 	/*
 	 * The kernel reports a failed write-back to one fsync only, whoever
-	 * asks first: FUA writes count failures here, so that the next flush
-	 * fails, and flushes that were under way fail together.
+	 * asks first: syncs and FUA writes count failures here, so that the
+	 * next flush fails, and flushes that were under way fail together.
 	 */
 	_Atomic unsigned sync_errors, sync_reported;
 

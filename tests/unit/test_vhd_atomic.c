@@ -15,6 +15,7 @@
 
 #include "lib/crc32c.h"
 #include "vhd/bytes.h"
+#include "vhd/private.h"
 #include "vhd/record.h"
 #include "vhd_atomic.h"
 #include "vhd_recorder.h"
@@ -533,6 +534,8 @@ static unsigned full; /* 1: write a sector, then there is no space; 2: none */
 static uint64_t full_at; /* 3: there is none from here on in the file */
 static bool unsynced;	 /* since the disk's file was written to */
 static bool cleared_early;
+static bool sync_full;			/* nor for what had been buffered */
+static _Atomic unsigned *others_errors; /* another's sync fails, too */
 
 static int fail_full(const char *name, enum vhd_tap_step step, uint64_t offset,
 		     uint64_t *len)
@@ -540,7 +543,14 @@ static int fail_full(const char *name, enum vhd_tap_step step, uint64_t offset,
 	bool journal = strstr(name, "'s journal") != NULL;
 
 	if (step == VHD_TAP_STEP_SYNC && !journal) {
+		if (sync_full) {
+			return ENOSPC;
+		}
 		unsynced = false;
+	}
+	if (step == VHD_TAP_STEP_READ && unsynced && others_errors != NULL) {
+		atomic_fetch_add(others_errors, 1);
+		others_errors = NULL;
 	}
 	if (step != VHD_TAP_STEP_WRITE) {
 		return 0;
@@ -638,6 +648,50 @@ static void test_full_undone(void **state)
 	assert_int_equal(count_journals(vt), 0);
 }
 
+/*
+ * Where the medium does not get the old contents the record stays, and the next
+ * flush says that something was lost: the kernel does not say it again. It may
+ * have said it to another's flush.
+ */
+static void test_full_unsettled(void **state)
+{
+	struct vt *vt = *state;
+	struct vhd_disk *disk;
+	uint8_t old[4096], new[4096], back[4096];
+	unsigned i;
+
+	disk = tapped(vt, &full_tap, true, old, new);
+	assert_int_equal(write_atomic(vt, disk, 8192, old, 2048), 0);
+	memset(old + 2048, 0, 2048);
+	full_at = 8192 + 2048;
+	for (i = 0; i < 2; i++) {
+		assert_int_equal(vt_rw(vt, disk, VHD_FLUSH, 0, 0, NULL, 0), 0);
+		full = 3;
+		unsynced = cleared_early = false;
+		sync_full = i == 0;
+		others_errors = i == 1 ? &disk->sync_errors : NULL;
+		assert_int_equal(write_atomic(vt, disk, 8192, new, 4096), EIO);
+		full = 0;
+		sync_full = false;
+		assert_null(others_errors);
+		assert_false(cleared_early);
+		assert_int_equal(vt_rw(vt, disk, VHD_READ, 0, 8192, back, 512),
+				 EIO);
+		assert_int_equal(vt_rw(vt, disk, VHD_FLUSH, 0, 0, NULL, 0),
+				 EIO);
+		assert_int_equal(vt_rw(vt, disk, VHD_FLUSH, 0, 0, NULL, 0), 0);
+		vhd_close(disk);
+		assert_true(exists(vt, ".a.vhd.atomic"));
+		assert_int_equal(vt_open(vt, "a.vhd", 0, &disk), 0);
+		assert_int_equal(vt_rw(vt, disk, VHD_READ, 0, 8192, back, 4096),
+				 0);
+		assert_memory_equal(back, old, 4096);
+	}
+	vhd_close(disk);
+	vhd_set_tap(NULL);
+	assert_int_equal(count_journals(vt), 0);
+}
+
 /* ---- reading that fails ---- */
 
 /* The disk's second page cannot be read. */
@@ -707,6 +761,7 @@ int main(void)
 		TEST(test_stuck_meanwhile),
 		TEST(test_full_undo),
 		TEST(test_full_undone),
+		TEST(test_full_unsettled),
 		TEST(test_failed_read),
 	};
 
