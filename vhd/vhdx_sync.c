@@ -473,6 +473,17 @@ static int commit_size(struct growth *g)
 	return vhdx_worker_commit(g->file, vx);
 }
 
+/* Is the file written out, but for what the session's start has appended to a
+ * short one? */
+static bool is_written_out(const struct vhdx *vx, uint64_t size,
+			   uint64_t allocated)
+{
+	uint64_t tail =
+		vx->used_end > vx->file_size ? vx->used_end - vx->file_size : 0;
+
+	return allocated + tail >= size;
+}
+
 static int grow(struct growth *g)
 {
 	struct vhdx *vx = g->vx;
@@ -485,8 +496,8 @@ static int grow(struct growth *g)
 	if (ret == 0) {
 		vx->batch->count = 0; /* whatever failed before */
 		ret = vhd_file_size(g->file, &size, &allocated);
-		g->written_out =
-			vx->metadata.leave_allocated && allocated >= size;
+		g->written_out = vx->metadata.leave_allocated &&
+				 is_written_out(vx, size, allocated);
 	}
 	if (ret == 0) {
 		ret = clear_tail(g);

@@ -286,6 +286,40 @@ static void test_short_last_block_by_workers(void **state)
 	assert_int_equal(vt_check(vt, "g.vhdx", 0).errors, 0);
 }
 
+/* What is written out grows written out: to be made whole first, by a write or
+ * by the growth itself, does not change that. */
+static void test_short_last_block_written_out(void **state)
+{
+	struct vhd_create_params params = {
+		.format = VHD_FORMAT_VHDX,
+		.type = VHD_TYPE_FIXED,
+		.block_size = 4 * MiB,
+		.size = 7 * MiB,
+	};
+	struct vt *vt = *state;
+	unsigned i;
+
+	for (i = 0; i < 2; i++) {
+		char *name = talloc_asprintf(vt->mem, "o%u.vhdx", i);
+		struct vhd_disk *disk = NULL;
+		uint64_t end, before;
+
+		assert_int_equal(vt_create_params(vt, name, &params), 0);
+		end = vt_file_size(vt, name);
+		assert_int_equal(
+			truncate(vt_path(vt, name), (off_t)(end - MiB)), 0);
+		before = vt_file_allocated(vt, name);
+		assert_true(before >= end - MiB);
+		assert_int_equal(vt_open(vt, name, 0, &disk), 0);
+		if (i == 1) {
+			put(vt, disk, 0, 4096, 6);
+		}
+		assert_int_equal(vt_grow(vt, disk, 4 * MiB), 0);
+		vhd_close(disk);
+		assert_true(vt_file_allocated(vt, name) >= before + 4 * MiB);
+	}
+}
+
 /* ---- VHD ---- */
 
 static void get_footer(struct vt *vt, const char *name, uint64_t at,
@@ -396,6 +430,7 @@ int main(void)
 		f(test_log_makes_longer),
 		f(test_short_last_block),
 		f(test_short_last_block_by_workers),
+		f(test_short_last_block_written_out),
 		f(test_whole_footer_counts),
 		f(test_growth_over_junk),
 		f(test_vhdx_growth_over_junk),
