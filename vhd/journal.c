@@ -224,7 +224,10 @@ fail:
 	return ret;
 }
 
-/* A file such as the journal would be, of no name if the volume has such. */
+/*
+ * A file such as the journal would be, of no name if the volume has such.
+ * @return -1: there is none, for errno's reason
+ */
 static int make_trial(const struct vhd_journal *journal, bool *named)
 {
 	int fd =
@@ -258,6 +261,11 @@ bool vhd_journal_possible(const struct vhd_file *disk)
 			possible = is_trusted(&st, &disk_st);
 		}
 		close(fd);
+	} else if (errno == EEXIST && fstatat(trial->dir, trial->name, &st,
+					      AT_SYMLINK_NOFOLLOW) == 0) {
+		/* Where nobody believes in what lies there, the first write
+		 * would remove a record that may count. */
+		possible = is_trusted(&st, &disk_st);
 	}
 	if (named) {
 		unlinkat(trial->dir, trial->name, 0);

@@ -131,19 +131,40 @@ static void test_modes_ignored_at_open(void **state)
 				 i & 1 ? EOPNOTSUPP : 0);
 		vhd_close(disk);
 	}
-	/* What somebody has put there is left to the first write. */
-	nameless_refused = modes_ignored = true;
-	assert_int_equal(mkdir(vt_path(vt, ".a.vhd.atomic"), 0700), 0);
-	assert_int_equal(vt_open(vt, "a.vhd", 0, &disk), 0);
-	nameless_refused = modes_ignored = false;
-	assert_true(vhd_disk_writes_atomic(disk));
-	vhd_close(disk);
-	assert_true(exists(vt, ".a.vhd.atomic"));
 	/* Of one that is not written to nobody asks. */
 	nameless_tried = false;
 	assert_int_equal(vt_open(vt, "a.vhd", VHD_OPEN_READONLY, &disk), 0);
 	assert_false(nameless_tried);
 	vhd_close(disk);
+}
+
+/* Where its name is all that could be tried, what lies there tells; if it is
+ * not to be trusted it stays. */
+static void test_not_trusted_at_open(void **state)
+{
+	struct vt *vt = *state;
+	struct vhd_disk *disk = vt_disk(vt, "a.vhd", SIZE, true);
+	const char *path = vt_path(vt, ".a.vhd.atomic");
+	uint8_t data[4096] = {1};
+	unsigned i;
+
+	vhd_close(disk);
+	nameless_refused = true;
+	for (i = 0; i < 2; i++) {
+		if (i == 0) {
+			assert_int_equal(mkdir(path, 0700), 0);
+		} else {
+			vt_file_write(vt, ".a.vhd.atomic", 0, data, 512);
+			assert_int_equal(chmod(path, 0666), 0);
+		}
+		assert_int_equal(vt_open(vt, "a.vhd", 0, &disk), 0);
+		assert_false(vhd_disk_writes_atomic(disk));
+		assert_int_equal(write_atomic(vt, disk, 0, data, 4096),
+				 EOPNOTSUPP);
+		vhd_close(disk);
+		assert_int_equal(remove(path), 0);
+	}
+	nameless_refused = false;
 }
 
 /* It follows the disk. */
@@ -244,6 +265,7 @@ int main(void)
 		TEST(test_no_journal),
 		TEST(test_modes_ignored),
 		TEST(test_modes_ignored_at_open),
+		TEST(test_not_trusted_at_open),
 		TEST(test_moved),
 		TEST(test_place_taken),
 		TEST(test_trust_lost),
