@@ -107,6 +107,7 @@ static int clear_tail(struct vhd_file *file, const struct vhd_dyn *dyn,
 	}
 	g->what = "clearing the last block's rest";
 	at = (uint64_t)entry * VHD_SECTOR + dyn->bitmap_size + used;
+	vhd_file_mark_hole(file, at, left);
 	ret = vhd_file_fallocate(
 		file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, at, left);
 	if (ret != EOPNOTSUPP) {

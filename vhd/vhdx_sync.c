@@ -161,6 +161,7 @@ int vhdx_worker_session(struct vhd_file *file, struct vhdx *vx, bool data)
 	}
 	/* As vhdx_session_start(): what is behind all structures. */
 	if (vx->file_size > vx->used_end) {
+		vhd_file_mark_hole(file, vx->used_end, end - vx->used_end);
 		ret = vhd_file_fallocate(
 			file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
 			vx->used_end, vx->file_size - vx->used_end);
@@ -178,6 +179,7 @@ int vhdx_worker_session(struct vhd_file *file, struct vhdx *vx, bool data)
 			vx->end = end;
 		}
 	} else if (vx->file_size < vx->used_end) {
+		vhd_file_mark_hole(file, vx->end, vx->used_end - vx->end);
 		ret = vhd_file_truncate(file, vx->used_end);
 		if (ret == 0) {
 			ret = vhd_file_sync(file);
