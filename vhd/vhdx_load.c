@@ -150,6 +150,9 @@ static uint64_t end_of_data(const struct vhdx *vx, const struct vhdx_extent *e)
 		return end;
 	}
 	block = e->entry - e->entry / ((UINT64_C(1) << vx->chunk_shift) + 1);
+	if (block << vx->block_shift >= vx->metadata.size) {
+		return end;
+	}
 	left = vx->metadata.size - (block << vx->block_shift);
 	return left < vx->metadata.block_size ? e->start * VHDX_MB + left : end;
 }
