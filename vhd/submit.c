@@ -314,6 +314,7 @@ bool vhd_submit(struct vhd_io *io, struct vhd_disk *disk, struct vhd_req *req)
 		return true;
 	}
 	if (req->length == 0 && req->op != VHD_FLUSH && req->op != VHD_YIELD) {
+		req->mapped = false;
 		return true;
 	}
 	if (vhd_lacks_parent(disk) && !needs_no_data(disk, req)) {

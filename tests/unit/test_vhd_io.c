@@ -364,6 +364,10 @@ static void test_mapped_elsewhere(void **state)
 	assert_int_equal(req.error, 0);
 	assert_true(req.mapped);
 	assert_int_equal(req.length, SIZE - 4 * MiB);
+	req.length = 0;
+	assert_true(vhd_submit(vt->io, disk, &req));
+	assert_int_equal(req.error, 0);
+	assert_false(req.mapped);
 	vhd_close(disk);
 }
 
