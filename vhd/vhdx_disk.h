@@ -248,7 +248,8 @@ int vhdx_find_gaps(const struct vhdx_extents *x, struct vhdx_gaps *gaps);
 bool vhdx_gap_take(struct vhdx_gaps *gaps, size_t *next, uint64_t length,
 		   uint64_t limit, uint64_t *place);
 
-/* The two headers. @return 0, or EINVAL: neither is good */
+/* The current one of the two headers. @return 0, or EINVAL: neither is good,
+ * the current one cannot be worked with, or two differ under one number */
 int vhdx_load_headers(struct vhd_file *file, struct vhdx_header *header,
 		      unsigned *current, char *why, size_t why_len);
 
