@@ -550,9 +550,9 @@ static void forget_spare_end(struct vhd_dyn *dyn,
 }
 
 /*
- * What was appended lies between next and end. The footer is written at next
- * before the file is cut; should the cut reach the disk first, the copy at the
- * start of the file stands in for the footer at the next open.
+ * What was appended lies between next and end. The footer at next is on stable
+ * storage before the file is cut: an older one may have been there, from before
+ * the disk grew.
  */
 void dyn_trim(struct vhd_file *file, struct vhd_dyn *dyn,
 	      const struct vhd_footer *footer)
@@ -565,7 +565,8 @@ void dyn_trim(struct vhd_file *file, struct vhd_dyn *dyn,
 	if (dyn->next >= dyn->end || dyn->frozen) {
 		return;
 	}
-	ret = vhd_file_pwrite(file, dyn->footer, VHD_FOOTER_SIZE, dyn->next);
+	ret = vhd_file_pwrite_durable(file, dyn->footer, VHD_FOOTER_SIZE,
+				      dyn->next);
 	if (ret == 0) {
 		ret = vhd_file_truncate(file, dyn->next + VHD_FOOTER_SIZE);
 	}
