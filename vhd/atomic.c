@@ -347,10 +347,14 @@ static int settled(struct vhd_req *req, int result)
 {
 	struct vhd_disk *disk = vhd_state(req)->disk;
 
-	if (result == 0 &&
-	    atomic_load(&disk->sync_errors) != disk->atomic.sync_errors) {
-		/* Another sync took the kernel's only report of a loss, which
-		 * may be of what was undone. */
+	if (result != 0) {
+		/* The kernel's only report of what others have buffered, too:
+		 * the next flush fails. */
+		atomic_fetch_add(&disk->sync_errors, 1);
+	} else if (atomic_load(&disk->sync_errors) !=
+		   disk->atomic.sync_errors) {
+		/* Another sync took that report, which may be of what was
+		 * undone. */
 		result = EIO;
 	}
 	return result == 0 ? clear_record(req) : stop_torn(req, result);

@@ -337,8 +337,8 @@ struct vhd_disk {
 	_Atomic unsigned flushing;
 	/*
 	 * The kernel reports a failed write-back to one fsync only, whoever
-	 * asks first: syncs and FUA writes count failures here, so that the
-	 * next flush fails, and flushes that were under way fail together.
+	 * asks first: FUA writes count failures here, so that the next flush
+	 * fails, and flushes that were under way fail together.
 	 */
 	_Atomic unsigned sync_errors, sync_reported;
 

@@ -573,13 +573,12 @@ int vhd_transfer_completed(struct vhd_req *req, int res)
 	}
 	if (res < 0) {
 		/* The kernel tells this once: the next flush fails, too. (Not
-		 * of an atomic write's journal.) Of a sync also that there is
-		 * no space for what had been buffered. */
+		 * of an atomic write's journal.) */
 		if (st->file == st->disk->file &&
 		    (st->sqe_op == IORING_OP_FSYNC ||
 		     st->sqe_op == IORING_OP_SYNC_FILE_RANGE ||
-		     (st->sqe_op == IORING_OP_WRITEV && st->fua &&
-		      vhd_map_error(-res) == EIO))) {
+		     (st->sqe_op == IORING_OP_WRITEV && st->fua)) &&
+		    vhd_map_error(-res) == EIO) {
 			atomic_fetch_add(&st->disk->sync_errors, 1);
 		}
 		/* The format has another way then. */
