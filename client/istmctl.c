@@ -14,9 +14,9 @@
 #include <popt.h>
 
 #include "client/istmctl.h"
-#include "lib/utf8.h"
 #include "server/auth/auth.h"
 #include "server/auth/cmdline.h"
+#include "server/core/utf8.h"
 
 static const struct ctl_command *const tables[] = {
 	ctl_disk_commands,
@@ -230,14 +230,7 @@ static const char *foreign_option(const struct ctl_options *o, unsigned takes)
 /* What is sent is UTF-16: other bytes would become another name. */
 static bool is_utf8(const char *s)
 {
-	size_t len = s == NULL ? 0 : strlen(s), taken;
-
-	for (; len > 0; s += taken, len -= taken) {
-		if (utf8_next(s, len, &taken) == UTF8_INVALID) {
-			return false;
-		}
-	}
-	return true;
+	return s == NULL || utf8_valid(s);
 }
 
 static bool all_utf8(const struct ctl *ctl)

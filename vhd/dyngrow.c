@@ -96,11 +96,9 @@ static int clear_entries(struct vhd_file *file, struct dyn_growth *g)
 static int clear_tail(struct vhd_file *file, const struct vhd_dyn *dyn,
 		      struct dyn_growth *g)
 {
-	static const uint8_t zero[65536];
 	uint64_t used = g->old_size % dyn->header.block_size;
 	uint32_t entry = atomic_load(&dyn->bat[g->old_blocks - 1]);
 	uint64_t at, left = dyn->header.block_size - used;
-	int ret;
 
 	if (used == 0 || entry <= BAT_BUSY) {
 		return 0;
@@ -108,19 +106,8 @@ static int clear_tail(struct vhd_file *file, const struct vhd_dyn *dyn,
 	g->what = "clearing the last block's rest";
 	at = (uint64_t)entry * VHD_SECTOR + dyn->bitmap_size + used;
 	vhd_file_mark_hole(file, at, left);
-	ret = vhd_file_fallocate(
-		file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, at, left);
-	if (ret != EOPNOTSUPP) {
-		return ret;
-	}
-	for (ret = 0; ret == 0 && left > 0;) {
-		size_t n = left < sizeof(zero) ? left : sizeof(zero);
-
-		ret = vhd_file_pwrite(file, zero, n, at);
-		at += n;
-		left -= n;
-	}
-	return ret;
+	return vhd_file_zero(file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+			     at, left);
 }
 
 static int write_header(struct vhd_file *file, struct dyn_growth *g,

@@ -635,6 +635,30 @@ int vhd_file_fallocate(struct vhd_file *file, int mode, uint64_t offset,
 	return 0;
 }
 
+int vhd_file_write_zeroes(struct vhd_file *file, uint64_t from, uint64_t to)
+{
+	static const uint8_t zero[65536];
+	int ret = 0;
+
+	while (ret == 0 && from < to) {
+		size_t n = to - from < sizeof(zero) ? to - from : sizeof(zero);
+
+		ret = vhd_file_pwrite(file, zero, n, from);
+		from += n;
+	}
+	return ret;
+}
+
+int vhd_file_zero(struct vhd_file *file, int mode, uint64_t offset,
+		  uint64_t length)
+{
+	int ret = vhd_file_fallocate(file, mode, offset, length);
+
+	return ret != EOPNOTSUPP
+		       ? ret
+		       : vhd_file_write_zeroes(file, offset, offset + length);
+}
+
 ssize_t vhd_file_copy(const struct vhd_file *from, off_t *from_offset,
 		      struct vhd_file *to, off_t *to_offset, uint64_t length)
 {

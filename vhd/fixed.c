@@ -126,22 +126,6 @@ static void fixed_close(struct vhd_disk *disk)
 
 /* ---- growth ---- */
 
-static int write_zeroes(struct vhd_file *file, uint64_t from, uint64_t to)
-{
-	static const uint8_t zero[65536];
-
-	while (from < to) {
-		size_t n = to - from < sizeof(zero) ? to - from : sizeof(zero);
-		int ret = vhd_file_pwrite(file, zero, n, from);
-
-		if (ret != 0) {
-			return ret;
-		}
-		from += n;
-	}
-	return 0;
-}
-
 struct fixed_growth {
 	uint64_t old_eof;
 	uint64_t old_size, new_size;
@@ -171,7 +155,8 @@ int vhd_fixed_finish_growth(struct vhd_file *file, struct vhd_footer *footer,
 			    uint64_t footer_at)
 {
 	uint8_t buf[VHD_FOOTER_SIZE];
-	int ret = write_zeroes(file, footer->stale_from, footer->stale_to);
+	int ret = vhd_file_write_zeroes(file, footer->stale_from,
+					footer->stale_to);
 
 	if (ret == 0) {
 		ret = vhd_file_sync(file);
@@ -215,14 +200,11 @@ static int grow_clear_tail(struct vhd_file *file, struct fixed_growth *g,
 		return 0;
 	}
 	g->what = "clearing what lies behind the data";
-	ret = vhd_file_fallocate(
-		file,
-		FALLOC_FL_KEEP_SIZE | (g->written_out ? FALLOC_FL_ZERO_RANGE
-						      : FALLOC_FL_PUNCH_HOLE),
-		g->old_size, end - g->old_size);
-	if (ret == EOPNOTSUPP) {
-		ret = write_zeroes(file, g->old_size, end);
-	}
+	ret = vhd_file_zero(file,
+			    FALLOC_FL_KEEP_SIZE |
+				    (g->written_out ? FALLOC_FL_ZERO_RANGE
+						    : FALLOC_FL_PUNCH_HOLE),
+			    g->old_size, end - g->old_size);
 	return ret != 0 ? ret : vhd_file_sync(file);
 }
 
@@ -253,7 +235,7 @@ static int grow_file(struct vhd_file *file, struct fixed_growth *g,
 	ret = grow_write_footer(file, g);
 	if (ret == 0 && g->written_out && !reserved) {
 		g->what = "writing out zeroes";
-		ret = write_zeroes(file, g->old_eof, g->new_size);
+		ret = vhd_file_write_zeroes(file, g->old_eof, g->new_size);
 	}
 	if (ret == 0) {
 		g->what = "clearing the old footer";

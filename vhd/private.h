@@ -130,6 +130,12 @@ int vhd_file_truncate(struct vhd_file *file, uint64_t size);
 int vhd_file_stat(const struct vhd_file *file, struct stat *st);
 int vhd_file_fallocate(struct vhd_file *file, int mode, uint64_t offset,
 		       uint64_t length);
+/* Nothing where @from is not before @to. */
+int vhd_file_write_zeroes(struct vhd_file *file, uint64_t from, uint64_t to);
+/* Zeroes within the file: by fallocate in @mode, where there is none by
+ * writing. */
+int vhd_file_zero(struct vhd_file *file, int mode, uint64_t offset,
+		  uint64_t length);
 /* copy_file_range(2). @return bytes, or -errno */
 ssize_t vhd_file_copy(const struct vhd_file *from, off_t *from_offset,
 		      struct vhd_file *to, off_t *to_offset, uint64_t length);

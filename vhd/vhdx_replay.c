@@ -232,7 +232,6 @@ struct replay {
 /* No space is taken for them, however many a log asks for. */
 static int write_zeroes(struct vhd_file *file, uint64_t offset, uint64_t length)
 {
-	static const uint8_t zero[65536];
 	uint64_t size, end = offset + length;
 	int ret = vhd_file_size(file, &size, NULL);
 
@@ -243,20 +242,8 @@ static int write_zeroes(struct vhd_file *file, uint64_t offset, uint64_t length)
 	if (ret != 0 || offset >= end) {
 		return ret;
 	}
-	ret = vhd_file_fallocate(file,
-				 FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-				 offset, end - offset);
-	if (ret != EOPNOTSUPP) {
-		return ret;
-	}
-	for (ret = 0; ret == 0 && offset < end;) {
-		size_t n = end - offset < sizeof(zero) ? end - offset
-						       : sizeof(zero);
-
-		ret = vhd_file_pwrite(file, zero, n, offset);
-		offset += n;
-	}
-	return ret;
+	return vhd_file_zero(file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+			     offset, end - offset);
 }
 
 /* What no log may change: file identifier, headers, the log itself. */

@@ -242,25 +242,6 @@ static int append(struct growth *g, uint64_t length, uint64_t *place)
 	return ret;
 }
 
-static int write_zeroes(struct vhd_file *file, uint64_t at, uint64_t length)
-{
-	static const uint8_t zero[65536];
-	int ret = vhd_file_fallocate(
-		file, FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE, at, length);
-
-	if (ret != EOPNOTSUPP) {
-		return ret;
-	}
-	for (ret = 0; ret == 0 && length > 0;) {
-		size_t n = length < sizeof(zero) ? length : sizeof(zero);
-
-		ret = vhd_file_pwrite(file, zero, n, at);
-		at += n;
-		length -= n;
-	}
-	return ret;
-}
-
 /* The last block's rest becomes part of the disk. */
 static int clear_tail(struct growth *g)
 {
@@ -276,7 +257,8 @@ static int clear_tail(struct growth *g)
 		return 0;
 	}
 	g->what = "clearing the last block's rest";
-	ret = write_zeroes(g->file, VHDX_BAT_OFFSET(entry) + used, bs - used);
+	ret = vhd_file_zero(g->file, FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE,
+			    VHDX_BAT_OFFSET(entry) + used, bs - used);
 	return ret != 0 ? ret : vhd_file_sync(g->file);
 }
 
@@ -429,7 +411,10 @@ static int append_blocks(struct growth *g)
 		ret = vhd_file_fallocate(g->file, FALLOC_FL_KEEP_SIZE, place,
 					 length);
 		if (ret == EOPNOTSUPP) {
-			ret = write_zeroes(g->file, place, length);
+			ret = vhd_file_zero(g->file,
+					    FALLOC_FL_ZERO_RANGE |
+						    FALLOC_FL_KEEP_SIZE,
+					    place, length);
 		}
 	}
 	for (block = g->old_blocks; ret == 0 && block < g->new_blocks;

@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "vhd_helpers.h"
+#include "vhd_tools.h"
 
 #define SIZE (32 * MiB)
 
@@ -34,22 +34,6 @@ static const char chain_script[] =
 	"    if data[at:at + 512] != raw[at:at + 512]:\n"
 	"        sys.exit(f'{sys.argv[2]}: differs at {at}')\n"
 	"assert len(data) == len(raw)\n";
-
-static void must(struct vt *vt, const char *command)
-{
-	char *line = talloc_asprintf(vt->mem, "cd %s && { %s; } 2>&1", vt->dir,
-				     command);
-	char output[4096];
-	FILE *f = popen(line, "r");
-	size_t n;
-
-	assert_non_null(f);
-	n = fread(output, 1, sizeof(output) - 1, f);
-	output[n] = '\0';
-	if (pclose(f) != 0) {
-		fail_msg("%s: %s", command, output);
-	}
-}
 
 static void put(struct vt *vt, struct vhd_disk *disk, uint64_t offset,
 		size_t len, uint32_t seed)
@@ -149,54 +133,56 @@ static void skip_without_others(void)
 	}
 }
 
+static void make_and_compact(struct vt *vt, const char *const chain[3],
+			     const char *ext, struct vhd_compact *result)
+{
+	skip_without_others();
+	make_chain(vt, chain[0], chain[1], chain[2]);
+	others_agree(vt, ext);
+	compact(vt, chain[2], result);
+	compact(vt, chain[1], result);
+	compact(vt, chain[0], result);
+	assert_int_equal(result->released, 2);
+	assert_true(result->moved > 0);
+	others_agree(vt, ext);
+}
+
+static void mend_all(struct vt *vt, const char *const chain[3], const char *ext)
+{
+	for (unsigned i = 0; i < 3; i++) {
+		mend(vt, chain[i]);
+	}
+	others_agree(vt, ext);
+}
+
 static void test_vhd(void **state)
 {
 	struct vt *vt = *state;
 	struct vhd_compact result;
+	const char *const chain[] = {"a.vhd", "b.vhd", "c.vhd"};
 
-	skip_without_others();
-	make_chain(vt, "a.vhd", "b.vhd", "c.vhd");
-	others_agree(vt, "vhd");
-	compact(vt, "c.vhd", &result);
-	compact(vt, "b.vhd", &result);
-	compact(vt, "a.vhd", &result);
-	assert_int_equal(result.released, 2);
-	assert_true(result.moved > 0);
-	others_agree(vt, "vhd");
+	make_and_compact(vt, chain, "vhd", &result);
 	/* The footer, its copy, both of different files. */
 	assert_int_equal(truncate(vt_path(vt, "a.vhd"),
 				  (off_t)result.size_after - 512),
 			 0);
 	wipe(vt, "b.vhd", 0, 512);
 	wipe(vt, "c.vhd", 0, 512);
-	mend(vt, "a.vhd");
-	mend(vt, "b.vhd");
-	mend(vt, "c.vhd");
-	others_agree(vt, "vhd");
+	mend_all(vt, chain, "vhd");
 }
 
 static void test_vhdx(void **state)
 {
 	struct vt *vt = *state;
 	struct vhd_compact result;
+	const char *const chain[] = {"a.vhdx", "b.vhdx", "c.vhdx"};
 
-	skip_without_others();
-	make_chain(vt, "a.vhdx", "b.vhdx", "c.vhdx");
-	others_agree(vt, "vhdx");
-	compact(vt, "c.vhdx", &result);
-	compact(vt, "b.vhdx", &result);
-	compact(vt, "a.vhdx", &result);
-	assert_int_equal(result.released, 2);
-	assert_true(result.moved > 0);
-	others_agree(vt, "vhdx");
+	make_and_compact(vt, chain, "vhdx", &result);
 	/* MS-VHDX 2.2: a header, the other, a region table */
 	wipe(vt, "a.vhdx", 64 * 1024, 4096);
 	wipe(vt, "b.vhdx", 128 * 1024, 4096);
 	wipe(vt, "c.vhdx", 192 * 1024, 65536);
-	mend(vt, "a.vhdx");
-	mend(vt, "b.vhdx");
-	mend(vt, "c.vhdx");
-	others_agree(vt, "vhdx");
+	mend_all(vt, chain, "vhdx");
 }
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, vt_setup_memory, vt_teardown)

@@ -159,6 +159,14 @@ static void set_codes(struct vt *vt, const char *name, uint32_t first,
 	vt_file_write(vt, name, 512, buf, sizeof(buf));
 }
 
+/* The first locator is a URL, the second as it was. */
+static void set_url(struct vt *vt, const char *name, const char *url,
+		    size_t len)
+{
+	set_codes(vt, name, VHD_LOCATOR_MACX, (uint32_t)len, VHD_LOCATOR_W2RU);
+	vt_file_write(vt, name, 512 + VHD_DYNHEADER_SIZE, url, len);
+}
+
 /* Absolute, relative, file URL, name. */
 static void test_vhd_order(void **state)
 {
@@ -183,25 +191,16 @@ static void test_vhd_order(void **state)
 	assert_int_equal(look(vt, "c.vhd", &l), 0);
 	assert_string_equal(l.asked, "A:.\\r.vhd");
 	/* MacX, behind both. */
-	set_codes(vt, "c.vhd", VHD_LOCATOR_MACX, sizeof(url) - 1,
-		  VHD_LOCATOR_W2RU);
-	vt_file_write(vt, "c.vhd", 512 + VHD_DYNHEADER_SIZE, url,
-		      sizeof(url) - 1);
+	set_url(vt, "c.vhd", url, sizeof(url) - 1);
 	copy(vt, "stranger.vhd", "r.vhd");
 	copy(vt, "p.vhd", "_m.vhd");
 	assert_int_equal(look(vt, "c.vhd", &l), 0);
 	assert_string_equal(l.asked, "R:.\\r.vhd A:/m.vhd");
-	set_codes(vt, "c.vhd", VHD_LOCATOR_MACX, sizeof(escaped) - 1,
-		  VHD_LOCATOR_W2RU);
-	vt_file_write(vt, "c.vhd", 512 + VHD_DYNHEADER_SIZE, escaped,
-		      sizeof(escaped) - 1);
+	set_url(vt, "c.vhd", escaped, sizeof(escaped) - 1);
 	copy(vt, "p.vhd", "_m \u00e4%.vhd");
 	assert_int_equal(look(vt, "c.vhd", &l), 0);
 	assert_string_equal(l.asked, "R:.\\r.vhd A:/m \u00e4%.vhd");
-	set_codes(vt, "c.vhd", VHD_LOCATOR_MACX, sizeof(url) - 1,
-		  VHD_LOCATOR_W2RU);
-	vt_file_write(vt, "c.vhd", 512 + VHD_DYNHEADER_SIZE, url,
-		      sizeof(url) - 1);
+	set_url(vt, "c.vhd", url, sizeof(url) - 1);
 	/* The name in the header is the last. */
 	unlink(vt_path(vt, "_m.vhd"));
 	copy(vt, "p.vhd", "a.vhd");
